@@ -1,0 +1,1 @@
+"""ASR Lens: what one-shot pruning breaks in a CNN, and what each training-free repair mends."""

@@ -1,0 +1,299 @@
+"""What an experiment IS: frozen, validated, hashable descriptions. Imports neither torch nor pandas.
+
+Each stage of the pipeline is stored under `key(stage, *parts)`: the sha256 of the canonical JSON
+of the stage's name, its version and only the parts it depends on. Device, threads and paths are
+runtime and never enter a key.
+"""
+
+import hashlib
+import json
+import math
+from dataclasses import asdict, dataclass, field, replace
+
+from asr_core import architectures, registry
+from asr_core.errors import SpecError, UnknownName
+
+# Raise a stage's number when its meaning changes: old entries are then never found again.
+STAGE_VERSIONS = {
+    "images": 1, "dense": 1, "prune": 1, "stats": 1, "repair": 1, "measure": 1,
+    "recalibration": 1, "evaluation": 1, "maps": 1, "result": 1,
+}  # fmt: skip
+
+DATASETS = ("digits", "cifar10", "cifar100", "imagenette", "folder")
+SOURCES = ("scratch", "imagenet", "file")
+ORDERS = ("simultaneous", "sequential")
+STARTS = ("reset", "keep")
+AVERAGINGS = ("ema", "cumulative")
+BUDGETS = (10, 20, 30, 50)
+
+
+def canonical(value) -> str:
+    """Canonical JSON of a spec, dict or scalar: sorted keys, no spaces, no NaN."""
+
+    def plain(item):
+        return asdict(item) if hasattr(item, "__dataclass_fields__") else str(item)
+
+    return json.dumps(value, default=plain, sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
+def key(stage: str, *parts) -> str:
+    """Store key of `stage`: 24 hex digits of sha256 over name, version and `parts`."""
+    text = canonical([stage, STAGE_VERSIONS[stage], *parts])
+    return hashlib.sha256(text.encode()).hexdigest()[:24]
+
+
+def choose(kind: str, name, choices):
+    """Return `name` if it is among `choices`; raise UnknownName otherwise."""
+    if name not in choices:
+        raise UnknownName(kind, name, choices)
+    return name
+
+
+def whole(name: str, value, low: int, high: int | None = None) -> int:
+    """Return `value` as an int of at least `low` (and at most `high`); raise SpecError otherwise."""
+    top = f" and at most {high}" if high is not None else ""
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or value != int(value):
+        raise SpecError(f"{name} is {value!r}; give a whole number of at least {low}{top}.")
+    if value < low or (high is not None and value > high):
+        raise SpecError(f"{name} is {value}; give a whole number of at least {low}{top}.")
+    return int(value)
+
+
+def positive(name: str, value, zero: bool = False) -> float:
+    """Return `value` as a finite float above 0 (or at least 0); raise SpecError otherwise."""
+    number = float(value)
+    if not math.isfinite(number) or number < 0 or (number == 0 and not zero):
+        raise SpecError(f"{name} is {value}; give a finite number {'of at least' if zero else 'above'} 0.")
+    return number
+
+
+def checked_sparsity(value) -> float:
+    """Return `value` as a float in [0, 1); raise SpecError with the remedy otherwise."""
+    number = float(value)
+    if not math.isfinite(number) or not 0 <= number < 1:
+        hint = f" For {number:g} % write {number / 100:g}." if 1 < number < 100 else ""
+        raise SpecError(f"sparsity is {value}; it is the fraction of weights removed, in [0, 1).{hint}")
+    return number
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataSpec:
+    """Which images. `digest` names the content of a folder; a path is never identity.
+
+    `image_size` in pixels (square). `classes` is the number of classes.
+    """
+
+    dataset: str = "digits"
+    digest: str | None = None
+    image_size: int = 32
+    classes: int = 10
+
+    def __post_init__(self):
+        choose("dataset", self.dataset, DATASETS)
+        whole("image_size", self.image_size, 8, 1024)
+        whole("classes", self.classes, 2)
+        if (self.dataset == "folder") != (self.digest is not None):
+            raise SpecError("a folder needs the digest of its content; use asr_core.data.resolve('folder:PATH').")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelSpec:
+    """Which network: a torchvision name, the stem and the head.
+
+    stem: `imagenet` (as torchvision), `half` (3x3 stride 2, no max-pool), `small` (3x3 stride 1,
+    no max-pool). head: `torchvision`, or `linear` (one linear layer after global pooling).
+    """
+
+    architecture: str = "resnet18"
+    stem: str = "imagenet"
+    head: str = "torchvision"
+
+    def __post_init__(self):
+        choose("architecture", self.architecture, architectures.ARCHITECTURES)
+        choose("stem", self.stem, architectures.STEMS)
+        choose("head", self.head, architectures.HEADS)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DenseSpec:
+    """How the dense network came to be: the recipe, not the weights.
+
+    source: `scratch` (all layers, random start), `imagenet` (the paper's protocol: frozen except
+    the last block and the head), `file` (`weights_digest`: sha256 of the user's file).
+    learning_rate None means the recipe's own default.
+    """
+
+    source: str = "scratch"
+    epochs: int = 5
+    batch_size: int = 128
+    learning_rate: float | None = None
+    seed: int = 0
+    weights_digest: str | None = None
+
+    def __post_init__(self):
+        choose("source", self.source, SOURCES)
+        whole("epochs", self.epochs, 1)
+        whole("batch_size", self.batch_size, 2)
+        whole("seed", self.seed, 0)
+        if self.learning_rate is not None:
+            positive("learning_rate", self.learning_rate)
+        if (self.source == "file") != (self.weights_digest is not None):
+            raise SpecError("source 'file' needs a weights file, and only it takes one (--weights FILE).")
+
+
+@dataclass(frozen=True, kw_only=True)
+class PruneSpec:
+    """Which weights go: a rule of `asr_core.pruning` and its parameters as sorted (name, value) pairs."""
+
+    rule: str = "global_l1"
+    params: tuple = (("sparsity", 0.95),)
+
+    @classmethod
+    def of(cls, rule: str, **params) -> "PruneSpec":
+        """Validated spec of `rule`; unknown rules or parameters raise with the choices."""
+        full = registry.get("pruning rule", rule).checked(**params)
+        return cls(rule=rule, params=tuple(sorted(full.items())))
+
+    @property
+    def asked(self) -> dict:
+        """The parameters as a dict."""
+        return dict(self.params)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CalibrationSpec:
+    """Which training images measure and recalibrate.
+
+    `stat_images` images give the channel statistics; recalibration takes batches of
+    `calib_batch_size`; both walk one permutation of the training split seeded by `seed`.
+    """
+
+    stat_images: int = 64
+    calib_batch_size: int = 128
+    seed: int = 0
+
+    def __post_init__(self):
+        whole("stat_images", self.stat_images, 2)
+        whole("calib_batch_size", self.calib_batch_size, 2)
+        whole("seed", self.seed, 0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvalSpec:
+    """Which test images: all (None) or a fixed seeded subset of `eval_images`."""
+
+    eval_images: int | None = None
+    seed: int = 0
+
+    def __post_init__(self):
+        if self.eval_images is not None:
+            whole("eval_images", self.eval_images, 1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RepairSpec:
+    """One repair of a pruned network. `bn_only` (and no repair) leave order, bias and prior None."""
+
+    method: str
+    order: str | None = None
+    bias: bool | None = None
+    prior: str | None = None
+    params: tuple = ()
+
+    @classmethod
+    def of(cls, method: str, order: str = "simultaneous", bias: bool | None = None, **params) -> "RepairSpec":
+        """Validated spec of `method`; None for `bias` takes the method's own default."""
+        rule = registry.get("repair method", method)
+        if not rule.changes_weights:
+            return cls(method=method)
+        choose("order", order, ORDERS)
+        full = rule.checked(**params)
+        bias = rule.default_bias if bias is None else bool(bias)
+        rest = tuple(sorted((name, value) for name, value in full.items() if name != "prior"))
+        return cls(method=method, order=order, bias=bias, prior=full.get("prior"), params=rest)
+
+    @property
+    def slug(self) -> str:
+        """Short readable name that is unique within one grid, e.g. `asr_bn.sequential.bias.median`."""
+        parts = [self.method, self.order, {True: "bias", False: "nobias"}.get(self.bias), self.prior]
+        extra = [f"{k}={v:g}" for k, v in self.params if v != registry.get("repair method", self.method).defaults()[k]]
+        return ".".join([part for part in parts if part] + extra)
+
+
+@dataclass(frozen=True, kw_only=True)
+class BatchNormState:
+    """One way to re-estimate BatchNorm: start, averaging, momentum and budget (batches).
+
+    batches 0 means no recalibration: the other fields are then None. `cumulative` ignores start
+    and momentum (None).
+    """
+
+    start: str | None = None
+    averaging: str | None = None
+    momentum: float | None = None
+    batches: int = 0
+
+    @classmethod
+    def of(cls, start="reset", averaging="ema", momentum=0.1, batches=20) -> "BatchNormState":
+        """Normalised, validated state: fields that do not apply become None."""
+        batches = whole("calib_batches", batches, 0)
+        if batches == 0:
+            return cls()
+        choose("averaging", averaging, AVERAGINGS)
+        if averaging == "cumulative":
+            return cls(averaging=averaging, batches=batches)
+        choose("start", start, STARTS)
+        if not 0 < float(momentum) <= 1:
+            raise SpecError(f"momentum is {momentum}; give a number in (0, 1].")
+        return cls(start=start, averaging=averaging, momentum=float(momentum), batches=batches)
+
+
+def default_repairs() -> tuple[RepairSpec, ...]:
+    """bn_only, then lw_bn, raw_bn, asr_bn in both orders and both bias settings."""
+    grid = [
+        RepairSpec.of(method, order, bias)
+        for method in ("lw_bn", "raw_bn", "asr_bn")
+        for order in ORDERS
+        for bias in (False, True)
+    ]
+    return (RepairSpec.of("bn_only"), *grid)
+
+
+def default_states(budgets=BUDGETS, momentum: float = 0.1) -> tuple[BatchNormState, ...]:
+    """No recalibration; then ema from reset, ema from keep, cumulative at each budget."""
+    states = [BatchNormState()]
+    for start, averaging in (("reset", "ema"), ("keep", "ema"), (None, "cumulative")):
+        states += [BatchNormState.of(start, averaging, momentum, b) for b in budgets if b > 0]
+    return tuple(states)
+
+
+# Figures of the repaired network after recalibration are taken at the paper's reporting point.
+REPORTED_STATE = BatchNormState.of("reset", "ema", 0.1, 20)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExperimentSpec:
+    """A whole run: one dense network, one mask, many repairs x many BatchNorm states."""
+
+    data: DataSpec = field(default_factory=DataSpec)
+    model: ModelSpec = field(default_factory=ModelSpec)
+    dense: DenseSpec = field(default_factory=DenseSpec)
+    prune: PruneSpec = field(default_factory=PruneSpec)
+    calibration: CalibrationSpec = field(default_factory=CalibrationSpec)
+    evaluation: EvalSpec = field(default_factory=EvalSpec)
+    repairs: tuple[RepairSpec, ...] = field(default_factory=default_repairs)
+    states: tuple[BatchNormState, ...] = field(default_factory=default_states)
+
+    @property
+    def recipe_key(self) -> str:
+        """Key of the dense network's recipe; the network itself is known by its `dense_id`."""
+        return key("dense", self.data, self.model, self.dense)
+
+    @property
+    def max_batches(self) -> int:
+        """Batches that one recorded recalibration pass must hold."""
+        return max(state.batches for state in self.states)
+
+    def with_(self, **changes) -> "ExperimentSpec":
+        """A copy with `changes` applied."""
+        return replace(self, **changes)

@@ -1,0 +1,305 @@
+"""The only module that knows paths in cache/: content-addressed entries, written once, atomically.
+
+An entry is a folder STAGE/KEY with files and a `manifest.json` that a person can read: what was
+asked, how long it took, versions, file hashes. Shipped entries (cache/shipped) are read-only and
+looked up first. An entry that fails its hashes is set aside with a warning and computed again.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+import sys
+import time
+import uuid
+import warnings
+from contextlib import contextmanager
+from functools import cache
+from importlib import metadata
+from pathlib import Path
+
+import filelock
+import psutil
+
+from asr_core.errors import StoreError
+
+MANIFEST = "manifest.json"
+PROJECT = Path(__file__).resolve().parent.parent
+
+
+def default_root() -> Path:
+    """`ASR_CACHE_DIR`, or cache/ beside the package."""
+    return Path(os.environ.get("ASR_CACHE_DIR") or PROJECT / "cache")
+
+
+@cache
+def versions() -> dict:
+    """Versions that stand in each manifest (torch's without importing it)."""
+    found = {name: metadata.version(name) for name in ("torch", "torchvision", "numpy", "pandas")}
+    return {"python": sys.version.split()[0], **found, "commit": _commit()}
+
+
+def _commit() -> str | None:
+    """Commit of the checkout, read from .git without starting git; None outside a checkout."""
+    head = PROJECT / ".git" / "HEAD"
+    try:
+        text = head.read_text().strip()
+        if text.startswith("ref: "):
+            text = (PROJECT / ".git" / text[5:]).read_text().strip()
+    except OSError:
+        return None
+    return text[:12]
+
+
+def digest_file(path: Path) -> str:
+    """sha256 of a file's content."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def write_json(path: Path, value) -> None:
+    """Write JSON so that a reader never sees half of it."""
+    part = path.with_name(f"{path.name}.{uuid.uuid4().hex[:8]}")
+    part.write_text(json.dumps(value, indent=1, default=str))
+    os.replace(part, path)
+
+
+def _write(path: Path, value) -> None:
+    """Write one file of an entry; the suffix says how."""
+    if path.suffix == ".parquet":
+        value.to_parquet(path, index=False, compression="zstd")
+    elif path.suffix == ".npz":
+        import numpy as np
+
+        np.savez_compressed(path, **value)
+    elif path.suffix == ".npy":
+        import numpy as np
+
+        np.save(path, value, allow_pickle=False)
+    elif path.suffix == ".safetensors":
+        from safetensors.torch import save_file
+
+        save_file({name: tensor.contiguous() for name, tensor in value.items()}, path)
+    else:
+        write_json(path, value)
+
+
+class Entry:
+    """One stored entry: read access to its manifest and files."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+        self.manifest = json.loads((folder / MANIFEST).read_text())
+
+    def __getitem__(self, field: str):
+        """A field of the manifest's `facts`: the small results of the stage."""
+        return self.manifest["facts"][field]
+
+    def has(self, name: str) -> bool:
+        """Whether the entry holds file `name`."""
+        return name in self.manifest["files"]
+
+    def path(self, name: str) -> Path:
+        """Path of file `name`; raises StoreError if the entry does not hold it."""
+        if not self.has(name):
+            raise StoreError(f"{self.folder} holds no {name}; it has {', '.join(self.manifest['files']) or 'no files'}.")
+        return self.folder / name
+
+    def table(self, name: str):
+        """A Parquet file as a pandas DataFrame."""
+        import pandas as pd
+
+        return pd.read_parquet(self.path(f"{name}.parquet"))
+
+    def arrays(self, name: str) -> dict:
+        """An npz file as a dict of numpy arrays; pickles are refused."""
+        import numpy as np
+
+        with np.load(self.path(f"{name}.npz"), allow_pickle=False) as file:
+            return dict(file)
+
+    def array(self, name: str):
+        """An npy file as a read-only memory map."""
+        import numpy as np
+
+        return np.load(self.path(f"{name}.npy"), mmap_mode="r", allow_pickle=False)
+
+    def weights(self) -> dict:
+        """weights.safetensors as a dict of torch tensors (CPU)."""
+        from safetensors.torch import load_file
+
+        return load_file(self.path("weights.safetensors"))
+
+    def damage(self) -> str | None:
+        """What is wrong with the files, or None if each has the hash in the manifest."""
+        for name, expected in self.manifest["files"].items():
+            if not (self.folder / name).is_file():
+                return f"{name} is missing"
+            if digest_file(self.folder / name) != expected["sha256"]:
+                return f"{name} has changed"
+        return None
+
+
+class Store:
+    """Entries under `root` (local) and `root`/shipped (read-only). Safe for several processes."""
+
+    def __init__(self, root: Path | str | None = None):
+        self.root = Path(root) if root else default_root()
+        self.shipped = self.root / "shipped"
+        self._verified: set[Path] = set()
+
+    def find(self, stage: str, key: str) -> Entry | None:
+        """The sound entry of `stage` under `key`, shipped first; a damaged one is set aside."""
+        for base in (self.shipped, self.root):
+            folder = base / stage / key
+            if folder.is_dir() and (entry := self._sound(folder)):
+                return entry
+        return None
+
+    def entries(self, stage: str) -> list[Entry]:
+        """All sound entries of `stage`: shipped first, then oldest first."""
+        found = []
+        for base in (self.shipped, self.root):
+            folders = [f for f in (base / stage).glob("*") if f.is_dir()]
+            sound = [entry for f in sorted(folders) if (entry := self._sound(f))]
+            found += sorted(sound, key=lambda entry: entry.manifest["finished"])
+        return found
+
+    def get_or_compute(self, stage: str, key: str, compute, spec=None) -> Entry:
+        """The entry under `key`, computed once even if several processes ask at the same time.
+
+        `compute()` returns (files, facts): files maps a name to a DataFrame (.parquet), dict of
+        arrays (.npz), array (.npy), dict of tensors (.safetensors) or JSON value; facts is a small
+        dict kept in the manifest.
+        """
+        if entry := self.find(stage, key):
+            return entry
+        with self.lock(stage, key):
+            if entry := self.find(stage, key):
+                return entry
+            start = time.perf_counter()
+            files, facts = compute()
+            return self.put(stage, key, files, facts, spec, time.perf_counter() - start)
+
+    def put(self, stage: str, key: str, files: dict, facts: dict, spec=None, seconds: float = 0.0) -> Entry:
+        """Publish an entry atomically: all of it appears, or nothing does."""
+        with self._workspace() as part:
+            listing = {}
+            for name, value in files.items():
+                _write(part / name, value)
+                listing[name] = {"sha256": digest_file(part / name), "bytes": (part / name).stat().st_size}
+                if name.endswith(".parquet"):
+                    listing[name]["rows"] = len(value)
+            manifest = {
+                "stage": stage, "key": key, "spec": spec, "facts": facts, "files": listing,
+                "seconds": round(seconds, 3), "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+                "versions": versions(),
+            }  # fmt: skip
+            write_json(part / MANIFEST, manifest)
+            target = self.root / stage / key
+            target.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                part.rename(target)
+            except OSError:
+                if not target.is_dir():  # otherwise another process published the same content
+                    raise
+        self._verified.add(target)
+        return Entry(target)
+
+    @contextmanager
+    def lock(self, *name: str):
+        """Hold the named lock among all processes that share this store."""
+        with _disk_errors(self.root):
+            folder = self.root / ".locks"
+            folder.mkdir(parents=True, exist_ok=True)
+            lock = filelock.FileLock(folder / ("-".join(name) + ".lock"))
+            lock.acquire()
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def check_writable(self) -> None:
+        """Raise StoreError now, rather than after an hour, if nothing can be written here."""
+        with self._workspace() as part:
+            (part / "probe").write_bytes(b"0" * 4096)
+
+    def size(self, entry: Entry) -> int:
+        """Bytes on disk of the entry's files."""
+        return sum(item["bytes"] for item in entry.manifest["files"].values())
+
+    def clear(self, stages: list[str]) -> int:
+        """Remove local entries of `stages`; shipped ones stay. Returns how many went."""
+        count = 0
+        for stage in stages:
+            for folder in (self.root / stage).glob("*"):
+                shutil.rmtree(folder)
+                count += 1
+        return count
+
+    def stages(self) -> list[str]:
+        """Stages that have an entry, sorted."""
+        found = {p.parent.parent.name for base in (self.shipped, self.root) for p in base.glob(f"*/*/{MANIFEST}")}
+        return sorted(found - {self.shipped.name})
+
+    def _sound(self, folder: Path) -> Entry | None:
+        """The entry if its files have their hashes (checked once per process); else set it aside."""
+        try:
+            entry = Entry(folder)
+            damage = None if folder in self._verified else entry.damage()
+        except FileNotFoundError:
+            if not folder.is_dir():  # another process set it aside or cleared it
+                return None
+            damage = "its manifest is missing"
+        except (json.JSONDecodeError, KeyError, UnicodeDecodeError):
+            damage = "its manifest is unreadable"
+        if damage is None:
+            self._verified.add(folder)
+            return entry
+        self._set_aside(folder, damage)
+        return None
+
+    def _set_aside(self, folder: Path, damage: str) -> None:
+        aside = self.root / ".damaged" / f"{folder.parent.name}-{folder.name}-{uuid.uuid4().hex[:6]}"
+        warnings.warn(f"stored entry {folder.parent.name}/{folder.name}: {damage}; set aside, will be computed again", stacklevel=4)
+        if self.shipped in folder.parents:
+            return  # read-only: skipped, never moved
+        with _disk_errors(self.root):
+            aside.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                folder.rename(aside)
+            except FileNotFoundError:
+                pass  # another process was faster
+
+    @contextmanager
+    def _workspace(self):
+        """A private folder in the store; gone afterwards, whatever happens."""
+        with _disk_errors(self.root):
+            base = self.root / ".tmp"
+            base.mkdir(parents=True, exist_ok=True)
+            _sweep(base)
+            part = base / f"{os.getpid()}-{uuid.uuid4().hex[:8]}"
+            part.mkdir()
+            try:
+                yield part
+            finally:
+                shutil.rmtree(part, ignore_errors=True)
+
+
+def _sweep(base: Path) -> None:
+    """Remove what killed processes left behind."""
+    for folder in base.iterdir():
+        pid = folder.name.split("-")[0]
+        if not (pid.isdigit() and psutil.pid_exists(int(pid))):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def _disk_errors(root: Path):
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or error
+        raise StoreError(
+            f"cannot write to the cache directory {root}: {reason}. Free some space, or choose another with --cache-dir or ASR_CACHE_DIR."
+        ) from error
