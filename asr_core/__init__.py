@@ -1,1 +1,27 @@
-"""ASR Lens: what one-shot pruning breaks in a CNN, and what each training-free repair mends."""
+"""ASR Lens: what one-shot pruning breaks in a CNN, and what each training-free repair mends.
+
+From a notebook: `prune`, `channel_stats`, `repair_factors`, `repair`, `recalibrate`, `evaluate`. They
+are imported on first use, so that reading stored tables never imports torch.
+"""
+
+import importlib
+
+_HOMES = {
+    "prune": "asr_core.masks",
+    "channel_stats": "asr_core.stats",
+    "repair_factors": "asr_core.repair_model",
+    "repair": "asr_core.repair_model",
+    "recalibrate": "asr_core.batchnorm",
+    "evaluate": "asr_core.evaluation",
+}
+__all__ = list(_HOMES)
+
+
+def __getattr__(name):
+    if name not in _HOMES:
+        raise AttributeError(f"module 'asr_core' has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOMES[name]), name)
+
+
+def __dir__():
+    return sorted([*globals(), *__all__])

@@ -15,11 +15,12 @@ from asr_core.errors import SpecError, UnknownName
 
 # Raise a stage's number when its meaning changes: old entries are then never found again.
 STAGE_VERSIONS = {
-    "images": 1, "dense": 1, "prune": 1, "stats": 1, "repair": 1, "measure": 1,
+    "images": 1, "dense": 1, "prune": 1, "stats": 1, "repair": 1,
     "recalibration": 1, "evaluation": 1, "maps": 1, "result": 1,
 }  # fmt: skip
 
 DATASETS = ("digits", "cifar10", "cifar100", "imagenette", "folder")
+NORMALIZATIONS = ("dataset", "imagenet")
 SOURCES = ("scratch", "imagenet", "file")
 ORDERS = ("simultaneous", "sequential")
 STARTS = ("reset", "keep")
@@ -80,16 +81,19 @@ def checked_sparsity(value) -> float:
 class DataSpec:
     """Which images. `digest` names the content of a folder; a path is never identity.
 
-    `image_size` in pixels (square). `classes` is the number of classes.
+    `image_size` in pixels (square). `classes` is the number of classes. `normalization`: mean and
+    standard deviation of the training split (`dataset`) or ImageNet's (`imagenet`).
     """
 
     dataset: str = "digits"
     digest: str | None = None
     image_size: int = 32
     classes: int = 10
+    normalization: str = "dataset"
 
     def __post_init__(self):
         choose("dataset", self.dataset, DATASETS)
+        choose("normalization", self.normalization, NORMALIZATIONS)
         whole("image_size", self.image_size, 8, 1024)
         whole("classes", self.classes, 2)
         if (self.dataset == "folder") != (self.digest is not None):

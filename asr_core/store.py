@@ -65,8 +65,10 @@ def write_json(path: Path, value) -> None:
 
 
 def _write(path: Path, value) -> None:
-    """Write one file of an entry; the suffix says how."""
-    if path.suffix == ".parquet":
+    """Write one file of an entry; the suffix says how. A Path is a finished file to move here."""
+    if isinstance(value, Path):
+        os.replace(value, path)
+    elif path.suffix == ".parquet":
         value.to_parquet(path, index=False, compression="zstd")
     elif path.suffix == ".npz":
         import numpy as np
@@ -156,21 +158,20 @@ class Store:
                 return entry
         return None
 
-    def entries(self, stage: str) -> list[Entry]:
-        """All sound entries of `stage`: shipped first, then oldest first."""
+    def manifests(self, stage: str) -> list[dict]:
+        """Manifests of all entries of `stage`, files unread: shipped first, then oldest first."""
         found = []
         for base in (self.shipped, self.root):
-            folders = [f for f in (base / stage).glob("*") if f.is_dir()]
-            sound = [entry for f in sorted(folders) if (entry := self._sound(f))]
-            found += sorted(sound, key=lambda entry: entry.manifest["finished"])
+            readable = [m for path in (base / stage).glob(f"*/{MANIFEST}") if (m := _read_manifest(path))]
+            found += sorted(readable, key=lambda manifest: manifest["finished"])
         return found
 
     def get_or_compute(self, stage: str, key: str, compute, spec=None) -> Entry:
         """The entry under `key`, computed once even if several processes ask at the same time.
 
         `compute()` returns (files, facts): files maps a name to a DataFrame (.parquet), dict of
-        arrays (.npz), array (.npy), dict of tensors (.safetensors) or JSON value; facts is a small
-        dict kept in the manifest.
+        arrays (.npz), array (.npy), dict of tensors (.safetensors), JSON value, or the Path of a file
+        in a `workspace()` of this store, which is moved; facts is a small dict kept in the manifest.
         """
         if entry := self.find(stage, key):
             return entry
@@ -183,7 +184,7 @@ class Store:
 
     def put(self, stage: str, key: str, files: dict, facts: dict, spec=None, seconds: float = 0.0) -> Entry:
         """Publish an entry atomically: all of it appears, or nothing does."""
-        with self._workspace() as part:
+        with self.workspace() as part:
             listing = {}
             for name, value in files.items():
                 _write(part / name, value)
@@ -209,7 +210,7 @@ class Store:
     @contextmanager
     def lock(self, *name: str):
         """Hold the named lock among all processes that share this store."""
-        with _disk_errors(self.root):
+        with disk_errors(self.root):
             folder = self.root / ".locks"
             folder.mkdir(parents=True, exist_ok=True)
             lock = filelock.FileLock(folder / ("-".join(name) + ".lock"))
@@ -221,7 +222,7 @@ class Store:
 
     def check_writable(self) -> None:
         """Raise StoreError now, rather than after an hour, if nothing can be written here."""
-        with self._workspace() as part:
+        with self.workspace() as part:
             (part / "probe").write_bytes(b"0" * 4096)
 
     def size(self, entry: Entry) -> int:
@@ -237,10 +238,25 @@ class Store:
                 count += 1
         return count
 
+    def local_stages(self) -> list[str]:
+        """Stages with local entries, sorted."""
+        return sorted(p.name for p in self.root.glob("[!.]*") if p.is_dir() and p != self.shipped)
+
     def stages(self) -> list[str]:
-        """Stages that have an entry, sorted."""
-        found = {p.parent.parent.name for base in (self.shipped, self.root) for p in base.glob(f"*/*/{MANIFEST}")}
-        return sorted(found - {self.shipped.name})
+        """Stages with local or shipped entries, sorted."""
+        return sorted({*self.local_stages(), *(p.name for p in self.shipped.glob("*") if p.is_dir())})
+
+    def verify(self) -> list[str]:
+        """Check every file against its hash; a line per damaged entry, which is set aside."""
+        damaged = []
+        for base in (self.shipped, self.root):
+            for folder in sorted(f for stage in self.stages() for f in (base / stage).glob("*") if f.is_dir()):
+                self._verified.discard(folder)
+                with warnings.catch_warnings(record=True) as caught:
+                    warnings.simplefilter("always")
+                    self._sound(folder)
+                damaged += [str(warning.message) for warning in caught]
+        return damaged
 
     def _sound(self, folder: Path) -> Entry | None:
         """The entry if its files have their hashes (checked once per process); else set it aside."""
@@ -264,7 +280,7 @@ class Store:
         warnings.warn(f"stored entry {folder.parent.name}/{folder.name}: {damage}; set aside, will be computed again", stacklevel=4)
         if self.shipped in folder.parents:
             return  # read-only: skipped, never moved
-        with _disk_errors(self.root):
+        with disk_errors(self.root):
             aside.parent.mkdir(parents=True, exist_ok=True)
             try:
                 folder.rename(aside)
@@ -272,9 +288,9 @@ class Store:
                 pass  # another process was faster
 
     @contextmanager
-    def _workspace(self):
-        """A private folder in the store; gone afterwards, whatever happens."""
-        with _disk_errors(self.root):
+    def workspace(self):
+        """A private folder in the store, for files too large for memory; gone afterwards, whatever happens."""
+        with disk_errors(self.root):
             base = self.root / ".tmp"
             base.mkdir(parents=True, exist_ok=True)
             _sweep(base)
@@ -286,6 +302,13 @@ class Store:
                 shutil.rmtree(part, ignore_errors=True)
 
 
+def _read_manifest(path: Path) -> dict | None:
+    try:
+        return json.loads(path.read_text())
+    except (OSError, ValueError):  # going away, or damaged: `find` deals with it
+        return None
+
+
 def _sweep(base: Path) -> None:
     """Remove what killed processes left behind."""
     for folder in base.iterdir():
@@ -295,7 +318,8 @@ def _sweep(base: Path) -> None:
 
 
 @contextmanager
-def _disk_errors(root: Path):
+def disk_errors(root: Path):
+    """Turn an OSError while writing under `root` into a StoreError with the remedy."""
     try:
         yield
     except OSError as error:

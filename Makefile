@@ -1,0 +1,24 @@
+# Each target is all the set-up there is: it creates .venv from requirements.txt when needed.
+PYTHON ?= python3
+PY := .venv/bin/python
+
+.PHONY: example test bench clean
+
+.venv/installed: requirements.txt
+	$(PYTHON) -c 'import sys; assert sys.version_info >= (3, 11), f"Python 3.11 or newer is needed, this is {sys.version.split()[0]}; set PYTHON=..."'
+	$(PYTHON) -m venv .venv
+	$(PY) -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	touch $@
+
+example: .venv/installed  ## run the main job on the embedded default and print its table
+	$(PY) -m asr_core run
+
+test: .venv/installed  ## lint and run all tests
+	$(PY) -m ruff check .
+	$(PY) -m pytest
+
+bench: .venv/installed  ## speed against a straightforward script and against the bare forward pass
+	$(PY) -m benchmarks
+
+clean:  ## remove the environment; results in cache/ stay
+	rm -rf .venv

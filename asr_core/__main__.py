@@ -1,0 +1,158 @@
+"""The command line: python -m asr_core run | cache."""
+
+import json
+import sys
+import warnings
+
+import click
+
+from asr_core import registry, spec, textreport
+from asr_core.errors import AsrError, SpecError
+from asr_core.store import Store
+
+CONTEXT = {"help_option_names": ["-h", "--help"], "show_default": True, "max_content_width": 110}
+
+
+class OneLineErrors(click.Group):
+    """Prints this library's errors as one line and exits with 2; Ctrl-C exits with 130."""
+
+    def invoke(self, context):
+        try:
+            return super().invoke(context)
+        except AsrError as error:
+            click.echo(f"error: {error}", err=True)
+            context.exit(2)
+        except KeyboardInterrupt:
+            click.echo("stopped; what was finished is stored, run again to go on.", err=True)
+            context.exit(130)
+
+
+def _show_warning(message, category, filename, lineno, file=None, line=None):
+    click.echo(f"warning: {message}", err=True)
+
+
+@click.group(cls=OneLineErrors, context_settings=CONTEXT)
+@click.option("--cache-dir", metavar="DIR", help="Where results are stored [default: ASR_CACHE_DIR, or cache/ here].")
+@click.pass_context
+def main(context, cache_dir):
+    """ASR Lens: prune a CNN, repair it without training, and measure what each repair does."""
+    warnings.showwarning = _show_warning
+    context.obj = Store(cache_dir)
+
+
+def options(*decorators):
+    """Apply click options so that --help lists them in the order written."""
+
+    def apply(function):
+        for decorator in reversed(decorators):
+            function = decorator(function)
+        return function
+
+    return apply
+
+
+def _budgets(context, parameter, value):
+    try:
+        return tuple(int(b) for b in value.split(","))
+    except ValueError:
+        raise SpecError(f"budgets are {value!r}; give whole numbers of batches, for example 10,20,30,50.") from None
+
+
+SETTING = options(
+    click.option("--dataset", default="digits", metavar="NAME",
+                 help="digits | cifar10 | cifar100 | imagenette | folder:PATH (an ImageFolder tree with train/ and test/)."),
+    click.option("--data-dir", metavar="DIR", help="Where downloads go [default: ASR_DATA_DIR, or data/ here]."),
+    click.option("--image-size", default=32, metavar="PIXELS", help="Side of the square input."),
+    click.option("--normalization", default=None, metavar="NAME", help="dataset | imagenet: which mean and standard deviation [default: dataset; imagenet with --source imagenet]."),
+    click.option("--architecture", default="resnet18", metavar="NAME", help="torchvision name of a classifier with BatchNorm."),
+    click.option("--stem", default="imagenet", metavar="NAME", help="imagenet | half (3x3 stride 2, no max-pool) | small (3x3 stride 1, no max-pool)."),
+    click.option("--head", default="torchvision", metavar="NAME", help="torchvision | linear (one linear layer after global pooling)."),
+    click.option("--source", default=None, metavar="NAME", help="Dense network: scratch | imagenet (fine-tune the last block and head); --weights implies file [default: scratch]."),
+    click.option("--weights", metavar="FILE", help="A state_dict of the dense network (.safetensors, .pt, .pth)."),
+    click.option("--epochs", default=5, metavar="N", help="Training epochs of the dense network."),
+    click.option("--batch-size", default=None, type=int, metavar="IMAGES", help="Training batch [default: the recipe's]."),
+    click.option("--learning-rate", default=None, type=float, metavar="X", help="Peak learning rate [default: the recipe's]."),
+    click.option("--pruning", default="global_l1", metavar="RULE", help="Pruning rule: " + " | ".join(registry.names("pruning rule")) + "."),
+    click.option("--sparsity", default=None, metavar="X", help="Fraction of weights removed, in [0, 1) [default: 0.95; N:M sets its own]."),
+    click.option("--keep-n", default=None, type=int, metavar="N", help="N of N:M pruning [default: 2]."),
+    click.option("--group-m", default=None, type=int, metavar="M", help="M of N:M pruning [default: 4]."),
+    click.option("--include-linear", is_flag=True, help="Also prune linear layers."),
+    click.option("--seed", default=0, metavar="N", help="Seed of training and of the calibration images."),
+    click.option("--eval-images", default=None, type=int, metavar="N", help="Fixed seeded subset of the test split [default: all of it]."),
+)  # fmt: skip
+
+GRID = options(
+    click.option("--methods", default="bn_only,lw_bn,raw_bn,asr_bn", metavar="NAMES", help="Repair methods, separated by commas."),
+    click.option("--orders", default="simultaneous,sequential", metavar="NAMES", help="Orders of collection."),
+    click.option("--biases", default="off,on", metavar="off,on", help="Mean correction (eq. 10) settings."),
+    click.option("--prior", default="median", metavar="NAME", help="Prior variance of ASR: median | mean | fixed."),
+    click.option("--prior-value", default=1.0, metavar="X", help="Variance of prior fixed (activation units squared)."),
+    click.option("--stat-images", default=64, metavar="N", help="Training images that give the channel statistics."),
+    click.option("--calib-batch-size", default=128, metavar="IMAGES", help="Images in a recalibration batch."),
+    click.option("--budgets", default="10,20,30,50", callback=_budgets, metavar="B,B,...", help="Recalibration budgets b in batches; b = 0 is always there."),
+    click.option("--momentum", default=0.1, metavar="X", help="Momentum of the ema averaging, in (0, 1]."),
+    click.option("--device", default="auto", metavar="NAME", help="auto | cpu | cuda | mps."),
+    click.option("--threads", default=None, type=int, metavar="N", help="CPU threads [default: torch's]."),
+)  # fmt: skip
+
+
+@main.command()
+@SETTING
+@GRID
+@click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object on stdout.")
+@click.pass_obj
+def run(store, as_json, device, threads, data_dir, **asked):
+    """Train or load a dense network, prune it, repair it, recalibrate BatchNorm, and print the table."""
+    from asr_core import results, settings
+
+    experiment = settings.experiment(store, **asked)
+    result = results.find(experiment, store)
+    if result is None:
+        from asr_core import terminal
+
+        result = terminal.run(experiment, store, device, threads, data_dir)
+    if as_json:
+        json.dump(results.as_json(result), sys.stdout, indent=1)
+        sys.stdout.write("\n")
+    else:
+        click.echo(textreport.result(result))
+
+
+@main.group()
+def cache():
+    """List, verify or clear what is stored."""
+
+
+@cache.command()
+@click.pass_obj
+def ls(store):
+    """One line per stage and per stored result."""
+    click.echo(textreport.stored(store))
+
+
+@cache.command()
+@click.pass_obj
+def verify(store):
+    """Check every file against the hash in its manifest; damaged entries are set aside."""
+    damaged = store.verify()
+    click.echo("\n".join(damaged) if damaged else "all entries are sound.")
+    if damaged:
+        sys.exit(1)
+
+
+@cache.command()
+@click.argument("stages", nargs=-1)
+@click.option("--all", "everything", is_flag=True, help="Every stage, dense networks and results too.")
+@click.pass_obj
+def clear(store, stages, everything):
+    """Remove local entries of STAGES (shipped results stay)."""
+    local = store.local_stages()
+    for stage in stages:
+        spec.choose("stage", stage, local)
+    if not stages and not everything:
+        raise SpecError(f"name the stages to clear, or --all. Stored: {', '.join(local) or 'nothing'}.")
+    click.echo(f"removed {store.clear(local if everything else stages)} entries.")
+
+
+if __name__ == "__main__":
+    main(prog_name="python -m asr_core")

@@ -1,0 +1,151 @@
+"""Channel statistics -> tidy numbers of damage and repair. numpy and pandas only, no torch.
+
+Variances are in activation units squared; `floor` is the variance at or under which a channel is dead.
+"""
+
+import numpy as np
+import pandas as pd
+
+FLOOR, EPS = 1e-12, 1e-8
+
+
+def alpha(v_dense, v_repaired, floor: float = FLOOR) -> dict:
+    """Two alphas of repaired against dense variance over channels, in log10-log10.
+
+    alpha_ratio: slope fixed at 1, 10^intercept = geometric mean of v_repaired / v_dense;
+    alpha_slope: ordinary least squares with its 95 % interval (slope_low, slope_high) and r2.
+    Both are 1 for a perfect repair. Channels dead in either are dropped and counted. NaN where too
+    few channels are left (1 for the ratio, 3 for the slope) or the dense variances are all equal.
+    """
+    v_dense, v_repaired = np.asarray(v_dense, float), np.asarray(v_repaired, float)
+    use = (v_dense > floor) & (v_repaired > floor) & np.isfinite(v_dense) & np.isfinite(v_repaired)
+    x, y = np.log10(v_dense[use]), np.log10(v_repaired[use])
+    result = dict.fromkeys(("alpha_ratio", "alpha_slope", "slope_low", "slope_high", "r2"), np.nan)
+    result |= {"used": int(use.sum()), "dropped": int((~use).sum())}
+    if len(x) >= 1:
+        result["alpha_ratio"] = float(10 ** (y - x).mean())
+    if len(x) >= 3 and np.ptp(x) > 0:
+        result |= _slope(x, y)
+    return result
+
+
+def _slope(x, y) -> dict:
+    from scipy.stats import linregress, t
+
+    fit = linregress(x, y)
+    half = t.ppf(0.975, len(x) - 2) * fit.stderr
+    return {
+        "alpha_slope": float(fit.slope), "slope_low": float(fit.slope - half),
+        "slope_high": float(fit.slope + half), "r2": float(fit.rvalue**2),
+    }  # fmt: skip
+
+
+def severity(v_dense, v_pruned, floor: float = FLOOR) -> tuple[float, int]:
+    """(mean over channels of |sqrt(v_pruned / v_dense) - 1|, channels dead in the dense network, left out)."""
+    v_dense, v_pruned = np.asarray(v_dense, float), np.asarray(v_pruned, float)
+    use = v_dense > floor
+    if not use.any():
+        return float("nan"), len(v_dense)
+    return float(np.abs(np.sqrt(v_pruned[use] / v_dense[use]) - 1).mean()), int((~use).sum())
+
+
+def gamma_lw(v_dense, v_pruned, eps: float = EPS, floor: float = FLOOR) -> float:
+    """The layer-wise factor of eq. 1; 1 for a layer whose channels are all dead."""
+    v_dense, v_pruned = np.asarray(v_dense, float), np.asarray(v_pruned, float)
+    if not (v_pruned > floor).any():
+        return 1.0
+    return float(np.sqrt(v_dense.mean() / (v_pruned.mean() + eps)))
+
+
+def log_gamma_raw(channels: pd.DataFrame, eps: float = EPS, floor: float = FLOOR) -> pd.Series:
+    """Natural log of gamma_raw (eq. 4) for live channels; NaN where dense or pruned variance is dead."""
+    live = (channels["v_pruned"] > floor) & (channels["v_dense"] > floor)
+    ratio = channels["v_dense"].where(live) / (channels["v_pruned"].where(live) + eps)
+    return 0.5 * np.log(ratio)
+
+
+def mismatch(channels: pd.DataFrame) -> dict:
+    """The granularity mismatch as a number, over repaired layers (all but the first conv).
+
+    Splits the variance of log gamma_raw over live channels into between-layer (one scalar per layer
+    can repair it) and within-layer (it cannot). Returns within_share, between_share (NaN if there is
+    no variance), within_var, between_var, live_share. `channels`: layer, depth, v_dense, v_pruned.
+    """
+    rows = channels[channels["depth"] > channels["depth"].min()]
+    values = pd.DataFrame({"layer": rows["layer"], "log": log_gamma_raw(rows)})
+    live_share = float(values["log"].notna().mean()) if len(values) else float("nan")
+    values = values.dropna()
+    if values.empty:
+        return dict.fromkeys(("within_share", "between_share", "within_var", "between_var"), np.nan) | {"live_share": live_share}
+    means = values.groupby("layer")["log"].transform("mean")
+    within, between = float(((values["log"] - means) ** 2).mean()), float(means.var(ddof=0))
+    total = within + between
+    shares = (within / total, between / total) if total > 0 else (np.nan, np.nan)
+    return {
+        "within_share": shares[0], "between_share": shares[1],
+        "within_var": within, "between_var": between, "live_share": live_share,
+    }  # fmt: skip
+
+
+def _quartiles(ratio: np.ndarray) -> tuple[float, float]:
+    return tuple(np.percentile(ratio, [25, 75])) if len(ratio) else (np.nan, np.nan)
+
+
+def layer_damage(channels: pd.DataFrame) -> pd.DataFrame:
+    """What pruning did, one row per layer (figures 10-11 and 6).
+
+    `channels`: layer, depth, v_dense, v_pruned, one row per channel. Columns: layer, depth, channels,
+    dead (pruned variance at the floor), below_p5 (fraction of channels whose pruned variance lies
+    under the 5th percentile of the dense ones), q25_pruned, q75_pruned (of v_pruned / v_dense),
+    severity, dense_dead, gamma_lw, overshoot = max(0, gamma_lw - 1), within_spread (standard
+    deviation of log gamma_raw over live channels), live_share.
+    """
+    return pd.DataFrame([_damage_of(layer, rows) for layer, rows in channels.groupby("layer", sort=False)])
+
+
+def _damage_of(layer: str, rows: pd.DataFrame) -> dict:
+    v_dense, v_pruned = rows["v_dense"].to_numpy(float), rows["v_pruned"].to_numpy(float)
+    alive = v_dense > FLOOR
+    q25, q75 = _quartiles(v_pruned[alive] / v_dense[alive])
+    level, dense_dead = severity(v_dense, v_pruned)
+    factor = gamma_lw(v_dense, v_pruned)
+    logs = log_gamma_raw(rows).dropna()
+    return {
+        "layer": layer, "depth": int(rows["depth"].iloc[0]), "channels": len(rows),
+        "dead": int((v_pruned <= FLOOR).sum()), "below_p5": float((v_pruned < np.percentile(v_dense, 5)).mean()),
+        "q25_pruned": q25, "q75_pruned": q75, "severity": level, "dense_dead": dense_dead,
+        "gamma_lw": factor, "overshoot": max(0.0, factor - 1),
+        "within_spread": float(logs.std(ddof=0)) if len(logs) else np.nan, "live_share": len(logs) / len(rows),
+    }  # fmt: skip
+
+
+def layer_repair(v_dense, v_repaired) -> dict:
+    """What a repair achieved in one layer: q25, q75 of v_repaired / v_dense, and both alphas."""
+    v_dense, v_repaired = np.asarray(v_dense, float), np.asarray(v_repaired, float)
+    alive = v_dense > FLOOR
+    q25, q75 = _quartiles(v_repaired[alive] / v_dense[alive])
+    return {"q25": q25, "q75": q75} | alpha(v_dense, v_repaired)
+
+
+def network_damage(channels: pd.DataFrame) -> dict:
+    """Per network: severity (mean over channels), overshoot (mean over repaired layers), mismatch, dead channels."""
+    level, dense_dead = severity(channels["v_dense"], channels["v_pruned"])
+    repaired = layer_damage(channels).sort_values("depth").iloc[1:]
+    return {
+        "severity": level, "dense_dead": dense_dead,
+        "overshoot": float(repaired["overshoot"].mean()) if len(repaired) else np.nan,
+        "dead": int((channels["v_pruned"] <= FLOOR).sum()), "channels": len(channels),
+    } | mismatch(channels)  # fmt: skip
+
+
+def summarise_alphas(layers: pd.DataFrame) -> pd.DataFrame:
+    """Per network (slug) and state: median and quartiles of both alphas over repaired layers."""
+    rows = layers[layers["depth"] > layers["depth"].min()]
+    parts = []
+    for (slug, state), group in rows.groupby(["slug", "state"], sort=False):
+        row = {"slug": slug, "state": state}
+        for name in ("alpha_ratio", "alpha_slope"):
+            q25, q50, q75 = np.percentile(group[name].dropna(), [25, 50, 75]) if group[name].notna().any() else [np.nan] * 3
+            row |= {name: q50, f"{name}_q25": q25, f"{name}_q75": q75}
+        parts.append(row)
+    return pd.DataFrame(parts)

@@ -1,0 +1,223 @@
+"""The pipeline: run what a plan lists, every stage through the store, networks built only when needed."""
+
+import copy
+import time
+from functools import cached_property
+
+import torch
+
+from asr_core import (
+    absorption, batchnorm, data, evaluation, masks, models, plan, repair_model, results, runtime, stats, train,
+)  # fmt: skip
+from asr_core.errors import StoreError
+from asr_core.plan import NO_STATE, Keys, Task
+from asr_core.spec import ExperimentSpec, RepairSpec
+from asr_core.store import Store
+
+EVAL_BATCH = 256
+
+
+class Report:
+    """Hears of progress; this base class ignores it all."""
+
+    def planned(self, missing: list[Task]) -> None:
+        """The stages that will be computed."""
+
+    def started(self, task: Task) -> None:
+        """A stage begins."""
+
+    def advance(self, images: int) -> None:
+        """`images` more passes of the present stage are done."""
+
+    def finished(self, task: Task) -> None:
+        """A stage is stored."""
+
+    def count(self, stage: str, images: int) -> None:
+        """Adapter for functions that report (stage, images)."""
+        self.advance(images)
+
+
+class Lab:
+    """What the stages of one experiment share. Data and networks are loaded on first use, and only then."""
+
+    def __init__(self, spec: ExperimentSpec, store: Store, report: Report, device: torch.device, data_dir=None):
+        self.spec, self.store, self.report, self.device, self.data_dir = spec, store, report, device, data_dir
+        self._built = self._recorded = (None, None)
+        self._kept: batchnorm.Running = {}
+
+    @cached_property
+    def data(self) -> data.Dataset:
+        return data.load(self.spec.data, self.store, self.report.count, self.data_dir)
+
+    @cached_property
+    def dense_id(self) -> str:
+        return ensure_dense(self)
+
+    @cached_property
+    def keys(self) -> Keys:
+        return Keys(self.spec, self.dense_id)
+
+    @cached_property
+    def stat_batch(self) -> torch.Tensor:
+        return self.data.stat_batch(self.spec.calibration.stat_images, self.spec.calibration.seed)
+
+    def dense(self) -> torch.nn.Module:
+        """A fresh copy of the dense network, on the device, eval mode."""
+        entry = self.store.find("dense", self.dense_id)
+        if entry is None:
+            raise StoreError(f"the weights of dense network {self.dense_id} are gone; run again to train a new one.")
+        model = models.build(self.spec.model, self.spec.data.classes, self.spec.data.image_size)
+        model.load_state_dict(entry.weights())
+        return model.to(self.device).eval()
+
+    def network(self, target: str, repair: RepairSpec | None) -> torch.nn.Module:
+        """The dense, pruned or repaired network as it is before recalibration; only the last one is kept."""
+        name = self.keys.network(target, repair)
+        if self._built[0] != name:
+            self._built = (None, None)  # let go of the last one first
+            self._built = (name, self._build(target, repair))
+            self._kept = batchnorm.running_of(self._built[1])
+        return batchnorm.load_running(self._built[1], self._kept)
+
+    def _build(self, target: str, repair: RepairSpec | None) -> torch.nn.Module:
+        model = self.dense()
+        if target == "dense":
+            return model
+        bits = self.store.find("prune", self.keys.prune).arrays("masks")
+        masks.apply_masks(model, masks.unpack(bits, model))
+        if repair is not None and repair.order:
+            table = self.store.find("repair", self.keys.network(target, repair)).table("factors")
+            repair_model.apply_repairs(model, repair_model.repairs_from_table(table))
+        return model
+
+    def stored_stats(self, target: str) -> dict[str, stats.Moments]:
+        """Channel moments of the dense or pruned network, from the store."""
+        entry = self.store.find("stats", self.keys.stats(target, None, NO_STATE))
+        return stats.from_table(entry.table("channels"), entry["count"])
+
+    def in_state(self, task: Task) -> torch.nn.Module:
+        """The task's network with the running statistics of its BatchNorm state."""
+        model = self.network(task.target, task.repair)
+        if task.state.batches == 0:
+            return model
+        recorded = self.recorded(self.keys.recalibration(task.target, task.repair))
+        return batchnorm.load_running(model, batchnorm.running_statistics(recorded, task.state, self._kept))
+
+    def recorded(self, key: str) -> batchnorm.Record:
+        """The recorded batch statistics stored under `key`; the last one read is kept."""
+        if self._recorded[0] != key:
+            self._recorded = (key, self.store.find("recalibration", key).arrays("record"))
+        return self._recorded[1]
+
+
+def ensure_dense(lab: Lab) -> str:
+    """Identity of a dense network of the recipe that has its weights here; trained now if there is none."""
+    spec, store = lab.spec, lab.store
+    with store.lock("dense", spec.recipe_key):
+        for dense_id in results.dense_ids(store, spec, with_weights=True):
+            if store.find("dense", dense_id):
+                return dense_id
+        start = time.perf_counter()
+        lab.report.started(Task("dense", spec.recipe_key, 0, kind="train"))
+        model, facts = train.dense_network(spec, lab.data, lab.device, lab.report.count)
+        weights = {name: tensor.cpu() for name, tensor in model.state_dict().items()}
+        dense_id = train.weights_identity(weights)
+        facts |= {"recipe": spec.recipe_key, "dense_id": dense_id, **runtime.facts(lab.device)}
+        store.put("dense", dense_id, {"weights.safetensors": weights}, facts, spec.dense, time.perf_counter() - start)
+    return dense_id
+
+
+def compute_prune(lab: Lab, task: Task):
+    model = lab.network("dense", None)
+    chosen, table = masks.choose_masks(model, lab.spec.prune.rule, **lab.spec.prune.asked)
+    kept = masks.kept_table(model, chosen)
+    convs = absorption.conv_index(model)
+    files = {"masks.npz": masks.pack(chosen), "layers.parquet": table, "convs.parquet": convs, "kept.parquet": kept}
+    return files, {"achieved": masks.achieved(table)}
+
+
+def compute_stats(lab: Lab, task: Task):
+    collected = stats.collect(lab.in_state(task), lab.stat_batch.split(64))
+    lab.report.advance(task.images)
+    count = {name: m.count for name, m in collected.items()}
+    return {"channels.parquet": stats.stats_table(collected)}, {"count": count}
+
+
+def compute_repair(lab: Lab, task: Task):
+    dense_stats = lab.stored_stats("dense")
+    pruned_stats = lab.stored_stats("no_repair") if task.repair.order == "simultaneous" else None
+    model = lab.network("no_repair", None)
+    repairs = repair_model.compute_repairs(model, lab.stat_batch, task.repair, dense_stats, pruned_stats)
+    lab.report.advance(task.images)
+    fallback = [name for name, repair in repairs.items() if repair.factors.fallback]
+    return {"factors.parquet": repair_model.repairs_table(repairs)}, {"fallback": fallback}
+
+
+def compute_recalibration(lab: Lab, task: Task):
+    calibration, count = lab.spec.calibration, lab.spec.max_batches
+    batches = lab.data.calibration_batches(count, calibration.calib_batch_size, calibration.seed)
+    model = lab.network(task.target, task.repair)
+    return {"record.npz": batchnorm.record(model, _counted(batches, lab.report), count)}, {"batches": count}
+
+
+def compute_evaluation(lab: Lab, task: Task):
+    indices = lab.data.eval_indices(lab.spec.evaluation.eval_images, lab.spec.evaluation.seed)
+    batches = (lab.data.batch(lab.data.test_images[part]) for part in _parts(indices))
+    predictions = evaluation.predict(lab.in_state(task), _counted(batches, lab.report))
+    scored = evaluation.score(predictions, lab.data.test_labels[indices])
+    files = {"predictions.npz": {"predictions": predictions.astype("int16"), "correct": predictions == lab.data.test_labels[indices]}}
+    return files, {"top1": scored.top1, "top1_low": scored.low, "top1_high": scored.high, "n_eval": len(indices)}
+
+
+def _parts(indices):
+    return (indices[i : i + EVAL_BATCH] for i in range(0, len(indices), EVAL_BATCH))
+
+
+def _counted(batches, report: Report):
+    for batch in batches:
+        yield batch
+        report.advance(len(batch))
+
+
+COMPUTE = {
+    "prune": compute_prune, "stats": compute_stats, "repair": compute_repair,
+    "recalibration": compute_recalibration, "evaluation": compute_evaluation,
+}  # fmt: skip
+
+
+def run(spec: ExperimentSpec, store: Store, report: Report | None = None, device="auto", data_dir=None) -> results.Result:
+    """Compute what is not stored and return the result's tables. A stored result costs no computation.
+
+    Raises AsrError subclasses for bad input, before anything expensive. Ctrl-C leaves all finished
+    stages stored and no debris.
+    """
+    if stored := results.find(spec, store):
+        return stored
+    report = report or Report()
+    store.check_writable()
+    lab = Lab(spec, store, report, runtime.device(device), data_dir)
+    check(lab)
+    known = next(iter(results.dense_ids(store, spec, with_weights=True)), None)
+    counts = len(lab.data.train_labels), len(lab.data.test_labels)
+    report.planned(plan.missing(spec, store, known, *counts))
+    start = time.perf_counter()
+    lab.keys  # trains the dense network if need be  # noqa: B018
+    for task in plan.missing(spec, store, lab.dense_id, *counts):
+        report.started(task)
+        store.get_or_compute(task.stage, task.key, lambda task=task: _with_facts(lab, task))
+        report.finished(task)
+    return results.publish(spec, store, lab.dense_id, lab.data, time.perf_counter() - start)
+
+
+def _with_facts(lab: Lab, task: Task):
+    files, facts = COMPUTE[task.stage](lab, task)
+    return files, facts | {"images": task.images, "target": task.target} | runtime.facts(lab.device)
+
+
+def check(lab: Lab) -> None:
+    """Everything that can be refused before anything expensive."""
+    spec = lab.spec
+    lab.data.check_counts(spec.calibration.stat_images, spec.evaluation.eval_images)
+    with torch.random.fork_rng():
+        model = models.build(spec.model, spec.data.classes, spec.data.image_size)
+    models.check_network(model)

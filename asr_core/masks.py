@@ -1,0 +1,91 @@
+"""Prune a network: a rule chooses masks, the masks become permanent zeros, and a table says what went."""
+
+import copy
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import nn
+
+from asr_core import models, registry
+from asr_core.errors import ModelError
+
+
+def prunable(model: nn.Module, include_linear: bool = False) -> dict[str, torch.Tensor]:
+    """Weights a rule may prune, by layer name, in registration order: convs, and linear layers on request."""
+    kinds = (nn.Conv2d, nn.Linear) if include_linear else (nn.Conv2d,)
+    return {name: m.weight for name, m in model.named_modules() if isinstance(m, kinds)}
+
+
+def choose_masks(model: nn.Module, rule: str, **params) -> tuple[dict[str, torch.Tensor], pd.DataFrame]:
+    """Masks (True = keep) by layer, and the per-layer table of `prune`."""
+    cls = registry.get("pruning rule", rule)
+    params = cls.checked(**params)
+    models.check_network(model, batchnorm=False)
+    weights = prunable(model, params["include_linear"])
+    masks, skipped = cls.masks(weights, params)
+    return masks, layer_table(masks, cls.asked(params), skipped)
+
+
+def layer_table(masks: dict[str, torch.Tensor], asked: float, skipped: dict[str, str]) -> pd.DataFrame:
+    """One row per layer: layer, weights, kept, asked, achieved (sparsities in [0, 1]), skipped (reason or '')."""
+    rows = []
+    for name, mask in masks.items():
+        kept = int(mask.sum())
+        rows.append((name, mask.numel(), kept, asked, 1 - kept / mask.numel(), skipped.get(name, "")))
+    return pd.DataFrame(rows, columns=["layer", "weights", "kept", "asked", "achieved", "skipped"])
+
+
+def achieved(table: pd.DataFrame) -> float:
+    """Overall sparsity of a layer table: removed / all prunable weights."""
+    return float(1 - table["kept"].sum() / table["weights"].sum())
+
+
+@torch.no_grad()
+def apply_masks(model: nn.Module, masks: dict[str, torch.Tensor]) -> nn.Module:
+    """Set the dropped weights of `model` to zero, in place; returns it."""
+    for name, mask in masks.items():
+        weight = model.get_submodule(name).weight
+        weight.mul_(mask.to(weight.device))
+    return model
+
+
+def prune(model: nn.Module, rule: str, **params) -> tuple[nn.Module, pd.DataFrame]:
+    """A pruned copy of `model`, and a table per layer; `model` is not changed.
+
+    rule: `global_l1`, `uniform` (sparsity in [0, 1)), `n_m` (keep_n, group_m), ...; all take
+    `include_linear`. Table columns: layer, weights, kept, asked, achieved, skipped. Raises
+    UnknownName, SpecError for bad parameters, ModelError for a network without convs.
+    """
+    masks, table = choose_masks(model, rule, **params)
+    return apply_masks(copy.deepcopy(model), masks), table
+
+
+def kept_table(model: nn.Module, masks: dict[str, torch.Tensor]) -> pd.DataFrame:
+    """Per output channel of each conv of the dense `model`: layer, channel, kept_fraction (of weights)
+    and kept_energy (kept sum of w^2 / sum of w^2, NaN for a channel of zeros)."""
+    parts = []
+    for name, conv in models.conv_layers(model).items():
+        energy = conv.weight.detach().cpu().double().flatten(1) ** 2
+        keep = masks[name].flatten(1).double()
+        parts.append(pd.DataFrame({
+            "layer": name, "channel": range(len(keep)), "kept_fraction": keep.mean(1).numpy(),
+            "kept_energy": ((energy * keep).sum(1) / energy.sum(1)).numpy(),
+        }))  # fmt: skip
+    return pd.concat(parts, ignore_index=True)
+
+
+def pack(masks: dict[str, torch.Tensor]) -> dict[str, np.ndarray]:
+    """Masks as bits: uint8 arrays for storage."""
+    return {name: np.packbits(mask.cpu().numpy().reshape(-1)) for name, mask in masks.items()}
+
+
+def unpack(bits: dict[str, np.ndarray], model: nn.Module) -> dict[str, torch.Tensor]:
+    """Masks from their bits; shapes come from `model`. Raises ModelError if they do not fit."""
+    masks = {}
+    for name, packed in bits.items():
+        shape = model.get_submodule(name).weight.shape
+        if len(packed) != -(-shape.numel() // 8):
+            raise ModelError(f"the stored mask of {name} does not fit its {tuple(shape)} weights.")
+        masks[name] = torch.from_numpy(np.unpackbits(packed, count=shape.numel()).astype(bool)).reshape(shape)
+    return masks

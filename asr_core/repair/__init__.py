@@ -1,1 +1,0 @@
-"""Repair methods: one file each."""

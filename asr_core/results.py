@@ -1,0 +1,190 @@
+"""A finished experiment as tidy tables: assembled from stored stages, stored itself, read without torch."""
+
+from dataclasses import asdict, dataclass
+
+import numpy as np
+import pandas as pd
+
+from asr_core import diagnostics, plan, registry
+from asr_core.plan import NO_STATE, Keys
+from asr_core.spec import REPORTED_STATE, ExperimentSpec
+from asr_core.store import Entry, Store
+
+ROW_FIELDS = (
+    "method", "order", "bias", "prior", "start", "averaging", "momentum", "calib_batches",
+    "stat_images", "distinct_images", "dense_id", "top1", "top1_low", "top1_high", "n_eval",
+)  # fmt: skip
+TABLES = ("accuracy", "channels", "repairs", "layers", "alphas", "convs")
+
+
+@dataclass(frozen=True)
+class Result:
+    """Tables of one setting and what made them.
+
+    setting: dict of the spec, labels and network-wide numbers. accuracy: ROW_FIELDS and slug.
+    channels: one row per conv channel, dense and pruned. repairs: per slug and channel, factors and
+    repaired variances. layers: per slug, state and layer. alphas: per slug and state. convs: the conv
+    index with asked and achieved sparsity. `entry` holds per-image correctness (arrays 'correct').
+    """
+
+    setting: dict
+    accuracy: pd.DataFrame
+    channels: pd.DataFrame
+    repairs: pd.DataFrame
+    layers: pd.DataFrame
+    alphas: pd.DataFrame
+    convs: pd.DataFrame
+    entry: Entry | None = None
+
+
+def dense_ids(store: Store, spec: ExperimentSpec, with_weights: bool = False) -> list[str]:
+    """Known identities of the recipe's dense network: shipped first, then oldest first."""
+    found = [m for m in store.manifests("dense") if m["facts"]["recipe"] == spec.recipe_key]
+    return [m["facts"]["dense_id"] for m in found if not with_weights or "weights.safetensors" in m["files"]]
+
+
+def find(spec: ExperimentSpec, store: Store) -> Result | None:
+    """The stored result of `spec`, or None; reads tables only."""
+    for dense_id in dense_ids(store, spec):
+        if entry := store.find("result", Keys(spec, dense_id).result):
+            return read(entry)
+    return None
+
+
+def read(entry: Entry) -> Result:
+    """A stored result entry as tables."""
+    return Result(entry["setting"], *(entry.table(name) for name in TABLES), entry)
+
+
+def accuracy_row(spec: ExperimentSpec, dense_id: str, entry: Entry, method: str, repair, state, train_images) -> dict:
+    """One row of the accuracy table: ROW_FIELDS, and slug."""
+    repairs_weights = repair is not None and repair.order is not None
+    images = state.batches * spec.calibration.calib_batch_size
+    return {
+        "method": method,
+        "order": repair.order if repair else None, "bias": repair.bias if repair else None,
+        "prior": repair.prior if repair else None,
+        "start": state.start, "averaging": state.averaging, "momentum": state.momentum, "calib_batches": state.batches,
+        "stat_images": spec.calibration.stat_images if repairs_weights else None,
+        "distinct_images": min(images, train_images) if images else None,
+        "dense_id": dense_id, "top1": entry["top1"], "top1_low": entry["top1_low"], "top1_high": entry["top1_high"],
+        "n_eval": entry["n_eval"], "slug": repair.slug if repair else method,
+    }  # fmt: skip
+
+
+def accuracy_table(spec, store: Store, dense_id: str, train_images: int) -> tuple[pd.DataFrame, np.ndarray]:
+    """(rows stored so far, correctness per row and image): dense, no_repair, then each repair x state."""
+    keys, rows, correct = Keys(spec, dense_id), [], []
+    wanted = [("dense", None, NO_STATE), ("no_repair", None, NO_STATE)]
+    wanted += [(repair.method, repair, state) for repair in spec.repairs for state in spec.states]
+    for method, repair, state in wanted:
+        target = method if repair is None else repair.slug
+        entry = store.find("evaluation", keys.evaluation(target, repair, state))
+        if entry:
+            rows.append(accuracy_row(spec, dense_id, entry, method, repair, state, train_images))
+            correct.append(entry.arrays("predictions")["correct"])
+    table = pd.DataFrame(rows, columns=[*ROW_FIELDS, "slug"])
+    types = {"bias": "boolean", "stat_images": "Int64", "distinct_images": "Int64", "momentum": "Float64"}
+    return table.astype(types), np.array(correct)
+
+
+def channels_table(store: Store, keys: Keys) -> pd.DataFrame:
+    """layer, depth, channel, mu_dense, v_dense, mu_pruned, v_pruned, kept_fraction, kept_energy."""
+    dense = store.find("stats", keys.stats("dense", None, NO_STATE)).table("channels")
+    pruned = store.find("stats", keys.stats("no_repair", None, NO_STATE)).table("channels")
+    table = dense.rename(columns={"mean": "mu_dense", "variance": "v_dense"})
+    pruned = pruned.rename(columns={"mean": "mu_pruned", "variance": "v_pruned"})
+    table = table.merge(pruned, on=["layer", "channel"], validate="1:1")
+    table.insert(1, "depth", table.groupby("layer", sort=False).ngroup())
+    kept = store.find("prune", keys.prune).table("kept")
+    return table.merge(kept, on=["layer", "channel"], how="left", validate="1:1")
+
+
+def repairs_table(spec: ExperimentSpec, store: Store, keys: Keys) -> pd.DataFrame:
+    """Per slug and channel: factors, mu/v `repaired` (before) and `recalibrated` (REPORTED_STATE)."""
+    parts = []
+    for repair in spec.repairs:
+        before = store.find("stats", keys.stats(repair.slug, repair, NO_STATE)).table("channels")
+        table = before.rename(columns={"mean": "mu_repaired", "variance": "v_repaired"})
+        after = store.find("stats", keys.stats(repair.slug, repair, REPORTED_STATE))
+        if after:
+            new = {"mean": "mu_recalibrated", "variance": "v_recalibrated"}
+            table = table.merge(after.table("channels").rename(columns=new), on=["layer", "channel"], validate="1:1")
+        if repair.order:
+            factors = store.find("repair", keys.network(repair.slug, repair)).table("factors")
+            table = table.merge(factors, on=["layer", "channel"], how="left", validate="1:1")
+        parts.append(table.assign(slug=repair.slug))
+    return pd.concat(parts, ignore_index=True)
+
+
+def layers_table(channels: pd.DataFrame, repairs: pd.DataFrame) -> pd.DataFrame:
+    """diagnostics.layer_damage and layer_repair per slug, state (`repaired` | `recalibrated`) and layer."""
+    damage = diagnostics.layer_damage(channels)
+    joined = repairs.merge(channels[["layer", "channel", "v_dense"]], on=["layer", "channel"], validate="m:1")
+    states = [s for s in ("repaired", "recalibrated") if f"v_{s}" in joined]
+    rows = [
+        {"slug": slug, "state": state, "layer": layer} | diagnostics.layer_repair(group["v_dense"], group[f"v_{state}"])
+        for (slug, layer), group in joined.groupby(["slug", "layer"], sort=False)
+        for state in states
+    ]
+    unrepaired = [
+        {"slug": "no_repair", "state": "repaired", "layer": layer} | diagnostics.layer_repair(g["v_dense"], g["v_pruned"])
+        for layer, g in channels.groupby("layer", sort=False)
+    ]
+    return pd.DataFrame(unrepaired + rows).merge(damage, on="layer", validate="m:1")
+
+
+def convs_table(store: Store, keys: Keys, channels: pd.DataFrame) -> pd.DataFrame:
+    """The conv index in execution order, with kept, asked, achieved and skipped per layer."""
+    entry = store.find("prune", keys.prune)
+    index = entry.table("convs").drop(columns=["depth", "weights"])
+    depth = channels[["layer", "depth"]].drop_duplicates()
+    table = depth.merge(index, on="layer", validate="1:1")
+    return table.merge(entry.table("layers"), on="layer", how="left", validate="1:1").sort_values("depth")
+
+
+def setting_of(spec: ExperimentSpec, dense_id: str, store: Store, label: str) -> dict:
+    """Everything that made a result, readable: specs, labels, asked and achieved sparsity."""
+    rule = registry.get("pruning rule", spec.prune.rule)
+    recalibrated = REPORTED_STATE if spec.max_batches >= REPORTED_STATE.batches else None
+    return {
+        "dataset_label": label, "data": asdict(spec.data), "model": asdict(spec.model), "dense": asdict(spec.dense),
+        "dense_id": dense_id, "prune": {"rule": spec.prune.rule, **spec.prune.asked},
+        "calibration": asdict(spec.calibration), "evaluation": asdict(spec.evaluation),
+        "sparsity_asked": rule.asked(spec.prune.asked),
+        "sparsity_achieved": store.find("prune", Keys(spec, dense_id).prune)["achieved"],
+        "recalibrated_state": asdict(recalibrated) if recalibrated else None,
+    }  # fmt: skip
+
+
+def publish(spec: ExperimentSpec, store: Store, dense_id: str, dataset, seconds: float) -> Result:
+    """Assemble the result of `spec` from its stored stages and store it."""
+    keys = Keys(spec, dense_id)
+    channels = channels_table(store, keys)
+    repairs = repairs_table(spec, store, keys)
+    layers = layers_table(channels, repairs)
+    accuracy, correct = accuracy_table(spec, store, dense_id, len(dataset.train_labels))
+    planned = plan.tasks(spec, dense_id, len(dataset.train_labels), len(dataset.test_labels))
+    facts = {
+        "setting": setting_of(spec, dense_id, store, dataset.label) | diagnostics.network_damage(channels),
+        "recipe": spec.recipe_key,
+        "image_passes": plan.count_images(planned).to_dict("records"),
+    }
+    tables = {
+        "accuracy": accuracy, "channels": channels, "repairs": repairs, "layers": layers,
+        "alphas": diagnostics.summarise_alphas(layers), "convs": convs_table(store, keys, channels),
+    }  # fmt: skip
+    files = {f"{name}.parquet": table for name, table in tables.items()}
+    files["correct.npz"] = {"bits": np.packbits(correct, axis=1), "n": np.array(correct.shape[1])}
+    return read(store.put("result", keys.result, files, facts, asdict(spec), seconds))
+
+
+def as_json(result: Result) -> dict:
+    """The result as one object: setting, accuracy (ROW_FIELDS, null where not applicable), networks."""
+    accuracy = result.accuracy[list(ROW_FIELDS)].astype(object)
+    alphas = result.alphas.astype(object)
+    return {
+        "setting": result.setting,
+        "accuracy": accuracy.where(accuracy.notna(), None).to_dict("records"),
+        "networks": alphas.where(alphas.notna(), None).to_dict("records"),
+    }

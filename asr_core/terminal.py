@@ -1,0 +1,41 @@
+"""Run an experiment in a terminal: a progress bar with time left on stderr."""
+
+import torch
+from tqdm import tqdm
+
+from asr_core import experiment
+from asr_core.plan import Task
+from asr_core.results import Result
+from asr_core.spec import ExperimentSpec
+from asr_core.store import Store
+
+TRAIN_COST = 4  # a training pass costs about four forward passes
+
+
+class Bar(experiment.Report):
+    """One bar over the whole run, in forward passes of one image."""
+
+    def __init__(self):
+        self.bar = tqdm(unit="img", unit_scale=True, dynamic_ncols=True, disable=None, delay=0.2)
+        self.cost = 1
+
+    def planned(self, missing: list[Task]) -> None:
+        self.bar.reset(total=sum(t.images * (TRAIN_COST if t.kind == "train" else 1) for t in missing))
+
+    def started(self, task: Task) -> None:
+        self.cost = TRAIN_COST if task.kind == "train" else 1
+        self.bar.set_description(f"{task.stage} {task.target}"[:40], refresh=False)
+
+    def advance(self, images: int) -> None:
+        self.bar.update(images * self.cost)
+
+
+def run(spec: ExperimentSpec, store: Store, device: str, threads: int | None, data_dir: str | None) -> Result:
+    """Run `spec` with a progress bar."""
+    if threads:
+        torch.set_num_threads(threads)
+    report = Bar()
+    try:
+        return experiment.run(spec, store, report, device, data_dir)
+    finally:
+        report.bar.close()

@@ -1,0 +1,95 @@
+"""Results as plain text for the terminal and README."""
+
+import pandas as pd
+from tabulate import tabulate
+
+from asr_core import registry
+from asr_core.results import Result
+from asr_core.store import Store
+
+
+def method_label(method: str) -> str:
+    """Label of a method, or of the two reference rows."""
+    if method in ("dense", "no_repair"):
+        return {"dense": "dense", "no_repair": "no repair"}[method]
+    return registry.get("repair method", method).label
+
+
+def percent(row) -> str:
+    """Top-1 in percent with its 95 % interval."""
+    return f"{100 * row.top1:.1f} [{100 * row.top1_low:.1f}, {100 * row.top1_high:.1f}]"
+
+
+def recalibration_label(row) -> str:
+    """How BatchNorm was recalibrated, in words."""
+    if row.calib_batches == 0:
+        return "none"
+    return "cumulative" if row.averaging == "cumulative" else f"ema {row.momentum:g} from {row.start}"
+
+
+def accuracy_text(accuracy: pd.DataFrame, style: str = "simple") -> str:
+    """Methods x order x bias x recalibration as rows, budgets b as columns, cells top-1 % [95 % interval]."""
+    rows = []
+    for row in accuracy.itertuples():
+        bias = "" if pd.isna(row.bias) else ("on" if row.bias else "off")
+        head = (method_label(row.method), row.order or "", bias, row.prior or "", recalibration_label(row))
+        rows.append((*head, f"b={row.calib_batches}", percent(row)))
+    names = ["method", "order", "bias", "prior", "recalibration"]
+    long = pd.DataFrame(rows, columns=[*names, "b", "cell"])
+    wide = long.drop_duplicates([*names, "b"]).pivot(index=names, columns="b", values="cell")
+    order = long[names].drop_duplicates()
+    columns = sorted(wide.columns, key=lambda name: int(name[2:]))
+    table = wide.loc[pd.MultiIndex.from_frame(order), columns].reset_index().fillna("")
+    return tabulate(table, headers="keys", tablefmt=style, showindex=False, disable_numparse=True)
+
+
+def networks_text(result: Result, style: str = "simple") -> str:
+    """Per repair: alphas (median over repaired layers, before recalibration), severity, sparsity."""
+    rows = result.alphas[result.alphas["state"] == "repaired"]
+    setting = result.setting
+    table = [
+        (row.slug, row.alpha_ratio, row.alpha_slope, setting["severity"], setting["sparsity_asked"], setting["sparsity_achieved"])
+        for row in rows.itertuples()
+    ]
+    headers = ("network", "alpha_ratio", "alpha_slope", "severity", "asked", "achieved")
+    return tabulate(table, headers=headers, tablefmt=style, floatfmt=("", ".3f", ".3f", ".3f", ".4f", ".6f"))
+
+
+def describe(setting: dict) -> str:
+    """One line that names everything a number belongs to."""
+    model, dense, prune = setting["model"], setting["dense"], setting["prune"]
+    rule = registry.get("pruning rule", prune["rule"]).label
+    how = f"{prune['keep_n']}:{prune['group_m']}" if "keep_n" in prune else f"{rule} {setting['sparsity_asked']:.0%}"
+    recipe = f"from scratch, {dense['epochs']} epochs" if dense["source"] == "scratch" else dense["source"]
+    return (
+        f"{model['architecture']} ({model['stem']} stem, {model['head']} head) on {setting['dataset_label']}, "
+        f"{setting['data']['image_size']} pixels, dense {setting['dense_id'][:8]} ({recipe}, seed {dense['seed']}); "
+        f"{how}: {setting['sparsity_achieved']:.2%} of {'conv and linear' if prune['include_linear'] else 'conv'} weights removed"
+    )
+
+
+def result(found: Result) -> str:
+    """The whole report of one run."""
+    setting = found.setting
+    share = setting["within_share"]
+    lines = [
+        describe(setting), "",
+        accuracy_text(found.accuracy), "",
+        "top-1 % [95 % Wilson interval]; order, bias: how repair statistics were collected and whether means were corrected;",
+        f"b: recalibration batches of {setting['calibration']['calib_batch_size']}; {found.accuracy['n_eval'].iloc[0]} test images", "",
+        networks_text(found), "",
+    ]  # fmt: skip
+    if share is not None:
+        lines.append(f"within-layer share of the damage, which one scalar per layer cannot repair: {share:.0%}")
+    return "\n".join(lines)
+
+
+def stored(store: Store) -> str:
+    """What is stored: entries and bytes per stage, then each result."""
+    rows = []
+    for stage in store.stages():
+        manifests = store.manifests(stage)
+        size = sum(f["bytes"] for m in manifests for f in m["files"].values())
+        rows.append((stage, len(manifests), f"{size / 1e6:.1f} MB"))
+    found = [describe(m["facts"]["setting"]) for m in store.manifests("result")]
+    return "\n".join([tabulate(rows, headers=("stage", "entries", "size")), "", *found]) if rows else "nothing is stored."
