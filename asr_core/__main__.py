@@ -8,6 +8,7 @@ import click
 
 from asr_core import registry, spec, textreport
 from asr_core.errors import AsrError, SpecError
+from asr_core.runtime import Runtime
 from asr_core.store import Store
 
 CONTEXT = {"help_option_names": ["-h", "--help"], "show_default": True, "max_content_width": 110}
@@ -105,12 +106,13 @@ def run(store, as_json, device, threads, data_dir, **asked):
     """Train or load a dense network, prune it, repair it, recalibrate BatchNorm, and print the table."""
     from asr_core import results, settings
 
+    where = Runtime(device=device, threads=threads, data_dir=data_dir, weights=asked["weights"])
     experiment = settings.experiment(store, **asked)
     result = results.find(experiment, store)
     if result is None:
         from asr_core import terminal
 
-        result = terminal.run(experiment, store, device, threads, data_dir)
+        result = terminal.run(experiment, store, where)
     if as_json:
         json.dump(results.as_json(result), sys.stdout, indent=1)
         sys.stdout.write("\n")

@@ -125,7 +125,7 @@ class Dataset:
         """Raise DataError if more statistics or test images are asked than there are."""
         n, tests = len(self.train_labels), len(self.test_labels)
         if stat_images > n:
-            raise DataError(f"{stat_images} statistics images asked, {self.label} has {n} training images; ask for less.")
+            raise DataError(f"{stat_images} statistics images asked, {self.label} has {n} to train on; ask for fewer.")
         if eval_images is not None and eval_images > tests:
             raise DataError(f"{eval_images} test images asked, {self.label} has {tests}; ask for fewer, or for all.")
 

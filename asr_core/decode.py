@@ -97,14 +97,18 @@ def _reading(split: Split, i: int):
     try:
         yield
     except Exception as error:
-        unknown = type(error).__name__ == "UnidentifiedImageError"  # its text names a buffer, not the file
-        reason = "no image format that Pillow knows" if unknown else " ".join(str(error).split()) or type(error).__name__
+        reason = " ".join(str(error).split()) or type(error).__name__
+        if type(error).__name__ == "UnidentifiedImageError":  # its text names a buffer, not the file
+            reason = "no image format that Pillow knows"
         path = Path(split.folder, split.names[i])
         raise DataError(f"image {path} cannot be read: {reason.rstrip('.')}. Mend or remove the file.") from error
 
 
 def _square(image, size: int):
-    """RGB; unless it has the size already, the central square, resized (bilinear, antialiased)."""
+    """RGB; unless it has the size already, the shorter side resized (bilinear, antialiased), centre cropped.
+
+    One call does both: `box` is the central square, and the filter sees the pixels beside it.
+    """
     from PIL import Image
 
     image = image.convert("RGB")

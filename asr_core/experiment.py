@@ -9,9 +9,10 @@ import torch
 from asr_core import (
     absorption, batchnorm, data, evaluation, masks, models, plan, repair_model, results, runtime, stats, train,
 )  # fmt: skip
-from asr_core.errors import StoreError
+from asr_core.errors import StoreError, WeightsError
 from asr_core.plan import NO_STATE, Keys, Task
 from asr_core.spec import ExperimentSpec, RepairSpec
+from asr_core.runtime import Runtime
 from asr_core.store import Store
 
 EVAL_BATCH = 256
@@ -40,14 +41,15 @@ class Report:
 class Lab:
     """What the stages of one experiment share. Data and networks are loaded on first use, and only then."""
 
-    def __init__(self, spec: ExperimentSpec, store: Store, report: Report, device: torch.device, data_dir=None):
-        self.spec, self.store, self.report, self.device, self.data_dir = spec, store, report, device, data_dir
+    def __init__(self, spec: ExperimentSpec, store: Store, report: Report, where: Runtime):
+        self.spec, self.store, self.report, self.runtime = spec, store, report, where
+        self.device = where.start()
         self._built = self._recorded = (None, None)
         self._kept: batchnorm.Running = {}
 
     @cached_property
     def data(self) -> data.Dataset:
-        return data.load(self.spec.data, self.store, self.report.count, self.data_dir)
+        return data.load(self.spec.data, self.store, self.report.count, self.runtime.data_dir)
 
     @cached_property
     def dense_id(self) -> str:
@@ -117,14 +119,28 @@ def ensure_dense(lab: Lab) -> str:
         for dense_id in results.dense_ids(store, spec, with_weights=True):
             if store.find("dense", dense_id):
                 return dense_id
-        start = time.perf_counter()
         lab.report.started(Task("dense", spec.recipe_key, 0, kind="train"))
-        model, facts = train.dense_network(spec, lab.data, lab.device, lab.report.count)
+        start = time.perf_counter()
+        model, facts = train_dense(lab)
         weights = {name: tensor.cpu() for name, tensor in model.state_dict().items()}
         dense_id = train.weights_identity(weights)
         facts |= {"recipe": spec.recipe_key, "dense_id": dense_id, **runtime.facts(lab.device)}
         store.put("dense", dense_id, {"weights.safetensors": weights}, facts, spec.dense, time.perf_counter() - start)
     return dense_id
+
+
+def train_dense(lab: Lab) -> tuple[torch.nn.Module, dict]:
+    """The dense network of the recipe, and facts for its manifest."""
+    spec, count = lab.spec, lab.report.count
+    if spec.dense.source == "scratch":
+        return train.train_scratch(spec.model, spec.dense, lab.data, lab.device, count)
+    if spec.dense.source == "imagenet":
+        return train.finetune(spec.model, spec.dense, lab.data, lab.device, count)
+    if lab.runtime.weights is None:
+        raise WeightsError(f"weights file {spec.dense.weights_digest} is not stored here; name it with --weights FILE.")
+    model = models.build(spec.model, spec.data.classes, spec.data.image_size)
+    train.load_weights(model, lab.runtime.weights)
+    return model, {}
 
 
 def compute_prune(lab: Lab, task: Task):
@@ -185,7 +201,7 @@ COMPUTE = {
 }  # fmt: skip
 
 
-def run(spec: ExperimentSpec, store: Store, report: Report | None = None, device="auto", data_dir=None) -> results.Result:
+def run(spec: ExperimentSpec, store: Store, report: Report | None = None, where: Runtime = Runtime()) -> results.Result:
     """Compute what is not stored and return the result's tables. A stored result costs no computation.
 
     Raises AsrError subclasses for bad input, before anything expensive. Ctrl-C leaves all finished
@@ -195,7 +211,7 @@ def run(spec: ExperimentSpec, store: Store, report: Report | None = None, device
         return stored
     report = report or Report()
     store.check_writable()
-    lab = Lab(spec, store, report, runtime.device(device), data_dir)
+    lab = Lab(spec, store, report, where)
     check(lab)
     known = next(iter(results.dense_ids(store, spec, with_weights=True)), None)
     counts = len(lab.data.train_labels), len(lab.data.test_labels)

@@ -44,14 +44,10 @@ def read_tree(root: Path | str, splits: tuple[str, ...] = ("train", "test")) -> 
     `fingerprint` is the sha256 over relative path, size and modification time of every image.
     Hidden names and files without an image suffix are not counted.
     """
-    root = Path(root).expanduser().absolute()
-    missing = [split for split in splits if not (root / split).is_dir()]
-    if missing:
-        raise DataError(
-            f"{root} has no folder {missing[0]}/; an image folder needs {'/CLASS/... and '.join(splits)}/CLASS/..., "
-            "with the same classes in each."
-        )
+    root = Path(os.path.abspath(Path(root).expanduser()))
     with _readable():
+        for split in splits:
+            _check_folder(root, split, splits)
         found = {split: _classes(root, split) for split in splits}
     _same_classes(root, found)
     listing = sorted(item for classes in found.values() for files in classes.values() for item in files)
@@ -60,6 +56,14 @@ def read_tree(root: Path | str, splits: tuple[str, ...] = ("train", "test")) -> 
         digest.update(b"%s\0%d %d\n" % (os.fsencode(name), size, changed))
     files = {split: [item[0] for item in listing if item[0].startswith(f"{split}/")] for split in splits}
     return Tree(root, tuple(sorted(found[splits[0]])), files, digest.hexdigest())
+
+
+def _check_folder(root: Path, split: str, splits: tuple[str, ...]) -> None:
+    if not (root / split).is_dir():
+        lacks = f"{root} has no folder {split}/" if root.is_dir() else f"there is no folder {root}"
+        raise DataError(
+            f"{lacks}; an image folder needs {'/CLASS/... and '.join(splits)}/CLASS/..., with the same classes in each."
+        )
 
 
 def _classes(root: Path, split: str) -> dict[str, list[tuple[str, int, int]]]:

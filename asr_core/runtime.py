@@ -1,24 +1,45 @@
-"""Device and threads: where a computation runs, never what it is."""
+"""Where a computation runs: device, threads, paths. Never part of what an experiment is."""
 
-import torch
+from dataclasses import dataclass
 
-from asr_core.errors import SpecError, UnknownName
+from asr_core.errors import SpecError
+from asr_core.spec import choose, whole
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
 
 
-def device(name: str = "auto") -> torch.device:
-    """The torch device of `name`; `auto` takes cuda, then mps, then cpu. Raises SpecError if it is not here."""
-    if name not in DEVICES:
-        raise UnknownName("device", name, DEVICES)
-    here = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
-    if name == "auto":
-        return torch.device(next(d for d in ("cuda", "mps", "cpu") if here[d]))
-    if not here[name]:
-        raise SpecError(f"device {name!r} is not on this machine; here: {', '.join(d for d in here if here[d])}.")
-    return torch.device(name)
+@dataclass(frozen=True, kw_only=True)
+class Runtime:
+    """device: auto, cpu, cuda or mps. threads: of the CPU (None: torch's choice). data_dir: where
+    downloads go. weights: the user's state_dict, for a dense network of source `file`."""
+
+    device: str = "auto"
+    threads: int | None = None
+    data_dir: str | None = None
+    weights: str | None = None
+
+    def __post_init__(self):
+        choose("device", self.device, DEVICES)
+        if self.threads is not None:
+            whole("threads", self.threads, 1)
+
+    def start(self):
+        """Set the threads and return the torch device; raises SpecError if it is not on this machine."""
+        import torch
+
+        if self.threads:
+            torch.set_num_threads(self.threads)
+        here = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+        if self.device == "auto":
+            return torch.device(next(name for name in here if here[name]))
+        if not here[self.device]:
+            present = ", ".join(name for name in here if here[name])
+            raise SpecError(f"device {self.device!r} is not on this machine; here: {present}.")
+        return torch.device(self.device)
 
 
-def facts(where: torch.device) -> dict:
+def facts(where) -> dict:
     """What a manifest records of where a number was computed."""
+    import torch
+
     return {"device": where.type, "precision": "float32", "threads": torch.get_num_threads()}

@@ -6,12 +6,12 @@ opens image i. Nothing is decoded here.
 
 import os
 import socket
+from collections.abc import Callable
 from contextlib import contextmanager
 from dataclasses import dataclass
 from http.client import HTTPException
 from io import BytesIO
 from pathlib import Path
-from typing import Callable
 
 import numpy as np
 

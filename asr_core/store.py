@@ -13,7 +13,7 @@ import sys
 import time
 import uuid
 import warnings
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from importlib import metadata
 from pathlib import Path
@@ -73,7 +73,7 @@ def _write(path: Path, value) -> None:
     elif path.suffix == ".npz":
         import numpy as np
 
-        np.savez_compressed(path, **value)
+        np.savez_compressed(path, allow_pickle=False, **value)
     elif path.suffix == ".npy":
         import numpy as np
 
@@ -92,6 +92,8 @@ class Entry:
     def __init__(self, folder: Path):
         self.folder = folder
         self.manifest = json.loads((folder / MANIFEST).read_text())
+        if not isinstance(self.manifest, dict) or not self.manifest.keys() >= {"facts", "files", "finished"}:
+            raise ValueError(f"{folder / MANIFEST} is no manifest")
 
     def __getitem__(self, field: str):
         """A field of the manifest's `facts`: the small results of the stage."""
@@ -162,7 +164,7 @@ class Store:
         """Manifests of all entries of `stage`, files unread: shipped first, then oldest first."""
         found = []
         for base in (self.shipped, self.root):
-            readable = [m for path in (base / stage).glob(f"*/{MANIFEST}") if (m := _read_manifest(path))]
+            readable = [m for folder in (base / stage).glob("*") if (m := _read_manifest(folder))]
             found += sorted(readable, key=lambda manifest: manifest["finished"])
         return found
 
@@ -225,10 +227,6 @@ class Store:
         with self.workspace() as part:
             (part / "probe").write_bytes(b"0" * 4096)
 
-    def size(self, entry: Entry) -> int:
-        """Bytes on disk of the entry's files."""
-        return sum(item["bytes"] for item in entry.manifest["files"].values())
-
     def clear(self, stages: list[str]) -> int:
         """Remove local entries of `stages`; shipped ones stay. Returns how many went."""
         count = 0
@@ -267,7 +265,7 @@ class Store:
             if not folder.is_dir():  # another process set it aside or cleared it
                 return None
             damage = "its manifest is missing"
-        except (json.JSONDecodeError, KeyError, UnicodeDecodeError):
+        except ValueError:  # not JSON, not text, or not a manifest
             damage = "its manifest is unreadable"
         if damage is None:
             self._verified.add(folder)
@@ -277,15 +275,14 @@ class Store:
 
     def _set_aside(self, folder: Path, damage: str) -> None:
         aside = self.root / ".damaged" / f"{folder.parent.name}-{folder.name}-{uuid.uuid4().hex[:6]}"
-        warnings.warn(f"stored entry {folder.parent.name}/{folder.name}: {damage}; set aside, will be computed again", stacklevel=4)
+        name = f"{folder.parent.name}/{folder.name}"
+        warnings.warn(f"stored entry {name}: {damage}; set aside, will be computed again", stacklevel=4)
         if self.shipped in folder.parents:
             return  # read-only: skipped, never moved
         with disk_errors(self.root):
             aside.parent.mkdir(parents=True, exist_ok=True)
-            try:
+            with suppress(FileNotFoundError):  # another process was faster
                 folder.rename(aside)
-            except FileNotFoundError:
-                pass  # another process was faster
 
     @contextmanager
     def workspace(self):
@@ -302,9 +299,9 @@ class Store:
                 shutil.rmtree(part, ignore_errors=True)
 
 
-def _read_manifest(path: Path) -> dict | None:
+def _read_manifest(folder: Path) -> dict | None:
     try:
-        return json.loads(path.read_text())
+        return Entry(folder).manifest
     except (OSError, ValueError):  # going away, or damaged: `find` deals with it
         return None
 
@@ -325,5 +322,6 @@ def disk_errors(root: Path):
     except OSError as error:
         reason = error.strerror or error
         raise StoreError(
-            f"cannot write to the cache directory {root}: {reason}. Free some space, or choose another with --cache-dir or ASR_CACHE_DIR."
+            f"cannot write to the cache directory {root}: {reason}. Free some space, "
+            "or choose another with --cache-dir or ASR_CACHE_DIR."
         ) from error

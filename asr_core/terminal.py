@@ -1,11 +1,11 @@
 """Run an experiment in a terminal: a progress bar with time left on stderr."""
 
-import torch
 from tqdm import tqdm
 
 from asr_core import experiment
 from asr_core.plan import Task
 from asr_core.results import Result
+from asr_core.runtime import Runtime
 from asr_core.spec import ExperimentSpec
 from asr_core.store import Store
 
@@ -30,12 +30,10 @@ class Bar(experiment.Report):
         self.bar.update(images * self.cost)
 
 
-def run(spec: ExperimentSpec, store: Store, device: str, threads: int | None, data_dir: str | None) -> Result:
+def run(spec: ExperimentSpec, store: Store, where: Runtime) -> Result:
     """Run `spec` with a progress bar."""
-    if threads:
-        torch.set_num_threads(threads)
     report = Bar()
     try:
-        return experiment.run(spec, store, report, device, data_dir)
+        return experiment.run(spec, store, report, where)
     finally:
         report.bar.close()

@@ -1,0 +1,216 @@
+"""The store: content-addressed, atomic, safe for several processes, honest about damage."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+import warnings
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from asr_core.errors import StoreError
+from asr_core.store import Store
+
+
+@pytest.fixture
+def store(tmp_path):
+    return Store(tmp_path / "cache")
+
+
+def number(value=1.0, calls=None):
+    """A stage that counts how often it is computed."""
+
+    def compute():
+        if calls is not None:
+            calls.append(value)
+        return {"table.parquet": pd.DataFrame({"x": [value]}), "bits.npz": {"a": np.arange(3)}}, {"value": value}
+
+    return compute
+
+
+def test_a_stage_is_computed_once_and_read_back(store):
+    calls = []
+    first = store.get_or_compute("stats", "k", number(2.5, calls))
+    again = Store(store.root).get_or_compute("stats", "k", number(9.9, calls))
+    assert calls == [2.5]
+    assert first["value"] == again["value"] == 2.5
+    assert again.table("table")["x"].tolist() == [2.5]
+    assert again.arrays("bits")["a"].tolist() == [0, 1, 2]
+
+
+def test_the_manifest_names_versions_duration_rows_and_hashes(store):
+    manifest = store.get_or_compute("stats", "k", number(), spec={"asked": 1}).manifest
+    assert manifest["spec"] == {"asked": 1}
+    assert manifest["versions"]["torch"].startswith("2.")
+    assert manifest["files"]["table.parquet"]["rows"] == 1
+    assert len(manifest["files"]["bits.npz"]["sha256"]) == 64
+    assert manifest["seconds"] >= 0
+
+
+@pytest.mark.parametrize("name", ["table.parquet", "bits.npz"])
+def test_a_changed_file_is_set_aside_with_a_warning_and_computed_again(store, name):
+    store.get_or_compute("stats", "k", number(1.0))
+    with open(store.root / "stats" / "k" / name, "r+b") as file:
+        file.write(b"broken")
+    calls = []
+    with pytest.warns(UserWarning, match=f"stats/k: {name} has changed; set aside"):
+        entry = Store(store.root).get_or_compute("stats", "k", number(3.0, calls))
+    assert calls == [3.0] and entry["value"] == 3.0
+    assert len(list((store.root / ".damaged").iterdir())) == 1
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", '{"facts": {}}', '"text"', "null"])
+def test_a_half_written_manifest_is_set_aside(store, content):
+    store.get_or_compute("stats", "k", number())
+    (store.root / "stats" / "k" / "manifest.json").write_text(content)
+    with pytest.warns(UserWarning, match="manifest is unreadable"):
+        assert Store(store.root).find("stats", "k") is None
+    assert Store(store.root).manifests("stats") == []
+
+
+def test_a_missing_file_or_manifest_is_set_aside(store):
+    for name, reason in (("bits.npz", "bits.npz is missing"), ("manifest.json", "its manifest is missing")):
+        store.get_or_compute("stats", "k", number())
+        (store.root / "stats" / "k" / name).unlink()
+        with pytest.warns(UserWarning, match=reason):
+            assert Store(store.root).find("stats", "k") is None
+
+
+def test_a_stage_that_fails_leaves_nothing_behind(store):
+    def fail():
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        store.get_or_compute("stats", "k", fail)
+    with pytest.raises(AttributeError):
+        store.put("stats", "k", {"good.npz": {"a": np.ones(2)}, "bad.parquet": "no table"}, {})
+    assert store.find("stats", "k") is None
+    assert list((store.root / ".tmp").glob("*")) == []
+
+
+def test_shipped_entries_come_first_and_are_never_moved(store):
+    Store(store.root).put("stats", "k", {}, {"value": "local"})
+    shipped = Store(store.root / "elsewhere").put("stats", "k", {"a.npz": {"a": np.ones(2)}}, {"value": "shipped"})
+    (store.shipped / "stats").mkdir(parents=True)
+    shipped.folder.rename(store.shipped / "stats" / "k")
+    assert Store(store.root).find("stats", "k")["value"] == "shipped"
+    (store.shipped / "stats" / "k" / "a.npz").write_bytes(b"broken")
+    with pytest.warns(UserWarning, match=r"a\.npz has changed"):
+        assert Store(store.root).find("stats", "k")["value"] == "local"
+    assert (store.shipped / "stats" / "k").is_dir()
+
+
+def test_verify_reports_each_damaged_entry(store):
+    for key in "abc":
+        store.get_or_compute("stats", key, number())
+    assert store.verify() == []
+    (store.root / "stats" / "b" / "bits.npz").write_bytes(b"broken")
+    assert len(store.verify()) == 1
+    assert store.verify() == []
+
+
+def test_clear_removes_local_entries_of_the_named_stages_only(store):
+    store.get_or_compute("stats", "k", number())
+    store.get_or_compute("repair", "k", number())
+    assert store.clear(["stats"]) == 1
+    assert store.find("repair", "k") and not store.find("stats", "k")
+
+
+def test_a_cache_directory_that_cannot_be_written_is_named_with_the_remedy(tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(StoreError, match="cannot write to the cache directory .*--cache-dir or ASR_CACHE_DIR"):
+        Store(tmp_path / "file").check_writable()
+
+
+def test_a_full_disk_is_one_clear_error_and_no_debris(store, monkeypatch):
+    def full(path, value):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("asr_core.store._write", full)
+    with pytest.raises(StoreError, match="No space left on device"):
+        store.put("stats", "k", {"a.npz": {}}, {})
+    assert list((store.root / ".tmp").glob("*")) == [] and store.find("stats", "k") is None
+
+
+def python(code: str, *args) -> subprocess.Popen:
+    return subprocess.Popen([sys.executable, "-c", textwrap.dedent(code), *map(str, args)], stdout=subprocess.PIPE, text=True)
+
+
+SLOW_STAGE = """
+    import sys, time
+    from asr_core.store import Store
+    store = Store(sys.argv[1])
+    def compute():
+        print("computing", flush=True)
+        time.sleep(float(sys.argv[2]))
+        return {}, {"value": 7}
+    print(store.get_or_compute("stats", "k", compute)["value"], flush=True)
+"""
+
+
+def test_two_processes_that_ask_for_one_key_compute_once(store):
+    workers = [python(SLOW_STAGE, store.root, 0.5) for _ in range(2)]
+    said = "".join(worker.communicate(timeout=30)[0] for worker in workers)
+    assert said.count("computing") == 1 and said.count("7") == 2
+
+
+def test_after_kill_9_in_the_middle_of_a_stage_a_rerun_succeeds_and_sweeps_up(store):
+    worker = python(
+        """
+        import sys, time, numpy as np
+        import asr_core.store as module
+        store = module.Store(sys.argv[1])
+        def stuck(path, value):
+            path.write_bytes(b"half")
+            print("writing", flush=True)
+            time.sleep(60)
+        module._write = stuck
+        store.get_or_compute("stats", "k", lambda: ({"a.npz": {}}, {}))
+        """,
+        store.root,
+    )
+    assert worker.stdout.readline() == "writing\n"
+    os.kill(worker.pid, signal.SIGKILL)
+    worker.communicate()
+    debris = list((store.root / ".tmp").iterdir())
+    assert len(debris) == 1 and store.find("stats", "k") is None
+    start = time.monotonic()
+    assert store.get_or_compute("stats", "k", number(4.0))["value"] == 4.0
+    assert time.monotonic() - start < 5 and not debris[0].exists()
+
+
+def test_reading_a_stored_table_imports_neither_torch_nor_streamlit(store):
+    store.get_or_compute("stats", "k", number())
+    reader = python(
+        """
+        import sys
+        from asr_core.store import Store
+        Store(sys.argv[1]).find("stats", "k").table("table")
+        print([name for name in ("torch", "streamlit", "plotly", "scipy") if name in sys.modules])
+        """,
+        store.root,
+    )
+    assert reader.communicate(timeout=30)[0] == "[]\n"
+
+
+def test_pickles_are_neither_written_nor_read(store):
+    objects = np.array([{}], dtype=object)
+    with pytest.raises(ValueError, match="allow_pickle=False"):
+        store.put("stats", "k", {"a.npz": {"a": objects}}, {})
+    entry = store.put("stats", "k", {"a.npz": {"a": np.ones(1)}}, {})
+    np.savez(entry.folder / "a.npz", a=objects)
+    with pytest.raises(ValueError, match="allow_pickle=False"):
+        entry.arrays("a")
+
+
+def test_json_in_a_manifest_is_readable_text(store):
+    entry = store.put("stats", "k", {}, {"value": 1})
+    assert json.loads((entry.folder / "manifest.json").read_text())["facts"] == {"value": 1}
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert Store(store.root).find("stats", "k")
