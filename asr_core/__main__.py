@@ -73,6 +73,7 @@ SETTING = options(
     click.option("--epochs", default=5, metavar="N", help="Training epochs of the dense network."),
     click.option("--batch-size", default=None, type=int, metavar="IMAGES", help="Training batch [default: the recipe's]."),
     click.option("--learning-rate", default=None, type=float, metavar="X", help="Peak learning rate [default: the recipe's]."),
+    click.option("--precision", default="float32", metavar="NAME", help="Of the forward pass in training: float32 | bfloat16."),
     click.option("--pruning", default="global_l1", metavar="RULE", help="Pruning rule: " + " | ".join(registry.names("pruning rule")) + "."),
     click.option("--sparsity", default=None, metavar="X", help="Fraction of weights removed, in [0, 1) [default: 0.95; N:M sets its own]."),
     click.option("--keep-n", default=None, type=int, metavar="N", help="N of N:M pruning [default: 2]."),

@@ -7,16 +7,17 @@ batches records all that any recalibration needs, at the cost of a bare pass.
 
 import copy
 from contextlib import contextmanager
+from itertools import islice
 
 import numpy as np
 import torch
 from torch import nn
 
 from asr_core import models
-from asr_core.errors import DataError
+from asr_core.errors import DataError, SpecError
 from asr_core.spec import BatchNormState
 
-Record = dict[str, np.ndarray]  # name -> (batches, 2, channel): mean and unbiased variance, float32
+Record = dict[str, np.ndarray]  # name -> (batches, 2, channel): mean and unbiased variance
 Running = dict[str, tuple[np.ndarray, np.ndarray]]  # name -> (mean, variance), float64, shape (channel,)
 
 
@@ -45,30 +46,32 @@ def _recording(model: nn.Module):
 def record(model: nn.Module, batches, count: int) -> Record:
     """Batch mean and unbiased variance of each BatchNorm's input for the first `count` batches.
 
-    batches: iterable of tensors (N, 3, H, W). Returns name -> float32 array (count, 2, channel). The
-    network is not changed. Raises ModelError without BatchNorm, DataError for too few batches.
+    batches: iterable of tensors (N, 3, H, W). Returns name -> array (count, 2, channel) of float32
+    (float64 for a float64 network). The network is not changed. Raises ModelError without BatchNorm, DataError for too few batches.
     """
     models.check_network(model)
     device = next(model.parameters()).device
     with _recording(model) as layers:
-        found = {name: np.empty((count, 2, len(bn.running_mean)), np.float32) for name, bn in layers.items()}
+        found = {name: np.empty((count, 2, len(bn.running_mean)), _precision(bn)) for name, bn in layers.items()}
         done = 0
-        for batch in batches:
-            if done == count:
-                break
+        for batch in islice(batches, count):
             model(batch.to(device))
             for name, bn in layers.items():
-                found[name][done] = torch.stack([bn.running_mean, bn.running_var]).cpu().numpy()
+                found[name][done] = torch.stack([bn.running_mean, bn.running_var]).cpu().double().numpy()
             done += 1
     if done < count:
         raise DataError(f"recalibration needs {count} batches but only {done} were given; give more images or a smaller budget.")
     return found
 
 
+def _precision(bn) -> type:
+    return np.float64 if bn.running_mean.dtype == torch.float64 else np.float32
+
+
 def running_of(model: nn.Module) -> Running:
     """The network's present running statistics."""
     return {
-        name: (bn.running_mean.double().cpu().numpy(), bn.running_var.double().cpu().numpy())
+        name: (bn.running_mean.cpu().double().numpy(), bn.running_var.cpu().double().numpy())
         for name, bn in models.batchnorms(model).items()
     }
 
@@ -114,7 +117,9 @@ def recalibrate(model: nn.Module, batches, budgets=(20,), start="reset", averagi
     torch.optim.swa_utils.update_bn). Budget 0 is an unchanged copy. Raises SpecError for bad values,
     DataError for too few batches, ModelError without BatchNorm.
     """
-    states = {int(b): BatchNormState.of(start, averaging, momentum, b) for b in budgets}
+    states = {state.batches: state for state in (BatchNormState.of(start, averaging, momentum, b) for b in budgets)}
+    if not states:
+        raise SpecError("budgets is empty; give at least one number of batches, for example (10, 20).")
     recorded = record(model, batches, max(states))
     kept = running_of(model)
     return {b: load_running(copy.deepcopy(model), running_statistics(recorded, s, kept)) for b, s in states.items()}

@@ -28,7 +28,7 @@ def predict(model: nn.Module, batches, after_batch=lambda images: None) -> np.nd
         for batch in batches:
             found.append(model(batch.to(device)).nan_to_num().argmax(1).cpu().numpy())
             after_batch(len(batch))
-    return np.concatenate(found)
+    return np.concatenate(found) if found else np.empty(0, np.int64)
 
 
 def score(predictions: np.ndarray, labels) -> Evaluation:

@@ -24,6 +24,7 @@ def choose_masks(model: nn.Module, rule: str, **params) -> tuple[dict[str, torch
     models.check_network(model, batchnorm=False)
     weights = prunable(model, params["include_linear"])
     masks, skipped = cls.masks(weights, params)
+    masks = {name: mask.cpu() for name, mask in masks.items()}
     return masks, layer_table(masks, cls.asked(params), skipped)
 
 

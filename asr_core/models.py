@@ -55,7 +55,7 @@ def batchnorms(model: nn.Module) -> dict[str, _BatchNorm]:
 
 
 def check_network(model: nn.Module, batchnorm: bool = True):
-    """Raise ModelError if `model` has no Conv2d, or (unless `batchnorm` is False) no BatchNorm with running statistics."""
+    """Raise ModelError if `model` has no Conv2d, or no BatchNorm with running statistics (unless batchnorm=False)."""
     name = type(model).__name__
     if not conv_layers(model):
         raise ModelError(f"{name} has no Conv2d layer; pruning and repair work on convolutions: give a CNN.")

@@ -128,9 +128,8 @@ def apply_repairs(model: nn.Module, repairs: dict[str, LayerRepair]) -> nn.Modul
     """Put factors and biases into the convs of `model`, in place (eq. 9-10); zeros stay zeros. Returns it."""
     for name, repair in repairs.items():
         conv = model.get_submodule(name)
-        gamma = repair.factors.gamma.to(conv.weight.device)
-        # in float64, then rounded once
-        conv.weight.copy_(conv.weight.double() * gamma.view(-1, 1, 1, 1))
+        # in float64 (on the CPU: some devices have none), then rounded once
+        conv.weight.copy_(conv.weight.cpu().double() * repair.factors.gamma.view(-1, 1, 1, 1))
         if repair.bias is not None:
             conv.bias = nn.Parameter(repair.bias.to(conv.weight))
     return model

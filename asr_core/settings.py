@@ -14,7 +14,7 @@ BIASES = {"off": False, "on": True}
 
 def experiment(store: Store, *, dataset, image_size, normalization, architecture, stem, head, **rest) -> ExperimentSpec:
     """The spec of option values named as on the command line; raises AsrError for bad ones."""
-    dense = dense_spec(**{name: rest.pop(name) for name in ("source", "weights", "epochs", "batch_size", "learning_rate", "seed")})
+    dense = dense_spec(**{name: rest.pop(name) for name in ("source", "weights", "epochs", "batch_size", "learning_rate", "precision", "seed")})
     prune = prune_spec(**{name: rest.pop(name) for name in ("pruning", "sparsity", "keep_n", "group_m", "include_linear")})
     model = ModelSpec(architecture=architecture, stem=stem, head=head)
     calibration = CalibrationSpec(stat_images=rest["stat_images"], calib_batch_size=rest["calib_batch_size"], seed=dense.seed)
@@ -29,11 +29,11 @@ def experiment(store: Store, *, dataset, image_size, normalization, architecture
     )  # fmt: skip
 
 
-def dense_spec(source, weights, epochs, batch_size, learning_rate, seed) -> DenseSpec:
+def dense_spec(source, weights, epochs, batch_size, learning_rate, precision, seed) -> DenseSpec:
     """The dense recipe; a weights file is known by the sha256 of its content."""
     given = {"batch_size": batch_size} if batch_size is not None else {}
     if weights is None:
-        return DenseSpec(source=source or "scratch", epochs=epochs, learning_rate=learning_rate, seed=seed, **given)
+        return DenseSpec(source=source or "scratch", epochs=epochs, learning_rate=learning_rate, precision=precision, seed=seed, **given)
     if source not in (None, "file"):
         raise SpecError(f"--weights gives the dense network, so --source {source} cannot hold; leave --source out.")
     try:
@@ -70,7 +70,7 @@ def _split(value) -> list[str]:
 DEFAULTS = {
     "dataset": "digits", "image_size": 32, "normalization": None, "architecture": "resnet18",
     "stem": "imagenet", "head": "torchvision", "source": None, "weights": None, "epochs": 5, "batch_size": None,
-    "learning_rate": None, "pruning": "global_l1", "sparsity": None, "keep_n": None, "group_m": None,
+    "learning_rate": None, "precision": "float32", "pruning": "global_l1", "sparsity": None, "keep_n": None, "group_m": None,
     "include_linear": False, "seed": 0, "eval_images": None, "methods": "bn_only,lw_bn,raw_bn,asr_bn",
     "orders": "simultaneous,sequential", "biases": "off,on", "prior": "median", "prior_value": 1.0,
     "stat_images": 64, "calib_batch_size": 128, "budgets": BUDGETS, "momentum": 0.1,

@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from asr_core import models
+from asr_core.errors import DataError
 
 CHUNK = 1 << 20  # values converted to float64 at a time: 8 MiB
 
@@ -81,7 +82,10 @@ def as_batches(images, batch_size: int = 64):
 
 
 def collect(model: nn.Module, batches) -> dict[str, Moments]:
-    """Moments of each conv's output over all `batches`, by layer name in execution order."""
+    """Moments of each conv's output over all `batches`, by layer name in execution order.
+
+    Raises DataError without images.
+    """
     found: dict[str, Moments] = {}
     device = next(model.parameters()).device
 
@@ -91,7 +95,10 @@ def collect(model: nn.Module, batches) -> dict[str, Moments]:
 
     with frozen(model), hooked(model, add):
         for batch in batches:
-            model(batch.to(device))
+            if len(batch):
+                model(batch.to(device))
+    if not found:
+        raise DataError("no images were given, so there is nothing to measure; give at least 2 (64 in the paper).")
     return {name: Moments(m.count, m.mean.cpu(), m.m2.cpu()) for name, m in found.items()}
 
 
@@ -119,7 +126,7 @@ def channel_stats(model: nn.Module, images) -> pd.DataFrame:
     images: tensor (N, 3, H, W), normalised as the network expects, or an iterable of such batches.
     Returns columns layer, channel, mean (activation units), variance (units squared, divides by
     N*H*W), layers in execution order. The network runs in eval mode and is not changed. Raises
-    ModelError for a network without convs.
+    ModelError for a network without convs, DataError without images.
     """
     models.check_network(model, batchnorm=False)
     return stats_table(collect(model, as_batches(images)))

@@ -8,11 +8,7 @@ readable without it.
 from dataclasses import dataclass
 
 from asr_core.registry import Configurable, Parameter
-from asr_core.spec import positive
-
-
-def _flag(name, value) -> bool:
-    return bool(value)
+from asr_core.spec import flag, positive
 
 
 def _nonnegative(name, value) -> float:
@@ -20,8 +16,8 @@ def _nonnegative(name, value) -> float:
 
 
 EPS = Parameter(1e-8, "added to the pruned variance before division (activation units squared)", _nonnegative)
-FLOOR = Parameter(1e-12, "a channel with pruned variance at or below this is dead: factor 1", _nonnegative)
-SKIP_FIRST = Parameter(True, "leave the first conv as it is: its input is raw pixels", _flag)
+FLOOR = Parameter(1e-12, "a channel with pruned variance at or below this is dead: factor 1", positive)
+SKIP_FIRST = Parameter(True, "leave the first conv as it is: its input is raw pixels", flag)
 COMMON = {"eps": EPS, "floor": FLOOR, "skip_first": SKIP_FIRST}
 
 

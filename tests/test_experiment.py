@@ -1,0 +1,193 @@
+"""The pipeline end to end on real digits: shared stages, counted passes, interruption, damage."""
+
+import os
+import signal
+import subprocess
+import sys
+import warnings
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from asr_core import data, experiment, plan, results
+from asr_core.errors import AsrError, DataError, ModelError
+from asr_core.spec import (
+    BatchNormState,
+    CalibrationSpec,
+    DataSpec,
+    DenseSpec,
+    EvalSpec,
+    ExperimentSpec,
+    ModelSpec,
+    PruneSpec,
+    RepairSpec,
+    default_states,
+)
+from asr_core.store import Store
+
+SMALL = ExperimentSpec(
+    data=DataSpec(image_size=32),
+    model=ModelSpec(architecture="resnet18"),
+    dense=DenseSpec(epochs=1),
+    prune=PruneSpec.of("global_l1", sparsity=0.9),
+    calibration=CalibrationSpec(stat_images=32, calib_batch_size=32),
+    evaluation=EvalSpec(eval_images=60),
+    repairs=(
+        RepairSpec.of("bn_only"),
+        RepairSpec.of("lw_bn", "simultaneous"),
+        RepairSpec.of("asr_bn", "sequential"),
+    ),
+    states=default_states((1, 2)),
+)
+
+
+class Counter(experiment.Report):
+    """Counts image passes by stage."""
+
+    def __init__(self):
+        self.images, self.stage, self.listed = {}, "images", None
+
+    def planned(self, missing):
+        self.listed = missing
+
+    def started(self, task):
+        self.stage = task.stage
+
+    def advance(self, images):
+        self.images[self.stage] = self.images.get(self.stage, 0) + images
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory):
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(scope="module")
+def first(root):
+    """The first run of SMALL, with what it counted."""
+    counter = Counter()
+    return experiment.run(SMALL, Store(root), counter), counter
+
+
+def test_a_run_does_exactly_the_passes_of_its_plan(first):
+    result, counter = first
+    planned = plan.count_images(counter.listed).groupby("stage")["images"].sum()
+    done = {stage: images for stage, images in counter.images.items() if stage != "images"}
+    assert done == {stage: images for stage, images in planned.items() if images}
+    # 3 repairs record 2 batches of 32; 2 sequential statistics passes would be quadratic, one is enough
+    assert done["recalibration"] == 3 * 2 * 32 and done["repair"] == 32
+
+
+def test_the_second_run_computes_nothing(first, root):
+    counter = Counter()
+    again = experiment.run(SMALL, Store(root), counter)
+    assert counter.images == {}
+    pd.testing.assert_frame_equal(again.accuracy, first[0].accuracy)
+
+
+def test_another_pruning_shares_the_dense_network_and_its_statistics(first, root):
+    counter = Counter()
+    other = SMALL.with_(prune=PruneSpec.of("n_m"), repairs=(RepairSpec.of("bn_only"),))
+    found = experiment.run(other, Store(root), counter)
+    assert "dense" not in counter.images and found.setting["dense_id"] == first[0].setting["dense_id"]
+    assert counter.images["stats"] == 2 * 32  # pruned before and after recalibration; dense is shared
+
+
+def test_another_budget_within_the_recorded_pass_costs_only_its_evaluation(first, root):
+    counter = Counter()
+    more = (*SMALL.states, BatchNormState.of("reset", "ema", 0.3, 2))
+    experiment.run(SMALL.with_(states=more), Store(root), counter)
+    assert counter.images == {"evaluation": 3 * 60}
+
+
+def test_a_damaged_stage_is_computed_again_and_only_that(first, root):
+    store = Store(root)
+    store.clear(["result"])
+    entry = store.find("evaluation", plan.Keys(SMALL, first[0].setting["dense_id"]).evaluation("no_repair", None, plan.NO_STATE))
+    (entry.folder / "predictions.npz").write_bytes(b"broken")
+    counter = Counter()
+    with pytest.warns(UserWarning, match=r"predictions\.npz has changed"):
+        experiment.run(SMALL, Store(root), counter)
+    assert counter.images == {"evaluation": 60}
+
+
+def test_rows_name_every_choice_and_hold_one_dense_network(first):
+    accuracy = first[0].accuracy
+    assert len(accuracy) == 2 + 3 * len(SMALL.states) and accuracy["dense_id"].nunique() == 1
+    assert accuracy.loc[accuracy["calib_batches"] == 0, "start"].isna().all()
+    assert accuracy.loc[accuracy["averaging"] == "cumulative", ["start", "momentum"]].isna().all().all()
+    assert ((accuracy["top1_low"] <= accuracy["top1"]) & (accuracy["top1"] <= accuracy["top1_high"])).all()
+    assert accuracy.loc[accuracy["method"] == "bn_only", "top1"].iloc[0] == accuracy.set_index("method")["top1"]["no_repair"]
+    assert accuracy["distinct_images"].dropna().isin([32, 64]).all()
+
+
+def test_json_rows_have_null_where_a_field_does_not_apply(first):
+    found = results.as_json(first[0])
+    dense = found["accuracy"][0]
+    assert list(dense) == list(results.ROW_FIELDS)
+    assert [name for name, value in dense.items() if value is None] == [
+        "order", "bias", "prior", "start", "averaging", "momentum", "stat_images", "distinct_images",
+    ]  # fmt: skip
+    assert dense["calib_batches"] == 0 and dense["n_eval"] == 60
+
+
+def test_stored_correctness_is_that_of_the_rows(first):
+    stored = first[0].entry.arrays("correct")
+    correct = np.unpackbits(stored["bits"], axis=1, count=int(stored["n"]))
+    np.testing.assert_allclose(correct.mean(1), first[0].accuracy["top1"])
+
+
+def test_every_table_covers_the_network(first):
+    result, channels = first[0], 4800
+    assert len(result.channels) == channels and len(result.repairs) == 3 * channels
+    assert len(result.convs) == 20 and result.convs["depth"].tolist() == list(range(20))
+    assert set(result.layers["slug"]) == {"no_repair", *(repair.slug for repair in SMALL.repairs)}
+    assert not result.channels[["v_dense", "v_pruned"]].isna().any().any()
+    assert result.setting["sparsity_achieved"] == pytest.approx(0.9, abs=1e-6)
+
+
+def test_a_network_trained_twice_is_two_identities(root, first):
+    other = SMALL.with_(dense=DenseSpec(epochs=1, seed=1), repairs=(RepairSpec.of("bn_only"),), states=default_states((1,)))
+    second = experiment.run(other, Store(root)).setting["dense_id"]
+    assert second != first[0].setting["dense_id"]
+    Store(root).clear(["result"])
+    (root / "dense" / second / "weights.safetensors").write_bytes(b"broken")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        experiment.run(other.with_(dense=DenseSpec(epochs=1, seed=1, learning_rate=0.04)), Store(root))
+    known = {m["facts"]["dense_id"] for m in Store(root).manifests("dense")}
+    assert len(known) == 3
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "message"),
+    [
+        ({"evaluation": EvalSpec(eval_images=361)}, DataError, "361 test images asked, .* has 360"),
+        ({"calibration": CalibrationSpec(stat_images=1438)}, DataError, "1438 statistics images asked, .* has 1437"),
+        ({"model": ModelSpec(architecture="vgg16_bn", stem="half")}, ModelError, "cannot run on 32x32 images"),
+        ({"dense": DenseSpec(source="file", weights_digest="0" * 24)}, AsrError, "--weights FILE"),
+    ],
+)
+def test_what_cannot_work_is_refused_before_anything_expensive(root, change, error, message):
+    counter = Counter()
+    with pytest.raises(error, match=message):
+        experiment.run(SMALL.with_(**change), Store(root), counter)
+    assert counter.images == {}
+
+
+def test_ctrl_c_keeps_finished_stages_and_leaves_no_debris(tmp_path):
+    run = [sys.executable, "-m", "asr_core", "--cache-dir", str(tmp_path), "run", "--epochs", "1", "--eval-images", "60"]
+    worker = subprocess.Popen(run, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True)
+    while not list(tmp_path.glob("evaluation/*")) and worker.poll() is None:
+        pass
+    os.kill(worker.pid, signal.SIGINT)
+    _, said = worker.communicate(timeout=60)
+    assert worker.returncode == 130 and "what was finished is stored" in said
+    assert list(tmp_path.glob("dense/*")) and not list(tmp_path.glob(".tmp/*"))
+    assert Store(tmp_path).verify() == []
+
+
+def test_the_decoded_images_are_not_read_for_a_stored_result(first, root, monkeypatch):
+    monkeypatch.setattr(data, "load", lambda *_: pytest.fail("images were loaded"))
+    assert len(experiment.run(SMALL, Store(root)).accuracy)
