@@ -15,7 +15,7 @@ example: .venv/installed  ## run the main job on the embedded default and print 
 
 test: .venv/installed  ## lint and run all tests
 	$(PY) -m ruff check .
-	$(PY) -m pytest
+	$(PY) -m pytest --numprocesses auto --dist loadfile
 
 bench: .venv/installed  ## speed against a straightforward script and against the bare forward pass
 	$(PY) -m benchmarks

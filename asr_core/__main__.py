@@ -75,7 +75,7 @@ SETTING = options(
     click.option("--learning-rate", default=None, type=float, metavar="X", help="Peak learning rate [default: the recipe's]."),
     click.option("--precision", default="float32", metavar="NAME", help="Of the forward pass in training: float32 | bfloat16."),
     click.option("--pruning", default="global_l1", metavar="RULE", help="Pruning rule: " + " | ".join(registry.names("pruning rule")) + "."),
-    click.option("--sparsity", default=None, metavar="X", help="Fraction of weights removed, in [0, 1) [default: 0.95; N:M sets its own]."),
+    click.option("--sparsity", default=None, type=float, metavar="X", help="Fraction of weights removed, in [0, 1) [default: 0.95; N:M sets its own]."),
     click.option("--keep-n", default=None, type=int, metavar="N", help="N of N:M pruning [default: 2]."),
     click.option("--group-m", default=None, type=int, metavar="M", help="M of N:M pruning [default: 4]."),
     click.option("--include-linear", is_flag=True, help="Also prune linear layers."),

@@ -47,7 +47,8 @@ def record(model: nn.Module, batches, count: int) -> Record:
     """Batch mean and unbiased variance of each BatchNorm's input for the first `count` batches.
 
     batches: iterable of tensors (N, 3, H, W). Returns name -> array (count, 2, channel) of float32
-    (float64 for a float64 network). The network is not changed. Raises ModelError without BatchNorm, DataError for too few batches.
+    (float64 for a float64 network). The network is not changed. Raises ModelError without
+    BatchNorm, DataError for too few batches.
     """
     models.check_network(model)
     device = next(model.parameters()).device
@@ -69,9 +70,9 @@ def _precision(bn) -> type:
 
 
 def running_of(model: nn.Module) -> Running:
-    """The network's present running statistics."""
+    """The network's present running statistics: copies, also for a float64 network."""
     return {
-        name: (bn.running_mean.cpu().double().numpy(), bn.running_var.cpu().double().numpy())
+        name: tuple(np.array(buffer.cpu().double()) for buffer in (bn.running_mean, bn.running_var))
         for name, bn in models.batchnorms(model).items()
     }
 

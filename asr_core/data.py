@@ -19,6 +19,7 @@ from asr_core.spec import DataSpec
 from asr_core.store import Store
 
 CLASSES = {"digits": 10, "cifar10": 10, "cifar100": 100, "imagenette": 10}
+COUNTS = {"digits": (1437, 360), "cifar10": (50000, 10000), "cifar100": (50000, 10000), "imagenette": (9469, 3925)}
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 CALIBRATION, EVALUATION = 1, 2  # independent random streams
 
@@ -43,6 +44,16 @@ def label(data: DataSpec, store: Store) -> str:
     return folders.label(data.digest, store) if data.dataset == "folder" else LABELS[data.dataset]
 
 
+def counts(data: DataSpec, store: Store) -> tuple[int, int]:
+    """Training and test images of `data`, nothing decoded; raises DataError for a folder never seen here."""
+    return folders.counts(data.digest, store) if data.dataset == "folder" else COUNTS[data.dataset]
+
+
+def images_key(data: DataSpec) -> str:
+    """Store key of the decoded images: both normalisations share them."""
+    return spec.key("images", replace(data, normalization="dataset"))
+
+
 def load(data: DataSpec, store: Store, progress=None, data_dir: Path | str | None = None) -> "Dataset":
     """The images of `data`, decoded into the store if they are not there yet.
 
@@ -50,8 +61,7 @@ def load(data: DataSpec, store: Store, progress=None, data_dir: Path | str | Non
     torchvision's sets lie (else `ASR_DATA_DIR`, else data/). Raises DataError, StoreError.
     """
     _check_classes(data)
-    plain = replace(data, normalization="dataset")  # both normalisations share the decoded bytes
-    key = spec.key("images", plain)
+    key = images_key(data)
     entry = store.find("images", key)
     if entry is None:
         with store.workspace() as scratch:
@@ -60,7 +70,8 @@ def load(data: DataSpec, store: Store, progress=None, data_dir: Path | str | Non
                 source = open_source(data, store, data_dir)
                 return decode(source, data.image_size, label(data, store), scratch, progress)
 
-            entry = store.get_or_compute("images", key, compute, spec=asdict(plain))
+            decoded = replace(data, normalization="dataset")
+            entry = store.get_or_compute("images", key, compute, spec=asdict(decoded))
     labels = entry.arrays("labels")
     own = entry["mean"], entry["std"]
     mean, std = own if data.normalization == "dataset" else (IMAGENET_MEAN, IMAGENET_STD)

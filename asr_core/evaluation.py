@@ -20,15 +20,17 @@ class Evaluation(NamedTuple):
     predictions: np.ndarray
 
 
-def predict(model: nn.Module, batches, after_batch=lambda images: None) -> np.ndarray:
-    """Predicted classes (int64, shape (image,)) over batches (N, 3, H, W), eval mode; NaN logits predict class 0."""
+def logits(model: nn.Module, batches) -> np.ndarray:
+    """Outputs (float32, shape (image, class)) over batches (N, 3, H, W), eval mode; the model is not changed."""
     device = next(model.parameters()).device
-    found = []
     with stats.frozen(model):
-        for batch in batches:
-            found.append(model(batch.to(device)).nan_to_num().argmax(1).cpu().numpy())
-            after_batch(len(batch))
-    return np.concatenate(found) if found else np.empty(0, np.int64)
+        found = [model(batch.to(device)).float().cpu().numpy() for batch in batches]
+    return np.concatenate(found) if found else np.empty((0, 1), np.float32)
+
+
+def predictions_of(outputs: np.ndarray) -> np.ndarray:
+    """Predicted classes (int64, shape (image,)) of logits; NaN counts as 0, so that a collapsed network predicts too."""
+    return np.nan_to_num(outputs).argmax(1)
 
 
 def score(predictions: np.ndarray, labels) -> Evaluation:
@@ -46,4 +48,6 @@ def evaluate(model: nn.Module, images, labels, batch_size: int = 256) -> Evaluat
     images: tensor (N, 3, H, W), normalised, or an iterable of batches; labels: N class indices.
     Raises DataError when their numbers differ.
     """
-    return score(predict(model, stats.as_batches(images, batch_size)), labels)
+    if torch.is_tensor(images) and len(images) != len(labels):
+        raise DataError(f"{len(images)} images but {len(labels)} labels; give one label per image.")
+    return score(predictions_of(logits(model, stats.as_batches(images, batch_size))), labels)

@@ -7,7 +7,7 @@ from functools import cached_property
 import torch
 
 from asr_core import (
-    absorption, batchnorm, data, evaluation, masks, models, plan, repair_model, results, runtime, stats, train,
+    absorption, batchnorm, data, evaluation, masks, models, plan, repair_model, results, runtime, stats, train, weights,
 )  # fmt: skip
 from asr_core.errors import StoreError, WeightsError
 from asr_core.plan import NO_STATE, Keys, Task
@@ -16,6 +16,7 @@ from asr_core.runtime import Runtime
 from asr_core.store import Store
 
 EVAL_BATCH = 256
+KEPT_LOGITS = 64  # images whose logits are kept, to see whether two networks are the same function
 
 
 class Report:
@@ -122,10 +123,10 @@ def ensure_dense(lab: Lab) -> str:
         lab.report.started(Task("dense", spec.recipe_key, 0, kind="train"))
         start = time.perf_counter()
         model, facts = train_dense(lab)
-        weights = {name: tensor.cpu() for name, tensor in model.state_dict().items()}
-        dense_id = train.weights_identity(weights)
+        state = {name: tensor.cpu() for name, tensor in model.state_dict().items()}
+        dense_id = weights.weights_identity(state)
         facts |= {"recipe": spec.recipe_key, "dense_id": dense_id, **runtime.facts(lab.device)}
-        store.put("dense", dense_id, {"weights.safetensors": weights}, facts, spec.dense, time.perf_counter() - start)
+        store.put("dense", dense_id, {"weights.safetensors": state}, facts, spec.dense, time.perf_counter() - start)
     return dense_id
 
 
@@ -139,7 +140,7 @@ def train_dense(lab: Lab) -> tuple[torch.nn.Module, dict]:
     if lab.runtime.weights is None:
         raise WeightsError(f"weights file {spec.dense.weights_digest} is not stored here; name it with --weights FILE.")
     model = models.build(spec.model, spec.data.classes, spec.data.image_size)
-    train.load_weights(model, lab.runtime.weights)
+    weights.load_weights(model, lab.runtime.weights)
     return model, {}
 
 
@@ -179,10 +180,12 @@ def compute_recalibration(lab: Lab, task: Task):
 def compute_evaluation(lab: Lab, task: Task):
     indices = lab.data.eval_indices(lab.spec.evaluation.eval_images, lab.spec.evaluation.seed)
     batches = (lab.data.batch(lab.data.test_images[part]) for part in _parts(indices))
-    predictions = evaluation.predict(lab.in_state(task), _counted(batches, lab.report))
-    scored = evaluation.score(predictions, lab.data.test_labels[indices])
-    files = {"predictions.npz": {"predictions": predictions.astype("int16"), "correct": predictions == lab.data.test_labels[indices]}}
-    return files, {"top1": scored.top1, "top1_low": scored.low, "top1_high": scored.high, "n_eval": len(indices)}
+    outputs = evaluation.logits(lab.in_state(task), _counted(batches, lab.report))
+    predictions, labels = evaluation.predictions_of(outputs), lab.data.test_labels[indices]
+    scored = evaluation.score(predictions, labels)
+    kept = {"predictions": predictions.astype("int16"), "correct": predictions == labels, "logits": outputs[:KEPT_LOGITS]}
+    facts = {"top1": scored.top1, "top1_low": scored.low, "top1_high": scored.high, "n_eval": len(indices)}
+    return {"predictions.npz": kept}, facts
 
 
 def _parts(indices):
@@ -191,8 +194,8 @@ def _parts(indices):
 
 def _counted(batches, report: Report):
     for batch in batches:
+        report.advance(len(batch))  # before: who takes just n batches never comes back after the last
         yield batch
-        report.advance(len(batch))
 
 
 COMPUTE = {

@@ -135,7 +135,7 @@ def content_digest(tree: Tree) -> str:
 
 
 def identify(root: Path | str, store: Store) -> dict:
-    """What the tree at `root` is: {fingerprint, digest, classes, label}; raises DataError.
+    """What the tree at `root` is: {fingerprint, digest, classes, images (by split), label}; raises DataError.
 
     The images are read only if the listing differs from the one remembered in the store.
     """
@@ -144,8 +144,11 @@ def identify(root: Path | str, store: Store) -> dict:
     if known and known["fingerprint"] == tree.fingerprint:
         return known
     digest = content_digest(tree)
-    label = KNOWN.get(digest, tree.root.name)
-    found = {"fingerprint": tree.fingerprint, "digest": digest, "classes": len(tree.class_names), "label": label}
+    found = {
+        "fingerprint": tree.fingerprint, "digest": digest, "classes": len(tree.class_names),
+        "images": {split: len(files) for split, files in tree.files.items()},
+        "label": KNOWN.get(digest, tree.root.name),
+    }  # fmt: skip
     with store.lock("sources"), disk_errors(store.root):
         write_json(store.root / SOURCES, {**_sources(store), str(tree.root): found})
     return found
@@ -160,6 +163,14 @@ def locate(digest: str, store: Store) -> Tree:
                 return tree
     seen = f"; they were at {places[-1][0]}, which has changed or gone" if places else ""
     raise DataError(f"the images of folder {digest} are not on this machine{seen}. Name them: --dataset folder:PATH.")
+
+
+def counts(digest: str, store: Store) -> tuple[int, int]:
+    """Training and test images of the folder with `digest`, as last listed; raises DataError if it was never seen."""
+    for known in _sources(store).values():
+        if known["digest"] == digest:
+            return known["images"]["train"], known["images"]["test"]
+    raise DataError(f"the images of folder {digest} are not on this machine. Name them: --dataset folder:PATH.")
 
 
 def label(digest: str, store: Store) -> str:

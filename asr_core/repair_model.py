@@ -9,12 +9,14 @@ import torch
 from torch import nn
 
 from asr_core import models, registry, stats
-from asr_core.errors import ModelError
+from asr_core.errors import DataError, ModelError
 from asr_core.repairs import Factors
 from asr_core.spec import RepairSpec
 
 # Sequential repair holds one batch of all statistics images; above this it goes layer by layer.
 MAX_PIXELS = 256 * 224 * 224
+
+TABLE = ("layer", "channel", "gamma", "gamma_raw", "shrinkage", "prior_var", "bias", "alive", "fallback")
 
 
 @dataclass
@@ -32,13 +34,17 @@ def repair_factors(method: str, v_dense, v_pruned, **params) -> torch.Tensor:
     method: `lw_bn` (eq. 1), `raw_bn` (eq. 4), `asr_bn` (eq. 5 to 8; prior=, prior_value=), all with
     eps= and floor=. v_dense, v_pruned: variances per channel (activation units squared), anything
     torch.as_tensor takes. Dead channels (v_pruned <= floor) and layers at the prior floor get 1.
-    Raises UnknownName or SpecError for a bad method or parameter, ModelError for unequal shapes.
+    Raises UnknownName or SpecError for a bad method or parameter, ModelError for unequal shapes
+    or negative variances.
     """
     cls = registry.get("repair method", method)
     v_dense = torch.as_tensor(v_dense, dtype=torch.float64).reshape(-1)
     v_pruned = torch.as_tensor(v_pruned, dtype=torch.float64).reshape(-1)
     if len(v_dense) != len(v_pruned) or len(v_dense) == 0:
         raise ModelError(f"{len(v_dense)} dense and {len(v_pruned)} pruned variances; give one of each per channel.")
+    both = torch.cat([v_dense, v_pruned])
+    if (both < 0).any():
+        raise ModelError(f"a variance is {both[both < 0][0]:g}; give variances of at least 0 (standard deviations squared).")
     if not cls.changes_weights:
         return torch.ones_like(v_dense)
     return cls.factors(v_dense, v_pruned, cls.checked(**params)).gamma
@@ -141,7 +147,7 @@ def repairs_table(repairs: dict[str, LayerRepair]) -> pd.DataFrame:
     bias is the new bias (NaN: left as it was); alive is False for dead channels; fallback is True
     where the layer's prior variance was at or under the floor.
     """
-    parts = []
+    parts = [pd.DataFrame(columns=TABLE)] if not repairs else []
     for name, repair in repairs.items():
         f = repair.factors
         parts.append(
@@ -176,19 +182,33 @@ def repair(dense, pruned, images, method: str, order: str = "simultaneous", bias
     paper. method: `lw_bn`, `raw_bn`, `asr_bn` (`bn_only` changes nothing). order: `simultaneous`
     (all statistics first) or `sequential` (each layer after those before it; one forward pass).
     bias: the mean correction of eq. 10; None takes the method's default. Columns of the table: see
-    `repairs_table`. Raises UnknownName, SpecError for bad parameters, ModelError for a network
-    without convs.
+    `repairs_table`. Raises UnknownName, SpecError for bad parameters, ModelError for networks
+    without convs or of different layouts, DataError without images.
     """
     spec = RepairSpec.of(method, order, bias, **params)
     models.check_network(pruned, batchnorm=False)
     if not registry.get("repair method", method).changes_weights:
-        return copy.deepcopy(pruned), pd.DataFrame(columns=["layer", "channel", "gamma"])
-    images = images if torch.is_tensor(images) else torch.cat(list(images))
+        return copy.deepcopy(pruned), repairs_table({})
+    _check_same_layout(dense, pruned)
+    batches = [batch for batch in stats.as_batches(images) if len(batch)]
+    if not batches:
+        raise DataError(stats.NO_IMAGES)
+    images = torch.cat(batches)
     dense_stats = stats.collect(dense, stats.as_batches(images))
     pruned_stats = stats.collect(pruned, stats.as_batches(images)) if order == "simultaneous" else None
     repairs = compute_repairs(pruned, images, spec, dense_stats, pruned_stats)
     warn_fallbacks(repairs, method)
     return apply_repairs(copy.deepcopy(pruned), repairs), repairs_table(repairs)
+
+
+def _check_same_layout(dense: nn.Module, pruned: nn.Module) -> None:
+    shapes = [{name: tuple(conv.weight.shape) for name, conv in models.conv_layers(m).items()} for m in (dense, pruned)]
+    for name in shapes[0] | shapes[1]:
+        if shapes[0].get(name) != shapes[1].get(name):
+            raise ModelError(
+                f"conv {name} is {shapes[0].get(name)} in the dense network and {shapes[1].get(name)} in the pruned one; "
+                "give the network that was pruned, and its pruned copy."
+            )
 
 
 def warn_fallbacks(repairs: dict[str, LayerRepair], method: str) -> None:

@@ -1,11 +1,11 @@
-"""A finished experiment as tidy tables: assembled from stored stages, stored itself, read without torch."""
+"""An experiment as tidy tables: assembled from stored stages, stored itself when finished, read without torch."""
 
 from dataclasses import asdict, dataclass
 
 import numpy as np
 import pandas as pd
 
-from asr_core import diagnostics, plan, registry
+from asr_core import data, diagnostics, plan, registry
 from asr_core.plan import NO_STATE, Keys
 from asr_core.spec import REPORTED_STATE, ExperimentSpec
 from asr_core.store import Entry, Store
@@ -15,6 +15,8 @@ ROW_FIELDS = (
     "stat_images", "distinct_images", "dense_id", "top1", "top1_low", "top1_high", "n_eval",
 )  # fmt: skip
 TABLES = ("accuracy", "channels", "repairs", "layers", "alphas", "convs")
+MOMENT_STATES = {"repaired": NO_STATE, "recalibrated": REPORTED_STATE}  # when a repair's statistics are taken
+FACTOR_FIELDS = ("gamma", "gamma_raw", "shrinkage", "prior_var", "bias", "alive", "fallback")
 
 
 @dataclass(frozen=True)
@@ -25,15 +27,16 @@ class Result:
     channels: one row per conv channel, dense and pruned. repairs: per slug and channel, factors and
     repaired variances. layers: per slug, state and layer. alphas: per slug and state. convs: the conv
     index with asked and achieved sparsity. `entry` holds per-image correctness (arrays 'correct').
+    In a `partial` result, what cannot be told yet is None, and so is `entry`.
     """
 
-    setting: dict
-    accuracy: pd.DataFrame
-    channels: pd.DataFrame
-    repairs: pd.DataFrame
-    layers: pd.DataFrame
-    alphas: pd.DataFrame
-    convs: pd.DataFrame
+    setting: dict | None
+    accuracy: pd.DataFrame | None
+    channels: pd.DataFrame | None
+    repairs: pd.DataFrame | None
+    layers: pd.DataFrame | None
+    alphas: pd.DataFrame | None
+    convs: pd.DataFrame | None
     entry: Entry | None = None
 
 
@@ -73,65 +76,101 @@ def accuracy_row(spec: ExperimentSpec, dense_id: str, entry: Entry, method: str,
 
 
 def accuracy_table(spec, store: Store, dense_id: str, train_images: int) -> tuple[pd.DataFrame, np.ndarray]:
-    """(rows stored so far, correctness per row and image): dense, no_repair, then each repair x state."""
-    keys, rows, correct = Keys(spec, dense_id), [], []
+    """(rows stored so far, correctness per row and image): dense, no_repair, then each repair x state.
+
+    Beside ROW_FIELDS: slug, and logit_gap, the largest absolute difference of the kept logits to BN only
+    in the same BatchNorm state (NaN where BN only is not there): 0 where both are the same function.
+    """
+    keys, rows, correct, outputs = Keys(spec, dense_id), [], [], {}
     wanted = [("dense", None, NO_STATE), ("no_repair", None, NO_STATE)]
     wanted += [(repair.method, repair, state) for repair in spec.repairs for state in spec.states]
     for method, repair, state in wanted:
         target = method if repair is None else repair.slug
         entry = store.find("evaluation", keys.evaluation(target, repair, state))
         if entry:
+            arrays = entry.arrays("predictions")
+            outputs[method if repair is None or repair.order is None else target, state] = arrays["logits"]
             rows.append(accuracy_row(spec, dense_id, entry, method, repair, state, train_images))
-            correct.append(entry.arrays("predictions")["correct"])
-    table = pd.DataFrame(rows, columns=[*ROW_FIELDS, "slug"])
+            rows[-1]["logit_gap"] = _gap(arrays["logits"], outputs.get(("bn_only", state)))
+            correct.append(arrays["correct"])
+    table = pd.DataFrame(rows, columns=[*ROW_FIELDS, "slug", "logit_gap"])
     types = {"bias": "boolean", "stat_images": "Int64", "distinct_images": "Int64", "momentum": "Float64"}
     return table.astype(types), np.array(correct)
 
 
-def channels_table(store: Store, keys: Keys) -> pd.DataFrame:
-    """layer, depth, channel, mu_dense, v_dense, mu_pruned, v_pruned, kept_fraction, kept_energy."""
-    dense = store.find("stats", keys.stats("dense", None, NO_STATE)).table("channels")
-    pruned = store.find("stats", keys.stats("no_repair", None, NO_STATE)).table("channels")
-    table = dense.rename(columns={"mean": "mu_dense", "variance": "v_dense"})
-    pruned = pruned.rename(columns={"mean": "mu_pruned", "variance": "v_pruned"})
+def _gap(logits: np.ndarray, reference: np.ndarray | None) -> float:
+    return float("nan") if reference is None else float(np.abs(logits - reference).max())
+
+
+def channels_table(store: Store, keys: Keys) -> pd.DataFrame | None:
+    """layer, depth, channel, mu_dense, v_dense, mu_pruned, v_pruned, kept_fraction, kept_energy.
+
+    None until both statistics are stored.
+    """
+    dense = store.find("stats", keys.stats("dense", None, NO_STATE))
+    pruned = store.find("stats", keys.stats("no_repair", None, NO_STATE))
+    if not (dense and pruned):
+        return None
+    table = dense.table("channels").rename(columns={"mean": "mu_dense", "variance": "v_dense"})
+    pruned = pruned.table("channels").rename(columns={"mean": "mu_pruned", "variance": "v_pruned"})
     table = table.merge(pruned, on=["layer", "channel"], validate="1:1")
     table.insert(1, "depth", table.groupby("layer", sort=False).ngroup())
     kept = store.find("prune", keys.prune).table("kept")
     return table.merge(kept, on=["layer", "channel"], how="left", validate="1:1")
 
 
-def repairs_table(spec: ExperimentSpec, store: Store, keys: Keys) -> pd.DataFrame:
-    """Per slug and channel: factors, mu/v `repaired` (before) and `recalibrated` (REPORTED_STATE)."""
-    parts = []
-    for repair in spec.repairs:
-        before = store.find("stats", keys.stats(repair.slug, repair, NO_STATE)).table("channels")
-        table = before.rename(columns={"mean": "mu_repaired", "variance": "v_repaired"})
-        after = store.find("stats", keys.stats(repair.slug, repair, REPORTED_STATE))
-        if after:
-            new = {"mean": "mu_recalibrated", "variance": "v_recalibrated"}
-            table = table.merge(after.table("channels").rename(columns=new), on=["layer", "channel"], validate="1:1")
-        if repair.order:
-            factors = store.find("repair", keys.network(repair.slug, repair)).table("factors")
-            table = table.merge(factors, on=["layer", "channel"], how="left", validate="1:1")
-        parts.append(table.assign(slug=repair.slug))
-    return pd.concat(parts, ignore_index=True)
+def measured(spec: ExperimentSpec, store: Store, keys: Keys) -> dict[tuple[str, str], Entry]:
+    """(slug, `repaired` | `recalibrated`) -> the stored channel statistics of each repair, so far."""
+    found = {
+        (repair.slug, name): store.find("stats", keys.stats(repair.slug, repair, state))
+        for repair in spec.repairs
+        for name, state in MOMENT_STATES.items()
+    }
+    return {which: entry for which, entry in found.items() if entry}
 
 
-def layers_table(channels: pd.DataFrame, repairs: pd.DataFrame) -> pd.DataFrame:
-    """diagnostics.layer_damage and layer_repair per slug, state (`repaired` | `recalibrated`) and layer."""
-    damage = diagnostics.layer_damage(channels)
-    joined = repairs.merge(channels[["layer", "channel", "v_dense"]], on=["layer", "channel"], validate="m:1")
-    states = [s for s in ("repaired", "recalibrated") if f"v_{s}" in joined]
-    rows = [
-        {"slug": slug, "state": state, "layer": layer} | diagnostics.layer_repair(group["v_dense"], group[f"v_{state}"])
-        for (slug, layer), group in joined.groupby(["slug", "layer"], sort=False)
-        for state in states
+def repairs_table(spec: ExperimentSpec, store: Store, keys: Keys, found: dict) -> pd.DataFrame | None:
+    """Per slug and channel: factors, mu/v `repaired` (before) and `recalibrated` (REPORTED_STATE).
+
+    `found`: see `measured`. Repairs that are not measured yet are left out; None if all are.
+    """
+    parts = [
+        _repair_rows(store, keys, repair, found).assign(slug=repair.slug)
+        for repair in spec.repairs
+        if (repair.slug, "repaired") in found
     ]
-    unrepaired = [
+    names = list(MOMENT_STATES)[: 2 if spec.max_batches >= REPORTED_STATE.batches else 1]
+    columns = ["layer", "channel", *(f"{moment}_{name}" for name in names for moment in ("mu", "v"))]
+    columns += FACTOR_FIELDS if any(repair.order for repair in spec.repairs) else ()
+    return pd.concat(parts, ignore_index=True).reindex(columns=[*columns, "slug"]) if parts else None
+
+
+def _repair_rows(store: Store, keys: Keys, repair, found: dict) -> pd.DataFrame:
+    table = pd.DataFrame()
+    for name in (name for name in MOMENT_STATES if (repair.slug, name) in found):
+        moments = found[repair.slug, name].table("channels").rename(columns={"mean": f"mu_{name}", "variance": f"v_{name}"})
+        table = moments if table.empty else table.merge(moments, on=["layer", "channel"], validate="1:1")
+    if repair.order:
+        factors = store.find("repair", keys.network(repair.slug, repair)).table("factors")
+        table = table.merge(factors, on=["layer", "channel"], how="left", validate="1:1")
+    return table
+
+
+def layers_table(channels: pd.DataFrame, repairs: pd.DataFrame | None, found: dict) -> pd.DataFrame:
+    """diagnostics.layer_damage and layer_repair per slug, state (`repaired` | `recalibrated`) and layer."""
+    rows = [
         {"slug": "no_repair", "state": "repaired", "layer": layer} | diagnostics.layer_repair(g["v_dense"], g["v_pruned"])
         for layer, g in channels.groupby("layer", sort=False)
     ]
-    return pd.DataFrame(unrepaired + rows).merge(damage, on="layer", validate="m:1")
+    if repairs is not None:
+        joined = repairs.merge(channels[["layer", "channel", "v_dense"]], on=["layer", "channel"], validate="m:1")
+        rows += [
+            {"slug": slug, "state": state, "layer": layer} | diagnostics.layer_repair(group["v_dense"], group[f"v_{state}"])
+            for (slug, layer), group in joined.groupby(["slug", "layer"], sort=False)
+            for state in MOMENT_STATES
+            if (slug, state) in found
+        ]
+    return pd.DataFrame(rows).merge(diagnostics.layer_damage(channels), on="layer", validate="m:1")
 
 
 def convs_table(store: Store, keys: Keys, channels: pd.DataFrame) -> pd.DataFrame:
@@ -157,26 +196,41 @@ def setting_of(spec: ExperimentSpec, dense_id: str, store: Store, label: str) ->
     }  # fmt: skip
 
 
+def assemble(spec: ExperimentSpec, store: Store, dense_id: str, train_images: int, label: str) -> tuple[Result, np.ndarray]:
+    """(the tables that stored stages can tell, correctness per accuracy row and image)."""
+    keys = Keys(spec, dense_id)
+    accuracy, correct = accuracy_table(spec, store, dense_id, train_images)
+    setting = channels = repairs = layers = alphas = convs = None
+    if store.find("prune", keys.prune):
+        setting, channels = setting_of(spec, dense_id, store, label), channels_table(store, keys)
+    if channels is not None:
+        found = measured(spec, store, keys)
+        repairs = repairs_table(spec, store, keys, found)
+        layers = layers_table(channels, repairs, found)
+        alphas, convs = diagnostics.summarise_alphas(layers), convs_table(store, keys, channels)
+        setting |= diagnostics.network_damage(channels)
+    return Result(setting, accuracy if len(accuracy) else None, channels, repairs, layers, alphas, convs), correct
+
+
+def partial(spec: ExperimentSpec, store: Store) -> Result:
+    """What can be told while a job runs: tables with the columns of the finished ones, None where nothing is known yet."""
+    for dense_id in dense_ids(store, spec, with_weights=True):
+        return assemble(spec, store, dense_id, data.counts(spec.data, store)[0], data.label(spec.data, store))[0]
+    return Result(None, None, None, None, None, None, None)
+
+
 def publish(spec: ExperimentSpec, store: Store, dense_id: str, dataset, seconds: float) -> Result:
     """Assemble the result of `spec` from its stored stages and store it."""
-    keys = Keys(spec, dense_id)
-    channels = channels_table(store, keys)
-    repairs = repairs_table(spec, store, keys)
-    layers = layers_table(channels, repairs)
-    accuracy, correct = accuracy_table(spec, store, dense_id, len(dataset.train_labels))
-    planned = plan.tasks(spec, dense_id, len(dataset.train_labels), len(dataset.test_labels))
+    counts = len(dataset.train_labels), len(dataset.test_labels)
+    found, correct = assemble(spec, store, dense_id, counts[0], dataset.label)
     facts = {
-        "setting": setting_of(spec, dense_id, store, dataset.label) | diagnostics.network_damage(channels),
+        "setting": found.setting,
         "recipe": spec.recipe_key,
-        "image_passes": plan.count_images(planned).to_dict("records"),
+        "image_passes": plan.count_images(plan.tasks(spec, dense_id, *counts)).to_dict("records"),
     }
-    tables = {
-        "accuracy": accuracy, "channels": channels, "repairs": repairs, "layers": layers,
-        "alphas": diagnostics.summarise_alphas(layers), "convs": convs_table(store, keys, channels),
-    }  # fmt: skip
-    files = {f"{name}.parquet": table for name, table in tables.items()}
+    files = {f"{name}.parquet": getattr(found, name) for name in TABLES}
     files["correct.npz"] = {"bits": np.packbits(correct, axis=1), "n": np.array(correct.shape[1])}
-    return read(store.put("result", keys.result, files, facts, asdict(spec), seconds))
+    return read(store.put("result", Keys(spec, dense_id).result, files, facts, asdict(spec), seconds))
 
 
 def as_json(result: Result) -> dict:

@@ -17,7 +17,7 @@ from asr_core.errors import SpecError, UnknownName
 # Raise a stage's number when its meaning changes: old entries are then never found again.
 STAGE_VERSIONS = {
     "images": 1, "dense": 1, "prune": 1, "stats": 1, "repair": 1,
-    "recalibration": 1, "evaluation": 1, "maps": 1, "result": 1,
+    "recalibration": 1, "evaluation": 1, "maps": 1, "result": 1, "job": 1,
 }  # fmt: skip
 
 DATASETS = ("digits", "cifar10", "cifar100", "imagenette", "folder")
@@ -332,3 +332,27 @@ class ExperimentSpec:
     def with_(self, **changes) -> "ExperimentSpec":
         """A copy with `changes` applied."""
         return replace(self, **changes)
+
+
+def from_dict(found: dict) -> ExperimentSpec:
+    """The inverse of `dataclasses.asdict`, also after a trip through JSON; checked like a new spec.
+
+    Raises SpecError (UnknownName for a name) where `found` is no experiment.
+    """
+    try:
+        return ExperimentSpec(
+            data=DataSpec(**found["data"]), model=ModelSpec(**found["model"]), dense=DenseSpec(**found["dense"]),
+            prune=PruneSpec.of(found["prune"]["rule"], **dict(found["prune"]["params"])),
+            calibration=CalibrationSpec(**found["calibration"]), evaluation=EvalSpec(**found["evaluation"]),
+            repairs=tuple(_repair_from(repair) for repair in found["repairs"]),
+            states=tuple(BatchNormState.of(**state) for state in found["states"]),
+        )  # fmt: skip
+    except (KeyError, TypeError, ValueError) as error:
+        if isinstance(error, SpecError):
+            raise
+        raise SpecError(f"this is no experiment: {type(error).__name__}: {error}; give dataclasses.asdict of one.") from None
+
+
+def _repair_from(found: dict) -> RepairSpec:
+    prior = {"prior": found["prior"]} if found["prior"] else {}
+    return RepairSpec.of(found["method"], found["order"], found["bias"], **prior, **dict(found["params"]))

@@ -10,6 +10,7 @@ from torch import nn
 from asr_core import models
 from asr_core.errors import DataError
 
+NO_IMAGES = "no images were given, so there is nothing to measure; give at least 2 (64 in the paper)."
 CHUNK = 1 << 20  # values converted to float64 at a time: 8 MiB
 
 
@@ -98,7 +99,7 @@ def collect(model: nn.Module, batches) -> dict[str, Moments]:
             if len(batch):
                 model(batch.to(device))
     if not found:
-        raise DataError("no images were given, so there is nothing to measure; give at least 2 (64 in the paper).")
+        raise DataError(NO_IMAGES)
     return {name: Moments(m.count, m.mean.cpu(), m.m2.cpu()) for name, m in found.items()}
 
 

@@ -150,6 +150,7 @@ class Store:
     def __init__(self, root: Path | str | None = None):
         self.root = Path(root) if root else default_root()
         self.shipped = self.root / "shipped"
+        self.jobs = self.root / "jobs"  # one folder per job: not entries
         self._verified: set[Path] = set()
 
     def find(self, stage: str, key: str) -> Entry | None:
@@ -160,6 +161,10 @@ class Store:
                 return entry
         return None
 
+    def has(self, stage: str, key: str) -> bool:
+        """Whether an entry lies there; its files are not read, however large."""
+        return any((base / stage / key / MANIFEST).is_file() for base in (self.shipped, self.root))
+
     def manifests(self, stage: str) -> list[dict]:
         """Manifests of all entries of `stage`, files unread: shipped first, then oldest first."""
         found = []
@@ -167,6 +172,11 @@ class Store:
             readable = [m for folder in (base / stage).glob("*") if (m := _read_manifest(folder))]
             found += sorted(readable, key=lambda manifest: manifest["finished"])
         return found
+
+    def stamp(self, stage: str) -> tuple[int, ...]:
+        """A cheap mark that changes when an entry of `stage` appears or goes: its folders' times."""
+        folders = [base / stage for base in (self.shipped, self.root)]
+        return tuple(folder.stat().st_mtime_ns if folder.is_dir() else 0 for folder in folders)
 
     def get_or_compute(self, stage: str, key: str, compute, spec=None) -> Entry:
         """The entry under `key`, computed once even if several processes ask at the same time.
@@ -238,7 +248,7 @@ class Store:
 
     def local_stages(self) -> list[str]:
         """Stages with local entries, sorted."""
-        return sorted(p.name for p in self.root.glob("[!.]*") if p.is_dir() and p != self.shipped)
+        return sorted(p.name for p in self.root.glob("[!.]*") if p.is_dir() and p not in (self.shipped, self.jobs))
 
     def stages(self) -> list[str]:
         """Stages with local or shipped entries, sorted."""
@@ -284,13 +294,20 @@ class Store:
             with suppress(FileNotFoundError):  # another process was faster
                 folder.rename(aside)
 
+    def sweep(self) -> None:
+        """Remove what killed processes left half written."""
+        for folder in (self.root / ".tmp").glob("*"):
+            pid = folder.name.split("-")[0]
+            if not (pid.isdigit() and psutil.pid_exists(int(pid))):
+                shutil.rmtree(folder, ignore_errors=True)
+
     @contextmanager
     def workspace(self):
         """A private folder in the store, for files too large for memory; gone afterwards, whatever happens."""
         with disk_errors(self.root):
             base = self.root / ".tmp"
             base.mkdir(parents=True, exist_ok=True)
-            _sweep(base)
+            self.sweep()
             part = base / f"{os.getpid()}-{uuid.uuid4().hex[:8]}"
             part.mkdir()
             try:
@@ -304,14 +321,6 @@ def _read_manifest(folder: Path) -> dict | None:
         return Entry(folder).manifest
     except (OSError, ValueError):  # going away, or damaged: `find` deals with it
         return None
-
-
-def _sweep(base: Path) -> None:
-    """Remove what killed processes left behind."""
-    for folder in base.iterdir():
-        pid = folder.name.split("-")[0]
-        if not (pid.isdigit() and psutil.pid_exists(int(pid))):
-            shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextmanager

@@ -1,5 +1,7 @@
 """Run an experiment in a terminal: a progress bar with time left on stderr."""
 
+import sys
+
 from tqdm import tqdm
 
 from asr_core import experiment
@@ -16,7 +18,8 @@ class Bar(experiment.Report):
     """One bar over the whole run, in forward passes of one image."""
 
     def __init__(self):
-        self.bar = tqdm(unit="img", unit_scale=True, dynamic_ncols=True, disable=None, delay=0.2)
+        pause = 0.1 if sys.stderr.isatty() else 10  # seconds between lines; a log file gets few
+        self.bar = tqdm(unit="img", unit_scale=True, dynamic_ncols=True, mininterval=pause, file=sys.stderr)
         self.cost = 1
 
     def planned(self, missing: list[Task]) -> None:

@@ -63,14 +63,16 @@ def load_weights(model: nn.Module, path: Path | str):
         raise WeightsError(f"{path} does not fit {type(model).__name__}: {problems}. {_remedy(model, entries)}")
     bad = [name for name, tensor in own.items() if name in entries and not _usable(entries[name], tensor)]
     if bad:
-        found = _some("entries", bad)
-        raise WeightsError(f"{path} holds NaN, infinite or non-float values ({found}); give weights of finite floats.")
+        found = _some("of its entries", bad)
+        raise WeightsError(f"{path} holds NaN, infinite or non-float values in {found}; give weights of finite floats.")
     model.load_state_dict(entries, strict=False)  # only num_batches_tracked may be missing
 
 
 def _read(path: Path) -> dict[str, torch.Tensor]:
     if path.suffix not in (".safetensors", ".pt", ".pth"):
-        raise WeightsError(f"weights file {path} must end in .safetensors, .pt or .pth; save a state_dict as one of them.")
+        raise WeightsError(
+            f"weights file {path} must end in .safetensors, .pt or .pth; save a state_dict as one of them."
+        )
     try:
         content = _content(path)
         content = next((content[key] for key in _CHECKPOINT_KEYS if isinstance(content.get(key), dict)), content)

@@ -1,7 +1,8 @@
 """Adaptive Signal Resuscitation, eq. 4 to 8."""
 
+from asr_core.errors import SpecError
 from asr_core.registry import Parameter, register
-from asr_core.repairs import COMMON, Factors, RepairMethod, raw_factors
+from asr_core.repairs import COMMON, Factors, RepairMethod, live, raw_factors
 from asr_core.spec import choose, positive
 
 PRIORS = ("median", "mean", "fixed")
@@ -24,18 +25,26 @@ class ASR(RepairMethod):
         "prior_value": Parameter(1.0, "variance used by prior 'fixed' (activation units squared)", positive),
     }
 
+    @classmethod
+    def check_together(cls, params):
+        if params["prior"] != "fixed" and params["prior_value"] != cls.parameters["prior_value"].default:
+            raise SpecError(
+                f"prior_value is {params['prior_value']:g} but prior is {params['prior']!r}, which computes its own; "
+                "give prior 'fixed', or leave prior_value out."
+            )
+
     @staticmethod
     def factors(v_dense, v_pruned, params):
         gamma_raw = raw_factors(v_dense, v_pruned, params)
         prior_var = prior_variance(v_pruned, params)
         fallback = not prior_var > params["floor"]
-        if fallback:
-            shrinkage = gamma_raw.new_zeros(len(gamma_raw))
-        else:
-            finite = v_pruned.isfinite()
-            # 1 / (1 + prior/v) rather than v / (v + prior): no overflow for huge variances
-            shrinkage = (1 / (1 + prior_var / v_pruned)).where(finite, gamma_raw.new_zeros(()))
-        return Factors(1 + shrinkage * (gamma_raw - 1), gamma_raw, shrinkage, prior_var, fallback)
+        ratio = v_pruned / prior_var
+        # shrinkage 0 for dead channels and where the whole layer falls back
+        ratio = ratio.where(live(v_dense, v_pruned, params["floor"]) & (not fallback), ratio.new_zeros(()))
+        shrinkage = 1 / (1 + 1 / ratio)
+        # eq. 7 as a weighted mean: 1 + shrinkage * (gamma_raw - 1) rounds to 0 for tiny gamma_raw
+        gamma = 1 / (1 + ratio) + shrinkage * gamma_raw
+        return Factors(gamma, gamma_raw, shrinkage, prior_var, fallback)
 
 
 def prior_variance(v_pruned, params: dict) -> float:

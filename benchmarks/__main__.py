@@ -1,0 +1,80 @@
+"""python -m benchmarks: measure, print one table, say which targets were met."""
+
+import json
+import platform
+import tempfile
+from pathlib import Path
+
+import click
+import psutil
+import torch
+
+from asr_core import results
+from asr_core.spec import BUDGETS
+from asr_core.store import Store, versions
+from benchmarks import cold, memory, report, setting, speed
+
+QUICK = {"epochs": 1, "eval_images": 120, "methods": "bn_only,lw_bn,asr_bn", "budgets": (2, 4)}
+MEMORY, MEMORY_QUICK = ("resnet50", 224, 64), ("resnet18", 64, 16)
+
+
+def say(text: str) -> None:
+    """Progress, on stderr."""
+    click.echo(text, err=True)
+
+
+def _budgets(context, parameter, value) -> tuple[int, ...]:
+    return tuple(int(b) for b in value.split(","))
+
+
+@click.command(context_settings={"show_default": True})
+@click.option("--dataset", default="digits", metavar="NAME", help="digits, or folder:PATH (an ImageFolder tree; CIFAR-10's is what the target of 3 is about).")
+@click.option("--stem", default="imagenet", metavar="NAME", help="imagenet | half | small.")
+@click.option("--eval-images", default=None, type=int, metavar="N", help="Subset of the test split [default: all of it].")
+@click.option("--budgets", default=",".join(map(str, BUDGETS)), callback=_budgets, metavar="B,B,...", help="Recalibration budgets in batches.")
+@click.option("--epochs", default=5, metavar="N", help="Training epochs of the dense network.")
+@click.option("--repeats", default=3, metavar="N", help="How often each side runs; medians are shown.")
+@click.option("--cache-dir", default=None, metavar="DIR", help="Take the dense network stored there; the cold run is then left out.")
+@click.option("--quick", is_flag=True, help="Digits, one epoch, few methods, budgets and images, one repeat: to see that it works.")
+@click.option("--json", "json_file", default=None, metavar="FILE", help="Also keep the numbers here.")
+def main(dataset, stem, eval_images, budgets, epochs, repeats, cache_dir, quick, json_file):
+    """Speed against a straightforward script and against the bare forward passes; peak memory."""
+    options = {"dataset": dataset, "stem": stem, "budgets": budgets, "epochs": epochs}
+    options |= {"eval_images": eval_images} if eval_images else {}
+    options |= QUICK if quick else {}
+    repeats = 1 if quick else repeats
+    with tempfile.TemporaryDirectory(prefix="benchmark-") as folder:
+        lines = measured(setting.Asked(options), Path(folder), cache_dir, repeats, MEMORY_QUICK if quick else MEMORY)
+    machine = {"processor": platform.processor() or platform.machine(), "cores": psutil.cpu_count(), "threads": torch.get_num_threads()}
+    click.echo(report.table(lines))
+    click.echo(f"{options}; medians of {repeats}; {machine}")
+    if json_file:
+        found = {"options": options, "repeats": repeats, "machine": machine, "versions": versions(), "lines": report.as_json(lines)}
+        Path(json_file).write_text(json.dumps(found, indent=1))
+
+
+def measured(asked: setting.Asked, scratch: Path, cache_dir: str | None, repeats: int, sizes: tuple) -> list[report.Line]:
+    """All lines of the table."""
+    cold_cache = scratch / "cold"
+    if cache_dir is None:
+        say("cold run by the command line, training included")
+        seconds = cold.command(asked, cold_cache)
+    store = Store(cache_dir or cold_cache)
+    spec = asked.spec(store)
+    dense_id = next(iter(results.dense_ids(store, spec, with_weights=True)), None)
+    if dense_id is None:
+        raise click.UsageError(f"{cache_dir} holds no dense network of this setting; leave --cache-dir out to train one.")
+    folder = asked.options["dataset"].partition(":")[2] or None
+    bench = speed.Bench(spec, store, dense_id, folder, scratch)
+    say(f"{repeats} x ours, straightforward and bare passes, in turn")
+    times, last, outcome = bench.measure(repeats)
+    lines = speed.lines(bench, times, last, outcome)
+    if cache_dir is None:
+        lines.append(cold.cold_line(bench, times, seconds, repeats))
+    lines.append(cold.warm_line(asked, last.root, repeats))
+    say("peak memory")
+    return [*lines, memory.statistics_line(*sizes), memory.grid_line(bench, asked)]
+
+
+if __name__ == "__main__":
+    main(prog_name="python -m benchmarks")

@@ -1,0 +1,101 @@
+"""The setting to measure: one experiment, its stores, and the same images as torch data sets."""
+
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch.utils.data import Dataset, TensorDataset
+from torchvision.datasets import ImageFolder
+from torchvision.transforms import v2
+
+from asr_core import data, models, plan, settings
+from asr_core.spec import ExperimentSpec
+from asr_core.store import Store
+from benchmarks import straightforward
+
+
+@dataclass(frozen=True)
+class Asked:
+    """Options of `asr_core run` that differ from its defaults, by their names there."""
+
+    options: dict
+
+    def spec(self, store: Store) -> ExperimentSpec:
+        """The experiment they describe."""
+        return settings.experiment(store, **settings.DEFAULTS | self.options)
+
+    def command(self) -> list[str]:
+        """The same on the command line."""
+        words = []
+        for name, value in self.options.items():
+            text = ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
+            words += [f"--{name.replace('_', '-')}", text]
+        return words
+
+
+def with_dense_only(source: Store, root: Path, dense_id: str) -> Store:
+    """A new store at `root` that holds only the dense network and the decoded images of `source`."""
+    root.mkdir(parents=True)
+    for folder in (source.root / "images", source.root / "dense" / dense_id):
+        shutil.copytree(folder, root / folder.relative_to(source.root), copy_function=_link)
+    if (source.root / "sources.json").exists():
+        shutil.copy(source.root / "sources.json", root)
+    return Store(root)
+
+
+def _link(source: str, target: str) -> None:
+    try:
+        os.link(source, target)
+    except OSError:  # another disk
+        shutil.copy2(source, target)
+
+
+def dense_network(spec: ExperimentSpec, store: Store, dense_id: str) -> torch.nn.Module:
+    """The stored dense network in eval mode, channels_last."""
+    model = models.build(spec.model, spec.data.classes, spec.data.image_size)
+    model.load_state_dict(store.find("dense", dense_id).weights())
+    return model.eval()
+
+
+def image_sets(images: data.Dataset, folder: str | None) -> tuple[Dataset, Dataset]:
+    """(train, test) as a reader would open them: an ImageFolder tree, else tensors in memory."""
+    if folder is None:
+        pairs = ((images.train_images, images.train_labels), (images.test_images, images.test_labels))
+        return tuple(TensorDataset(images.batch(x).contiguous(), torch.from_numpy(y.copy())) for x, y in pairs)
+    size = images.spec.image_size
+    steps = [v2.ToImage(), v2.ToDtype(torch.float32, scale=True), v2.Normalize(images.mean, images.std)]
+    first = ImageFolder(Path(folder, "train"))[0][0]
+    if first.size != (size, size):
+        steps = [v2.Resize(size), v2.CenterCrop(size), *steps]
+    return tuple(ImageFolder(Path(folder, split), v2.Compose(steps)) for split in ("train", "test"))
+
+
+def straightforward_setting(spec: ExperimentSpec, images: data.Dataset, folder: str | None) -> straightforward.Setting:
+    """The other side's setting: the same images in the same order, the same grid."""
+    calibration = spec.calibration
+    train, test = image_sets(images, folder)
+    count = spec.max_batches * calibration.calib_batch_size
+    return straightforward.Setting(
+        train=train, test=test, sparsity=spec.prune.asked["sparsity"],
+        stat_indices=images.calibration_indices(calibration.stat_images, calibration.seed).tolist(),
+        calib_indices=images.calibration_indices(count, calibration.seed).tolist(),
+        eval_indices=images.eval_indices(spec.evaluation.eval_images, spec.evaluation.seed).tolist(),
+        methods=tuple(dict.fromkeys(repair.method for repair in spec.repairs)),
+        budgets=tuple(sorted({state.batches for state in spec.states} - {0})),
+        calib_batch_size=calibration.calib_batch_size,
+    )  # fmt: skip
+
+
+def predictions(spec: ExperimentSpec, store: Store, dense_id: str) -> dict:
+    """Stored predictions by (method, order, bias, start, averaging, b), as `straightforward.Outcome` names them."""
+    keys, found = plan.Keys(spec, dense_id), {}
+    wanted = [("dense", "dense", None, plan.NO_STATE), ("no_repair", "no_repair", None, plan.NO_STATE)]
+    wanted += [(repair.method, repair.slug, repair, state) for repair in spec.repairs for state in spec.states]
+    for method, target, repair, state in wanted:
+        entry = store.find("evaluation", keys.evaluation(target, repair, state))
+        order, bias = (repair.order, repair.bias) if repair else (None, None)
+        name = (method, order, bias, state.start, state.averaging, state.batches)
+        found[name] = entry.arrays("predictions")["predictions"]
+    return found

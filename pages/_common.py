@@ -1,0 +1,266 @@
+"""What every page needs: the stored settings, the present view, the pinned view, and what is missing.
+
+A page starts with `view = common.view()`; with nothing to show that stops the page after saying why.
+"""
+
+import re
+from dataclasses import dataclass, replace
+
+import streamlit as st
+
+from asr_core import catalogue, settings, textreport
+from asr_core.catalogue import Setting, Stored
+from asr_core.errors import AsrError
+from asr_core.results import Result
+from asr_core.spec import BUDGETS, BatchNormState, ExperimentSpec, RepairSpec, default_states
+from asr_core.store import Store, default_root
+from pages import _state as state
+
+BIASES = {"off": False, "on": True}
+
+
+@st.cache_resource(max_entries=2)
+def _store(root: str) -> Store:
+    return Store(root)
+
+
+def store() -> Store:
+    """The store of this process."""
+    return _store(str(default_root()))
+
+
+@st.cache_resource(max_entries=2)
+def _stored(root: str, stamp: tuple) -> list[Stored]:
+    return catalogue.stored(_store(root))
+
+
+def stored() -> list[Stored]:
+    """Everything stored, read again only when results came or went."""
+    return _stored(str(default_root()), store().stamp("result"))
+
+
+@st.cache_resource(max_entries=6, show_spinner=False)
+def _opened(root: str, keys: tuple[str, ...]) -> Result:
+    return catalogue.open_results(_store(root), keys)
+
+
+@dataclass(frozen=True)
+class Look:
+    """What of a setting is shown: methods and their variants, and one way of recalibration."""
+
+    methods: tuple[str, ...]
+    orders: tuple[str, ...]
+    biases: tuple[str, ...]
+    prior: str
+    start: str
+    averaging: str
+    momentum: float
+    b: int
+
+    @property
+    def bn_state(self) -> BatchNormState:
+        """The chosen recalibration."""
+        return BatchNormState.of(self.start, self.averaging, self.momentum, self.b)
+
+    @property
+    def repairs(self) -> tuple[RepairSpec, ...]:
+        """The chosen methods in every chosen order and bias."""
+        given = {} if self.prior == "fixed" else {"prior": self.prior}
+        return settings.repairs(self.methods, self.orders, self.biases, **(given or {"prior": "fixed", "prior_value": 1.0}))
+
+
+@dataclass(frozen=True)
+class View:
+    """A setting with its stored tables and the look at it.
+
+    result: the tables; keys: of the stored results they come from; setting: what is shown; look: what
+    of it; stands_in: why this is not the setting that was asked for (None: it is).
+    """
+
+    result: Result
+    keys: tuple[str, ...]
+    setting: Setting
+    look: Look
+    stands_in: str | None = None
+
+    @property
+    def slugs(self) -> list[str]:
+        """Chosen repairs that are stored."""
+        have = set(self.result.accuracy["slug"])
+        return [repair.slug for repair in self.look.repairs if repair.slug in have]
+
+    @property
+    def title(self) -> str:
+        """Short name of the setting."""
+        return short(self.setting, self.result.setting["dataset_label"])
+
+    @property
+    def layers(self) -> list[str]:
+        """Conv layers in execution order."""
+        return list(self.result.convs["layer"])
+
+
+def short(setting: Setting, label: str | None = None) -> str:
+    """A setting in a few words: 'resnet18 · digits · global L1 95 % · seed 0'."""
+    from asr_core import registry
+
+    how = setting.nm or f"{100 * setting.sparsity:g} %"
+    network = " ".join([setting.net, *(x for x in (setting.stem, setting.head) if x not in ("imagenet", "torchvision"))])
+    rule = registry.get("pruning rule", setting.rule).label
+    return f"{network} · {label or setting.data} · {rule} {how} · seed {setting.seed}"
+
+
+def chosen() -> Setting:
+    """The setting that sidebar and address ask for."""
+    return Setting(**{name: state.get(name) for name in catalogue.FIELDS})
+
+
+def look() -> Look:
+    """The look that sidebar and address ask for."""
+    values = {name: state.get(name) for name in state.LOOK}
+    return Look(**{name: tuple(v) if isinstance(v, list) else v for name, v in values.items()})
+
+
+def adopt(item: Stored) -> None:
+    """Choose a stored setting: from a callback, or before the sidebar is drawn."""
+    state.put(**{name: getattr(item.setting, name) for name in catalogue.FIELDS})
+
+
+def adopt_default() -> None:
+    """With no setting in the address: the default one if it is stored, else the first stored one."""
+    everything = stored()
+    found = catalogue.covering(everything, Setting()) or everything[:1]
+    if found:
+        adopt(found[0])
+
+
+def experiment() -> ExperimentSpec:
+    """What must be stored for the present choice: the chosen repairs at the default and chosen recalibrations."""
+    seen = look()
+    budgets = sorted({*BUDGETS, seen.b} - {0})
+    return chosen().experiment(seen.repairs, default_states(tuple(budgets), seen.momentum))
+
+
+def present() -> View | None:
+    """The view of the present choice: its stored tables, or those of the nearest stored setting, or None."""
+    wanted, everything = chosen(), stored()
+    found = catalogue.covering(everything, wanted)
+    if not found and wanted.dense and (found := catalogue.covering(everything, replace(wanted, dense=None))):
+        state.complain(f"The dense network {wanted.dense[:8]} is not stored here; showing another of the same recipe, {found[0].setting.dense[:8]}.")
+    if found:
+        state.put(dense=found[0].setting.dense)
+        return _view(found, look())
+    near = catalogue.nearest(everything, wanted)
+    if near is None:
+        return None
+    instead = ", ".join(replace(wanted, dense=None).differences(replace(near.setting, dense=None)))
+    return replace(_view(catalogue.covering(everything, near.setting), look()), stands_in=instead)
+
+
+def _view(found: list[Stored], seen: Look) -> View:
+    keys = tuple(item.key for item in found)
+    return View(_opened(str(default_root()), keys), keys, found[0].setting, seen)
+
+
+def pinned() -> View | None:
+    """The pinned view, or None; a pin that is no longer stored is dropped with a complaint."""
+    text = state.get("pin")
+    if not text:
+        return None
+    try:
+        return _read_pin(text)
+    except AsrError as error:
+        state.complain(f"The pinned setting cannot be shown: {error}")
+        state.put(pin=None)
+        return None
+
+
+def pin_text(view: View) -> str:
+    """A view as the text that stands behind `pin` in the address."""
+    seen = view.look
+    return "~".join([
+        view.keys[0], ",".join(seen.orders), ",".join(seen.biases), seen.start, seen.averaging, str(seen.momentum), str(seen.b)
+    ])  # fmt: skip
+
+
+def _read_pin(text: str) -> View:
+    key, *parts = text.split("~")
+    names = ("orders", "biases", "start", "averaging", "momentum", "b")
+    values = {name: state.LOOK[name].read(part) for name, part in zip(names, parts, strict=True)}
+    values = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
+    found = [item for item in stored() if item.key == key]
+    if not found:
+        raise AsrError(f"no stored result has the key {key}. Pin another one.")
+    return _view(catalogue.covering(stored(), found[0].setting), replace(look(), **values))
+
+
+def views() -> list[View]:
+    """The present view, after the pinned one if there is one: a page draws each of them, on equal axes."""
+    return [found for found in (pinned(), view()) if found is not None]
+
+
+def view() -> View:
+    """The present view; offers to compute what is missing, and stops the page where nothing is stored."""
+    if "_view" not in st.session_state:
+        st.session_state["_view"] = present()
+    found = st.session_state["_view"]
+    if found is None:
+        st.info("Nothing is stored yet, so there is nothing to draw. Compute this setting, or choose another one.")
+        offer_to_compute()
+        st.stop()
+    return found
+
+
+def offer_to_compute() -> None:
+    """What is missing for the present choice, with its time and a button."""
+    try:
+        wanted = experiment()
+    except AsrError as error:
+        st.error(str(error))
+        return
+    from pages._compute import compute_panel
+
+    compute_panel(wanted, store())
+
+
+def missing(found: View) -> list[str]:
+    """What of the chosen look is not stored for the shown setting, in words."""
+    rows = found.result.accuracy
+    have = set(rows["slug"])
+    absent = [slug for repair in found.look.repairs if (slug := repair.slug) not in have]
+    bn = found.look.bn_state
+    same = rows["calib_batches"].eq(bn.batches)
+    for name in ("start", "averaging", "momentum"):
+        value = getattr(bn, name)
+        same &= rows[name].isna() if value is None else rows[name].eq(value).fillna(False)
+    if not same.any():
+        absent.append(f"recalibration {textreport.recalibration_label(bn_row(bn))}, b = {bn.batches}")
+    return absent
+
+
+def bn_row(bn: BatchNormState):
+    """A BatchNorm state shaped like a row of the accuracy table."""
+    from types import SimpleNamespace
+
+    return SimpleNamespace(start=bn.start, averaging=bn.averaging, momentum=bn.momentum, calib_batches=bn.batches)
+
+
+def layer_of(found: View) -> str:
+    """The selected layer; where none is selected or it is of another network, the most damaged or nearest one."""
+    if state.get("layer") is None:
+        damage = found.result.layers.drop_duplicates("layer").set_index("layer")["severity"]
+        state.put(layer=damage.idxmax() if damage.notna().any() else found.layers[0])
+    return state.keep_within("layer", found.layers, found.setting.net)
+
+
+def channel_of(found: View, layer: str) -> int | None:
+    """The selected channel within `layer`, or None if none is selected."""
+    if state.get("channel") is None:
+        return None
+    channels = found.result.channels
+    return state.keep_within("channel", channels.loc[channels["layer"] == layer, "channel"], layer)
+
+
+def is_key(text: str) -> bool:
+    """Whether `text` has the form of a store key."""
+    return bool(re.fullmatch("[0-9a-f]{24}", text))

@@ -1,0 +1,70 @@
+"""Above every page: title, breadcrumb, pin, link; messages about the address; what is missing."""
+
+import streamlit as st
+
+from pages import _common as common
+from pages import _state as state
+
+
+def draw(title: str, found: common.View | None) -> None:
+    """The head of a page that shows `found`."""
+    st.session_state["_messages"] = st.container()
+    with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
+        st.title(title, anchor=False, width="content")
+        with st.container(horizontal=True, horizontal_alignment="right", width="content"):
+            _pin(found)
+            _link()
+    if found is None:
+        return
+    _crumbs(found)
+    if found.stands_in is not None:
+        st.warning(f"**{common.short(common.chosen())}** is not stored. Shown below is the nearest stored setting, **{found.title}** ({found.stands_in}).")
+        common.offer_to_compute()
+    elif absent := common.missing(found):
+        with st.expander(f"Not stored for this setting: {', '.join(absent[:3])}{' …' if len(absent) > 3 else ''}", icon=":material/hourglass_empty:"):
+            common.offer_to_compute()
+
+
+def complaints() -> None:
+    """What was wrong with the address or the selection."""
+    if found := state.complaints():
+        st.session_state["_messages"].warning("\n\n".join(found), icon=":material/link_off:")
+
+
+def _crumbs(found: common.View) -> None:
+    """network > layer > channel, each a way back."""
+    with st.container(horizontal=True, gap="small", vertical_alignment="center"):
+        st.button(found.title, key="_crumb_network", type="tertiary", icon=":material/hub:", help="Overview of this network", on_click=state.go, args=("overview",))
+        layer = common.layer_of(found)
+        st.markdown("›", width="content")
+        st.button(layer, key="_crumb_layer", type="tertiary", help="Channel variances of this layer", on_click=state.go, args=("variance",))
+        channel = common.channel_of(found, layer)
+        if channel is not None:
+            st.markdown("›", width="content")
+            st.button(f"channel {channel}", key="_crumb_channel", type="tertiary", help="Spatial maps of this channel", on_click=state.go, args=("maps",))
+
+
+def _pin(found: common.View | None) -> None:
+    if state.get("pin"):
+        st.segmented_control("Compare", ("both", "difference"), key="compare", required=True, label_visibility="collapsed", help="Side by side, or current minus pinned where that makes sense.")
+        st.button("Unpin", icon=":material/keep_off:", key="_unpin", on_click=state.put, kwargs={"pin": None}, help="Stop comparing.")
+    elif found is not None:
+        st.button("Pin", icon=":material/keep:", key="_pin", on_click=_pin_now, args=(found,), help="Keep this setting; every page then shows it beside the current one.")
+
+
+def _pin_now(found: common.View) -> None:
+    state.put(pin=common.pin_text(found))
+
+
+def _link() -> None:
+    with st.popover("Link", icon=":material/link:", help="A link to exactly this view."):
+        st.caption("A link to exactly this view: setting, selection, pin.")
+        st.code(link(), language=None, wrap_lines=True)
+
+
+def link() -> str:
+    """The address of the present view."""
+    from urllib.parse import urlencode
+
+    base = (st.context.url or "").split("?")[0]
+    return f"{base}?{urlencode(state.address())}"

@@ -1,0 +1,52 @@
+"""The frame around every page: navigation, sidebar, breadcrumb, pin. Add a page as one line in PAGES."""
+
+import streamlit as st
+
+from asr_core.errors import AsrError
+from pages import _common as common
+from pages import _header, _sidebar
+from pages import _state as state
+
+# section: (file, title, icon, what it shows)
+PAGES = {
+    "Look": (
+        ("overview", "Overview", ":material/dashboard:", "Accuracy of each method, the damage along the network, the setting."),
+        ("variance", "Channel variance", ":material/scatter_plot:", "Repaired against dense variance of every channel of a layer."),
+        ("heatmaps", "Layer heatmaps", ":material/grid_on:", "Variance ratios of all layers at once, and what a scalar per layer cannot see."),
+        ("curves", "Calibration curves", ":material/show_chart:", "Accuracy against the calibration budget."),
+    ),
+}
+
+
+def main() -> None:
+    """One run of the dashboard."""
+    st.set_page_config(page_title="ASR Lens", page_icon="🔬", layout="wide")
+    pages = {
+        section: [st.Page(f"{file}.py", title=title, icon=icon, url_path=file, help=about, default=file == "overview")
+                  for file, title, icon, about in files]
+        for section, files in PAGES.items()
+    }  # fmt: skip
+    page = st.navigation(pages)
+    if target := st.session_state.pop("_goto", None):
+        st.switch_page(f"{target}.py")
+    if state.begin():
+        common.adopt_default()
+    try:
+        frame(page)
+    finally:
+        state.finish()
+
+
+def frame(page) -> None:
+    """Sidebar, header and page; errors of the library as one line."""
+    try:
+        found = st.session_state["_view"] = common.present()
+        _sidebar.draw(found)
+        _header.draw(page.title, found)
+        page.run()
+    except AsrError as error:
+        st.error(str(error))
+    _header.complaints()
+
+
+main()

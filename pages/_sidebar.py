@@ -1,0 +1,161 @@
+"""The sidebar: the setting and the look that all pages share. Stored choices carry a ●."""
+
+from dataclasses import replace
+
+import streamlit as st
+
+from asr_core import architectures, catalogue, registry, spec
+from asr_core.catalogue import Stored
+from asr_core.sources import LABELS
+from asr_core.spec import BUDGETS
+from asr_core.textreport import method_label
+from pages import _common as common
+from pages import _state as state
+
+DOT = "● "
+
+
+def draw(shown: common.View | None) -> None:
+    """All controls; `shown` is the view that the page will draw, for the achieved sparsity."""
+    everything = common.stored()
+    with st.sidebar:
+        _network(everything)
+        _pruning(everything, shown)
+        _methods()
+        _recalibration()
+        _images(everything)
+
+
+def _chosen(name: str) -> None:
+    """After the user changed `name`: if the exact setting is not stored, let finer fields follow a stored one."""
+    wanted, everything = common.chosen(), common.stored()
+    if name in catalogue.FIELDS[: catalogue.FIELDS.index("dense")]:
+        wanted = replace(wanted, dense=None)
+        state.put(dense=None)
+    if catalogue.covering(everything, wanted):
+        return
+    near = catalogue.nearest(everything, wanted, catalogue.held_for(name))
+    if near is not None:
+        changes = replace(wanted, dense=None).differences(replace(near.setting, dense=None))
+        common.adopt(near)
+        st.toast("Moved to the nearest stored setting: " + ", ".join(changes), icon="📍")
+
+
+def _options(name: str, choices, everything: list[Stored]) -> tuple[list, set]:
+    """(choices, those that are stored together with every coarser choice first; the stored ones)."""
+    held = [field for field in catalogue.held_for(name) if field not in ("dense", name)]
+    wanted = common.chosen()
+    near = [item for item in everything if all(getattr(item.setting, f) == getattr(wanted, f) for f in held)]
+    have = {getattr(item.setting, name) for item in near}
+    return sorted({*choices, *have, state.get(name)}, key=lambda c: (c not in have, str(c))), have
+
+
+def _select(name: str, label: str, choices, everything, help: str, names=None) -> None:
+    options, have = _options(name, choices, everything)
+    st.selectbox(
+        label, options, key=name, help=help, on_change=_chosen, args=(name,),
+        format_func=lambda option: (DOT if option in have else "") + str((names or {}).get(option, option)),
+    )  # fmt: skip
+
+
+def _network(everything: list[Stored]) -> None:
+    labels = LABELS | {item.setting.data: item.facts["dataset_label"] for item in everything}
+    known = [name for name in spec.DATASETS if name != "folder"]
+    _select("data", "Dataset", known, everything, "Images that train, calibrate and test. ● marks what is stored.", labels)
+    _select("net", "Architecture", architectures.ARCHITECTURES, everything, "torchvision name of a classifier with BatchNorm.")
+    with st.expander("Dense network", icon=":material/deployed_code:"):
+        left, right = st.columns(2)
+        with left:
+            _select("stem", "Stem", architectures.STEMS, everything, "imagenet: as torchvision. half: 3x3, stride 2, no max-pool. small: 3x3, stride 1, no max-pool.")
+            _select("source", "Source", [s for s in spec.SOURCES if s != "file"], everything, "scratch: all layers trained. imagenet: pretrained, last block and head fine-tuned. file: your state_dict.")
+            st.number_input("Seed", 0, state.MOST, key="seed", on_change=_chosen, args=("seed",), help="Seed of training and of the calibration images.")
+        with right:
+            _select("head", "Head", architectures.HEADS, everything, "torchvision: as it comes. linear: one linear layer after global pooling.")
+            _select("size", "Image side", (32, 64, 224), everything, "Side of the square input, in pixels.")
+            st.number_input("Epochs", 1, 10_000, key="epochs", on_change=_chosen, args=("epochs",), help="Training epochs of the dense network.")
+        _identity(everything)
+
+
+def _identity(everything: list[Stored]) -> None:
+    """Which of the recipe's dense networks: training does not repeat to the bit, so a recipe may have several."""
+    wanted = replace(common.chosen(), dense=None)
+    coarse = catalogue.FIELDS[: catalogue.FIELDS.index("dense")]
+    known = [i.setting.dense for i in everything if all(getattr(i.setting, f) == getattr(wanted, f) for f in coarse)]
+    options = list(dict.fromkeys([*known, state.get("dense")]))
+    st.selectbox(
+        "Identity", options, key="dense", on_change=_chosen, args=("dense",),
+        format_func=lambda i: f"{DOT}{i[:8]}" if i else "not trained yet",
+        help="First digits of the sha256 of the weights. Training does not repeat to the bit: a recipe can have several.",
+    )  # fmt: skip
+
+
+def _pruning(everything: list[Stored], shown: common.View | None) -> None:
+    rules = registry.names("pruning rule")
+    labels = {name: registry.get("pruning rule", name).label for name in rules}
+    _select("rule", "Pruning", rules, everything, registry.get("pruning rule", state.get("rule")).__doc__, labels)
+    known = registry.get("pruning rule", state.get("rule")).parameters
+    if "sparsity" in known:
+        _sparsity(everything)
+    if "keep_n" in known:
+        state.put(nm=state.get("nm") or "2:4")
+        _select("nm", "N:M", ("2:4", "1:4", "4:8"), everything, "N weights stay of each M consecutive ones along the input channels.")
+    st.toggle("Prune linear layers too", key="linear", on_change=_chosen, args=("linear",), help="The paper does not say which tensors it prunes; off means conv weights only.")
+    if shown is not None and shown.stands_in is None:
+        facts = shown.result.setting
+        st.caption(f"asked {100 * facts['sparsity_asked']:.4g} %, achieved {100 * facts['sparsity_achieved']:.2f} %")
+
+
+def _sparsity(everything: list[Stored]) -> None:
+    if state.get("sparsity") is None:
+        state.put(sparsity=0.95, nm=None)
+    options, have = _options("sparsity", (), everything)
+    options = sorted(value for value in options if value is not None)
+    help = "Fraction of weights removed. The slider moves along stored values; ● marks them."
+    label = lambda value: f"{DOT if value in have else ''}{100 * value:g} %"  # noqa: E731
+    if len(options) > 1:
+        st.select_slider("Sparsity", options, key="sparsity", format_func=label, on_change=_chosen, args=("sparsity",), help=help)
+    else:
+        st.selectbox("Sparsity", options, key="sparsity", format_func=label, help=help)
+    st.number_input(
+        "Another sparsity, %", 0.0, 99.99, value=None, step=1.0, key="_other_sparsity", placeholder="e.g. 97",
+        on_change=_other_sparsity, help="Any value; what is not stored can then be computed.",
+    )  # fmt: skip
+
+
+def _other_sparsity() -> None:
+    percent = st.session_state["_other_sparsity"]
+    if percent is not None:
+        state.put(sparsity=round(percent / 100, 6))
+        st.session_state["_other_sparsity"] = None
+
+
+def _methods() -> None:
+    helps = "\n\n".join(f"**{method_label(name)}**: {' '.join(registry.get('repair method', name).__doc__.split())}" for name in state.METHODS)
+    st.pills("Methods", state.METHODS, selection_mode="multi", key="methods", format_func=method_label, help=helps)
+    st.pills(
+        "Order of collection", spec.ORDERS, selection_mode="multi", key="orders",
+        help="simultaneous: all statistics of the pruned network first, then all factors. sequential: each layer measured after the layers before it were repaired.",
+    )  # fmt: skip
+    st.pills(
+        "Mean correction (bias)", tuple(common.BIASES), selection_mode="multi", key="biases",
+        help="Whether each repaired conv's bias is set so that channel means match the dense network (eq. 10). Compare methods at equal bias.",
+    )  # fmt: skip
+
+
+def _recalibration() -> None:
+    with st.expander("BatchNorm recalibration", icon=":material/tune:", expanded=True):
+        st.segmented_control("Averaging", spec.AVERAGINGS, key="averaging", required=True, help="ema: running average with a momentum. cumulative: plain mean over the batches (ignores start and momentum).")
+        ema = state.get("averaging") == "ema"
+        st.segmented_control("Start", spec.STARTS, key="start", required=True, disabled=not ema, help="reset: mean 0, variance 1. keep: the dense network's statistics.")
+        left, right = st.columns(2)
+        left.selectbox("Batches b", sorted({0, *BUDGETS, state.get("b")}), key="b", help="Batches of training images for recalibration; 0: none.", accept_new_options=False)
+        right.number_input("Momentum", 1e-6, 1.0, key="momentum", step=0.05, format="%g", disabled=not ema, help="Weight of each new batch (PyTorch's default is 0.1).")
+        if ema and state.get("b"):
+            left_over = (1 - state.get("momentum")) ** state.get("b")
+            st.caption(f"a = (1 − momentum)ᵇ = {left_over:.3f} of the starting statistics is left")
+
+
+def _images(everything: list[Stored]) -> None:
+    with st.expander("Statistics and test images", icon=":material/photo_library:"):
+        _select("stats", "Statistics images", (8, 16, 32, 64, 128, 256), everything, "Training images that give the channel statistics of dense and pruned network.")
+        _select("eval", "Test images", (None, 1000), everything, "All test images, or a fixed seeded subset.", {None: "all"})

@@ -1,0 +1,4 @@
+import streamlit as st
+from pages import _common as common
+view = common.view()
+st.write("variance", view.title, view.slugs)

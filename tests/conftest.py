@@ -1,0 +1,27 @@
+"""Fixtures that several test files share, and how hypothesis runs here."""
+
+import os
+
+# Tiny networks are fastest on one thread, and pytest-xdist runs one worker per core.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+
+import pytest
+from hypothesis import settings
+from tiny_networks import FAMILIES, noise, seeded
+
+# Derandomised: a run fails because the code changed, never by luck. No deadline: two busy cores.
+settings.register_profile("steady", deadline=None, derandomize=True, max_examples=60)
+settings.load_profile("steady")
+
+
+@pytest.fixture(params=list(FAMILIES))
+def model(request):
+    """A seeded tiny network of each family, in eval mode."""
+    return seeded(FAMILIES[request.param])
+
+
+@pytest.fixture
+def images():
+    """16 random images for the tiny networks."""
+    return noise()
