@@ -1,4 +1,4 @@
-"""The command line: python -m asr_core run | cache."""
+"""The command line: python -m asr_core run | gallery | readme | cache."""
 
 import json
 import sys
@@ -119,6 +119,33 @@ def run(store, as_json, device, threads, data_dir, **asked):
         sys.stdout.write("\n")
     else:
         click.echo(textreport.result(result))
+
+
+@main.command()
+@click.option("--images", metavar="PATH", help="ImageFolder tree of CIFAR-10 for the results on it [default: digits only].")
+@click.option("--threads", default=None, type=int, metavar="N", help="CPU threads [default: torch's].")
+@click.pass_obj
+def gallery(store, images, threads):
+    """Compute and ship the results that come with the project; skips what is shipped, prints the cost first."""
+    from asr_core import gallery as shipped
+    from asr_core import terminal
+
+    wanted = [experiment for experiment in shipped.specs(store, images) if not shipped.shipped(experiment, store)]
+    for experiment in wanted:
+        click.echo(textreport.cost(experiment, shipped.missing(experiment, store)))
+    for experiment in wanted:
+        report = terminal.Bar()
+        shipped.make(experiment, store, report, Runtime(threads=threads))
+        report.bar.close()
+
+
+@main.command()
+@click.pass_obj
+def readme(store):
+    """Write the results section of README.md from the shipped results."""
+    from asr_core import readme as section
+
+    section.write(store)
 
 
 @main.group()

@@ -6,6 +6,7 @@ batches records all that any recalibration needs, at the cost of a bare pass.
 """
 
 import copy
+from collections.abc import Iterable
 from contextlib import contextmanager
 from itertools import islice
 
@@ -72,7 +73,7 @@ def _precision(bn) -> type:
 def running_of(model: nn.Module) -> Running:
     """The network's present running statistics: copies, also for a float64 network."""
     return {
-        name: tuple(np.array(buffer.cpu().double()) for buffer in (bn.running_mean, bn.running_var))
+        name: tuple(buffer.cpu().double().numpy().copy() for buffer in (bn.running_mean, bn.running_var))
         for name, bn in models.batchnorms(model).items()
     }
 
@@ -118,9 +119,9 @@ def recalibrate(model: nn.Module, batches, budgets=(20,), start="reset", averagi
     torch.optim.swa_utils.update_bn). Budget 0 is an unchanged copy. Raises SpecError for bad values,
     DataError for too few batches, ModelError without BatchNorm.
     """
+    if not isinstance(budgets, Iterable) or not (budgets := list(budgets)):
+        raise SpecError(f"budgets is {budgets}; give a list of numbers of batches, for example (10, 20).")
     states = {state.batches: state for state in (BatchNormState.of(start, averaging, momentum, b) for b in budgets)}
-    if not states:
-        raise SpecError("budgets is empty; give at least one number of batches, for example (10, 20).")
     recorded = record(model, batches, max(states))
     kept = running_of(model)
     return {b: load_running(copy.deepcopy(model), running_statistics(recorded, s, kept)) for b, s in states.items()}

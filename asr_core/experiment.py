@@ -2,6 +2,7 @@
 
 import copy
 import time
+from dataclasses import asdict
 from functools import cached_property
 
 import torch
@@ -74,7 +75,10 @@ class Lab:
         return model.to(self.device).eval()
 
     def network(self, target: str, repair: RepairSpec | None) -> torch.nn.Module:
-        """The dense, pruned or repaired network as it is before recalibration; only the last one is kept."""
+        """The dense, pruned or repaired network as it is before recalibration.
+
+        At most two are held: the pruned one, which each repair is a copy of, and the last one asked for.
+        """
         name = self.keys.network(target, repair)
         if self._built[0] != name:
             self._built = (None, None)  # let go of the last one first
@@ -83,15 +87,19 @@ class Lab:
         return batchnorm.load_running(self._built[1], self._kept)
 
     def _build(self, target: str, repair: RepairSpec | None) -> torch.nn.Module:
-        model = self.dense()
         if target == "dense":
-            return model
+            return self.dense()
+        if repair is None or repair.order is None:
+            return copy.deepcopy(self.pruned)
+        table = self.store.find("repair", self.keys.network(target, repair)).table("factors")
+        return repair_model.apply_repairs(copy.deepcopy(self.pruned), repair_model.repairs_from_table(table))
+
+    @cached_property
+    def pruned(self) -> torch.nn.Module:
+        """The pruned network, never recalibrated."""
+        model = self.dense()
         bits = self.store.find("prune", self.keys.prune).arrays("masks")
-        masks.apply_masks(model, masks.unpack(bits, model))
-        if repair is not None and repair.order:
-            table = self.store.find("repair", self.keys.network(target, repair)).table("factors")
-            repair_model.apply_repairs(model, repair_model.repairs_from_table(table))
-        return model
+        return masks.apply_masks(model, masks.unpack(bits, model))
 
     def stored_stats(self, target: str) -> dict[str, stats.Moments]:
         """Channel moments of the dense or pruned network, from the store."""
@@ -126,7 +134,7 @@ def ensure_dense(lab: Lab) -> str:
         state = {name: tensor.cpu() for name, tensor in model.state_dict().items()}
         dense_id = weights.weights_identity(state)
         facts |= {"recipe": spec.recipe_key, "dense_id": dense_id, **runtime.facts(lab.device)}
-        store.put("dense", dense_id, {"weights.safetensors": state}, facts, spec.dense, time.perf_counter() - start)
+        store.put("dense", dense_id, {"weights.safetensors": state}, facts, asdict(spec.dense), time.perf_counter() - start)
     return dense_id
 
 

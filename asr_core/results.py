@@ -121,9 +121,10 @@ def channels_table(store: Store, keys: Keys) -> pd.DataFrame | None:
 
 def measured(spec: ExperimentSpec, store: Store, keys: Keys) -> dict[tuple[str, str], Entry]:
     """(slug, `repaired` | `recalibrated`) -> the stored channel statistics of each repair, so far."""
+    known = [r for r in spec.repairs if r.order is None or store.find("repair", keys.network(r.slug, r))]
     found = {
         (repair.slug, name): store.find("stats", keys.stats(repair.slug, repair, state))
-        for repair in spec.repairs
+        for repair in known
         for name, state in MOMENT_STATES.items()
     }
     return {which: entry for which, entry in found.items() if entry}
@@ -134,15 +135,14 @@ def repairs_table(spec: ExperimentSpec, store: Store, keys: Keys, found: dict) -
 
     `found`: see `measured`. Repairs that are not measured yet are left out; None if all are.
     """
-    parts = [
-        _repair_rows(store, keys, repair, found).assign(slug=repair.slug)
-        for repair in spec.repairs
-        if (repair.slug, "repaired") in found
-    ]
+    done = [repair for repair in spec.repairs if (repair.slug, "repaired") in found]
+    if not done:
+        return None
+    table = pd.concat([_repair_rows(store, keys, r, found).assign(slug=r.slug) for r in done], ignore_index=True)
     names = list(MOMENT_STATES)[: 2 if spec.max_batches >= REPORTED_STATE.batches else 1]
     columns = ["layer", "channel", *(f"{moment}_{name}" for name in names for moment in ("mu", "v"))]
     columns += FACTOR_FIELDS if any(repair.order for repair in spec.repairs) else ()
-    return pd.concat(parts, ignore_index=True).reindex(columns=[*columns, "slug"]) if parts else None
+    return table.reindex(columns=list(dict.fromkeys([*columns, *table.columns])))
 
 
 def _repair_rows(store: Store, keys: Keys, repair, found: dict) -> pd.DataFrame:
@@ -229,6 +229,7 @@ def publish(spec: ExperimentSpec, store: Store, dense_id: str, dataset, seconds:
         "image_passes": plan.count_images(plan.tasks(spec, dense_id, *counts)).to_dict("records"),
     }
     files = {f"{name}.parquet": getattr(found, name) for name in TABLES}
+    files["repairs.parquet"] = found.repairs.astype(dict.fromkeys(found.repairs.select_dtypes("float64"), "float32"))
     files["correct.npz"] = {"bits": np.packbits(correct, axis=1), "n": np.array(correct.shape[1])}
     return read(store.put("result", Keys(spec, dense_id).result, files, facts, asdict(spec), seconds))
 

@@ -1,5 +1,6 @@
 """Where a computation runs: device, threads, paths. Never part of what an experiment is."""
 
+import os
 from dataclasses import dataclass
 
 from asr_core.errors import SpecError
@@ -43,3 +44,10 @@ def facts(where) -> dict:
     import torch
 
     return {"device": where.type, "precision": "float32", "threads": torch.get_num_threads()}
+
+
+def worker_threads() -> int:
+    """CPU threads of a worker process: one fewer than the cores, so that clicks stay quick."""
+    allowed = getattr(os, "sched_getaffinity", None)
+    cores = len(allowed(0)) if allowed else os.cpu_count() or 1
+    return max(1, cores - 1)

@@ -354,5 +354,5 @@ def from_dict(found: dict) -> ExperimentSpec:
 
 
 def _repair_from(found: dict) -> RepairSpec:
-    prior = {"prior": found["prior"]} if found["prior"] else {}
-    return RepairSpec.of(found["method"], found["order"], found["bias"], **prior, **dict(found["params"]))
+    given = {name: found[name] for name in ("order", "prior") if found[name] is not None}  # bn_only has neither
+    return RepairSpec.of(found["method"], bias=found["bias"], **given, **dict(found["params"]))

@@ -4,7 +4,9 @@ import pandas as pd
 from tabulate import tabulate
 
 from asr_core import registry
+from asr_core.plan import Task, count_images
 from asr_core.results import Result
+from asr_core.spec import ExperimentSpec
 from asr_core.store import Store
 
 
@@ -82,6 +84,15 @@ def result(found: Result) -> str:
     if share is not None:
         lines.append(f"within-layer share of the damage, which one scalar per layer cannot repair: {share:.0%}")
     return "\n".join(lines)
+
+
+def cost(spec: ExperimentSpec, missing: list[Task]) -> str:
+    """One line: the setting, and the image passes that it needs by stage."""
+    counted = count_images(missing)
+    passes = ", ".join(f"{row.stage} {row.images:,}" for row in counted.itertuples() if row.images)
+    asked = ", ".join(f"{name} {value}" for name, value in spec.prune.params)
+    total = f"{counted['images'].sum():,}"
+    return f"{spec.model.architecture} on {spec.data.dataset}, {spec.prune.rule} ({asked}): {total} image passes ({passes})"
 
 
 def stored(store: Store) -> str:

@@ -3,7 +3,7 @@
 A page starts with `view = common.view()`; with nothing to show that stops the page after saying why.
 """
 
-import re
+import importlib.util
 from dataclasses import dataclass, replace
 
 import streamlit as st
@@ -42,6 +42,11 @@ def stored() -> list[Stored]:
 @st.cache_resource(max_entries=6, show_spinner=False)
 def _opened(root: str, keys: tuple[str, ...]) -> Result:
     return catalogue.open_results(_store(root), keys)
+
+
+def opened(keys: tuple[str, ...]) -> Result:
+    """The stored results under `keys` (of one setting) as one; shared between sessions, so never change its tables."""
+    return _opened(str(default_root()), keys)
 
 
 @dataclass(frozen=True)
@@ -159,7 +164,7 @@ def present() -> View | None:
 
 def _view(found: list[Stored], seen: Look) -> View:
     keys = tuple(item.key for item in found)
-    return View(_opened(str(default_root()), keys), keys, found[0].setting, seen)
+    return View(opened(keys), keys, found[0].setting, seen)
 
 
 def pinned() -> View | None:
@@ -218,6 +223,8 @@ def offer_to_compute() -> None:
     except AsrError as error:
         st.error(str(error))
         return
+    if importlib.util.find_spec("pages._compute") is None:
+        return
     from pages._compute import compute_panel
 
     compute_panel(wanted, store())
@@ -259,8 +266,3 @@ def channel_of(found: View, layer: str) -> int | None:
         return None
     channels = found.result.channels
     return state.keep_within("channel", channels.loc[channels["layer"] == layer, "channel"], layer)
-
-
-def is_key(text: str) -> bool:
-    """Whether `text` has the form of a store key."""
-    return bool(re.fullmatch("[0-9a-f]{24}", text))

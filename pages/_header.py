@@ -13,7 +13,7 @@ def draw(title: str, found: common.View | None) -> None:
         st.title(title, anchor=False, width="content")
         with st.container(horizontal=True, horizontal_alignment="right", width="content"):
             _pin(found)
-            _link()
+            _share()
     if found is None:
         return
     _crumbs(found)
@@ -56,10 +56,11 @@ def _pin_now(found: common.View) -> None:
     state.put(pin=common.pin_text(found))
 
 
-def _link() -> None:
-    with st.popover("Link", icon=":material/link:", help="A link to exactly this view."):
-        st.caption("A link to exactly this view: setting, selection, pin.")
+def _share() -> None:
+    with st.popover("Share", icon=":material/share:", help="A link to exactly this view, and how pictures are saved."):
+        st.caption("Link to exactly this view: setting, selection, pin.")
         st.code(link(), language=None, wrap_lines=True)
+        st.segmented_control("Chart toolbars save", ("png", "svg"), key="picture", required=True, format_func=str.upper, help="What the camera in each chart's toolbar saves.")
 
 
 def link() -> str:

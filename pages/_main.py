@@ -4,7 +4,7 @@ import streamlit as st
 
 from asr_core.errors import AsrError
 from pages import _common as common
-from pages import _header, _sidebar
+from pages import _charts, _header, _sidebar
 from pages import _state as state
 
 # section: (file, title, icon, what it shows)
@@ -27,7 +27,8 @@ def main() -> None:
         for section, files in PAGES.items()
     }  # fmt: skip
     page = st.navigation(pages)
-    if target := st.session_state.pop("_goto", None):
+    target = st.session_state.pop("_goto", None)
+    if target in {file for files in PAGES.values() for file, *_ in files}:
         st.switch_page(f"{target}.py")
     if state.begin():
         common.adopt_default()
@@ -41,9 +42,11 @@ def frame(page) -> None:
     """Sidebar, header and page; errors of the library as one line."""
     try:
         found = st.session_state["_view"] = common.present()
+        st.session_state["_drawn"] = []
         _sidebar.draw(found)
         _header.draw(page.title, found)
         page.run()
+        _charts.page_zip(page.title, _header.link())
     except AsrError as error:
         st.error(str(error))
     _header.complaints()

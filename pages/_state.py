@@ -126,6 +126,7 @@ SELECTION = {
 # One line per control of a page; a page's widget uses the name as its key.
 PAGES = {
     "pin": matching(None, r"[0-9a-f]{24}~[a-z,]+~[a-z,]+~[a-z]+~[a-z]+~[0-9.e-]+~[0-9]+", "pinned setting"),
+    "picture": choice("png", ("png", "svg")),
     "compare": choice("both", ("both", "difference")),
     "scale": choice("row", ("row", "map", "global")),
     "stage": choice("repaired", ("repaired", "recalibrated", "predicted")),

@@ -268,8 +268,8 @@ IMAGES = {
     "random": lambda images: images,
     "constant": constant,
     "black": torch.zeros_like,
-    "huge": lambda images: images * 1e12,
-    "huge constant": lambda images: constant(images) * 1e12,
+    "huge": lambda images: images * 1e18,
+    "huge constant": lambda images: constant(images) * 1e18,
     "tiny": lambda images: images * 1e-12,
     "one image": lambda images: images[:1],
 }

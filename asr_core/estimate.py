@@ -1,0 +1,130 @@
+"""How long the missing stages of an experiment will take, from this machine's measured speeds. Imports no torch.
+
+speeds.json in the store holds, per network, input size and number of threads, seconds per image of
+each stage and per building of the network: first measured by `asr_core.probe` in a few seconds, then
+corrected by every job (`asr_core.tracking`). It is no part of what an experiment is.
+"""
+
+import json
+
+import pandas as pd
+
+from asr_core import data, plan, results
+from asr_core.plan import Task
+from asr_core.runtime import worker_threads
+from asr_core.spec import DataSpec, ExperimentSpec
+from asr_core.store import Store, write_json
+
+FILE = "speeds.json"
+PRUNING = 2  # choosing masks and indexing the convs take about as long as building the network twice
+TASK = 0.02  # seconds to look up, write and hash the files of one stage
+# seconds per image; a folder's are measured
+DECODING = {"digits": 2e-4, "cifar10": 2e-4, "cifar100": 2e-4, "imagenette": 4e-3, "folder": 4e-3}
+Speed = dict[str, float]  # start, build, assemble: seconds; decode and each stage: seconds per image
+
+
+def work(experiment: ExperimentSpec, store: Store) -> list[Task]:
+    """What is not stored of `experiment`, in the order it will run: decoding, training, stages.
+
+    Raises DataError for a folder that is not on this machine.
+    """
+    counts = data.counts(experiment.data, store)
+    dense_id = next(iter(results.dense_ids(store, experiment, with_weights=True)), None)
+    missing = plan.missing(experiment, store, dense_id, *counts)
+    key = data.images_key(experiment.data)
+    decoding = [] if store.has("images", key) else [Task("images", key, sum(counts), kind="decode")]
+    return decoding + missing
+
+
+def network_name(experiment: ExperimentSpec) -> str:
+    """What a speed belongs to, readable, e.g. 'resnet18 imagenet torchvision 32px scratch float32 1 threads'."""
+    model, dense = experiment.model, experiment.dense
+    network = f"{model.architecture} {model.stem} {model.head} {experiment.data.image_size}px"
+    source = f"imagenet {dense.epochs} epochs" if dense.source == "imagenet" else dense.source  # the frozen part runs once
+    return f"{network} {source} {dense.precision} {worker_threads()} threads"
+
+
+def images_name(images: DataSpec) -> str:
+    """What a decoding speed belongs to, e.g. 'imagenette 224px'."""
+    return f"{images.digest or images.dataset} {images.image_size}px"
+
+
+def speed(experiment: ExperimentSpec, store: Store) -> Speed | None:
+    """Speeds measured on this machine for the experiment's network, or None if it never ran here."""
+    known = _read(store)
+    found = known["networks"].get(network_name(experiment))
+    images = experiment.data
+    return found and {"decode": known["decoding"].get(images_name(images), DECODING[images.dataset]), **found}
+
+
+def remember(experiment: ExperimentSpec, store: Store, measured: Speed) -> None:
+    """Keep measured speeds; without `decode` the known decoding speed stays."""
+    with store.lock("speeds"):
+        known = _read(store)
+        known["networks"][network_name(experiment)] = {n: v for n, v in measured.items() if n != "decode"}
+        if "decode" in measured:
+            known["decoding"][images_name(experiment.data)] = measured["decode"]
+        write_json(store.root / FILE, known)
+
+
+def _read(store: Store) -> dict:
+    """The content of speeds.json. Only a cache: unreadable means empty."""
+    try:
+        return json.loads((store.root / FILE).read_text())
+    except (OSError, ValueError):
+        return {"networks": {}, "decoding": {}}
+
+
+def costs(tasks: list[Task], speed: Speed) -> list[float]:
+    """Seconds of each task, run one after the other: passes, and building a network where it changes."""
+    found, last = [], None
+    for task in tasks:
+        network = _network(task)
+        builds = 0 if network in (last, None) else 1
+        last = network or last
+        builds += PRUNING if task.stage == "prune" else 0
+        found.append(TASK + builds * speed["build"] + task.images * speed[_rate(task)])
+    return found
+
+
+def _rate(task: Task) -> str:
+    return {"images": "decode", "dense": "train", "prune": "evaluation"}.get(task.stage, task.stage)
+
+
+def _network(task: Task) -> str | None:
+    """The network that a task loads; None if it needs none."""
+    if task.stage == "images":
+        return None
+    if task.stage == "repair" or (task.repair is not None and task.repair.order is None):
+        return "no_repair"
+    return "dense" if task.stage == "prune" else task.target
+
+
+def seconds(tasks: list[Task], experiment: ExperimentSpec, speed: Speed) -> float:
+    """Seconds from starting a worker to the finished result."""
+    return speed["start"] + sum(costs(tasks, speed)) + len(experiment.repairs) * speed["assemble"]
+
+
+def table(tasks: list[Task], speed: Speed | None) -> pd.DataFrame:
+    """Columns stage, tasks, images (passes), seconds (missing while the speed is unknown)."""
+    rows = pd.DataFrame([(task.stage, task.images) for task in tasks], columns=["stage", "images"])
+    rows["seconds"] = costs(tasks, speed) if speed else float("nan")
+    grouped = rows.groupby("stage", sort=False)
+    return grouped.agg(tasks=("images", "count"), images=("images", "sum"), seconds=("seconds", "sum")).reset_index()
+
+
+def corrected(speed: Speed, actual: dict[str, float], expected: dict[str, float], least: float = 0.5) -> Speed:
+    """`speed` with each rate multiplied by actual / expected seconds, where both reach `least`.
+
+    `actual`, `expected`: seconds by rate name, over the same work.
+    """
+    known = [name for name in actual if min(actual[name], expected[name]) >= least]
+    return speed | {name: speed[name] * actual[name] / expected[name] for name in known}
+
+
+def duration(value: float) -> str:
+    """Seconds as a reader wants them: '8 s', '3 min', '1 h 20 min'."""
+    if value < 90:
+        return f"{max(1, round(value))} s"
+    minutes = round(value / 60)
+    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"

@@ -1,0 +1,45 @@
+"""Figures: pure functions from a stored result to a tidy table, from the table to a Plotly figure and a sentence.
+
+    from asr_core.figures import variance
+    table = variance.SCATTER.table(result, layer="layer1.0.conv1", slugs=["bn_only"])
+    variance.SCATTER.figure(table)
+
+One module per family of figures; each figure is a `Chart`, a constant of its module.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from asr_core.errors import AsrError
+
+
+class NothingToDraw(AsrError):
+    """A figure would be empty; the message says why and what helps."""
+
+
+def _no_limits(tables) -> dict:
+    return {}
+
+
+@dataclass(frozen=True)
+class Chart:
+    """One kind of figure.
+
+    name: 'module.CONSTANT'. table(result, **what) -> tidy DataFrame, raises NothingToDraw.
+    figure(table, **how) -> go.Figure. sentence(table) -> what it shows, in words.
+    limits(tables) -> the `how` that gives several of these figures equal axes.
+    difference(pinned, current) -> a table to be drawn by `difference_figure(table, **how)`.
+    """
+
+    name: str
+    table: Callable
+    figure: Callable
+    sentence: Callable
+    limits: Callable = _no_limits
+    difference: Callable | None = None
+    difference_figure: Callable | None = None
+
+    @property
+    def module(self) -> str:
+        """Module in asr_core.figures that holds it."""
+        return self.name.split(".")[0]

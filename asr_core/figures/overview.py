@@ -1,0 +1,170 @@
+"""Overview: accuracy of each method at one budget, and the network as a strip of layers coloured by damage."""
+
+import pandas as pd
+import plotly.graph_objects as go
+
+from asr_core.figures import Chart, NothingToDraw, style
+from asr_core.results import Result
+
+DAMAGES = {
+    "severity": ("severity", "mean |√(v_pruned / v_dense) − 1| over channels"),
+    "within_spread": ("within-layer spread", "standard deviation of ln γ_raw over live channels"),
+    "dead_share": ("dead channels", "share of channels with no variance left"),
+    "overshoot": ("overshoot", "max(0, γ_LW − 1)"),
+    "achieved": ("sparsity of the layer", "share of its weights removed"),
+}
+
+
+def at_state(accuracy: pd.DataFrame, start, averaging, momentum, b: int) -> pd.DataFrame:
+    """Rows of the accuracy table in one BatchNorm state; fields that do not apply to it are ignored."""
+    keep = accuracy["calib_batches"].eq(b)
+    if b:
+        keep &= accuracy["averaging"].eq(averaging).fillna(False)
+        if averaging == "ema":
+            keep &= accuracy["start"].eq(start).fillna(False) & accuracy["momentum"].eq(momentum).fillna(False)
+    return accuracy[keep.astype(bool)]
+
+
+def accuracy_table(result: Result, slugs=(), start="reset", averaging="ema", momentum=0.1, b=20) -> pd.DataFrame:
+    """dense, no repair, and each repair at one budget: slug, label, top1 and its interval (fractions), n_eval."""
+    rows = result.accuracy
+    references = rows[rows["slug"].isin(["dense", "no_repair"])]
+    chosen = at_state(rows[rows["slug"].isin(list(slugs))], start, averaging, momentum, b)
+    table = pd.concat([references, chosen]).drop_duplicates("slug")
+    if table.empty:
+        raise NothingToDraw("No accuracy is stored for this setting yet; compute it.")
+    columns = ["slug", "method", "order", "bias", "top1", "top1_low", "top1_high", "n_eval"]
+    return table[columns].assign(label=table["slug"].map(style.label), b=b).reset_index(drop=True)
+
+
+def accuracy_figure(table: pd.DataFrame, low: float = 0.0, high: float = 1.0) -> go.Figure:
+    """Dots with 95 % intervals, one line per method, dense on top."""
+    figure = go.Figure()
+    for row in table.itertuples():
+        colour, symbol = style.look_of(row.slug)
+        errors = {"array": [100 * (row.top1_high - row.top1)], "arrayminus": [100 * (row.top1 - row.top1_low)], "thickness": 1.5, "width": 5}
+        figure.add_scatter(
+            x=[100 * row.top1], y=[row.label], error_x={"type": "data", "symmetric": False} | errors, mode="markers+text",
+            marker={"color": colour, "symbol": symbol, "size": 12, "line": {"width": 2}}, text=[f"{100 * row.top1:.1f}"], textposition="top center",
+            hovertemplate=f"{row.label}<br>%{{x:.2f}} % [{100 * row.top1_low:.1f}, {100 * row.top1_high:.1f}]<extra></extra>", showlegend=False,
+        )  # fmt: skip
+    figure.update_xaxes(range=[100 * low, 100 * high])
+    figure.update_yaxes(autorange="reversed", type="category")
+    return style.finish(figure, 90 + 42 * len(table), "top-1 accuracy, % (95 % interval)", "")
+
+
+def accuracy_limits(tables) -> dict:
+    """From a little under the lowest interval to a little over the highest."""
+    low, high = min(t["top1_low"].min() for t in tables), max(t["top1_high"].max() for t in tables)
+    pad = 0.08 * max(high - low, 0.05)
+    return {"low": round(max(0.0, low - pad), 3), "high": round(min(1.02, high + pad), 3)}
+
+
+def accuracy_sentence(table: pd.DataFrame) -> str:
+    """What pruning cost, which repair gives most back, and whether the runner-up differs."""
+    by = table.set_index("slug")
+    words = [f"dense {_percent(by.loc['dense'])}"] if "dense" in by.index else []
+    words += [f"pruned without repair {_percent(by.loc['no_repair'])}"] if "no_repair" in by.index else []
+    text = f"Top-1 accuracy: {', '.join(words)}."
+    repairs = table[~table["slug"].isin(["dense", "no_repair"])].sort_values("top1", ascending=False)
+    if repairs.empty:
+        return text + " None of the chosen repairs is stored at this budget."
+    best = repairs.iloc[0]
+    text += f" At b = {best.b}, {best.label} is highest with {_percent(best)}"
+    rest = repairs.iloc[1:]
+    same = rest[rest["top1_high"] >= best.top1_low]
+    if rest.empty:
+        return text + "."
+    if same.empty:
+        return text + f", clear of {rest.iloc[0].label} ({100 * rest.iloc[0].top1:.1f} %)."
+    return text + f"; the intervals of {len(same)} of the {len(rest)} others reach it, so they may be equal."
+
+
+def _percent(row) -> str:
+    return f"{100 * row.top1:.1f} % [{100 * row.top1_low:.1f}, {100 * row.top1_high:.1f}]"
+
+
+def accuracy_difference(pinned: pd.DataFrame, current: pd.DataFrame) -> pd.DataFrame:
+    """Current minus pinned top-1, of the methods in both (fractions)."""
+    both = current.merge(pinned[["slug", "top1"]], on="slug", suffixes=("", "_pinned"))
+    return both.assign(difference=both["top1"] - both["top1_pinned"])
+
+
+def accuracy_difference_figure(table: pd.DataFrame, low: float = 0.0, high: float = 1.0) -> go.Figure:
+    """Bars of current minus pinned accuracy."""
+    colours = [style.look_of(slug)[0] for slug in table["slug"]]
+    text = [f"{100 * d:+.1f}" for d in table["difference"]]
+    bars = go.Bar(x=100 * table["difference"], y=table["label"], orientation="h", marker_color=colours, text=text, textposition="outside", cliponaxis=False)
+    figure = go.Figure(bars)
+    figure.update_yaxes(autorange="reversed", type="category")
+    return style.finish(figure, 90 + 42 * len(table), "current minus pinned top-1 accuracy, percentage points", "")
+
+
+ACCURACY = Chart(
+    "overview.ACCURACY", accuracy_table, accuracy_figure, accuracy_sentence, accuracy_limits,
+    accuracy_difference, accuracy_difference_figure,
+)  # fmt: skip
+
+
+def damage_table(result: Result) -> pd.DataFrame:
+    """One row per layer: depth, channels, dead, dead_share, severity, within_spread, overshoot, achieved, absorbed."""
+    layers = result.layers.drop_duplicates("layer").sort_values("depth")
+    if layers.empty:
+        raise NothingToDraw("No channel statistics are stored for this setting yet; compute it.")
+    columns = ["layer", "depth", "channels", "dead", "severity", "within_spread", "overshoot", "live_share"]
+    convs = result.convs[["layer", "achieved", "absorbed"]]
+    table = layers[columns].merge(convs, on="layer", how="left")
+    return table.assign(dead_share=table["dead"] / table["channels"]).reset_index(drop=True)
+
+
+def strip_table(result: Result, colour: str = "severity") -> pd.DataFrame:
+    """damage_table with the column `damage`: the one that colours the strip."""
+    table = damage_table(result)
+    return table.assign(damage=table[colour], shown=DAMAGES[colour][0])
+
+
+def strip_figure(table: pd.DataFrame, high: float | None = None) -> go.Figure:
+    """A bar of equal height per layer in execution order, coloured by damage."""
+    name = table["shown"].iloc[0]
+    custom = table[["layer", "channels", "dead", "severity", "achieved"]].to_numpy()
+    bars = go.Bar(
+        x=table["depth"], y=[1] * len(table), width=0.94, customdata=custom,
+        marker={
+            "color": table["damage"].astype("float32"), "colorscale": style.MAGNITUDE, "cmin": 0, "cmax": high or None, "line": {"width": 0},
+            "colorbar": {"title": {"text": name, "side": "right"}, "thickness": 12, "len": 1.1},
+        },
+        unselected={"marker": {"opacity": 1}},
+        hovertemplate="<b>%{customdata[0]}</b><br>" + name + " %{marker.color:.3f}<br>%{customdata[1]} channels, %{customdata[2]} dead<br>"
+        "severity %{customdata[3]:.3f}<br>sparsity %{customdata[4]:.1%}<extra></extra>",
+    )  # fmt: skip
+    step = -(-len(table) // 30)
+    ticks = table.iloc[::step]
+    figure = go.Figure(bars)
+    figure.update_xaxes(tickvals=ticks["depth"], ticktext=ticks["layer"], tickangle=-50, range=[-0.6, len(table) - 0.4], showgrid=False)
+    figure.update_yaxes(visible=False, range=[0, 1])
+    return style.finish(figure, 210, "", "")
+
+
+def strip_limits(tables) -> dict:
+    """One colour scale for all strips."""
+    return {"high": float(max(t["damage"].max() for t in tables)) or 1.0}
+
+
+def strip_sentence(table: pd.DataFrame) -> str:
+    """Where the damage is."""
+    name = table["shown"].iloc[0]
+    live = table.dropna(subset="damage")
+    if live.empty:
+        return f"No layer has a {name}: all channels are dead."
+    worst = live.loc[live["damage"].idxmax()]
+    half = live["depth"] > live["depth"].median()
+    early, late = live.loc[~half, "damage"].mean(), live.loc[half, "damage"].mean()
+    text = f"The {name} is largest in {worst.layer} ({worst.damage:.2f})"
+    if half.any():
+        trend = "grows with depth" if late > 1.25 * early else "falls with depth" if early > 1.25 * late else "is about as large early as late"
+        text += f"; on average it {trend} ({early:.2f} in the first half, {late:.2f} in the second)"
+    dead = int(table["dead"].sum())
+    return text + f". {dead} of {int(table['channels'].sum())} channels are dead."
+
+
+STRIP = Chart("overview.STRIP", strip_table, strip_figure, strip_sentence, strip_limits)

@@ -1,0 +1,74 @@
+"""One look for all figures: Okabe-Ito colours and marker shapes per method, labels, axes, print template."""
+
+import plotly.graph_objects as go
+
+from asr_core import registry
+from asr_core.textreport import method_label
+
+# Okabe and Ito's palette, told apart by colour-blind readers; the shape repeats what the colour says.
+METHODS = {
+    "dense": ("#7F7F7F", "star"),
+    "no_repair": ("#8C8C8C", "x"),
+    "bn_only": ("#E69F00", "square"),
+    "lw_bn": ("#0072B2", "triangle-up"),
+    "raw_bn": ("#CC79A7", "diamond"),
+    "asr_bn": ("#009E73", "circle"),
+}
+SPARE = (("#D55E00", "cross"), ("#56B4E9", "pentagon"), ("#F0E442", "hexagon"))  # for methods added later
+REFERENCE = "#888888"  # lines such as y = x: readable on white and on black
+MAGNITUDE, RATIO = "Cividis", "RdBu_r"
+DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
+GRID = "rgba(128,128,128,0.25)"
+
+PRINT = go.layout.Template(
+    layout={
+        "font": {"family": "DejaVu Sans, Arial, sans-serif", "size": 14, "color": "#111"},
+        "paper_bgcolor": "white", "plot_bgcolor": "white",
+        "xaxis": {"gridcolor": "#ddd", "linecolor": "#111", "ticks": "outside", "zeroline": False, "automargin": True},
+        "yaxis": {"gridcolor": "#ddd", "linecolor": "#111", "ticks": "outside", "zeroline": False, "automargin": True},
+    }
+)  # fmt: skip
+
+
+def look_of(slug: str) -> tuple[str, str]:
+    """(colour, marker symbol) of the method in `slug`; open markers mean: without mean correction."""
+    method, *rest = slug.split(".")
+    if method not in METHODS:
+        later = [name for name in registry.names("repair method") if name not in METHODS]
+        colour, shape = SPARE[later.index(method) % len(SPARE)] if method in later else SPARE[0]
+    else:
+        colour, shape = METHODS[method]
+    return colour, f"{shape}-open" if "nobias" in rest else shape
+
+
+def label(slug: str) -> str:
+    """A repair in words: 'ASR+BN · sequential · bias on'; a prior only where it is not the median."""
+    method, *rest = slug.split(".", 3)
+    words = {"nobias": "bias off", "bias": "bias on"}
+    return " · ".join([method_label(method), *(words.get(part, part) for part in rest if part != "median")])
+
+
+def finish(figure: go.Figure, height: int, x: str, y: str, **layout) -> go.Figure:
+    """Axis titles, legend and margins that all figures share."""
+    figure.update_layout(
+        height=height, margin={"l": 10, "r": 10, "t": 10, "b": 10}, hovermode="closest",
+        legend={"orientation": "h", "yanchor": "bottom", "y": 1.02, "x": 0, "title": None}, **layout,
+    )  # fmt: skip
+    figure.update_xaxes(title=x, automargin=True)
+    figure.update_yaxes(title=y, automargin=True)
+    return figure
+
+
+def log_axis(low: float, high: float) -> dict:
+    """A logarithmic axis over [low, high] with powers of ten as ticks."""
+    import math
+
+    return {
+        "type": "log", "range": [math.log10(low), math.log10(high)], "exponentformat": "power", "dtick": 1 if high / low < 1e8 else 2,
+        "gridcolor": GRID, "zeroline": False,
+    }  # fmt: skip
+
+
+def for_print(figure: go.Figure) -> go.Figure:
+    """A copy on white for paper and notebooks, 1000 pixels wide."""
+    return go.Figure(figure).update_layout(template=PRINT, width=1000)

@@ -1,0 +1,112 @@
+"""Charts on a page: drawn once per view on equal axes, with sentence, alt text, selection and export bar."""
+
+import streamlit as st
+
+from asr_core.figures import Chart, NothingToDraw
+from pages import _common as common
+from pages import _export as export
+from pages import _state as state
+from pages._export import Drawn
+
+
+def show(chart: Chart, key: str, *, how: dict | None = None, select=None, more: dict | None = None, **what) -> list:
+    """Draw `chart` for the pinned and the present view side by side; returns their tables.
+
+    what: arguments of chart.table; a callable one is called with the view. how: arguments of
+    chart.figure. select(point): called when a point is clicked, with Plotly's point (a dict with
+    `customdata`); it may call state.put or state.go. more: by view.keys, keys of further results
+    that chart.table takes as `more`. What cannot be drawn says why.
+    """
+    made = [_prepare(chart, key, view, what, (more or {}).get(view.keys, ())) for view in common.views()]
+    tables = [item.table for item in made if not isinstance(item, str)]
+    how = {**chart.limits(tables), **(how or {})} if tables else {}
+    if len(made) == len(tables) == 2 and chart.difference and state.get("compare") == "difference":
+        _difference(chart, key, made, how)
+        return tables
+    for column, item, view in zip(st.columns(len(made)), made, common.views(), strict=True):
+        with column:
+            if len(made) > 1:
+                st.caption(("📌 pinned: " if view is not common.view() else "current: ") + view.title + look_text(view))
+            if isinstance(item, str):
+                st.info(item)
+            else:
+                _draw(item, how, select, len(made) > 1 and view is not common.view())
+    return tables
+
+
+def look_text(view: common.View) -> str:
+    """The recalibration of a view in words, for the caption above a chart."""
+    from asr_core.textreport import recalibration_label
+
+    return f" · {recalibration_label(common.bn_row(view.look.bn_state))}, b = {view.look.bn_state.batches}"
+
+
+def _prepare(chart: Chart, key: str, view: common.View, what: dict, more: tuple):
+    """The figure's table and sentence, or the reason why there is none."""
+    values = {name: value(view) if callable(value) else value for name, value in what.items()}
+    opened = {"more": [common.opened(keys) for keys in more]} if more else {}
+    try:
+        table = chart.table(view.result, **values, **opened)
+    except NothingToDraw as reason:
+        return str(reason)
+    return Drawn(key, chart, view, table, None, chart.sentence(table), values, {}, more)
+
+
+def _draw(item: Drawn, how: dict, select, is_pinned: bool) -> None:
+    figure = item.chart.figure(item.table, **how)
+    drawn = Drawn(item.key, item.chart, item.view, item.table, figure, item.sentence, item.what, how, item.more)
+    st.markdown(item.sentence)
+    widget = f"{item.key}_pinned" if is_pinned else item.key
+    _plot(figure, widget, item.sentence, None if is_pinned else select, drawn.name)
+    _export_bar(drawn, widget)
+    st.session_state.setdefault("_drawn", []).append(drawn)
+
+
+def _plot(figure, widget: str, sentence: str, select, name: str) -> None:
+    config = {
+        "displaylogo": False, "modeBarButtonsToRemove": ["select2d", "lasso2d", "autoScale2d"],
+        "toImageButtonOptions": {"format": state.get("picture"), "scale": 3, "filename": name, "width": 1000, "height": figure.layout.height},
+    }  # fmt: skip
+    click = {"on_select": _clicked(widget, select), "selection_mode": "points"} if select else {}
+    st.plotly_chart(figure, key=widget, alt=sentence, config=config, **click)
+
+
+def _clicked(widget: str, select):
+    def call():
+        points = st.session_state[widget]["selection"]["points"]
+        if points:
+            select(points[0])
+
+    return call
+
+
+def _export_bar(drawn: Drawn, widget: str) -> None:
+    with st.popover("Take away", icon=":material/download:", type="tertiary", help="This figure as picture, table or notebook."):
+        st.caption("As a picture: the camera in the chart's toolbar, 3000 pixels wide (300 dpi at 10 inches); PNG or SVG is chosen under Share.")
+        for label, suffix, mime, build in (
+            ("Table as CSV", "csv", "text/csv", lambda: export.csv(drawn.table)),
+            ("Table as Parquet", "parquet", "application/vnd.apache.parquet", lambda: export.parquet(drawn.table)),
+            ("This view as a notebook", "ipynb", "application/x-ipynb+json", lambda: export.notebook(drawn)),
+        ):
+            st.download_button(label, build, f"{drawn.name}.{suffix}", mime, key=f"{widget}_{suffix}", on_click="ignore", width="stretch")
+
+
+def _difference(chart: Chart, key: str, made: list[Drawn], how: dict) -> None:
+    """Current minus pinned as one figure."""
+    table = chart.difference(made[0].table, made[1].table)
+    st.caption(f"current ({made[1].view.title}{look_text(made[1].view)}) minus 📌 pinned ({made[0].view.title}{look_text(made[0].view)})")
+    figure = chart.difference_figure(table, **how)
+    sentence = f"Difference, current minus pinned. Pinned: {made[0].sentence} Current: {made[1].sentence}"
+    _plot(figure, f"{key}_difference", sentence, None, f"{key}-difference")
+    st.download_button("Difference as CSV", lambda: export.csv(table), f"{key}-difference.csv", "text/csv", key=f"{key}_difference_csv", on_click="ignore", type="tertiary", icon=":material/download:")
+
+
+def page_zip(title: str, address: str) -> None:
+    """At the foot of a page: all its figures at once."""
+    drawn = st.session_state.get("_drawn", [])
+    if drawn:
+        st.download_button(
+            "Take the whole page (zip)", lambda: export.page_zip(title, drawn, address), f"asr-lens-{title.lower().replace(' ', '-')}.zip",
+            "application/zip", key="_zip", on_click="ignore", icon=":material/folder_zip:",
+            help="Figures as one offline HTML, their tables, notebooks, and the setting's card.",
+        )  # fmt: skip
