@@ -122,7 +122,9 @@ def run(store, as_json, device, threads, data_dir, **asked):
 
 
 @main.command()
-@click.option("--images", metavar="PATH", help="ImageFolder tree of CIFAR-10 for the results on it [default: digits only].")
+@click.option(
+    "--images", metavar="PATH", help="ImageFolder tree of CIFAR-10 for the results on it [default: digits only]."
+)
 @click.option("--threads", default=None, type=int, metavar="N", help="CPU threads [default: torch's].")
 @click.pass_obj
 def gallery(store, images, threads):

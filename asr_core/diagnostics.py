@@ -76,7 +76,9 @@ def mismatch(channels: pd.DataFrame) -> dict:
     live_share = float(values["log"].notna().mean()) if len(values) else float("nan")
     values = values.dropna()
     if values.empty:
-        return dict.fromkeys(("within_share", "between_share", "within_var", "between_var"), np.nan) | {"live_share": live_share}
+        return dict.fromkeys(("within_share", "between_share", "within_var", "between_var"), np.nan) | {
+            "live_share": live_share
+        }
     means = values.groupby("layer")["log"].transform("mean")
     within, between = float(((values["log"] - means) ** 2).mean()), float(means.var(ddof=0))
     total = within + between
@@ -145,7 +147,9 @@ def summarise_alphas(layers: pd.DataFrame) -> pd.DataFrame:
     for (slug, state), group in rows.groupby(["slug", "state"], sort=False):
         row = {"slug": slug, "state": state}
         for name in ("alpha_ratio", "alpha_slope"):
-            q25, q50, q75 = np.percentile(group[name].dropna(), [25, 50, 75]) if group[name].notna().any() else [np.nan] * 3
+            q25, q50, q75 = (
+                np.percentile(group[name].dropna(), [25, 50, 75]) if group[name].notna().any() else [np.nan] * 3
+            )
             row |= {name: q50, f"{name}_q25": q25, f"{name}_q75": q75}
         parts.append(row)
     return pd.DataFrame(parts)

@@ -83,11 +83,12 @@ def costs(tasks: list[Task], speed: Speed) -> list[float]:
         builds = 0 if network in (last, None) else 1
         last = network or last
         builds += PRUNING if task.stage == "prune" else 0
-        found.append(TASK + builds * speed["build"] + task.images * speed[_rate(task)])
+        found.append(TASK + builds * speed["build"] + task.images * speed[rate_of(task)])
     return found
 
 
-def _rate(task: Task) -> str:
+def rate_of(task: Task) -> str:
+    """Name of the speed that a task's image passes go by."""
     return {"images": "decode", "dense": "train", "prune": "evaluation"}.get(task.stage, task.stage)
 
 
@@ -113,7 +114,7 @@ def table(tasks: list[Task], speed: Speed | None) -> pd.DataFrame:
     return grouped.agg(tasks=("images", "count"), images=("images", "sum"), seconds=("seconds", "sum")).reset_index()
 
 
-def corrected(speed: Speed, actual: dict[str, float], expected: dict[str, float], least: float = 0.5) -> Speed:
+def corrected(speed: Speed, actual: dict[str, float], expected: dict[str, float], least: float) -> Speed:
     """`speed` with each rate multiplied by actual / expected seconds, where both reach `least`.
 
     `actual`, `expected`: seconds by rate name, over the same work.

@@ -134,7 +134,9 @@ def ensure_dense(lab: Lab) -> str:
         state = {name: tensor.cpu() for name, tensor in model.state_dict().items()}
         dense_id = weights.weights_identity(state)
         facts |= {"recipe": spec.recipe_key, "dense_id": dense_id, **runtime.facts(lab.device)}
-        store.put("dense", dense_id, {"weights.safetensors": state}, facts, asdict(spec.dense), time.perf_counter() - start)
+        store.put(
+            "dense", dense_id, {"weights.safetensors": state}, facts, asdict(spec.dense), time.perf_counter() - start
+        )
     return dense_id
 
 
@@ -191,7 +193,11 @@ def compute_evaluation(lab: Lab, task: Task):
     outputs = evaluation.logits(lab.in_state(task), _counted(batches, lab.report))
     predictions, labels = evaluation.predictions_of(outputs), lab.data.test_labels[indices]
     scored = evaluation.score(predictions, labels)
-    kept = {"predictions": predictions.astype("int16"), "correct": predictions == labels, "logits": outputs[:KEPT_LOGITS]}
+    kept = {
+        "predictions": predictions.astype("int16"),
+        "correct": predictions == labels,
+        "logits": outputs[:KEPT_LOGITS],
+    }
     facts = {"top1": scored.top1, "top1_low": scored.low, "top1_high": scored.high, "n_eval": len(indices)}
     return {"predictions.npz": kept}, facts
 
@@ -212,7 +218,9 @@ COMPUTE = {
 }  # fmt: skip
 
 
-def run(spec: ExperimentSpec, store: Store, report: Report | None = None, where: Runtime = Runtime()) -> results.Result:
+def run(
+    spec: ExperimentSpec, store: Store, report: Report | None = None, where: Runtime | None = None
+) -> results.Result:
     """Compute what is not stored and return the result's tables. A stored result costs no computation.
 
     Raises AsrError subclasses for bad input, before anything expensive. Ctrl-C leaves all finished
@@ -222,7 +230,7 @@ def run(spec: ExperimentSpec, store: Store, report: Report | None = None, where:
         return stored
     report = report or Report()
     store.check_writable()
-    lab = Lab(spec, store, report, where)
+    lab = Lab(spec, store, report, where or Runtime())
     check(lab)
     known = next(iter(results.dense_ids(store, spec, with_weights=True)), None)
     counts = len(lab.data.train_labels), len(lab.data.test_labels)

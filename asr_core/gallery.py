@@ -74,5 +74,3 @@ def _copy(folder, target) -> None:
         shutil.rmtree(part, ignore_errors=True)
         shutil.copytree(folder, part)
         part.rename(target / folder.name)
-
-

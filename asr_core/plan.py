@@ -99,7 +99,9 @@ def _recalibrated_tasks(spec, keys: Keys, repair: RepairSpec, stat: int, evaluat
     return found
 
 
-def missing(spec: ExperimentSpec, store: Store, dense_id: str | None, train_images: int, test_images: int) -> list[Task]:
+def missing(
+    spec: ExperimentSpec, store: Store, dense_id: str | None, train_images: int, test_images: int
+) -> list[Task]:
     """Tasks that are not stored yet, training first. A recorded pass counts only where something needs it."""
     every = tasks(spec, dense_id, train_images, test_images)
     absent = [task for task in every if dense_id is None or not store.find(task.stage, task.key)]

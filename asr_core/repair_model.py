@@ -77,7 +77,7 @@ def compute_repairs(pruned: nn.Module, batch, spec: RepairSpec, dense_stats: dic
     `dense_stats`, `pruned_stats`: from stats.collect on the same images (`pruned_stats` is needed for
     order `simultaneous` only); `batch`: the statistics images as one tensor, for `sequential` only.
     """
-    repaired_layers = [name for name in dense_stats]
+    repaired_layers = list(dense_stats)
     if _params(spec)["skip_first"]:
         repaired_layers = repaired_layers[1:]
     if spec.order == "simultaneous":

@@ -14,12 +14,23 @@ BIASES = {"off": False, "on": True}
 
 def experiment(store: Store, *, dataset, image_size, normalization, architecture, stem, head, **rest) -> ExperimentSpec:
     """The spec of option values named as on the command line; raises AsrError for bad ones."""
-    dense = dense_spec(**{name: rest.pop(name) for name in ("source", "weights", "epochs", "batch_size", "learning_rate", "precision", "seed")})
-    prune = prune_spec(**{name: rest.pop(name) for name in ("pruning", "sparsity", "keep_n", "group_m", "include_linear")})
+    dense = dense_spec(
+        **{
+            name: rest.pop(name)
+            for name in ("source", "weights", "epochs", "batch_size", "learning_rate", "precision", "seed")
+        }
+    )
+    prune = prune_spec(
+        **{name: rest.pop(name) for name in ("pruning", "sparsity", "keep_n", "group_m", "include_linear")}
+    )
     model = ModelSpec(architecture=architecture, stem=stem, head=head)
-    calibration = CalibrationSpec(stat_images=rest["stat_images"], calib_batch_size=rest["calib_batch_size"], seed=dense.seed)
+    calibration = CalibrationSpec(
+        stat_images=rest["stat_images"], calib_batch_size=rest["calib_batch_size"], seed=dense.seed
+    )
     evaluation = EvalSpec(eval_images=rest["eval_images"])
-    grid = repairs(rest["methods"], rest["orders"], rest["biases"], prior=rest["prior"], prior_value=rest["prior_value"])
+    grid = repairs(
+        rest["methods"], rest["orders"], rest["biases"], prior=rest["prior"], prior_value=rest["prior_value"]
+    )
     states = default_states(rest["budgets"], rest["momentum"])
     images = data.resolve(dataset, store, image_size)  # last: it may read a folder
     chosen = normalization or ("imagenet" if dense.source == "imagenet" else "dataset")
@@ -33,7 +44,14 @@ def dense_spec(source, weights, epochs, batch_size, learning_rate, precision, se
     """The dense recipe; a weights file is known by the sha256 of its content."""
     given = {"batch_size": batch_size} if batch_size is not None else {}
     if weights is None:
-        return DenseSpec(source=source or "scratch", epochs=epochs, learning_rate=learning_rate, precision=precision, seed=seed, **given)
+        return DenseSpec(
+            source=source or "scratch",
+            epochs=epochs,
+            learning_rate=learning_rate,
+            precision=precision,
+            seed=seed,
+            **given,
+        )
     if source not in (None, "file"):
         raise SpecError(f"--weights gives the dense network, so --source {source} cannot hold; leave --source out.")
     try:

@@ -106,7 +106,9 @@ class Entry:
     def path(self, name: str) -> Path:
         """Path of file `name`; raises StoreError if the entry does not hold it."""
         if not self.has(name):
-            raise StoreError(f"{self.folder} holds no {name}; it has {', '.join(self.manifest['files']) or 'no files'}.")
+            raise StoreError(
+                f"{self.folder} holds no {name}; it has {', '.join(self.manifest['files']) or 'no files'}."
+            )
         return self.folder / name
 
     def table(self, name: str):

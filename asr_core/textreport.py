@@ -50,7 +50,14 @@ def networks_text(result: Result, style: str = "simple") -> str:
     rows = result.alphas[result.alphas["state"] == "repaired"]
     setting = result.setting
     table = [
-        (row.slug, row.alpha_ratio, row.alpha_slope, setting["severity"], setting["sparsity_asked"], setting["sparsity_achieved"])
+        (
+            row.slug,
+            row.alpha_ratio,
+            row.alpha_slope,
+            setting["severity"],
+            setting["sparsity_asked"],
+            setting["sparsity_achieved"],
+        )
         for row in rows.itertuples()
     ]
     headers = ("network", "alpha_ratio", "alpha_slope", "severity", "asked", "achieved")
@@ -103,4 +110,6 @@ def stored(store: Store) -> str:
         size = sum(f["bytes"] for m in manifests for f in m["files"].values())
         rows.append((stage, len(manifests), f"{size / 1e6:.1f} MB"))
     found = [describe(m["facts"]["setting"]) for m in store.manifests("result")]
-    return "\n".join([tabulate(rows, headers=("stage", "entries", "size")), "", *found]) if rows else "nothing is stored."
+    return (
+        "\n".join([tabulate(rows, headers=("stage", "entries", "size")), "", *found]) if rows else "nothing is stored."
+    )

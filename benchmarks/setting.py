@@ -7,8 +7,8 @@ from pathlib import Path
 
 import torch
 from torch.utils.data import Dataset, TensorDataset
+from torchvision import transforms
 from torchvision.datasets import ImageFolder
-from torchvision.transforms import v2
 
 from asr_core import data, models, plan, settings
 from asr_core.spec import ExperimentSpec
@@ -65,11 +65,11 @@ def image_sets(images: data.Dataset, folder: str | None) -> tuple[Dataset, Datas
         pairs = ((images.train_images, images.train_labels), (images.test_images, images.test_labels))
         return tuple(TensorDataset(images.batch(x).contiguous(), torch.from_numpy(y.copy())) for x, y in pairs)
     size = images.spec.image_size
-    steps = [v2.ToImage(), v2.ToDtype(torch.float32, scale=True), v2.Normalize(images.mean, images.std)]
+    steps = [transforms.ToTensor(), transforms.Normalize(images.mean, images.std)]
     first = ImageFolder(Path(folder, "train"))[0][0]
     if first.size != (size, size):
-        steps = [v2.Resize(size), v2.CenterCrop(size), *steps]
-    return tuple(ImageFolder(Path(folder, split), v2.Compose(steps)) for split in ("train", "test"))
+        steps = [transforms.Resize(size), transforms.CenterCrop(size), *steps]
+    return tuple(ImageFolder(Path(folder, split), transforms.Compose(steps)) for split in ("train", "test"))
 
 
 def straightforward_setting(spec: ExperimentSpec, images: data.Dataset, folder: str | None) -> straightforward.Setting:

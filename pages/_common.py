@@ -260,6 +260,15 @@ def layer_of(found: View) -> str:
     return state.keep_within("layer", found.layers, found.setting.net)
 
 
+def layer_in(found: View) -> str:
+    """The selected layer in any view; in a pinned network without it, the layer at the same relative depth."""
+    layer, layers = state.get("layer"), found.layers
+    if layer in layers:
+        return layer
+    own = view().layers
+    return layers[round(own.index(layer) / max(1, len(own) - 1) * (len(layers) - 1))]
+
+
 def channel_of(found: View, layer: str) -> int | None:
     """The selected channel within `layer`, or None if none is selected."""
     if state.get("channel") is None:

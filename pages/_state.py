@@ -131,6 +131,7 @@ PAGES = {
     "scale": choice("row", ("row", "map", "global")),
     "stage": choice("repaired", ("repaired", "recalibrated", "predicted")),
     "cells": choice("log2", ("log2", "ratio")),
+    "stage_cells": choice("repaired", ("repaired", "recalibrated")),
     "rows": choice("depth", ("depth", "damage")),
     "colour": choice("severity", ("severity", "within_spread", "dead_share", "overshoot", "achieved")),
     "x": choice("batches", ("batches", "images")),

@@ -1,4 +1,74 @@
+"""Layer heatmaps: all layers at once, and the part of the damage that one scalar per layer cannot see."""
+
 import streamlit as st
+
+from asr_core.figures import heatmaps
+from pages import _charts
 from pages import _common as common
+from pages import _state as state
+
 view = common.view()
-st.write("heatmaps", view.title, view.slugs)
+
+
+def headline(found: common.View) -> None:
+    """The within-layer share, large."""
+    facts = found.result.setting
+    share = facts["within_share"]
+    undefined = share is None or share != share
+    st.metric(
+        f"{'📌 pinned: ' if found is not view else ''}Within-layer share of the damage, {found.title}",
+        "undefined" if undefined else f"{share:.0%}",
+        help="Variance of ln γ_raw over live channels, split into between layers and within layers. One scalar per layer can mend the first part only.",
+    )
+    st.caption(
+        "No channel is live, so there is nothing to split." if undefined
+        else f"What one scalar per layer cannot repair; the other {1 - share:.0%} it can. {facts['live_share']:.1%} of the repaired layers' channels are live."
+    )  # fmt: skip
+
+
+def open_cell(point: dict) -> None:
+    """From a cell or bar to the layer's channels."""
+    if "customdata" in point:
+        state.go("variance", layer=point["customdata"][0], channel=None)
+
+
+def open_worst() -> None:
+    """From a row of the list to the layer's channels."""
+    rows = st.session_state["worst_cells"]["selection"]["rows"]
+    if rows:
+        state.go("variance", layer=worst["layer"].iloc[rows[0]], channel=None)
+
+
+for column, found in zip(st.columns(len(common.views())), common.views(), strict=True):
+    with column:
+        headline(found)
+_charts.show(heatmaps.SPREAD, "spread", select=open_cell)
+
+st.subheader("Variance ratios of all layers", anchor=False)
+with st.expander("How to read it"):
+    st.markdown(
+        "Columns are conv layers, rows are statistics over a layer's channels. First row: the share of channels whose pruned variance lies under the "
+        "5th percentile of the dense variances. Other rows: the 25th and 75th percentile of variance / dense variance. White is 1: repaired. Blue is "
+        "too small, red too large; a pair of rows with one blue and one red cell is a layer in which one scalar cannot be right for all channels. "
+        "The paper clamps its colours to [0, 2] and so shows 2.1 and 19 alike; the numbers in the cells are always true."
+    )
+with st.container(horizontal=True, vertical_alignment="bottom"):
+    st.segmented_control("Colours", ("log2", "ratio"), key="cells", required=True, format_func={"log2": "log₂ ratio", "ratio": "paper: ratio in [0, 2]"}.get, help="log₂ treats half and double alike; the paper's clamp hides everything above 2.")
+    st.segmented_control("Layers sorted by", ("depth", "damage"), key="rows", required=True, help="depth: execution order. damage: largest severity first.")
+    st.segmented_control("Variances", ("repaired", "recalibrated"), key="stage_cells", required=True, help="Before BatchNorm recalibration, or after it at the reporting point (ema from reset, b = 20).")
+tables = _charts.show(
+    heatmaps.CELLS, "cells_map", select=open_cell, how={"scale": state.get("cells")},
+    slugs=lambda found: found.slugs, stage=state.get("stage_cells"), by=state.get("rows"),
+)  # fmt: skip
+
+if tables:
+    st.subheader("Worst cells", anchor=False)
+    worst = heatmaps.worst_cells(tables[-1])
+    st.caption("Farthest from a ratio of 1. Select a row to see the layer's channels.")
+    st.dataframe(
+        worst, key="worst_cells", on_select=open_worst, selection_mode="single-row", hide_index=True, alt="Cells whose ratio is farthest from 1.",
+        column_config={
+            "row": "statistic", "value": st.column_config.NumberColumn("v / v_dense", format="%.3g"),
+            "times": st.column_config.NumberColumn("off by a factor of", format="%.3g"), "direction": "what is wrong",
+        },
+    )  # fmt: skip

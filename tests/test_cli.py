@@ -87,7 +87,7 @@ def test_help_explains_every_option(cache):
         (["--momentum", "0"], "momentum is 0.0"),
         (["--stat-images", "5000"], "5000 statistics images asked"),
         (["--eval-images", "5000"], "5000 test images asked"),
-        (["--dataset", "folder:/nowhere"], "no folder train/"),
+        (["--dataset", "folder:/nowhere"], "there is no folder /nowhere"),
         (["--weights", "/nowhere.pt"], "cannot read weights file /nowhere.pt"),
         (["--device", "tpu"], "unknown device 'tpu'"),
         (["--architecture", "vgg16_bn", "--stem", "half"], "cannot run on 32x32 images"),

@@ -108,10 +108,9 @@ def test_a_network_that_gives_nan_predicts_class_0_without_a_crash():
     assert evaluate(Echo(), images, [1, 2]).predictions.tolist() == [0, 2]
 
 
-def test_progress_hears_of_each_batch():
-    heard = []
-    evaluation.predict(Echo(), saying([0, 1, 2]).split(2), heard.append)
-    assert heard == [2, 1]
+def test_logits_are_given_per_image_in_order():
+    found = evaluation.logits(Echo(), saying([2, 0, 1]).split(2))
+    assert found.dtype == np.float32 and found.tolist() == [[0, 0, 1], [1, 0, 0], [0, 1, 0]]
 
 
 # --- bad input ---

@@ -105,7 +105,9 @@ def test_another_budget_within_the_recorded_pass_costs_only_its_evaluation(first
 def test_a_damaged_stage_is_computed_again_and_only_that(first, root):
     store = Store(root)
     store.clear(["result"])
-    entry = store.find("evaluation", plan.Keys(SMALL, first[0].setting["dense_id"]).evaluation("no_repair", None, plan.NO_STATE))
+    entry = store.find(
+        "evaluation", plan.Keys(SMALL, first[0].setting["dense_id"]).evaluation("no_repair", None, plan.NO_STATE)
+    )
     (entry.folder / "predictions.npz").write_bytes(b"broken")
     counter = Counter()
     with pytest.warns(UserWarning, match=r"predictions\.npz has changed"):
@@ -119,7 +121,10 @@ def test_rows_name_every_choice_and_hold_one_dense_network(first):
     assert accuracy.loc[accuracy["calib_batches"] == 0, "start"].isna().all()
     assert accuracy.loc[accuracy["averaging"] == "cumulative", ["start", "momentum"]].isna().all().all()
     assert ((accuracy["top1_low"] <= accuracy["top1"]) & (accuracy["top1"] <= accuracy["top1_high"])).all()
-    assert accuracy.loc[accuracy["method"] == "bn_only", "top1"].iloc[0] == accuracy.set_index("method")["top1"]["no_repair"]
+    assert (
+        accuracy.loc[accuracy["method"] == "bn_only", "top1"].iloc[0]
+        == accuracy.set_index("method")["top1"]["no_repair"]
+    )
     assert accuracy["distinct_images"].dropna().isin([32, 64]).all()
 
 
@@ -149,7 +154,9 @@ def test_every_table_covers_the_network(first):
 
 
 def test_a_network_trained_twice_is_two_identities(root, first):
-    other = SMALL.with_(dense=DenseSpec(epochs=1, seed=1), repairs=(RepairSpec.of("bn_only"),), states=default_states((1,)))
+    other = SMALL.with_(
+        dense=DenseSpec(epochs=1, seed=1), repairs=(RepairSpec.of("bn_only"),), states=default_states((1,))
+    )
     second = experiment.run(other, Store(root)).setting["dense_id"]
     assert second != first[0].setting["dense_id"]
     Store(root).clear(["result"])

@@ -123,7 +123,7 @@ def test_clear_removes_local_entries_of_the_named_stages_only(store):
 
 def test_a_cache_directory_that_cannot_be_written_is_named_with_the_remedy(tmp_path):
     (tmp_path / "file").write_text("in the way")
-    with pytest.raises(StoreError, match="cannot write to the cache directory .*--cache-dir or ASR_CACHE_DIR"):
+    with pytest.raises(StoreError, match=r"cannot write to the cache directory .*--cache-dir or ASR_CACHE_DIR"):
         Store(tmp_path / "file").check_writable()
 
 
@@ -138,7 +138,9 @@ def test_a_full_disk_is_one_clear_error_and_no_debris(store, monkeypatch):
 
 
 def python(code: str, *args) -> subprocess.Popen:
-    return subprocess.Popen([sys.executable, "-c", textwrap.dedent(code), *map(str, args)], stdout=subprocess.PIPE, text=True)
+    return subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(code), *map(str, args)], stdout=subprocess.PIPE, text=True
+    )
 
 
 SLOW_STAGE = """

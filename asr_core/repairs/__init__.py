@@ -71,3 +71,8 @@ def raw_factors(v_dense, v_pruned, params: dict):
     alive = live(v_dense, v_pruned, params["floor"])
     ratio = variance_ratio_root(v_dense, v_pruned, params["eps"], params["floor"])
     return torch.where(alive, ratio, torch.ones_like(ratio))
+
+
+def shrunk(gamma_raw, shrinkage):
+    """Eq. 7-8, gamma = 1 + shrinkage * (gamma_raw - 1), in a form that never rounds to 0 for tiny gamma_raw."""
+    return (1 - shrinkage) + shrinkage * gamma_raw

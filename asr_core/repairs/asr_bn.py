@@ -2,7 +2,7 @@
 
 from asr_core.errors import SpecError
 from asr_core.registry import Parameter, register
-from asr_core.repairs import COMMON, Factors, RepairMethod, live, raw_factors
+from asr_core.repairs import COMMON, Factors, RepairMethod, live, raw_factors, shrunk
 from asr_core.spec import choose, positive
 
 PRIORS = ("median", "mean", "fixed")
@@ -38,13 +38,10 @@ class ASR(RepairMethod):
         gamma_raw = raw_factors(v_dense, v_pruned, params)
         prior_var = prior_variance(v_pruned, params)
         fallback = not prior_var > params["floor"]
-        ratio = v_pruned / prior_var
-        # shrinkage 0 for dead channels and where the whole layer falls back
-        ratio = ratio.where(live(v_dense, v_pruned, params["floor"]) & (not fallback), ratio.new_zeros(()))
-        shrinkage = 1 / (1 + 1 / ratio)
-        # eq. 7 as a weighted mean: 1 + shrinkage * (gamma_raw - 1) rounds to 0 for tiny gamma_raw
-        gamma = 1 / (1 + ratio) + shrinkage * gamma_raw
-        return Factors(gamma, gamma_raw, shrinkage, prior_var, fallback)
+        trusted = live(v_dense, v_pruned, params["floor"]) & (not fallback)
+        # 1 / (1 + prior/v) rather than v / (v + prior): no overflow for huge variances
+        shrinkage = (1 / (1 + prior_var / v_pruned)).where(trusted, v_pruned.new_zeros(()))
+        return Factors(shrunk(gamma_raw, shrinkage), gamma_raw, shrinkage, prior_var, fallback)
 
 
 def prior_variance(v_pruned, params: dict) -> float:

@@ -1,7 +1,7 @@
 """Variance matching at any granularity and shrinkage: the surface between eq. 1, eq. 4 and eq. 7."""
 
 from asr_core.registry import Parameter, register
-from asr_core.repairs import COMMON, Factors, RepairMethod, live, variance_ratio_root
+from asr_core.repairs import COMMON, Factors, RepairMethod, live, shrunk, variance_ratio_root
 from asr_core.spec import choose, positive, whole
 
 PRIORS = ("median", "mean")
@@ -16,9 +16,13 @@ class Grouped(RepairMethod):
     name = "grouped_bn"
     label = "grouped+BN"
     parameters = COMMON | {
-        "group_size": Parameter(16, "channels that share a factor; 0 means the whole layer", lambda n, v: whole(n, v, 0)),
+        "group_size": Parameter(
+            16, "channels that share a factor; 0 means the whole layer", lambda n, v: whole(n, v, 0)
+        ),
         "prior": Parameter("median", "prior variance of the shrinkage", lambda n, v: choose(n, v, PRIORS), PRIORS),
-        "prior_scale": Parameter(1.0, "multiplies the prior variance; 0 means no shrinkage", lambda n, v: positive(n, v, True)),
+        "prior_scale": Parameter(
+            1.0, "multiplies the prior variance; 0 means no shrinkage", lambda n, v: positive(n, v, True)
+        ),
     }
 
     @staticmethod
@@ -34,7 +38,7 @@ class Grouped(RepairMethod):
         prior_var = _prior(v_pruned, params)
         fallback = params["prior_scale"] > 0 and not prior_var > params["floor"]
         shrinkage = torch.where(alive, 1 / (1 + prior_var / pruned), torch.zeros_like(ones)) * (not fallback)
-        return Factors(1 + shrinkage * (gamma_raw - 1), gamma_raw, shrinkage, prior_var, fallback)
+        return Factors(shrunk(gamma_raw, shrinkage), gamma_raw, shrinkage, prior_var, fallback)
 
 
 def _groups(channels: int, size: int):

@@ -1,0 +1,94 @@
+"""Small multiples: the variance plot of every layer, as one figure on one pair of axes (fast for 100 layers)."""
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+
+from asr_core import diagnostics
+from asr_core.figures import Chart, NothingToDraw, style
+from asr_core.figures.variance import unchanged
+from asr_core.results import Result
+
+COLUMNS, GAP, MOST = 7, 0.12, 120  # panels per row, space between, channels drawn per panel and network
+
+
+def panels_table(result: Result, slugs=(), stage: str = "repaired") -> pd.DataFrame:
+    """At most MOST live channels per layer, evenly over the ranks of dense variance: slug, layer, depth, channel, v_dense, v."""
+    base = result.channels[result.channels["v_dense"] > diagnostics.FLOOR]
+    if base.empty:
+        raise NothingToDraw("No channel statistics are stored for this setting yet; compute it.")
+    rank = base.groupby("layer", sort=False)["v_dense"].rank(method="first")
+    step = np.maximum(1, base.groupby("layer", sort=False)["v_dense"].transform("size") / MOST)
+    base = base[(rank // step) != ((rank - 1) // step)][["layer", "depth", "channel", "v_dense", "v_pruned"]]
+    parts = [base.assign(slug="no_repair", v=base["v_pruned"])]
+    for slug in slugs:
+        rows = result.repairs[result.repairs["slug"] == slug]
+        if unchanged(slug, stage) or (stage == "recalibrated" and "v_recalibrated" not in rows):
+            continue
+        rows = base.merge(rows.drop(columns=["slug"]), on=["layer", "channel"])
+        v = rows["gamma"].fillna(1.0) ** 2 * rows["v_pruned"] if stage == "predicted" else rows[f"v_{stage}"]
+        parts.append(rows[[*base]].assign(slug=slug, v=v))
+    return pd.concat(parts, ignore_index=True).drop(columns="v_pruned")
+
+
+def panels_figure(table: pd.DataFrame, low: float = 1e-6, high: float = 1e2, marked: str | None = None) -> go.Figure:
+    """A grid of log-log panels, each over [low, high]; `marked`: the layer whose frame is drawn bold."""
+    layers = list(table.drop_duplicates("layer").sort_values("depth")["layer"])
+    place = {layer: divmod(i, COLUMNS) for i, layer in enumerate(layers)}
+    height = -(-len(layers) // COLUMNS)
+    figure = go.Figure()
+    _frames(figure, place, marked)
+    for slug, rows in table.groupby("slug", sort=False):
+        colour, symbol = style.look_of(slug)
+        at = rows["layer"].map(place)
+        x, y = _unit(rows["v_dense"], low, high), _unit(rows["v"], low, high)
+        figure.add_scattergl(
+            x=(at.str[1] * (1 + GAP) + x).to_numpy("float32"), y=(-at.str[0] * (1 + 2 * GAP) + y).to_numpy("float32"), mode="markers",
+            name=style.label(slug), marker={"color": colour, "symbol": symbol, "size": 3.5, "opacity": 0.7}, unselected={"marker": {"opacity": 0.7}},
+            customdata=rows[["layer", "channel"]].to_numpy(), hovertemplate="%{customdata[0]}, channel %{customdata[1]}<extra>" + style.label(slug) + "</extra>",
+        )  # fmt: skip
+    figure.update_xaxes(visible=False, range=[-0.02, COLUMNS * (1 + GAP)])
+    figure.update_yaxes(visible=False, range=[-(height - 1) * (1 + 2 * GAP) - 0.05, 1 + 2 * GAP])
+    return style.finish(figure, 60 + 150 * height, "", "", font={"size": 11})
+
+
+def _unit(values: pd.Series, low: float, high: float) -> pd.Series:
+    """log position within [low, high] as [0, 1]; dead channels lie on 0."""
+    logs = np.log10(values.where(values > diagnostics.FLOOR, low).clip(low, high))
+    return (logs - np.log10(low)) / (np.log10(high) - np.log10(low))
+
+
+def _frames(figure: go.Figure, place: dict, marked: str | None) -> None:
+    """Frame, diagonal and title of each panel, in three traces."""
+    square, lines, bold, titles = [(0, 0), (1, 0), (1, 1), (0, 1), (0, 0), (1, 1)], [], [], []
+    for layer, (row, column) in place.items():
+        left, bottom = column * (1 + GAP), -row * (1 + 2 * GAP)
+        lines += [(left + a, bottom + b) for a, b in square] + [(None, None)]
+        if layer == marked:
+            bold += [(left + a, bottom + b) for a, b in square[:5]]
+        titles.append((left, bottom + 1 + GAP, layer))
+    for points, width in ((lines, 1), (bold, 3)):
+        x, y = zip(*points, strict=True) if points else ((), ())
+        figure.add_scatter(x=x, y=y, mode="lines", line={"color": style.REFERENCE, "width": width}, hoverinfo="skip", showlegend=False)
+    x, y, text = zip(*titles, strict=True)
+    figure.add_scatter(x=x, y=y, text=text, mode="text", textposition="middle right", textfont={"size": 10}, hoverinfo="skip", showlegend=False)
+
+
+def panels_limits(tables) -> dict:
+    """One range for every panel of all figures."""
+    values = np.concatenate([t[name].to_numpy(float) for t in tables for name in ("v_dense", "v")])
+    live = values[np.isfinite(values) & (values > diagnostics.FLOOR)]
+    return {"low": float(f"{live.min() / 1.5:.2g}"), "high": float(f"{live.max() * 1.5:.2g}")}
+
+
+def panels_sentence(table: pd.DataFrame) -> str:
+    """In how many layers each network's typical variance is within a factor of two of the dense one."""
+    table = table[table["v"] > diagnostics.FLOOR]
+    ratio = np.log2(table["v"] / table["v_dense"]).groupby([table["slug"], table["layer"]]).median().abs()
+    near = (ratio <= 1).groupby("slug").agg(["sum", "size"])
+    order = table["slug"].drop_duplicates()
+    parts = [f"{style.label(slug)} {near.loc[slug, 'sum']} of {near.loc[slug, 'size']}" for slug in order]
+    return f"Layers whose median channel variance is within a factor of 2 of the dense one: {'; '.join(parts)}."
+
+
+PANELS = Chart("multiples.PANELS", panels_table, panels_figure, panels_sentence, panels_limits)

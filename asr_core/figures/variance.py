@@ -1,0 +1,189 @@
+"""One layer's channels: repaired against dense variance, sorted as in the paper's figure 4, and kept energy."""
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+
+from asr_core import diagnostics
+from asr_core.figures import Chart, NothingToDraw, style
+from asr_core.results import Result
+
+STAGES = {
+    "repaired": "measured, before BatchNorm recalibration",
+    "recalibrated": "measured, after recalibration at the reporting point",
+    "predicted": "predicted: γ² · v_pruned",
+}
+WEBGL_FROM = 1500  # points in a figure: fewer are drawn as SVG, which counts towards no limit
+
+
+def points_table(result: Result, layer: str, slugs=(), stage: str = "repaired") -> pd.DataFrame:
+    """One row per network (no_repair, then `slugs`) and channel of `layer`.
+
+    slug, label, channel, v_dense, v (variance of that network at `stage`), v_pruned, gamma, shrinkage,
+    kept_energy, kept_fraction, dead (dense or shown variance at or under the floor).
+    """
+    base = result.channels[result.channels["layer"] == layer]
+    if base.empty:
+        raise NothingToDraw(f"No channel statistics of {layer} are stored for this setting yet; compute it.")
+    base = base[["channel", "v_dense", "v_pruned", "kept_energy", "kept_fraction"]]
+    unrepaired = base.assign(slug="no_repair", v=base["v_pruned"], gamma=1.0, shrinkage=np.nan)
+    parts = [unrepaired, *(_of_repair(result, base, layer, slug, stage) for slug in slugs)]
+    table = pd.concat([part for part in parts if part is not None], ignore_index=True)
+    dead = (table["v_dense"] <= diagnostics.FLOOR) | ~(table["v"] > diagnostics.FLOOR)
+    return table.assign(label=table["slug"].map(style.label), dead=dead, layer=layer)
+
+
+def unchanged(slug: str, stage: str) -> bool:
+    """Whether `slug` changes no weights, so that before recalibration it is the network without repair."""
+    return "." not in slug and stage != "recalibrated"
+
+
+def _of_repair(result: Result, base: pd.DataFrame, layer: str, slug: str, stage: str) -> pd.DataFrame | None:
+    if unchanged(slug, stage):
+        return None
+    rows = result.repairs
+    rows = rows[(rows["layer"] == layer) & (rows["slug"] == slug)]
+    if rows.empty or (stage == "recalibrated" and "v_recalibrated" not in rows):
+        return None
+    rows = base.merge(rows.drop(columns=["layer"]), on="channel")
+    gamma = rows["gamma"].fillna(1.0)
+    v = gamma**2 * rows["v_pruned"] if stage == "predicted" else rows[f"v_{stage}"]
+    return rows[[*base, "slug", "shrinkage"]].assign(v=v, gamma=gamma)
+
+
+def _marks(many: bool):
+    return go.Scattergl if many else go.Scatter
+
+
+def scatter_figure(table: pd.DataFrame, low: float = 1e-6, high: float = 1e2) -> go.Figure:
+    """v against v_dense, log-log, over [low, high] on both axes; dead channels lie on the lower edge."""
+    figure, marks = go.Figure(), _marks(len(table) > WEBGL_FROM)
+    figure.add_scatter(x=[low, high], y=[low, high], mode="lines", line={"color": style.REFERENCE, "dash": "dash"}, name="y = x: repaired exactly", hoverinfo="skip")
+    floor = low * 1.25
+    for slug, rows in table.groupby("slug", sort=False):
+        colour, symbol = style.look_of(slug)
+        x = rows["v_dense"].where(rows["v_dense"] > diagnostics.FLOOR, floor)
+        y = rows["v"].where(~rows["dead"], floor)
+        figure.add_trace(marks(
+            x=x.to_numpy("float32"), y=y.to_numpy("float32"), mode="markers", name=style.label(slug), customdata=rows[["channel", "v_dense", "v", "gamma"]].to_numpy("float32"),
+            marker={"color": colour, "symbol": symbol, "size": 7, "opacity": 0.75}, unselected={"marker": {"opacity": 0.75}},
+            hovertemplate="channel %{customdata[0]}<br>dense %{customdata[1]:.3g}<br>" + style.label(slug) + " %{customdata[2]:.3g}<br>factor %{customdata[3]:.3f}<extra></extra>",
+        ))  # fmt: skip
+    if table["dead"].any():
+        figure.add_hline(y=floor, line={"color": style.REFERENCE, "dash": "dot", "width": 1}, annotation={"text": "dead channels", "font": {"size": 11}}, annotation_position="bottom right")
+    figure.update_xaxes(style.log_axis(low, high))
+    figure.update_yaxes(style.log_axis(low, high))
+    return style.finish(figure, 520, "dense variance of the channel (activation units²)", "variance after pruning and repair (activation units²)")
+
+
+def scatter_limits(tables) -> dict:
+    """One square range for all figures, with room for the dead channels' line."""
+    values = np.concatenate([t[name].to_numpy(float) for t in tables for name in ("v_dense", "v")])
+    live = values[np.isfinite(values) & (values > diagnostics.FLOOR)]
+    if not len(live):
+        return {}
+    return {"low": float(f"{live.min() / 4:.2g}"), "high": float(f"{live.max() * 2:.2g}")}
+
+
+def alphas(table: pd.DataFrame) -> pd.DataFrame:
+    """Both alphas of each network in a points_table: slope with interval and R², ratio, channels used and dropped."""
+    rows = [
+        {"network": style.label(slug)} | diagnostics.alpha(rows["v_dense"], rows["v"])
+        for slug, rows in table.groupby("slug", sort=False)
+    ]
+    return pd.DataFrame(rows)
+
+
+def scatter_sentence(table: pd.DataFrame) -> str:
+    """How far each network's variances are from the dense ones, and whether a scalar could mend that."""
+    found = alphas(table).set_index("network")
+    layer, channels = table["layer"].iloc[0], table["channel"].nunique()
+    dead = int(table.loc[table["slug"] == "no_repair", "dead"].sum())
+    parts = [f"{name} {_times(row.alpha_ratio)} (slope {_number(row.alpha_slope)})" for name, row in found.iterrows()]
+    text = f"{layer}, {channels} channels: typical variance relative to dense: {'; '.join(parts)}."
+    return text + (f" Pruning left {dead} of {channels} without any variance." if dead else "")
+
+
+def _times(value: float) -> str:
+    return "undefined" if not np.isfinite(value) else f"×{value:.3g}"
+
+
+def _number(value: float) -> str:
+    return "undefined" if not np.isfinite(value) else f"{value:.2f}"
+
+
+SCATTER = Chart("variance.SCATTER", points_table, scatter_figure, scatter_sentence, scatter_limits)
+
+
+def sorted_figure(table: pd.DataFrame, low: float = 1e-6, high: float = 1e2) -> go.Figure:
+    """The paper's figure 4: channels sorted by dense variance, one line per network."""
+    order = table[table["slug"] == "no_repair"].sort_values("v_dense", ascending=False)["channel"]
+    rank = pd.Series(np.arange(1, len(order) + 1), index=order.to_numpy())
+    figure, marks = go.Figure(), _marks(len(table) > WEBGL_FROM)
+    dense = table[table["slug"] == "no_repair"].assign(slug="dense", v=lambda t: t["v_dense"], dead=lambda t: t["v_dense"] <= diagnostics.FLOOR)
+    for slug, rows in pd.concat([dense, table]).groupby("slug", sort=False):
+        colour, symbol = style.look_of(slug)
+        rows = rows.assign(rank=rank.loc[rows["channel"]].to_numpy()).sort_values("rank")
+        line = slug == "dense"
+        figure.add_trace(marks(
+            x=rows["rank"].to_numpy("int32"), y=rows["v"].where(~rows["dead"], low * 1.25).to_numpy("float32"), name=style.label(slug),
+            mode="lines" if line else "markers", line={"color": colour, "width": 2.5} if line else None,
+            marker=None if line else {"color": colour, "symbol": symbol, "size": 5}, customdata=rows[["channel"]].to_numpy("int32"),
+            hovertemplate="channel %{customdata[0]}, rank %{x}<br>" + style.label(slug) + " %{y:.3g}<extra></extra>",
+        ))  # fmt: skip
+    figure.update_yaxes(style.log_axis(low, high))
+    return style.finish(figure, 520, "channels, sorted by dense variance", "variance (activation units²)")
+
+
+def sorted_sentence(table: pd.DataFrame) -> str:
+    """Which part of the spectrum pruning hit."""
+    rows = table[(table["slug"] == "no_repair") & (table["v_dense"] > diagnostics.FLOOR)].sort_values("v_dense")
+    if len(rows) < 4:
+        return f"{table['layer'].iloc[0]} has too few live channels to compare weak with strong ones."
+    ratio = (rows["v"] / rows["v_dense"]).to_numpy()
+    quarter = max(1, len(rows) // 4)
+    weak, strong = np.median(ratio[:quarter]), np.median(ratio[-quarter:])
+    return f"Pruning leaves a median {weak:.1%} of the variance in the weakest quarter of the channels and {strong:.1%} in the strongest quarter of {table['layer'].iloc[0]}."
+
+
+SORTED = Chart("variance.SORTED", points_table, sorted_figure, sorted_sentence, scatter_limits)
+
+
+def energy_table(result: Result, layer: str) -> pd.DataFrame:
+    """Per channel of `layer`: kept_energy (share of squared weights kept), variance_kept = v_pruned / v_dense."""
+    table = points_table(result, layer)
+    table = table[table["v_dense"] > diagnostics.FLOOR]
+    if table.empty or table["kept_energy"].isna().all():
+        raise NothingToDraw(f"{layer} has no channel with dense variance and known kept weights.")
+    return table.assign(variance_kept=table["v_pruned"] / table["v_dense"])[["layer", "channel", "kept_energy", "kept_fraction", "variance_kept"]]
+
+
+def energy_figure(table: pd.DataFrame, high: float = 1.2) -> go.Figure:
+    """Share of variance kept against share of weight energy kept."""
+    figure = go.Figure()
+    figure.add_scatter(x=[0, 1], y=[0, 1], mode="lines", line={"color": style.REFERENCE, "dash": "dash"}, name="y = x", hoverinfo="skip")
+    figure.add_trace(_marks(len(table) > WEBGL_FROM)(
+        x=table["kept_energy"].to_numpy("float32"), y=table["variance_kept"].to_numpy("float32"), mode="markers", name="channels",
+        customdata=table[["channel", "kept_fraction"]].to_numpy("float32"), unselected={"marker": {"opacity": 0.8}},
+        marker={"size": 7, "color": table["kept_fraction"].to_numpy("float32"), "colorscale": style.MAGNITUDE, "opacity": 0.8, "colorbar": {"title": {"text": "weights kept", "side": "right"}, "thickness": 12, "tickformat": ".0%"}},
+        hovertemplate="channel %{customdata[0]}<br>%{customdata[1]:.1%} of weights kept<br>%{x:.1%} of weight energy<br>%{y:.1%} of variance<extra></extra>",
+    ))  # fmt: skip
+    figure.update_xaxes(range=[-0.03, 1.03], tickformat=".0%")
+    figure.update_yaxes(range=[-0.03 * high, high], tickformat=".0%")
+    return style.finish(figure, 420, "share of the channel's weight energy (Σ w²) kept", "v_pruned / v_dense")
+
+
+def energy_limits(tables) -> dict:
+    """Up to the largest ratio, at least 1.05."""
+    return {"high": round(max(1.05, *(1.05 * t["variance_kept"].max() for t in tables)), 3)}
+
+
+def energy_sentence(table: pd.DataFrame) -> str:
+    """Whether kept weights explain kept variance."""
+    rank = table[["kept_energy", "variance_kept"]].corr("spearman").iloc[0, 1] if len(table) > 2 else np.nan
+    less = (table["variance_kept"] < table["kept_energy"]).mean()
+    tie = "undefined" if not np.isfinite(rank) else f"{rank:.2f}"
+    return f"The rank correlation of kept weight energy and kept variance is {tie}; {less:.0%} of the channels of {table['layer'].iloc[0]} keep less variance than weight energy."
+
+
+ENERGY = Chart("variance.ENERGY", energy_table, energy_figure, energy_sentence, energy_limits)
