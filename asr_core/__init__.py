@@ -1,7 +1,7 @@
 """ASR Lens: what one-shot pruning breaks in a CNN, and what each training-free repair mends.
 
-From a notebook: `prune`, `channel_stats`, `repair_factors`, `repair`, `recalibrate`, `evaluate`. They
-are imported on first use, so that reading stored tables never imports torch.
+From a notebook: `prune`, `channel_stats`, `repair_factors`, `repair`, `recalibrate`, `evaluate`,
+`activation_maps`. They are imported on first use, so that reading stored tables never imports torch.
 """
 
 import importlib
@@ -13,6 +13,7 @@ _HOMES = {
     "repair": "asr_core.repair_model",
     "recalibrate": "asr_core.batchnorm",
     "evaluate": "asr_core.evaluation",
+    "activation_maps": "asr_core.activations",
 }
 __all__ = list(_HOMES)
 

@@ -1,4 +1,4 @@
-"""The command line: python -m asr_core run | gallery | readme | cache."""
+"""The command line: python -m asr_core run | maps | gallery | readme | cache."""
 
 import json
 import sys
@@ -119,6 +119,26 @@ def run(store, as_json, device, threads, data_dir, **asked):
         sys.stdout.write("\n")
     else:
         click.echo(textreport.result(result))
+
+
+@main.command()
+@SETTING
+@GRID
+@click.option("--layer", required=True, metavar="NAME", help="Conv whose output maps are stored, for example conv1.")
+@click.option("--images", default=8, metavar="N", help="The first N images of the evaluation subset.")
+@click.option("--batches", default=0, metavar="B", help="Recalibrate the repaired networks with B batches first.")
+@click.option("--start", default="reset", metavar="NAME", help="Of the recalibration: reset | keep.")
+@click.option("--averaging", default="ema", metavar="NAME", help="Of the recalibration: ema | cumulative.")
+@click.pass_obj
+def maps(store, layer, images, batches, start, averaging, device, threads, data_dir, **asked):
+    """Store the output maps of one conv: dense, pruned and each repaired network, all channels."""
+    from asr_core import maps, settings, terminal
+
+    state = spec.BatchNormState.of(start, averaging, asked["momentum"], batches)
+    wanted = maps.MapSpec(layer=layer, state=state, images=images)
+    experiment = settings.experiment(store, **asked)
+    where = Runtime(device=device, threads=threads, data_dir=data_dir, weights=asked["weights"])
+    click.echo(textreport.maps(terminal.maps(experiment, store, wanted, where)))
 
 
 @main.command()

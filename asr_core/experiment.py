@@ -8,7 +8,7 @@ from functools import cached_property
 import torch
 
 from asr_core import (
-    absorption, batchnorm, data, evaluation, masks, models, plan, repair_model, results, runtime, stats, train, weights,
+    absorption, activations, batchnorm, data, evaluation, masks, models, plan, repair_model, results, runtime, stats, train, weights,
 )  # fmt: skip
 from asr_core.errors import StoreError, WeightsError
 from asr_core.plan import NO_STATE, Keys, Task
@@ -214,7 +214,7 @@ def _counted(batches, report: Report):
 
 COMPUTE = {
     "prune": compute_prune, "stats": compute_stats, "repair": compute_repair,
-    "recalibration": compute_recalibration, "evaluation": compute_evaluation,
+    "recalibration": compute_recalibration, "evaluation": compute_evaluation, "maps": activations.compute,
 }  # fmt: skip
 
 
@@ -237,11 +237,16 @@ def run(
     report.planned(plan.missing(spec, store, known, *counts))
     start = time.perf_counter()
     lab.keys  # trains the dense network if need be  # noqa: B018
-    for task in plan.missing(spec, store, lab.dense_id, *counts):
-        report.started(task)
-        store.get_or_compute(task.stage, task.key, lambda task=task: _with_facts(lab, task))
-        report.finished(task)
+    perform(lab, plan.missing(spec, store, lab.dense_id, *counts))
     return results.publish(spec, store, lab.dense_id, lab.data, time.perf_counter() - start)
+
+
+def perform(lab: Lab, tasks: list[Task]) -> None:
+    """Compute and store `tasks`, one after the other."""
+    for task in tasks:
+        lab.report.started(task)
+        lab.store.get_or_compute(task.stage, task.key, lambda task=task: _with_facts(lab, task))
+        lab.report.finished(task)
 
 
 def _with_facts(lab: Lab, task: Task):
@@ -250,9 +255,8 @@ def _with_facts(lab: Lab, task: Task):
 
 
 def check(lab: Lab) -> None:
-    """Everything that can be refused before anything expensive."""
+    """Everything that can be refused before anything expensive: the network first, then the images."""
     spec = lab.spec
-    lab.data.check_counts(spec.calibration.stat_images, spec.evaluation.eval_images)
     with torch.random.fork_rng():
-        model = models.build(spec.model, spec.data.classes, spec.data.image_size)
-    models.check_network(model)
+        models.check_network(models.build(spec.model, spec.data.classes, spec.data.image_size))
+    lab.data.check_counts(spec.calibration.stat_images, spec.evaluation.eval_images)

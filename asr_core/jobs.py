@@ -14,6 +14,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -60,8 +61,8 @@ class Job:
 
     def progress(self) -> dict | None:
         """The last line of progress (see `asr_core.tracking`), or None before the first stage."""
-        lines = _tail(self.folder / "progress.jsonl").splitlines()
-        return json.loads(lines[-1]) if lines else None
+        whole = _tail(self.folder / "progress.jsonl").rpartition("\n")[0]  # the last line may be half written
+        return json.loads(whole.splitlines()[-1]) if whole else None
 
     def log(self, lines: int = 20) -> str:
         """The last lines that the worker printed."""
@@ -69,7 +70,7 @@ class Job:
 
 
 def _tail(path: Path) -> str:
-    """The end of a file, from a whole line on to the last whole line; empty without a file."""
+    """The end of a file, from a whole line on; empty without a file."""
     try:
         with open(path, "rb") as file:
             size = file.seek(0, os.SEEK_END)
@@ -140,6 +141,8 @@ class Runner:
 
     def _start(self, job_id: str, asked: dict) -> None:
         folder = self.store.jobs / job_id
+        if before := self._children.pop(job_id, None):
+            before.wait()  # it has written its last word
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
         write_json(folder / "spec.json", asked)
@@ -167,6 +170,8 @@ class Runner:
     def get(self, job_id: str) -> Job | None:
         """The job as it is now; one whose worker died without a word has failed, with the reason."""
         job = read(self.store, job_id)
+        if child := self._children.get(job_id):
+            child.poll()  # an ended child must be asked, or it stays a zombie
         if job is None or not job.live or self._alive(job):
             return job
         with self.store.lock("jobs"):
@@ -198,7 +203,8 @@ class Runner:
             return job
         for number, patience in ((signal.SIGTERM, GRACE), (signal.SIGKILL, 2.0)):
             if self._alive(job):
-                os.kill(job.pid, number)
+                with suppress(ProcessLookupError):
+                    os.kill(job.pid, number)
                 self._await_end(job, patience)
         with self.store.lock("jobs"):
             if (now := read(self.store, job_id)) and now.live:
@@ -223,7 +229,6 @@ class Runner:
         ended = [job for job in listed(self.store) if not job.live]
         for job in sorted(ended, key=lambda job: job.finished or job.submitted)[: max(0, len(ended) - KEPT)]:
             shutil.rmtree(job.folder, ignore_errors=True)
-            self._children.pop(job.id, None)
 
     def speed(self, experiment: ExperimentSpec) -> estimate.Speed | None:
         """This machine's speeds for the experiment; None while they are measured, for a few seconds, by a process.

@@ -22,8 +22,8 @@ ASSEMBLE = 0.15  # seconds per repair to make its tables, until a job has measur
 STEPS = 3  # of training; the first one warms up
 
 
-def measure(experiment: ExperimentSpec, store: Store, where: Runtime, importing: float) -> estimate.Speed:
-    """Speeds of the experiment's network on this machine, remembered in the store.
+def measure(experiment: ExperimentSpec, store: Store, where: Runtime, importing: float) -> None:
+    """Measure the speeds of the experiment's network on this machine; they are remembered in the store.
 
     importing: seconds that a worker takes before it can build a network. Raises ModelError for a
     network that cannot run, DataError for a folder that is not at hand.
@@ -40,7 +40,6 @@ def measure(experiment: ExperimentSpec, store: Store, where: Runtime, importing:
     if experiment.data.dataset == "folder" and not store.has("images", data.images_key(experiment.data)):
         found["decode"] = decoding(experiment, store)
     estimate.remember(experiment, store, found)
-    return found
 
 
 def passes(network: torch.nn.Module, experiment: ExperimentSpec) -> estimate.Speed:

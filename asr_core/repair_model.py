@@ -150,14 +150,13 @@ def repairs_table(repairs: dict[str, LayerRepair]) -> pd.DataFrame:
     parts = [pd.DataFrame(columns=TABLE)] if not repairs else []
     for name, repair in repairs.items():
         f = repair.factors
-        parts.append(
-            pd.DataFrame({
-                "layer": name, "channel": range(len(f.gamma)), "gamma": f.gamma.numpy(), "gamma_raw": f.gamma_raw.numpy(),
-                "shrinkage": f.shrinkage.numpy(), "prior_var": f.prior_var,
-                "bias": repair.bias.numpy() if repair.bias is not None else float("nan"),
-                "alive": repair.alive.numpy(), "fallback": f.fallback,
-            })  # fmt: skip
-        )
+        part = pd.DataFrame({
+            "layer": name, "channel": range(len(f.gamma)), "gamma": f.gamma.numpy(), "gamma_raw": f.gamma_raw.numpy(),
+            "shrinkage": f.shrinkage.numpy(), "prior_var": f.prior_var,
+            "bias": repair.bias.numpy() if repair.bias is not None else float("nan"),
+            "alive": repair.alive.numpy(), "fallback": f.fallback,
+        })  # fmt: skip
+        parts.append(part)
     return pd.concat(parts, ignore_index=True)
 
 

@@ -5,6 +5,7 @@ import sys
 from tqdm import tqdm
 
 from asr_core import experiment
+from asr_core import maps as channel_maps
 from asr_core.plan import Task
 from asr_core.results import Result
 from asr_core.runtime import Runtime
@@ -38,5 +39,14 @@ def run(spec: ExperimentSpec, store: Store, where: Runtime) -> Result:
     report = Bar()
     try:
         return experiment.run(spec, store, report, where)
+    finally:
+        report.bar.close()
+
+
+def maps(spec: ExperimentSpec, store: Store, wanted: channel_maps.MapSpec, where: Runtime) -> channel_maps.Maps:
+    """Compute and store the wanted maps with a progress bar."""
+    report = Bar()
+    try:
+        return channel_maps.run(spec, store, wanted, report, where)
     finally:
         report.bar.close()

@@ -93,6 +93,13 @@ def result(found: Result) -> str:
     return "\n".join(lines)
 
 
+def maps(found) -> str:
+    """What `asr_core.maps.Maps` hold, one line per network, and why there are fewer images than asked."""
+    rows = [(target, " x ".join(map(str, array.shape)), array.dtype) for target, array in found.of.items()]
+    table = tabulate(rows, headers=("network", "image x channel x H x W", "kept as"))
+    return f"maps of {found.layer}, test images {', '.join(found.files)}\n\n{table}" + (f"\n\n{found.fewer}" if found.fewer else "")
+
+
 def cost(spec: ExperimentSpec, missing: list[Task]) -> str:
     """One line: the setting, and the image passes that it needs by stage."""
     counted = count_images(missing)

@@ -16,10 +16,11 @@ TRUSTED = 0.5  # seconds of work that say more than what was expected
 
 class Tracker(experiment.Report):
     """Appends JSON lines to `path`: time (Unix), stage, target, images and tasks done, of_images and
-    of_tasks in all, seconds_left, share of the whole time in [0, 1]."""
+    of_tasks in all, seconds_left, share of the whole time in [0, 1]. importing: seconds that this
+    worker took before it could build a network."""
 
-    def __init__(self, spec: ExperimentSpec, store: Store, speed: estimate.Speed, path: Path):
-        self.spec, self.store, self.speed, self.path = spec, store, speed, path
+    def __init__(self, spec: ExperimentSpec, store: Store, speed: estimate.Speed, path: Path, importing: float):
+        self.spec, self.store, self.speed, self.path = spec, store, speed | {"start": importing}, path
         tasks = estimate.work(spec, store)
         self.left = {_name(t): (t, cost) for t, cost in zip(tasks, estimate.costs(tasks, speed), strict=True)}
         self.of = len(tasks), sum(task.images for task in tasks)

@@ -62,8 +62,10 @@ class Orphanage:
 def run(store: Store, job_id: str, parent: Orphanage) -> int:
     """Compute the job when its turn has come, and write how it ended."""
     ending = {"state": "finished"}
+    with store.lock("jobs"):  # held by who started this until the status is written
+        job = jobs.read(store, job_id)
     try:
-        experiment, where = jobs.read(store, job_id).asked()
+        experiment, where = job.asked()
         with turn(store, job_id):
             jobs.update(store, job_id, state="running", started=time.time())
             compute(store, job_id, experiment, where)
@@ -105,8 +107,10 @@ def compute(store: Store, job_id: str, experiment: ExperimentSpec, where: Runtim
 
     importing = PYTHON + time.perf_counter() - start
     where = replace(where, threads=worker_threads())
-    speed = estimate.speed(experiment, store) or probe.measure(experiment, store, where, importing)
-    tracker = tracking.Tracker(experiment, store, speed, store.jobs / job_id / "progress.jsonl")
+    if not estimate.speed(experiment, store):
+        probe.measure(experiment, store, where, importing)
+    speed = estimate.speed(experiment, store)
+    tracker = tracking.Tracker(experiment, store, speed, store.jobs / job_id / "progress.jsonl", importing)
     published = False
     try:
         pipeline.run(experiment, store, tracker, where)

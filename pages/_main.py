@@ -15,6 +15,11 @@ PAGES = {
         ("heatmaps", "Layer heatmaps", ":material/grid_on:", "Variance ratios of all layers at once, and what a scalar per layer cannot see."),
         ("curves", "Calibration curves", ":material/show_chart:", "Accuracy against the calibration budget."),
     ),
+    "Question": (
+        ("absorption", "Does BatchNorm undo it?", ":material/layers_clear:", "Which differences between methods are left once BatchNorm is re-estimated, and why."),
+        ("severity", "Severity", ":material/scatter_plot:", "Gain of one method over another against the damage, over all stored settings."),
+        ("ablation", "Ablation", ":material/grid_view:", "Table 2 of the paper here, and accuracy over granularity and prior."),
+    ),
 }
 
 

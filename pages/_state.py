@@ -13,6 +13,7 @@ import streamlit as st
 
 from asr_core import architectures, catalogue, registry, spec
 from asr_core.errors import AsrError, SpecError
+from asr_core.figures import style
 
 STATE, ADDRESS, COMPLAINTS = "_state", "_address", "_complaints"
 
@@ -80,7 +81,7 @@ def _dataset(text):
     return choice(None, [name for name in spec.DATASETS if name != "folder"]).read(text)
 
 
-METHODS = registry.names("repair method")
+METHODS = style.methods()
 MOST = 10**7
 
 SETTING = {
@@ -136,6 +137,10 @@ PAGES = {
     "colour": choice("severity", ("severity", "within_spread", "dead_share", "overshoot", "achieved")),
     "x": choice("batches", ("batches", "images")),
     "recal": many(("reset",), ("reset", "keep", "cumulative")),
+    "gap": choice("logit_gap", ("logit_gap", "top1_gap")),
+    "gain": choice("asr_lw", ("asr_lw", "asr_bn", "bn_lw")),
+    "against": choice("severity", ("severity", "overshoot")),
+    "order2": choice("simultaneous", spec.ORDERS),
     "seeds": Param(False, lambda text: choice(None, ("on", "off")).read(text) == "on"),
 }
 PARAMS = SETTING | LOOK | SELECTION | PAGES

@@ -64,11 +64,12 @@ tables = _charts.show(
 if tables:
     st.subheader("Worst cells", anchor=False)
     worst = heatmaps.worst_cells(tables[-1])
+    plain = worst["times"].max() < 1e5 and worst["value"].min() > 1e-3
     st.caption("Farthest from a ratio of 1. Select a row to see the layer's channels.")
     st.dataframe(
         worst, key="worst_cells", on_select=open_worst, selection_mode="single-row", hide_index=True, alt="Cells whose ratio is farthest from 1.",
         column_config={
-            "row": "statistic", "value": st.column_config.NumberColumn("v / v_dense", format="%.3g"),
-            "times": st.column_config.NumberColumn("off by a factor of", format="%.3g"), "direction": "what is wrong",
+            "row": "statistic", "value": st.column_config.NumberColumn("v / v_dense", format="%.3f" if plain else "scientific"),
+            "times": st.column_config.NumberColumn("off by a factor of", format="%.1f" if plain else "scientific"), "direction": "what is wrong",
         },
     )  # fmt: skip

@@ -20,7 +20,8 @@ def recalibration(found: common.View) -> dict:
 def card(found: common.View) -> None:
     """The setting and its numbers."""
     facts = found.result.setting
-    st.markdown(f"**{'📌 pinned: ' if found is not view else ''}{found.title}**")
+    if state.get("pin"):
+        st.markdown(f"**{'current: ' if found is view else '📌 pinned: '}{found.title}**")
     with st.container(horizontal=True, gap="medium"):
         share = facts["within_share"]
         for label, value, help in (

@@ -28,10 +28,37 @@ def channel_changed() -> None:
     state.put(channel=None)
 
 
+def fits(table) -> None:
+    """Both alphas of each network with the quality of the fit."""
+    found = variance.alphas(table)
+    found["interval"] = [f"[{low:.2f}, {high:.2f}]" if low == low else "too few channels" for low, high in zip(found["slope_low"], found["slope_high"], strict=True)]
+    plain = found["alpha_ratio"].between(1e-3, 1e4).all()
+    st.dataframe(
+        found[["network", "alpha_ratio", "alpha_slope", "interval", "r2", "used", "dropped"]], hide_index=True, alt="Both alphas of each network with fit quality.",
+        column_config={
+            "alpha_ratio": st.column_config.NumberColumn("alpha (ratio)", format="%.3f" if plain else "scientific", help="Geometric mean of v_repaired / v_dense; 1 is a perfect repair."),
+            "alpha_slope": st.column_config.NumberColumn("alpha (slope)", format="%.3f", help="Least-squares slope in log10-log10."),
+            "interval": st.column_config.TextColumn("95 % interval", help="Of the slope."),
+            "r2": st.column_config.NumberColumn("R²", format="%.3f", help="Share of the spread that the line explains."),
+            "used": st.column_config.NumberColumn("channels", help="Channels used."),
+            "dropped": st.column_config.NumberColumn("dropped", help="Dead in the dense or in the shown network, and so left out."),
+        },
+    )  # fmt: skip
+
+
+def numbers(table, channel: int) -> None:
+    """The selected channel's variances and factors."""
+    st.subheader(f"Channel {channel}", anchor=False)
+    rows = table[table["channel"] == channel]
+    names = {"label": "network", "v_dense": "dense variance", "v": "variance", "gamma": "factor γ", "kept_energy": "weight energy kept", "kept_fraction": "weights kept"}
+    st.dataframe(rows[[*names, "shrinkage"]].rename(columns=names), hide_index=True, alt=f"Variances and factors of channel {channel}.")
+    st.button("Its spatial maps", icon=":material/image:", on_click=state.go, args=("maps",))
+
+
 with st.container(horizontal=True, vertical_alignment="bottom"):
     st.selectbox("Layer", view.layers, key="layer", on_change=channel_changed, width=320, help="Conv layers in execution order.")
     channels = view.result.channels.loc[view.result.channels["layer"] == layer, "channel"].tolist()
-    st.selectbox("Channel", [None, *channels], key="channel", width=140, format_func=lambda c: "none" if c is None else str(c), help="Selected on every page.")
+    st.selectbox("Channel", channels, index=None, key="channel", width=140, placeholder="none", help="Selected on every page.")
     st.segmented_control(
         "Variances", list(variance.STAGES), key="stage", required=True,
         help="\n\n".join(f"**{name}**: {words}" for name, words in variance.STAGES.items()) + "\n\nOnly the predicted ones obey the rule that one scalar cannot change the slope.",
@@ -59,37 +86,18 @@ with right:
     st.subheader("Sorted by dense variance", anchor=False)
     _charts.show(variance.SORTED, "sorted", select=open_channel, **what)
 
-st.subheader("Fit", anchor=False)
-for table in tables:
-    fits = variance.alphas(table)
-    fits["interval"] = [f"[{low:.2f}, {high:.2f}]" if low == low else "too few channels" for low, high in zip(fits["slope_low"], fits["slope_high"], strict=True)]
-    st.dataframe(
-        fits[["network", "alpha_ratio", "alpha_slope", "interval", "r2", "used", "dropped"]], hide_index=True, alt="Both alphas of each network with fit quality.",
-        column_config={
-            "alpha_ratio": st.column_config.NumberColumn("alpha (ratio)", format="%.3g", help="Geometric mean of v_repaired / v_dense; 1 is a perfect repair."),
-            "alpha_slope": st.column_config.NumberColumn("alpha (slope)", format="%.3f", help="Least-squares slope in log10-log10."),
-            "interval": st.column_config.TextColumn("95 % interval of the slope"),
-            "r2": st.column_config.NumberColumn("R²", format="%.3f", help="Share of the spread that the line explains."),
-            "used": st.column_config.NumberColumn("channels used"),
-            "dropped": st.column_config.NumberColumn("dropped (dead)", help="Dead in the dense or the shown network."),
-        },
-    )  # fmt: skip
-
-channel = common.channel_of(view, layer)
-if channel is not None and tables:
-    st.subheader(f"Channel {channel}", anchor=False)
-    rows = tables[-1][tables[-1]["channel"] == channel]
-    st.dataframe(
-        rows[["label", "v_dense", "v", "gamma", "shrinkage", "kept_energy", "kept_fraction"]].rename(columns={"label": "network", "v": "variance"}),
-        hide_index=True, alt=f"Variances and factors of channel {channel}.",
-    )  # fmt: skip
-    st.button("Its spatial maps", icon=":material/image:", on_click=state.go, args=("maps",))
-
 left, right = st.columns([2, 3])
 with left:
     st.subheader("Kept weights, kept variance", anchor=False)
     _charts.show(variance.ENERGY, "energy", select=open_channel, layer=common.layer_in)
 with right:
-    st.subheader("All layers", anchor=False)
-    st.caption(f"The plot above for every layer, equal axes; at most {multiples.MOST} channels per layer, evenly over the ranks. Click a mark to choose its layer.")
-    _charts.show(multiples.PANELS, "panels", select=select_layer, slugs=what["slugs"], stage=state.get("stage"), how={"marked": layer})
+    st.subheader("Fit", anchor=False)
+    for table in tables:
+        fits(table)
+    channel = common.channel_of(view, layer)
+    if channel is not None and tables:
+        numbers(tables[-1], channel)
+
+st.subheader("All layers", anchor=False)
+st.caption(f"The plot above for every layer, equal axes; at most {multiples.MOST} channels per layer, evenly over the ranks. Click a mark to choose its layer.")
+_charts.show(multiples.PANELS, "panels", select=select_layer, slugs=what["slugs"], stage=state.get("stage"), how={"marked": layer})

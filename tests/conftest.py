@@ -6,14 +6,9 @@ import os
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
-import os
-
-# Before torch starts its threads: on busy cores, threads that spin while they wait slow every test down.
-os.environ.setdefault("OMP_WAIT_POLICY", "passive")
-
-import pytest  # noqa: E402
-from hypothesis import settings  # noqa: E402
-from tiny_networks import FAMILIES, noise, seeded  # noqa: E402
+import pytest
+from hypothesis import settings
+from tiny_networks import FAMILIES, noise, seeded
 
 # Derandomised: a run fails because the code changed, never by luck. No deadline: two busy cores.
 settings.register_profile("steady", deadline=None, derandomize=True, max_examples=60)

@@ -7,7 +7,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from tiny_networks import Twice, TinyVGG, fingerprint, noise, seeded
+from tiny_networks import TinyVGG, Twice, fingerprint, noise, seeded
 from torch import nn
 from torch.optim.swa_utils import update_bn
 
@@ -237,7 +237,9 @@ def test_too_few_batches_are_refused_with_both_numbers(model):
 
 def test_networks_without_batchnorm_or_convs_are_refused():
     for norm in (nn.GroupNorm(1, 4), nn.BatchNorm2d(4, track_running_stats=False)):
-        with pytest.raises(ModelError, match="no BatchNorm layer that keeps running statistics.*or skip recalibration"):
+        with pytest.raises(
+            ModelError, match=r"no BatchNorm layer that keeps running statistics.*or skip recalibration"
+        ):
             recalibrate(nn.Sequential(nn.Conv2d(3, 4, 3), norm), BATCHES)
     with pytest.raises(ModelError, match="no Conv2d"):
         recalibrate(nn.Sequential(nn.Linear(3, 3), nn.BatchNorm1d(3)), BATCHES)

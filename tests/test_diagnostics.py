@@ -168,14 +168,14 @@ def test_scalars_per_layer_never_change_the_variance_within_layers(pruned, scale
 
 
 def test_rows_of_a_layer_by_hand():
-    """Dense variances 1 to 5: 5th percentile 1.2. Ratios 1.1, 0.1, 1, 2, 0: quartiles 0.1 and 1.1."""
-    channels = table(([1, 2, 3, 4, 5], [1.1, 0.2, 3, 8, 0]))
+    """Dense variances 1 to 5: 5th percentile 1.2. Ratios 1.3, 0.1, 1, 2, 0: quartiles 0.1 and 1.3."""
+    channels = table(([1, 2, 3, 4, 5], [1.3, 0.2, 3, 8, 0]))
     row = diagnostics.layer_damage(channels).iloc[0]
-    assert row["below_p5"] == pytest.approx(3 / 5)
-    assert (row["q25_pruned"], row["q75_pruned"]) == pytest.approx((0.1, 1.1))
+    assert row["below_p5"] == pytest.approx(2 / 5)
+    assert (row["q25_pruned"], row["q75_pruned"]) == pytest.approx((0.1, 1.3))
     assert (row["dead"], row["dense_dead"], row["channels"], row["live_share"]) == (1, 0, 5, 0.8)
-    assert row["gamma_lw"] == pytest.approx(math.sqrt(15 / 12.3), rel=1e-6)
-    logs = -0.5 * np.log([1.1, 0.1, 1, 2])
+    assert row["gamma_lw"] == pytest.approx(math.sqrt(15 / 12.5), rel=1e-6)
+    logs = -0.5 * np.log([1.3, 0.1, 1, 2])
     assert row["within_spread"] == pytest.approx(logs.std(), rel=1e-6)
 
 

@@ -81,7 +81,9 @@ def test_top1_interval_and_predictions_by_hand():
     assert (found.low, found.high) == pytest.approx(wilson_by_formula(3, 4))
 
 
-@pytest.mark.parametrize("labels", [[0, 1], (0, 1), np.array([0, 1]), torch.tensor([0, 1])], ids=lambda v: type(v).__name__)
+@pytest.mark.parametrize(
+    "labels", [[0, 1], (0, 1), np.array([0, 1]), torch.tensor([0, 1])], ids=lambda v: type(v).__name__
+)
 def test_labels_come_in_any_form(labels):
     assert evaluate(Echo(), saying([0, 2]), labels).top1 == 0.5
 
@@ -129,5 +131,5 @@ def test_a_wrong_number_of_labels_for_batches_is_refused():
 
 
 def test_no_images_are_refused():
-    with pytest.raises(DataError, match="0 predictions for 0 labels; .* at least one"):
+    with pytest.raises(DataError, match=r"0 predictions for 0 labels; .* at least one"):
         evaluate(Echo(), [], [])

@@ -53,7 +53,7 @@ def test_global_l1_with_linear_layers_agrees_with_torch_too(model):
 def test_linear_layers_stay_whole_unless_asked_for(model):
     pruned, _ = prune(model, "global_l1", sparsity=0.9)
     dense_linear = [m.weight for m in model.modules() if isinstance(m, nn.Linear)]
-    assert torch.equal([m.weight for m in pruned.modules() if isinstance(m, nn.Linear)][0], dense_linear[0])
+    assert torch.equal(next(m.weight for m in pruned.modules() if isinstance(m, nn.Linear)), dense_linear[0])
 
 
 @given(
@@ -153,7 +153,9 @@ def test_pruning_twice_counts_the_first_zeros_as_the_smallest(model):
     once, _ = prune(model, "global_l1", sparsity=0.5)
     twice, table = prune(once, "global_l1", sparsity=0.8)
     direct, _ = prune(model, "global_l1", sparsity=0.8)
-    assert all(torch.equal(a.weight, b.weight) for a, b in zip(convs(twice).values(), convs(direct).values(), strict=True))
+    assert all(
+        torch.equal(a.weight, b.weight) for a, b in zip(convs(twice).values(), convs(direct).values(), strict=True)
+    )
     assert masks.achieved(table) == pytest.approx(0.8, abs=1e-3)
 
 
@@ -223,9 +225,13 @@ def test_n_and_m_are_whole_numbers(params):
 
 
 def test_an_unknown_rule_or_parameter_lists_the_choices_and_the_nearest():
-    with pytest.raises(UnknownName, match=r"unknown pruning rule 'global-l1'. Did you mean 'global_l1'\? Choices: .*n_m"):
+    with pytest.raises(
+        UnknownName, match=r"unknown pruning rule 'global-l1'. Did you mean 'global_l1'\? Choices: .*n_m"
+    ):
         prune(seeded(), "global-l1")
-    with pytest.raises(UnknownName, match=r"unknown parameter of n_m 'keepn'. Did you mean 'keep_n'\? Choices: group_m"):
+    with pytest.raises(
+        UnknownName, match=r"unknown parameter of n_m 'keepn'. Did you mean 'keep_n'\? Choices: group_m"
+    ):
         prune(seeded(), "n_m", keepn=2)
 
 

@@ -98,6 +98,20 @@ def test_a_layer_whose_prior_is_at_the_floor_stays_at_1_as_a_whole(prior):
     assert not details("asr_bn", [1.0, 2.0, 3.0, 4.0], [0.0, 1.0, 1.0, 1.0]).fallback
 
 
+def test_a_prior_of_exactly_the_floor_counts_as_at_the_floor():
+    assert details("asr_bn", [1.0, 1.0, 1.0, 1.0], [0.5, 0.5, 0.5, 1.0], floor=0.5).fallback
+    assert not details("asr_bn", [1.0, 1.0, 1.0, 1.0], [0.5, 0.5, 0.5, 1.0], floor=0.49).fallback
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_channel_dead_in_the_dense_network_keeps_a_factor_above_0(method):
+    """A factor of 0 would remove the channel's weights: the dense variance counts as the floor."""
+    found = repair_factors(method, [0.0, 0.0], [1.0, 1.0], eps=0)
+    assert (found > 0).all()
+    if method == "raw_bn":
+        close(found, [1e-6, 1e-6])
+
+
 def test_a_fixed_prior_never_falls_back():
     assert not details("asr_bn", [1.0], [0.0], prior="fixed").fallback
 
@@ -186,7 +200,9 @@ def test_a_negative_variance_is_refused():
 
 
 def test_an_unknown_method_lists_the_choices_and_the_nearest():
-    with pytest.raises(UnknownName, match=r"unknown repair method 'asr'. Did you mean 'asr_bn'\? Choices: asr_bn, bn_o"):
+    with pytest.raises(
+        UnknownName, match=r"unknown repair method 'asr'. Did you mean 'asr_bn'\? Choices: asr_bn, bn_o"
+    ):
         repair_factors("asr", [1], [1])
 
 

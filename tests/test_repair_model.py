@@ -10,14 +10,23 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from tiny_networks import (
-    FAMILIES, TinyResNet, TinyVGG, Twice, convs, fingerprint, noise, outputs, seeded, zeros,
+    FAMILIES,
+    TinyResNet,
+    TinyVGG,
+    Twice,
+    convs,
+    fingerprint,
+    noise,
+    outputs,
+    seeded,
+    zeros,
 )  # fmt: skip
 from torch import nn
 
 from asr_core import channel_stats, prune, repair, repair_model, stats
 from asr_core.errors import DataError, ModelError, SpecError, UnknownName
-from asr_core.repairs import Factors
 from asr_core.repair_model import LayerRepair
+from asr_core.repairs import Factors
 from asr_core.spec import ORDERS, RepairSpec
 
 METHODS = ("lw_bn", "raw_bn", "asr_bn")
@@ -181,7 +190,9 @@ def test_layer_by_layer_gives_the_same_factors_as_one_pass(cls, method, monkeypa
     expected = repair(dense, pruned, images, method, "sequential")[1]
     monkeypatch.setattr(repair_model, "MAX_PIXELS", 0)
     before = fingerprint(pruned)
-    with pytest.warns(UserWarning, match="16 statistics images exceed one batch; sequential repair goes layer by layer"):
+    with pytest.warns(
+        UserWarning, match="16 statistics images exceed one batch; sequential repair goes layer by layer"
+    ):
         found = repair(dense, pruned, images, method, "sequential")[1]
     pd.testing.assert_frame_equal(found, expected, rtol=1e-9)
     assert fingerprint(pruned) == before
@@ -379,7 +390,9 @@ def test_the_corrected_output_is_that_of_the_repaired_conv():
 def test_networks_of_different_layouts_are_refused_before_any_pass():
     dense, calls = seeded(TinyResNet), []
     dense.register_forward_hook(lambda *_: calls.append(1))
-    with pytest.raises(ModelError, match=r"conv conv1 is \(8, 3, 3, 3\) in the dense network and None in the pruned one"):
+    with pytest.raises(
+        ModelError, match=r"conv conv1 is \(8, 3, 3, 3\) in the dense network and None in the pruned one"
+    ):
         repair(dense, seeded(TinyVGG), noise(), "lw_bn")
     assert not calls
 

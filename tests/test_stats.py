@@ -8,7 +8,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from tiny_networks import Twice, TinyVGG, convs, fingerprint, noise, outputs, seeded
+from tiny_networks import TinyVGG, Twice, convs, fingerprint, noise, outputs, seeded
 from torch import nn
 
 from asr_core import channel_stats, stats
@@ -149,7 +149,7 @@ def test_the_stored_table_gives_the_moments_back(model, images):
 
 
 def test_a_network_without_convs_is_refused():
-    with pytest.raises(ModelError, match="Sequential has no Conv2d layer; .* give a CNN"):
+    with pytest.raises(ModelError, match=r"Sequential has no Conv2d layer; .* give a CNN"):
         channel_stats(nn.Sequential(nn.Linear(3, 3)), torch.zeros(2, 3))
 
 

@@ -11,6 +11,7 @@ from asr_core.results import Result
 
 SHARE = "under dense 5th percentile"
 FEW = 26  # layers whose cells have room for horizontal text
+SHARE_COLOURS = {"colorscale": style.MAGNITUDE, "zmin": 0, "zmax": 1, "showscale": False}
 CLIP = 5.0  # log2 units: colours saturate at 1/32 and 32 times
 
 
@@ -49,33 +50,35 @@ def cells_figure(table: pd.DataFrame, scale: str = "log2") -> go.Figure:
     values = table.pivot(index="row", columns="position", values="value").loc[rows]
     figure = go.Figure()
     size = 11 if len(names) <= FEW else max(6, 11 * FEW // len(names))
-    for subset, colours in ((rows[:1], _share_colours()), (rows[1:], _ratio_colours(scale))):
-        block = values.loc[subset]
-        shown = block if colours["name"] == "share" or scale == "ratio" else np.log2(block.where(block > 0)).fillna(-99).where(block.notna())
-        text = np.vectorize(_cell_text)(block.to_numpy(float))
+    for at, colours in ((slice(0, 1), SHARE_COLOURS), (slice(1, None), _ratio_colours(scale))):
+        block = values.iloc[at]
+        logs = np.log2(block.where(block > 0)).where(block.isna() | (block > 0), -99.0)  # no variance left: the darkest blue
+        z = block if colours is SHARE_COLOURS or scale == "ratio" else logs
         figure.add_heatmap(
-            z=shown.to_numpy("float32"), x=block.columns, y=subset, text=text, texttemplate="%{text}", textfont={"size": size},
-            hoverinfo="skip", xgap=1, ygap=1, **{k: v for k, v in colours.items() if k != "name"},
+            z=z.round(4).astype(object).where(z.notna(), None).to_numpy().tolist(), x=list(block.columns), y=list(range(len(rows)))[at],
+            text=[[_cell_text(value) for value in row] for row in block.to_numpy(float)], texttemplate="%{text}", textfont={"size": size},
+            hoverinfo="skip", xgap=1, ygap=1, **colours,
         )  # fmt: skip
-    _clickable(figure, table)
-    figure.update_xaxes(tickvals=list(names.index), ticktext=list(names), tickangle=-60, showgrid=False, range=[-0.5, len(names) - 0.5])
-    figure.update_yaxes(autorange="reversed", showgrid=False, type="category")
-    return style.finish(figure, 190 + 40 * len(rows), "", "")
+    _clickable(figure, table, rows)
+    return _grid(figure, names, rows)
 
 
-def _share_colours() -> dict:
-    return {"name": "share", "colorscale": style.MAGNITUDE, "zmin": 0, "zmax": 1, "showscale": False}
+def _grid(figure: go.Figure, names: pd.Series, rows: list[str]) -> go.Figure:
+    """Axes of a map: layers across, statistics down. Numeric, since two heatmaps cannot share a category axis."""
+    figure.update_xaxes(tickvals=list(names.index), ticktext=list(names), tickangle=-60, showgrid=False, range=[-0.5, len(names) - 0.5], zeroline=False)
+    figure.update_yaxes(tickvals=list(range(len(rows))), ticktext=rows, range=[len(rows) - 0.5, -0.5], showgrid=False, zeroline=False)
+    return style.finish(figure, 150 + 36 * len(rows), "", "")
 
 
 def _ratio_colours(scale: str) -> dict:
     bar = {"thickness": 12, "len": 1.0, "title": {"side": "right"}}
     if scale == "ratio":
         bar["title"]["text"] = "v / v_dense, colours clamped to [0, 2]"
-        return {"name": "ratio", "colorscale": style.RATIO, "zmin": 0, "zmid": 1, "zmax": 2, "colorbar": bar}
+        return {"colorscale": style.RATIO, "zmin": 0, "zmid": 1, "zmax": 2, "colorbar": bar}
     ticks = [-4, -2, 0, 2, 4]
     bar |= {"tickvals": ticks, "ticktext": ["1/16", "1/4", "1", "4", "16"]}
     bar["title"]["text"] = "v / v_dense, log scale"
-    return {"name": "log2", "colorscale": style.RATIO, "zmin": -CLIP, "zmid": 0, "zmax": CLIP, "colorbar": bar}
+    return {"colorscale": style.RATIO, "zmin": -CLIP, "zmid": 0, "zmax": CLIP, "colorbar": bar}
 
 
 def _cell_text(value: float) -> str:
@@ -84,10 +87,10 @@ def _cell_text(value: float) -> str:
     return f"{value:.2f}" if value < 10 else f"{value:.1f}" if value < 100 else f"{value:.0e}".replace("e+0", "e") if value >= 1000 else f"{value:.0f}"
 
 
-def _clickable(figure: go.Figure, table: pd.DataFrame) -> None:
+def _clickable(figure: go.Figure, table: pd.DataFrame, rows: list[str]) -> None:
     """Transparent marks over the cells: heatmaps themselves report no clicks."""
     figure.add_scatter(
-        x=table["position"], y=table["row"], mode="markers", showlegend=False, customdata=table[["layer", "row", "value"]].to_numpy(),
+        x=table["position"], y=table["row"].map(rows.index), mode="markers", showlegend=False, customdata=table[["layer", "row", "value"]].to_numpy(),
         marker={"size": 26, "symbol": "square", "opacity": 0, "color": "#000"}, unselected={"marker": {"opacity": 0}}, selected={"marker": {"opacity": 0}},
         hovertemplate="<b>%{customdata[0]}</b><br>%{customdata[1]}<br>%{customdata[2]:.4g}<extra></extra>",
     )  # fmt: skip
@@ -118,13 +121,10 @@ def cells_difference_figure(table: pd.DataFrame, scale: str = "log2") -> go.Figu
     block = table.pivot(index="row", columns="position", values="difference").loc[rows]
     size = 11 if len(names) <= FEW else max(6, 11 * FEW // len(names))
     heat = go.Heatmap(
-        z=block.to_numpy("float32"), x=block.columns, y=rows, colorscale=style.RATIO, zmid=0, zmin=-3, zmax=3, xgap=1, ygap=1,
+        z=block.astype(object).where(block.notna(), None).to_numpy().tolist(), x=list(block.columns), y=list(range(len(rows))), colorscale=style.RATIO, zmid=0, zmin=-3, zmax=3, xgap=1, ygap=1,
         texttemplate="%{z:.2f}", textfont={"size": size}, colorbar={"thickness": 12, "title": {"text": "log2 current − log2 pinned", "side": "right"}},
     )  # fmt: skip
-    figure = go.Figure(heat)
-    figure.update_xaxes(tickvals=list(names.index), ticktext=list(names), tickangle=-60, showgrid=False)
-    figure.update_yaxes(autorange="reversed", showgrid=False, type="category")
-    return style.finish(figure, 190 + 40 * len(rows), "", "")
+    return _grid(go.Figure(heat), names, rows)
 
 
 CELLS = Chart(

@@ -6,10 +6,10 @@ import plotly.graph_objects as go
 
 from asr_core import diagnostics
 from asr_core.figures import Chart, NothingToDraw, style
-from asr_core.figures.variance import unchanged
+from asr_core.figures.variance import scatter_limits, unchanged
 from asr_core.results import Result
 
-COLUMNS, GAP, MOST = 7, 0.12, 120  # panels per row, space between, channels drawn per panel and network
+COLUMNS, GAP, MOST = 8, 0.12, 120  # panels per row, space between, channels drawn per panel and network
 
 
 def panels_table(result: Result, slugs=(), stage: str = "repaired") -> pd.DataFrame:
@@ -31,17 +31,17 @@ def panels_table(result: Result, slugs=(), stage: str = "repaired") -> pd.DataFr
     return pd.concat(parts, ignore_index=True).drop(columns="v_pruned")
 
 
-def panels_figure(table: pd.DataFrame, low: float = 1e-6, high: float = 1e2, marked: str | None = None) -> go.Figure:
-    """A grid of log-log panels, each over [low, high]; `marked`: the layer whose frame is drawn bold."""
+def panels_figure(table: pd.DataFrame, low: float = 1e-6, high: float = 1e2, left: float = 1e-6, right: float = 1e2, marked: str | None = None) -> go.Figure:
+    """A grid of log-log panels, v over [low, high] against v_dense over [left, right]; `marked`: the layer with a bold frame."""
     layers = list(table.drop_duplicates("layer").sort_values("depth")["layer"])
     place = {layer: divmod(i, COLUMNS) for i, layer in enumerate(layers)}
     height = -(-len(layers) // COLUMNS)
     figure = go.Figure()
-    _frames(figure, place, marked)
+    _frames(figure, place, marked, [_unit(pd.Series([left, right]), low, high).tolist(), [0, 1]])
     for slug, rows in table.groupby("slug", sort=False):
         colour, symbol = style.look_of(slug)
         at = rows["layer"].map(place)
-        x, y = _unit(rows["v_dense"], low, high), _unit(rows["v"], low, high)
+        x, y = _unit(rows["v_dense"], left, right), _unit(rows["v"], low, high)
         figure.add_scattergl(
             x=(at.str[1] * (1 + GAP) + x).to_numpy("float32"), y=(-at.str[0] * (1 + 2 * GAP) + y).to_numpy("float32"), mode="markers",
             name=style.label(slug), marker={"color": colour, "symbol": symbol, "size": 3.5, "opacity": 0.7}, unselected={"marker": {"opacity": 0.7}},
@@ -58,27 +58,22 @@ def _unit(values: pd.Series, low: float, high: float) -> pd.Series:
     return (logs - np.log10(low)) / (np.log10(high) - np.log10(low))
 
 
-def _frames(figure: go.Figure, place: dict, marked: str | None) -> None:
-    """Frame, diagonal and title of each panel, in three traces."""
-    square, lines, bold, titles = [(0, 0), (1, 0), (1, 1), (0, 1), (0, 0), (1, 1)], [], [], []
+def _frames(figure: go.Figure, place: dict, marked: str | None, diagonal: list) -> None:
+    """Frame, line y = x (from `diagonal`: its y at both ends, x at both ends) and title of each panel, in three traces."""
+    ends = list(zip(diagonal[1], diagonal[0], strict=True))
+    square, lines, bold, titles = [(0, 0), (1, 0), (1, 1), (0, 1), (0, 0)], [], [], []
     for layer, (row, column) in place.items():
         left, bottom = column * (1 + GAP), -row * (1 + 2 * GAP)
-        lines += [(left + a, bottom + b) for a, b in square] + [(None, None)]
+        for path in (square, ends):
+            lines += [(left + a, bottom + b) for a, b in path] + [(None, None)]
         if layer == marked:
-            bold += [(left + a, bottom + b) for a, b in square[:5]]
-        titles.append((left, bottom + 1 + GAP, layer))
+            bold += [(left + a, bottom + b) for a, b in square]
+        titles.append((left, bottom + 1 + GAP, layer if len(layer) <= 18 else f"…{layer[-17:]}"))
     for points, width in ((lines, 1), (bold, 3)):
         x, y = zip(*points, strict=True) if points else ((), ())
         figure.add_scatter(x=x, y=y, mode="lines", line={"color": style.REFERENCE, "width": width}, hoverinfo="skip", showlegend=False)
     x, y, text = zip(*titles, strict=True)
     figure.add_scatter(x=x, y=y, text=text, mode="text", textposition="middle right", textfont={"size": 10}, hoverinfo="skip", showlegend=False)
-
-
-def panels_limits(tables) -> dict:
-    """One range for every panel of all figures."""
-    values = np.concatenate([t[name].to_numpy(float) for t in tables for name in ("v_dense", "v")])
-    live = values[np.isfinite(values) & (values > diagnostics.FLOOR)]
-    return {"low": float(f"{live.min() / 1.5:.2g}"), "high": float(f"{live.max() * 1.5:.2g}")}
 
 
 def panels_sentence(table: pd.DataFrame) -> str:
@@ -91,4 +86,4 @@ def panels_sentence(table: pd.DataFrame) -> str:
     return f"Layers whose median channel variance is within a factor of 2 of the dense one: {'; '.join(parts)}."
 
 
-PANELS = Chart("multiples.PANELS", panels_table, panels_figure, panels_sentence, panels_limits)
+PANELS = Chart("multiples.PANELS", panels_table, panels_figure, panels_sentence, scatter_limits)

@@ -131,7 +131,7 @@ def strip_figure(table: pd.DataFrame, high: float | None = None) -> go.Figure:
         x=table["depth"], y=[1] * len(table), width=0.94, customdata=custom,
         marker={
             "color": table["damage"].astype("float32"), "colorscale": style.MAGNITUDE, "cmin": 0, "cmax": high or None, "line": {"width": 0},
-            "colorbar": {"title": {"text": name, "side": "right"}, "thickness": 12, "len": 1.1},
+            "colorbar": {"title": {"text": name, "side": "right"}, "thickness": 12, "lenmode": "pixels", "len": 120, "y": 1, "yanchor": "top", "nticks": 4},
         },
         unselected={"marker": {"opacity": 1}},
         hovertemplate="<b>%{customdata[0]}</b><br>" + name + " %{marker.color:.3f}<br>%{customdata[1]} channels, %{customdata[2]} dead<br>"

@@ -30,15 +30,21 @@ PRINT = go.layout.Template(
 )  # fmt: skip
 
 
+def methods() -> list[str]:
+    """Registered repair methods: those of METHODS in its order, then later ones by name."""
+    known = registry.names("repair method")
+    return [name for name in METHODS if name in known] + [name for name in known if name not in METHODS]
+
+
 def look_of(slug: str) -> tuple[str, str]:
-    """(colour, marker symbol) of the method in `slug`; open markers mean: without mean correction."""
+    """(colour, marker symbol) of the method in `slug`; open: without mean correction; with a dot: sequential."""
     method, *rest = slug.split(".")
     if method not in METHODS:
-        later = [name for name in registry.names("repair method") if name not in METHODS]
+        later = methods()[len(METHODS) - 2 :]
         colour, shape = SPARE[later.index(method) % len(SPARE)] if method in later else SPARE[0]
     else:
         colour, shape = METHODS[method]
-    return colour, f"{shape}-open" if "nobias" in rest else shape
+    return colour, shape + ("-open" if "nobias" in rest else "") + ("-dot" if "sequential" in rest else "")
 
 
 def label(slug: str) -> str:

@@ -55,14 +55,14 @@ def _marks(many: bool):
     return go.Scattergl if many else go.Scatter
 
 
-def scatter_figure(table: pd.DataFrame, low: float = 1e-6, high: float = 1e2) -> go.Figure:
-    """v against v_dense, log-log, over [low, high] on both axes; dead channels lie on the lower edge."""
+def scatter_figure(table: pd.DataFrame, low: float = 1e-6, high: float = 1e2, left: float = 1e-6, right: float = 1e2) -> go.Figure:
+    """v over [low, high] against v_dense over [left, right], log-log; dead channels lie on the lower edge."""
     figure, marks = go.Figure(), _marks(len(table) > WEBGL_FROM)
-    figure.add_scatter(x=[low, high], y=[low, high], mode="lines", line={"color": style.REFERENCE, "dash": "dash"}, name="y = x: repaired exactly", hoverinfo="skip")
+    figure.add_scatter(x=[left, right], y=[left, right], mode="lines", line={"color": style.REFERENCE, "dash": "dash"}, name="y = x: repaired exactly", hoverinfo="skip")
     floor = low * 1.25
     for slug, rows in table.groupby("slug", sort=False):
         colour, symbol = style.look_of(slug)
-        x = rows["v_dense"].where(rows["v_dense"] > diagnostics.FLOOR, floor)
+        x = rows["v_dense"].where(rows["v_dense"] > diagnostics.FLOOR, left * 1.25)
         y = rows["v"].where(~rows["dead"], floor)
         figure.add_trace(marks(
             x=x.to_numpy("float32"), y=y.to_numpy("float32"), mode="markers", name=style.label(slug), customdata=rows[["channel", "v_dense", "v", "gamma"]].to_numpy("float32"),
@@ -71,18 +71,26 @@ def scatter_figure(table: pd.DataFrame, low: float = 1e-6, high: float = 1e2) ->
         ))  # fmt: skip
     if table["dead"].any():
         figure.add_hline(y=floor, line={"color": style.REFERENCE, "dash": "dot", "width": 1}, annotation={"text": "dead channels", "font": {"size": 11}}, annotation_position="bottom right")
-    figure.update_xaxes(style.log_axis(low, high))
+    figure.update_xaxes(style.log_axis(left, right))
     figure.update_yaxes(style.log_axis(low, high))
     return style.finish(figure, 520, "dense variance of the channel (activation units²)", "variance after pruning and repair (activation units²)")
 
 
 def scatter_limits(tables) -> dict:
-    """One square range for all figures, with room for the dead channels' line."""
-    values = np.concatenate([t[name].to_numpy(float) for t in tables for name in ("v_dense", "v")])
-    live = values[np.isfinite(values) & (values > diagnostics.FLOOR)]
-    if not len(live):
+    """One range per axis for all figures, with room for the dead channels' line; y holds x's range too."""
+    x = _live(tables, "v_dense")
+    y = np.concatenate([x, _live(tables, "v")])
+    if not len(y):
         return {}
-    return {"low": float(f"{live.min() / 4:.2g}"), "high": float(f"{live.max() * 2:.2g}")}
+    if not len(x):
+        x = y
+    ends = {"low": y.min() / 4, "high": y.max() * 2, "left": x.min() / 2, "right": x.max() * 2}
+    return {name: float(f"{value:.2g}") for name, value in ends.items()}
+
+
+def _live(tables, name: str) -> np.ndarray:
+    values = np.concatenate([t[name].to_numpy(float) for t in tables])
+    return values[np.isfinite(values) & (values > diagnostics.FLOOR)]
 
 
 def alphas(table: pd.DataFrame) -> pd.DataFrame:
@@ -146,7 +154,12 @@ def sorted_sentence(table: pd.DataFrame) -> str:
     return f"Pruning leaves a median {weak:.1%} of the variance in the weakest quarter of the channels and {strong:.1%} in the strongest quarter of {table['layer'].iloc[0]}."
 
 
-SORTED = Chart("variance.SORTED", points_table, sorted_figure, sorted_sentence, scatter_limits)
+def sorted_limits(tables) -> dict:
+    """One variance axis for all figures."""
+    return {name: value for name, value in scatter_limits(tables).items() if name in ("low", "high")}
+
+
+SORTED = Chart("variance.SORTED", points_table, sorted_figure, sorted_sentence, sorted_limits)
 
 
 def energy_table(result: Result, layer: str) -> pd.DataFrame:

@@ -8,7 +8,6 @@ readable without it.
 from asr_core.registry import Configurable, Parameter
 from asr_core.spec import checked_sparsity, flag
 
-
 SPARSITY = Parameter(0.95, "fraction of weights removed, in [0, 1)", lambda name, value: checked_sparsity(value))
 INCLUDE_LINEAR = Parameter(False, "also prune linear layers (the paper does not say which tensors it prunes)", flag)
 

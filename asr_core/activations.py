@@ -1,0 +1,97 @@
+"""The output maps of one conv, whole: for looking at single images. (Statistics stream, see `asr_core.stats`.)"""
+
+import numpy as np
+import torch
+from torch import nn
+
+from asr_core import maps, models, stats
+from asr_core.errors import DataError, SpecError
+
+BYTES = 8 << 20  # of stored maps of one network and layer
+PRECISE = 1e-3  # of a channel's largest value: what float16 may lose
+
+
+def activation_maps(model: nn.Module, images, layer: str, channels=None) -> np.ndarray:
+    """Output maps of conv `layer`: float32, shape (image, channel, H, W), before whatever follows the conv.
+
+    images: tensor (N, 3, H, W), normalised as the network expects, or an iterable of such batches.
+    channels: indices of output channels; None: all. Of a conv that runs several times, the first
+    run. The network runs in eval mode and is not changed. Raises SpecError for an unknown layer or
+    channel, DataError without images.
+    """
+    convs = models.conv_layers(model)
+    if layer not in convs:
+        raise SpecError(maps.nearest_layer(layer, list(convs)))
+    picked = _checked(channels, convs[layer].out_channels, layer)
+    found, first = [], []
+
+    def keep(conv, _, output):
+        if not first:
+            first.append(True)
+            found.append(output[:, picked].float().cpu().numpy())
+
+    device = next(model.parameters()).device
+    handle = convs[layer].register_forward_hook(keep)
+    try:
+        with stats.frozen(model):
+            for batch in stats.as_batches(images, 8):
+                first.clear()
+                model(batch.to(device))
+    finally:
+        handle.remove()
+    if not found:
+        raise DataError("no images were given, so there are no maps; give at least one.")
+    return np.concatenate(found)
+
+
+def _checked(channels, count: int, layer: str) -> list[int]:
+    """The channels as a list of indices; raises SpecError for one that the layer does not have."""
+    chosen = list(range(count)) if channels is None else [int(channel) for channel in channels]
+    wrong = [channel for channel in chosen if not 0 <= channel < count]
+    if wrong or not chosen:
+        raise SpecError(f"channels is {wrong or chosen}; {layer} has {count} output channels, 0 to {count - 1}.")
+    return chosen
+
+
+def compact(found: np.ndarray) -> np.ndarray:
+    """As float16 where that keeps each channel to a thousandth of its largest value, else as float32."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        half = found.astype(np.float16)
+        lost = np.nan_to_num(np.abs(half.astype(np.float32) - found), nan=0.0)
+    worth = np.abs(np.where(np.isfinite(found), found, 0)).max((0, 2, 3), initial=0.0)
+    return half if (lost.max((0, 2, 3)) <= PRECISE * worth).all() else found
+
+
+def compute(lab, task: maps.MapTask):
+    """Files and facts of a maps entry; fewer images than asked where the layer is large."""
+    indices = lab.data.eval_indices(lab.spec.evaluation.eval_images, lab.spec.evaluation.seed)[: task.images]
+    batch = lab.data.batch(lab.data.test_images[indices])
+    model = lab.in_state(task)
+    one = activation_maps(model, batch[:1], task.layer)
+    fit = min(len(indices), max(1, BYTES // (one.nbytes // 2)))
+    lab.report.advance(task.images)
+    found = compact(activation_maps(model, batch[:fit], task.layer) if fit > 1 else one)
+    files, labels = lab.data.test_files(), lab.data.test_labels
+    return {"maps.npy": found}, {
+        "layer": task.layer, "shape": list(found.shape), "test_images": [int(i) for i in indices[:fit]],
+        "files": [files[i] for i in indices[:fit]], "classes": [lab.data.class_names[labels[i]] for i in indices[:fit]],
+        "fewer": _why_fewer(task.images, len(indices), fit, one),
+    }  # fmt: skip
+
+
+def _why_fewer(asked: int, there: int, fit: int, one: np.ndarray) -> str | None:
+    if fit < min(asked, there):
+        size = " x ".join(str(side) for side in one.shape[1:])
+        return f"{fit} of {asked} images are kept: maps of {size} values take {one.nbytes / 2 / 2**20:.1f} MiB per image, {BYTES >> 20} MiB are kept per network."
+    return f"{there} of {asked} images: the evaluation subset has no more." if there < asked else None
+
+
+def check(lab, layer: str) -> None:
+    """Everything that can be refused before anything expensive: network, layer, images."""
+    spec = lab.spec
+    with torch.random.fork_rng():
+        model = models.build(spec.model, spec.data.classes, spec.data.image_size)
+    models.check_network(model)
+    if layer not in (convs := models.conv_layers(model)):
+        raise SpecError(maps.nearest_layer(layer, list(convs)))
+    lab.data.check_counts(spec.calibration.stat_images, spec.evaluation.eval_images)

@@ -1,0 +1,144 @@
+"""Table 2 of the paper beside the same rows here, and the surface of granularity x prior."""
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+
+from asr_core import ablation
+from asr_core.figures import Chart, NothingToDraw, style
+from asr_core.results import Result
+from asr_core.spec import ORDERS, BatchNormState
+from asr_core.textreport import method_label
+
+PAPER_LOOK = ("#D55E00", "line-ns")
+PRIOR_LABELS = {("median", 0.0): "none", ("median", 0.1): "0.1 × median", ("median", 1.0): "median", ("median", 10.0): "10 × median", ("mean", 1.0): "mean"}
+
+
+def table2_table(result: Result, order="simultaneous", start="reset", averaging="ema", momentum: float = 0.1, b: int = 20) -> pd.DataFrame:
+    """ablation.table2 at one recalibration."""
+    table = ablation.table2(result.accuracy, order, BatchNormState.of(start, averaging, momentum, b))
+    if table["top1"].isna().all():
+        raise NothingToDraw("None of the rows of table 2 is stored at this recalibration; compute them below.")
+    return table.assign(b=b)
+
+
+def table2_figure(table: pd.DataFrame, low: float = 0.0, high: float = 1.0) -> go.Figure:
+    """Ours with 95 % intervals, the paper's as upright strokes; a row without a mark of ours is not stored."""
+    figure = go.Figure()
+    have = table.dropna(subset="top1")
+    for row in have.itertuples():
+        colour, symbol = style.look_of(row.slug)
+        errors = {"type": "data", "symmetric": False, "array": [100 * (row.top1_high - row.top1)], "arrayminus": [100 * (row.top1 - row.top1_low)], "thickness": 1.5, "width": 5}
+        figure.add_scatter(
+            x=[100 * row.top1], y=[row.row], error_x=errors, mode="markers+text", text=[f"{100 * row.top1:.1f}"], textposition="top center", showlegend=False,
+            marker={"color": colour, "symbol": symbol, "size": 12, "line": {"width": 2}}, hovertemplate=f"{style.label(row.slug)}<br>%{{x:.2f}} % [{100 * row.top1_low:.1f}, {100 * row.top1_high:.1f}]<extra>here</extra>",
+        )  # fmt: skip
+    figure.add_scatter(
+        x=100 * table["paper"], y=table["row"], mode="markers", name="the paper (ResNet-50, CIFAR-10, 90 %, b = 20)",
+        marker={"symbol": PAPER_LOOK[1], "size": 16, "color": PAPER_LOOK[0], "line": {"width": 3, "color": PAPER_LOOK[0]}}, hovertemplate="%{y}<br>%{x:.2f} %<extra>the paper</extra>",
+    )  # fmt: skip
+    missing = table[table["top1"].isna()]
+    figure.add_scatter(x=[100 * low + 1] * len(missing), y=missing["row"], mode="text", text=["not stored"] * len(missing), textposition="middle right", textfont={"color": style.REFERENCE}, showlegend=False, hoverinfo="skip")
+    figure.update_xaxes(range=[100 * low, 100 * high])
+    figure.update_yaxes(categoryorder="array", categoryarray=list(table["row"])[::-1], type="category")
+    return style.finish(figure, 110 + 46 * len(table), "top-1 accuracy, % (95 % interval)", "")
+
+
+def table2_limits(tables) -> dict:
+    """Equal axes that hold ours and the paper's."""
+    rows = pd.concat(tables)
+    low, high = min(rows["top1_low"].min(), rows["paper"].min()), max(rows["top1_high"].max(), rows["paper"].max())
+    pad = 0.06 * (high - low)
+    return {"low": round(max(0.0, low - pad), 3), "high": round(min(1.02, high + pad), 3)}
+
+
+def table2_sentence(table: pd.DataFrame) -> str:
+    """Best row here, and how many pairs of rows are ordered as in the paper."""
+    have = table.dropna(subset="top1")
+    best = have.loc[have["top1"].idxmax()]
+    text = f"Here, at b = {best.b}, {best.row} is highest with {100 * best.top1:.1f} % [{100 * best.top1_low:.1f}, {100 * best.top1_high:.1f}]"
+    if len(have) < len(table):
+        text += f" among the {len(have)} of {len(table)} rows that are stored"
+    told, alike = _pairs(have)
+    if told:
+        text += f". Of {told} pairs of rows whose intervals do not overlap here, {alike} are ordered as in the paper"
+    elif len(have) > 1:
+        text += ". The intervals of all rows overlap, so that no order can be told"
+    return text + f". The paper's numbers are of another network and dataset ({100 * table['paper'].min():.1f} to {100 * table['paper'].max():.1f} %): compare the order, not the height."
+
+
+def _pairs(have: pd.DataFrame) -> tuple[int, int]:
+    """(pairs of rows with separate intervals, those of them ordered as in the paper)."""
+    rows = list(have.itertuples())
+    apart = [(a, b) for i, a in enumerate(rows) for b in rows[i + 1 :] if a.top1_low > b.top1_high or b.top1_low > a.top1_high]
+    return len(apart), sum((a.top1 > b.top1) == (a.paper > b.paper) for a, b in apart)
+
+
+TABLE2 = Chart("ablation.TABLE2", table2_table, table2_figure, table2_sentence, table2_limits)
+
+
+def surface_table(result: Result, start="reset", averaging="ema", momentum: float = 0.1, b: int = 20) -> pd.DataFrame:
+    """ablation.surface_table for both orders and bias settings at one recalibration."""
+    table = ablation.surface_table(result.accuracy, BatchNormState.of(start, averaging, momentum, b))
+    if table["top1"].isna().all():
+        raise NothingToDraw("No point of the surface is stored at this recalibration; compute it below.")
+    return table.assign(b=b)
+
+
+def surface_figure(table: pd.DataFrame, low: float = 0.0, high: float = 1.0) -> go.Figure:
+    """One map per order and bias: top-1 % in each cell, the paper's methods by name; an empty cell is not stored."""
+    biases = (False, True)
+    titles = [f"{order} · bias {'on' if bias else 'off'}" for order in ORDERS for bias in biases]
+    figure = make_subplots(2, 2, subplot_titles=titles, shared_xaxes=True, shared_yaxes=True, vertical_spacing=0.1, horizontal_spacing=0.04)
+    for number, (order, bias) in enumerate((order, bias) for order in ORDERS for bias in biases):
+        rows = table[(table["order"] == order) & (table["bias"] == bias)]
+        figure.add_trace(_map(rows), row=number // 2 + 1, col=number % 2 + 1)
+    style.finish(figure, 640, "", "", coloraxis={"colorscale": style.MAGNITUDE, "cmin": 100 * low, "cmax": 100 * high, "colorbar": {"title": {"text": "top-1, %", "side": "right"}, "thickness": 14}})
+    figure.update_layout(margin={"t": 30})
+    figure.update_xaxes(title="prior of the shrinkage", row=2)
+    figure.update_yaxes(title="channels per factor", col=1)
+    figure.update_xaxes(showgrid=False)
+    return figure.update_yaxes(showgrid=False)
+
+
+def _map(rows: pd.DataFrame) -> go.Heatmap:
+    wide = rows.assign(cell=[_cell(row) for row in rows.itertuples()], x=[PRIOR_LABELS[p] for p in zip(rows["prior"], rows["scale"], strict=True)])
+    sizes = [size_label(size) for size in ablation.GROUP_SIZES]
+    grids = {name: wide.pivot(index="group_size", columns="x", values=name).reindex(index=ablation.GROUP_SIZES, columns=PRIOR_LABELS.values()) for name in ("top1", "cell", "slug")}
+    return go.Heatmap(
+        x=list(PRIOR_LABELS.values()), y=sizes, z=100 * grids["top1"].to_numpy(float), text=grids["cell"], texttemplate="%{text}", customdata=grids["slug"].map(style.label),
+        coloraxis="coloraxis", hoverongaps=False, xgap=2, ygap=2, hovertemplate="%{customdata}<br>%{y} channels per factor, prior %{x}<br>top-1 %{z:.2f} %<extra></extra>",
+    )  # fmt: skip
+
+
+def size_label(size: int) -> str:
+    """1, 4, ... or 'all' channels of a layer."""
+    return "all" if size == 0 else str(size)
+
+
+def _cell(row) -> str:
+    value = "" if np.isnan(row.top1) else f"{100 * row.top1:.1f}"
+    return value if pd.isna(row.named) or not value else f"<b>{method_label(row.named.split('.')[0]).split('+')[0]}{' mean' if row.prior == 'mean' else ''}</b><br>{value}"
+
+
+def surface_limits(tables) -> dict:
+    """One colour scale."""
+    rows = pd.concat(tables)["top1"].dropna()
+    low, high = rows.min(), rows.max()
+    return {"low": round(float(low), 4), "high": round(float(max(high, low + 0.01)), 4)}
+
+
+def surface_sentence(table: pd.DataFrame) -> str:
+    """Best point of the surface, and whether the paper's methods reach it."""
+    have = table.dropna(subset="top1")
+    best = have.loc[have["top1"].idxmax()]
+    where = f"{best.order}, bias {'on' if best.bias else 'off'}, {size_label(best.group_size)} channel{'' if best.group_size == 1 else 's'} per factor, prior {PRIOR_LABELS[best.prior, best.scale]}"
+    text = f"{len(have)} of {len(table)} points are stored at b = {best.b}. The best, {100 * best.top1:.1f} % [{100 * best.top1_low:.1f}, {100 * best.top1_high:.1f}], is at {where}"
+    same = have[have["top1_high"] >= best.top1_low]
+    named = same["named"].dropna()
+    text += f"; the intervals of {len(same) - 1} other points reach it"
+    return text + (f", {len(named)} of the paper's methods among them." if len(named) else ", none of the paper's methods among them.")
+
+
+SURFACE = Chart("ablation.SURFACE", surface_table, surface_figure, surface_sentence, surface_limits)

@@ -1,0 +1,244 @@
+"""Does BatchNorm undo the repair? Logits against BN only by budget, what the identity predicts, and where."""
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+
+from asr_core import leftover
+from asr_core.ablation import rows_in
+from asr_core.figures import Chart, NothingToDraw, style
+from asr_core.results import Result
+from asr_core.spec import BatchNormState
+
+WAYS = {"cumulative": "cumulative", "reset": "ema from reset", "keep": "ema from keep"}
+FLOOR = 1e-5  # lowest value drawn on a logarithmic axis
+SAME = 0.05  # a largest logit difference up to which two networks count as one function
+
+
+def _state(way: str, momentum: float, b: int) -> BatchNormState:
+    return BatchNormState.of(None if way == "cumulative" else way, "cumulative" if way == "cumulative" else "ema", momentum, b)
+
+
+def _comparable(result: Result, slugs) -> pd.DataFrame:
+    """Accuracy rows of repairs that change weights, with their distance to BN only; or the reason why there are none."""
+    rows = result.accuracy
+    if "logit_gap" not in rows:
+        raise NothingToDraw("This result was stored before logits were kept. Remove it (python -m asr_core cache clear evaluation result) and compute it again.")
+    chosen = rows[rows["slug"].isin([slug for slug in slugs if "." in slug])]
+    if chosen.empty:
+        raise NothingToDraw("None of the chosen methods changes weights. Choose LW, raw or ASR in the sidebar, or compute them.")
+    if chosen["logit_gap"].notna().sum() == 0:
+        raise NothingToDraw("Logits are compared with BN only, which is not stored for this setting. Compute it with BN only among the methods.")
+    return chosen
+
+
+def gap_table(result: Result, slugs=(), momentum: float = 0.1) -> pd.DataFrame:
+    """Per slug, way of recalibration and budget: slug, label, way (None at b = 0), b, a (share of the start that is left),
+    logit_gap, top1_gap (top-1 minus that of BN only, fraction), predicted (leftover.predicted_error, NaN at b = 0)."""
+    rows = _comparable(result, slugs)
+    budgets = sorted(set(rows["calib_batches"]) - {0})
+    states = [(None, 0, BatchNormState()), *((way, b, _state(way, momentum, b)) for way in WAYS for b in budgets)]
+    factors = leftover.factors(result, rows["slug"].unique())
+    table = pd.concat([_in_state(result, rows, factors, way, b, state) for way, b, state in states], ignore_index=True)
+    if table.empty:
+        raise NothingToDraw("Nothing is stored for this momentum; choose a stored one or compute this one.")
+    return table
+
+
+def _in_state(result: Result, rows: pd.DataFrame, factors: pd.DataFrame, way: str | None, b: int, state: BatchNormState) -> pd.DataFrame:
+    found, reference = (rows_in(part, state).drop_duplicates("slug") for part in (rows, result.accuracy[result.accuracy["slug"] == "bn_only"]))
+    plain = reference["top1"].iloc[0] if len(reference) else np.nan
+    slugs = list(found["slug"])
+    predicted = leftover.predicted_error(factors, state) if way and slugs else {}
+    return pd.DataFrame({
+        "slug": slugs, "label": [style.label(slug) for slug in slugs], "way": way, "b": b, "a": leftover.share_left(state),
+        "logit_gap": found["logit_gap"].to_numpy(float), "top1_gap": found["top1"].to_numpy(float) - plain,
+        "predicted": [float(predicted.get(slug, np.nan)) for slug in slugs],
+    })  # fmt: skip
+
+
+def gap_figure(table: pd.DataFrame, show: str = "logit_gap", low: float = FLOOR, high: float = 10.0, points: float = 0.1) -> go.Figure:
+    """Measured distance to BN only above, predicted channel error below; one column per way of recalibration."""
+    ways = [way for way in WAYS if (table["way"] == way).any()]
+    figure = make_subplots(2, len(ways), shared_xaxes=True, shared_yaxes=True, vertical_spacing=0.07, horizontal_spacing=0.03, column_titles=[WAYS[way] for way in ways])
+    for column, way in enumerate(ways, start=1):
+        for number, (slug, rows) in enumerate(table[table["way"] == way].groupby("slug", sort=False)):
+            colour, symbol = style.look_of(slug)
+            line = {"color": colour, "width": 2}
+            measured = 100 * rows["top1_gap"] if show == "top1_gap" else rows["logit_gap"].clip(lower=low)
+            custom = rows[["a", "logit_gap", "top1_gap", "predicted"]].to_numpy(float)
+            shared = {"x": rows["b"], "line": line, "customdata": custom, "legendgroup": slug, "name": rows["label"].iloc[0], "hovertemplate": _HOVER}
+            figure.add_scatter(y=measured, mode="lines+markers", marker={"symbol": symbol, "size": 9, "line": {"width": 1.5}}, showlegend=column == 1, row=1, col=column, **shared)
+            figure.add_scatter(y=rows["predicted"].clip(lower=low), mode="lines+markers", marker={"symbol": symbol, "size": 6}, showlegend=False, row=2, col=column, **shared)
+    style.finish(figure, 560, "", "")
+    figure.update_layout(margin={"t": 70}, legend={"y": 1.07})
+    figure.update_xaxes(title="budget b, batches", row=2, tickvals=sorted(set(table["b"]) - {0}))
+    figure.update_yaxes(**style.log_axis(low, high), title=None)
+    if show == "top1_gap":
+        figure.update_yaxes(type="linear", dtick=None, exponentformat=None, range=[-100 * points, 100 * points], zeroline=True, zerolinecolor=style.REFERENCE, row=1)
+    titles = {"logit_gap": "measured: largest<br>logit difference", "top1_gap": "measured: top-1 minus<br>BN only, points"}
+    figure.update_yaxes(title=titles[show], row=1, col=1)
+    figure.update_yaxes(title="predicted: channel<br>error, σ units", row=2, col=1)
+    return figure
+
+
+_HOVER = (
+    "%{fullData.name}<br>b = %{x}, a = %{customdata[0]:.3f}<br>largest logit difference %{customdata[1]:.3g}<br>top-1 minus BN only %{customdata[2]:+.1%}"
+    "<br>predicted channel error %{customdata[3]:.3g} σ<extra></extra>"
+)
+
+
+def gap_limits(tables) -> dict:
+    """Equal axes, whole powers of ten."""
+    rows = pd.concat(tables)
+    rows = rows[rows["way"].notna()]
+    values = np.concatenate([rows["logit_gap"], rows["predicted"]])
+    values = values[np.isfinite(values) & (values > 0)]
+    low, high = (values.min(), values.max()) if len(values) else (FLOOR, 1.0)
+    points = rows["top1_gap"].abs().max()
+    return {
+        "low": float(max(FLOOR, 10 ** np.floor(np.log10(low)))), "high": float(10 ** np.ceil(np.log10(max(high, FLOOR * 10)))),
+        "points": round(float(points) * 1.1 + 0.01, 3) if points == points else 0.1,
+    }  # fmt: skip
+
+
+def gap_sentence(table: pd.DataFrame) -> str:
+    """The verdict: are the methods one network, in which way of recalibration, and how far apart otherwise."""
+    parts = [_verdict(way, table[table["way"] == way]) for way in WAYS if (table["way"] == way).any()]
+    none = table[table["b"] == 0]
+    if none["logit_gap"].notna().any():
+        parts.append(f"Without recalibration nothing is absorbed: logits differ by up to {none['logit_gap'].max():.2g}, top-1 by up to {100 * none['top1_gap'].abs().max():.1f} points.")
+    return " ".join(parts)
+
+
+def _verdict(way: str, rows: pd.DataFrame) -> str:
+    methods = rows["slug"].nunique()
+    names = "the method and BN only are" if methods == 1 else f"all {methods} repairs and BN only are"
+    gap, points = rows["logit_gap"].max(), 100 * rows["top1_gap"].abs().max()
+    if not np.isfinite(rows["logit_gap"]).all():
+        return f"Under {WAYS[way]} some logits are not finite, so the methods cannot be compared."
+    if way == "cumulative":
+        verdict = f"{names} one network" if gap <= SAME else f"{names} not quite one network (a conv that is not absorbed, or variances near BatchNorm's eps)"
+        return f"Under cumulative averaging {verdict}: logits differ by at most {gap:.2g}, top-1 by at most {points:.1f} points."
+    near = rows[rows["b"] == _reporting(rows["b"])]
+    last = rows[rows["b"] == rows["b"].max()]
+    text = f"Under {WAYS[way]} at b = {near['b'].iloc[0]} (a = {near['a'].iloc[0]:.3f}) logits differ by up to {near['logit_gap'].max():.2g} and top-1 by up to {100 * near['top1_gap'].abs().max():.1f} points"
+    if len(near) and last["b"].iloc[0] != near["b"].iloc[0]:
+        text += f"; at b = {last['b'].iloc[0]} (a = {last['a'].iloc[0]:.3f}) by {last['logit_gap'].max():.2g} and {100 * last['top1_gap'].abs().max():.1f} points"
+    return text + "."
+
+
+def _reporting(budgets: pd.Series) -> int:
+    """The paper's reporting budget, or the stored one nearest to it."""
+    return min(set(budgets), key=lambda b: abs(b - 20))
+
+
+GAP = Chart("absorption.GAP", gap_table, gap_figure, gap_sentence, gap_limits)
+
+
+def agreement_table(result: Result, slugs=(), momentum: float = 0.1) -> pd.DataFrame:
+    """gap_table's recalibrated rows with both a prediction and a measurement above 0."""
+    table = gap_table(result, slugs, momentum)
+    rows = table[table["way"].notna() & (table["predicted"] > 0) & (table["logit_gap"] > 0) & np.isfinite(table["logit_gap"])]
+    if rows.empty:
+        raise NothingToDraw("No recalibrated network has both a prediction and a measurement; compute the default budgets.")
+    return rows.reset_index(drop=True)
+
+
+_SYMBOLS = {"cumulative": "circle", "reset": "triangle-up", "keep": "square"}
+
+
+def agreement_figure(table: pd.DataFrame, low: float = FLOOR, high: float = 10.0, left: float = FLOOR, right: float = 1.0) -> go.Figure:
+    """Measured logit difference against predicted channel error, log-log; colour: method, shape: way of recalibration."""
+    figure = go.Figure()
+    for way, rows in table.groupby("way", sort=False):
+        colours = [style.look_of(slug)[0] for slug in rows["slug"]]
+        marker = {"symbol": _SYMBOLS[way], "size": 10, "color": colours, "line": {"width": 1, "color": style.REFERENCE}}
+        figure.add_scatter(
+            x=rows["predicted"], y=rows["logit_gap"], mode="markers", marker=marker, name=WAYS[way], customdata=rows[["label", "b", "a"]].to_numpy(),
+            hovertemplate="%{customdata[0]}<br>" + WAYS[way] + ", b = %{customdata[1]}, a = %{customdata[2]:.3f}<br>predicted %{x:.3g} σ, measured %{y:.3g}<extra></extra>",
+        )  # fmt: skip
+    style.finish(figure, 400, "predicted channel error, σ units", "measured largest logit difference")
+    figure.update_xaxes(**style.log_axis(left, right))
+    figure.update_yaxes(**style.log_axis(low, high))
+    return figure
+
+
+def agreement_limits(tables) -> dict:
+    """Equal axes, whole powers of ten."""
+    rows, limits = pd.concat(tables), gap_limits(tables)
+    ends = np.log10([rows["predicted"].min(), rows["predicted"].max()])
+    return {"low": limits["low"], "high": limits["high"], "left": float(10 ** np.floor(ends[0])), "right": float(10 ** np.ceil(ends[1] + 1e-9))}
+
+
+def agreement_sentence(table: pd.DataFrame) -> str:
+    """How well the prediction orders what was measured."""
+    from asr_core.severity import correlation
+
+    found = correlation(table["predicted"], table["logit_gap"])
+    if np.isnan(found["spearman"]):
+        return f"{found['n']} points are too few to tell how well the prediction orders the measurements."
+    text = f"The predicted channel error, from factors and variances alone, ranks the measured logit differences of {found['n']} recalibrated networks with Spearman ρ = {found['spearman']:.2f}"
+    ema = table[table["way"] != "cumulative"]
+    within = correlation(ema["predicted"], ema["logit_gap"])
+    if len(ema) < len(table) and not np.isnan(within["spearman"]):
+        text += f"; within the exponential averages alone ρ = {within['spearman']:.2f} ({within['n']} networks)"
+    told = found["spearman"] > 0.7
+    return text + (". What is left of the starting statistics sets the methods apart." if told else ". So something else than left-over starting statistics sets the methods apart here.")
+
+
+AGREEMENT = Chart("absorption.AGREEMENT", agreement_table, agreement_figure, agreement_sentence, agreement_limits)
+
+
+def signal_table(result: Result, slugs=(), start="reset", averaging="ema", momentum: float = 0.1, b: int = 20) -> pd.DataFrame:
+    """Per slug and absorbed conv: median over channels of the predicted signal (leftover.recalibrated), its quartiles, |offset|."""
+    if b == 0:
+        raise NothingToDraw("Without recalibration (b = 0) BatchNorm absorbs nothing; choose a budget.")
+    rows = leftover.recalibrated(leftover.factors(result, slugs), BatchNormState.of(start, averaging, momentum, b))
+    if rows.empty:
+        raise NothingToDraw("No conv of this network is absorbed by BatchNorm, or none of the chosen methods is stored.")
+    grouped = rows.assign(offset=rows["offset"].abs()).groupby(["slug", "layer"], sort=False)
+    quartiles = {f"q{round(100 * q)}": grouped["signal"].quantile(q) for q in (0.25, 0.75)}
+    table = grouped[["signal", "offset"]].median().assign(**quartiles).reset_index()
+    return table.merge(result.convs[["layer", "depth"]], on="layer").assign(label=table["slug"].map(style.label)).sort_values("depth", kind="stable", ignore_index=True)
+
+
+def signal_figure(table: pd.DataFrame, low: float = 1e-2, high: float = 10.0) -> go.Figure:
+    """Predicted signal by layer, one line per method; 1 where nothing of the start is left."""
+    figure = go.Figure()
+    for slug, rows in table.groupby("slug", sort=False):
+        colour, symbol = style.look_of(slug)
+        figure.add_scatter(
+            x=rows["depth"], y=rows["signal"].clip(lower=low), mode="lines+markers", name=rows["label"].iloc[0],
+            line={"color": colour, "width": 1.5}, marker={"symbol": symbol, "size": 8, "line": {"width": 1.5}},
+            customdata=rows[["layer", "q25", "q75", "offset"]].to_numpy(),
+            hovertemplate="%{fullData.name}<br><b>%{customdata[0]}</b><br>signal %{y:.3f} [quartiles %{customdata[1]:.3f}, %{customdata[2]:.3f}]<br>|offset| %{customdata[3]:.3f}<extra></extra>",
+        )  # fmt: skip
+    figure.add_hline(1, line={"color": style.REFERENCE, "dash": "dot", "width": 1.5})
+    layers = table.drop_duplicates("layer")
+    ticks = layers.iloc[:: -(-len(layers) // 30)]
+    style.finish(figure, 380, "", "predicted signal after BatchNorm<br>(1: fully re-estimated)")
+    figure.update_xaxes(tickvals=ticks["depth"], ticktext=ticks["layer"], tickangle=-50, showgrid=False)
+    figure.update_yaxes(**style.log_axis(low, high))
+    return figure
+
+
+def signal_limits(tables) -> dict:
+    """Equal axes that hold all medians."""
+    values = pd.concat(tables)["signal"]
+    values = values[np.isfinite(values) & (values > 0)]
+    low, high = (values.min(), values.max()) if len(values) else (1.0, 1.0)
+    return {"low": float(max(1e-4, min(0.5, low / 1.5))), "high": float(max(2.0, high * 1.5))}
+
+
+def signal_sentence(table: pd.DataFrame) -> str:
+    """Which method keeps how much of the signal in its worst layer."""
+    worst = table.loc[table["signal"].sub(1).abs().groupby(table["slug"]).idxmax().dropna()]
+    words = [f"{row.label} {row.signal:.2g} ({row.layer})" for row in worst.sort_values("signal").itertuples()]
+    if (worst["signal"].sub(1).abs() < 0.02).all():
+        return "Nothing of the starting statistics is left: every method's channels come out of BatchNorm at full strength, so repairs cannot matter here."
+    return f"Predicted: the starting statistics still change how strong channels come out of BatchNorm. Furthest from 1, median over a layer's channels: {'; '.join(words)}."
+
+
+SIGNAL = Chart("absorption.SIGNAL", signal_table, signal_figure, signal_sentence, signal_limits)

@@ -1,0 +1,110 @@
+"""Gain of one method over another against the damage: figures 6 and 9, one point per stored setting."""
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+
+from asr_core import ablation
+from asr_core import severity as settings
+from asr_core.figures import Chart, NothingToDraw, style
+from asr_core.results import Result
+from asr_core.spec import BatchNormState
+from asr_core.store import default_root
+from asr_core.textreport import method_label, recalibration_label
+
+GAINS = {name: f"{method_label(a)} over {method_label(b)}" for name, (a, b) in settings.GAINS.items()}
+AGAINST = {"severity": "severity: mean |√(v_pruned / v_dense) − 1|", "overshoot": "overshoot: mean max(0, γ_LW − 1) over layers"}
+COLOURS = ("#009E73", "#0072B2", "#E69F00", "#CC79A7")
+
+
+def gain_table(
+    result: Result, groups, gain="asr_lw", against="severity", orders=("simultaneous",), biases=(False,), prior="median",
+    start="reset", averaging="ema", momentum: float = 0.1, b: int = 20,
+) -> pd.DataFrame:  # fmt: skip
+    """One row per setting, order and bias: severity.gains, x (the damage), order, bias, b, `here` (the setting of `result`).
+
+    groups: keys of all stored results, those of one setting together (severity.groups).
+    """
+    rows = settings.accuracies(str(default_root()), tuple(map(tuple, groups)))
+    state = BatchNormState.of(start, averaging, momentum, b)
+    parts = [
+        settings.gains(rows, gain, order, bias, prior, state).assign(order=order, bias=bias)
+        for order in orders for bias in biases if len(rows)
+    ]  # fmt: skip
+    table = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
+    if table.empty:
+        raise NothingToDraw(f"No stored setting holds both methods of {GAINS[gain]} at this recalibration. Compute one, or choose another b, order or mean correction.")
+    here = result.entry.manifest["key"]
+    mine = [here in groups[point] for point in table["point"]]
+    bn = recalibration_label(pd.Series({"calib_batches": state.batches, "averaging": averaging, "momentum": momentum, "start": start}))
+    return table.assign(x=table[against].astype(float), here=mine, gained=GAINS[gain], against=against, b=b, recalibration=bn)
+
+
+def gain_figure(table: pd.DataFrame, low: float = 0.0, high: float = 1.0, bottom: float = -0.1, top: float = 0.5) -> go.Figure:
+    """Gain in points against the damage; a ring marks the present setting."""
+    figure, log = go.Figure(), _logarithmic(table, low, high)
+    for number, ((order, bias), rows) in enumerate(table.groupby(["order", "bias"], sort=False)):
+        errors = {"type": "data", "symmetric": False, "array": 100 * (rows["gain_high"] - rows["gain"]), "arrayminus": 100 * (rows["gain"] - rows["gain_low"]), "thickness": 1, "width": 3}
+        figure.add_scatter(
+            x=rows["x"], y=100 * rows["gain"], error_y=errors, mode="markers", name=f"{order} · bias {'on' if bias else 'off'}",
+            marker={"color": COLOURS[number % 4], "size": 10, "symbol": ["circle", "square", "diamond", "triangle-up"][number % 4], "line": {"width": [3 if here else 0 for here in rows["here"]], "color": "#D55E00"}},
+            unselected={"marker": {"opacity": 1}}, customdata=rows[["key", "label", "severity", "overshoot"]].to_numpy(),
+            hovertemplate="<b>%{customdata[1]}</b><br>gain %{y:+.1f} points<br>severity %{customdata[2]:.3f}, overshoot %{customdata[3]:.3g}<extra>%{fullData.name}</extra>",
+        )  # fmt: skip
+    figure.add_hline(0, line={"color": style.REFERENCE, "dash": "dot", "width": 1.5})
+    style.finish(figure, 460, AGAINST[table["against"].iloc[0]], f"gain of {table['gained'].iloc[0]}, points", showlegend=True)
+    figure.update_xaxes(**(style.log_axis(low, high) if log else {"range": [low, high]}))
+    figure.update_yaxes(range=[100 * bottom, 100 * top])
+    return figure
+
+
+def _logarithmic(table: pd.DataFrame, low: float, high: float) -> bool:
+    return table["against"].iloc[0] == "overshoot" and low > 0 and high / low > 30
+
+
+def gain_limits(tables) -> dict:
+    """Axes that hold all points and intervals; logarithmic overshoot where it spans more than a factor of 30."""
+    rows = pd.concat(tables)
+    x = rows["x"][np.isfinite(rows["x"])]
+    least, most = (float(x.min()), float(x.max())) if len(x) else (0.0, 1.0)
+    wide = rows["against"].iloc[0] == "overshoot" and least > 0 and most / least > 20
+    pad = 0.08 * max(most - least, 0.1)
+    ends = (least / 1.6, most * 1.6) if wide else (max(0.0, least - pad), most + pad)
+    low, high = rows["gain_low"].min(), rows["gain_high"].max()
+    return {"low": round(ends[0], 4), "high": round(ends[1], 4), "bottom": round(float(low) - 0.02, 3), "top": round(float(high) + 0.02, 3)}
+
+
+def gain_sentence(table: pd.DataFrame) -> str:
+    """The correlations, or that there are too few settings to tell."""
+    first = table.iloc[0]
+    texts = []
+    for (order, bias), rows in table.groupby(["order", "bias"], sort=False):
+        found = settings.correlation(rows["x"], rows["gain"])
+        texts.append(f"{order}, bias {'on' if bias else 'off'}: {correlation_text(found)}; the gain is positive in {(rows['gain'] > 0).sum()} of {len(rows)}")
+    return f"Gain of {first.gained} against {first.against} at b = {first.b} ({first.recalibration}), one point per stored setting. " + ". ".join(texts) + "."
+
+
+def correlation_text(found: dict) -> str:
+    """'n = 14, Pearson r = 0.61 [0.12, 0.86], Spearman ρ = 0.70 [...]', or why not."""
+    if found["n"] < settings.FEWEST:
+        return f"{found['n']} setting{'' if found['n'] == 1 else 's'}, and a correlation cannot be told from fewer than {settings.FEWEST}"
+    if np.isnan(found["pearson"]):
+        return f"n = {found['n']}, and all values are equal, so that a correlation cannot be told"
+    r, rho = (f"{found[n]:.2f} [{found[f'{n}_low']:.2f}, {found[f'{n}_high']:.2f}]" for n in ("pearson", "spearman"))
+    return f"n = {found['n']}, Pearson r = {r}, Spearman ρ = {rho}"
+
+
+def correlations(groups, gain: str, order: str, bias: bool, prior: str, states) -> pd.DataFrame:
+    """Ours in each BatchNorm state and the paper's, against both damages: whose, against, b, severity.correlation."""
+    rows = settings.accuracies(str(default_root()), tuple(map(tuple, groups)))
+    found = []
+    for against in AGAINST:
+        for state in states:
+            points = settings.gains(rows, gain, order, bias, prior, state)
+            found.append({"whose": "ours", "against": against, "b": state.batches} | settings.correlation(points[against], points["gain"]))
+    paper = ablation.published("severity").query("gain == @gain").rename(columns={"calib_batches": "b"})
+    paper = paper.drop(columns="gain").assign(whose="the paper's")
+    return pd.concat([pd.DataFrame(found), paper], ignore_index=True)
+
+
+GAIN = Chart("severity.GAIN", gain_table, gain_figure, gain_sentence, gain_limits)

@@ -1,0 +1,55 @@
+"""Ablation: table 2 of the paper for this setting, and accuracy over granularity and prior."""
+
+import importlib.util
+
+import streamlit as st
+
+from asr_core import ablation as grid
+from asr_core.figures import ablation
+from asr_core.spec import BatchNormState
+from pages import _charts
+from pages import _common as common
+from pages import _state as state
+
+view = common.view()
+seen = view.look
+recalibration = {name: (lambda found, name=name: getattr(found.look, name)) for name in ("start", "averaging", "momentum", "b")}
+states = tuple(dict.fromkeys((BatchNormState(), seen.bn_state)))
+
+
+def offer(repairs: tuple, absent: int, of: int, what: str) -> None:
+    """The compute panel for what is absent of the shown setting."""
+    if not absent:
+        return
+    with st.expander(f"{absent} of {of} {what} not stored for this setting", icon=":material/hourglass_empty:", expanded=absent == of):
+        if importlib.util.find_spec("pages._compute") is None:
+            return
+        from pages._compute import compute_panel
+
+        compute_panel(view.setting.experiment(repairs, states), common.store())
+
+
+with st.expander("What am I looking at?"):
+    st.markdown(
+        "Table 2 of the paper takes ASR apart: no weight repair (BN only), one factor per layer (LW), one per channel without shrinkage (raw), and ASR with "
+        "different priors, with and without mean correction. Circles with bars are this setting with 95 % intervals; orange strokes are the paper's numbers, "
+        "which belong to ResNet-50 on CIFAR-10 at 90 %."
+    )
+    st.markdown(
+        "The surface puts these methods on a map. Down: how many channels share a factor, from 1 to all of a layer. Across: how strongly factors are pulled toward 1, "
+        "by a prior variance of 0, 0.1, 1 or 10 times the layer's median pruned variance, or its mean. LW, raw and ASR are points of it; the question is whether "
+        "their places are special. LW is the point with all channels and no prior."
+    )
+
+st.subheader("Table 2, here and in the paper", anchor=False)
+order = st.segmented_control("Order of collection", ("simultaneous", "sequential"), key="order2", required=True, help="simultaneous: all statistics of the pruned network first. sequential: each layer after the ones before it were repaired. The paper does not say which it uses; its algorithm reads like sequential, its figures like simultaneous.")
+_charts.show(ablation.TABLE2, "table2", order=order, **recalibration)
+rows = grid.table2(view.result.accuracy, order, seen.bn_state)
+offer(tuple(grid.table2_repairs(order).values()), rows["top1"].isna().sum(), len(rows), f"rows ({order})")
+
+st.subheader("Granularity and prior", anchor=False)
+st.caption("Top-1 % at the chosen recalibration. Under cumulative averaging all points must agree, since BatchNorm absorbs every factor; look at b = 0 or an ema to see the repair itself.")
+_charts.show(ablation.SURFACE, "surface", **recalibration)
+for order_, bias in ((o, b) for o in seen.orders for b in seen.biases):
+    cells = grid.surface_table(view.result.accuracy, seen.bn_state, (order_,), (common.BIASES[bias],))
+    offer(grid.surface_repairs((order_,), (common.BIASES[bias],)), cells["top1"].isna().sum(), len(cells), f"points of the surface ({order_}, bias {bias})")

@@ -1,0 +1,81 @@
+"""Severity: is a repair worth more where pruning did more damage? All stored settings at once."""
+
+import pandas as pd
+import streamlit as st
+
+from asr_core import severity as settings
+from asr_core.figures import severity
+from asr_core.spec import BatchNormState
+from pages import _charts
+from pages import _common as common
+from pages import _state as state
+
+view = common.view()
+groups = settings.groups(common.stored(), view.setting)
+
+
+def open_setting(point: dict) -> None:
+    """From a point to its setting."""
+    key = point["customdata"][0]
+    for item in common.stored():
+        if item.key == key:
+            common.adopt(item)
+            state.go("overview", layer=None, channel=None)
+
+
+def look(name: str):
+    """That field of a view's look."""
+    return lambda found: getattr(found.look, name)
+
+
+def states() -> list[BatchNormState]:
+    """The paper's budgets and the chosen one, in the chosen way of recalibration."""
+    seen = view.look
+    return [BatchNormState.of(seen.start, seen.averaging, seen.momentum, b) for b in sorted({10, 20, seen.b})]
+
+
+def interval(row, name: str) -> str:
+    """'0.61 [0.12, 0.86]', or only the number where none is given."""
+    value, low, high = row[name], row[f"{name}_low"], row[f"{name}_high"]
+    return "cannot be told" if pd.isna(value) else f"{value:.2f}" if pd.isna(low) else f"{value:.2f} [{low:.2f}, {high:.2f}]"
+
+
+def numbers() -> None:
+    """Our correlations beside the paper's."""
+    seen = view.look
+    for order in seen.orders:
+        for bias in seen.biases:
+            table = severity.correlations(groups, state.get("gain"), order, common.BIASES[bias], seen.prior, states())
+            rows = [
+                {"whose": row["whose"], "gain against": row["against"], "b": int(row["b"]), "settings": "" if pd.isna(row["n"]) else f"{int(row['n'])}",
+                 "Pearson r": interval(row, "pearson"), "Spearman ρ": interval(row, "spearman")}
+                for _, row in table.iterrows()
+            ]  # fmt: skip
+            st.caption(f"{order}, bias {bias}")
+            st.dataframe(pd.DataFrame(rows), hide_index=True, alt="Correlations of gain and damage with 95 % intervals, ours and the paper's.")
+
+
+with st.expander("What am I looking at?"):
+    st.markdown(
+        "Each mark is one stored setting (network, dataset, pruning, seed): how much one method gains over another (y) against how badly pruning hurt the channel "
+        "variances (x). The paper's figures 6 and 9 draw this for its 36 settings. Vertical bars are 95 % intervals of the gain (Newcombe, from both Wilson "
+        "intervals). A ring marks the present setting. **Click a mark to open its setting.**"
+    )
+    st.caption("Correlation intervals by Fisher's z. Settings that share a network are not independent, so the intervals are narrower than they should be. The paper does not define its severity; ours is mean |√(v_pruned / v_dense) − 1| over channels.")
+
+with st.container(horizontal=True, vertical_alignment="bottom"):
+    st.segmented_control("Gain of", list(severity.GAINS), key="gain", required=True, format_func=severity.GAINS.get, help="Difference in top-1 accuracy at the chosen recalibration.")
+    st.segmented_control("Against", list(severity.AGAINST), key="against", required=True, help="\n\n".join(severity.AGAINST.values()))
+
+_charts.show(
+    severity.GAIN, "gains", select=open_setting, groups=groups, gain=state.get("gain"), against=state.get("against"),
+    biases=lambda found: tuple(common.BIASES[bias] for bias in found.look.biases),
+    **{name: look(name) for name in ("orders", "prior", "start", "averaging", "momentum", "b")},
+)  # fmt: skip
+
+st.subheader("Correlation, ours and the paper's", anchor=False)
+numbers()
+if state.get("gain") != "asr_lw":
+    st.caption("The paper gives no number for this pair of methods; its figure 9 shows BN only over LW without one in the text.")
+else:
+    st.caption("The paper's numbers are those of its text (section 5.3 and appendix C.2), without intervals; it had up to 36 settings of its own.")

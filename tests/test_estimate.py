@@ -1,0 +1,135 @@
+"""Time estimates: what they count, what they learn, and that they hold on this machine."""
+
+import json
+import time
+from dataclasses import replace
+
+import pytest
+from PIL import Image
+
+from asr_core import data, estimate, folders
+from asr_core.errors import DataError
+from asr_core.jobs import Runner
+from asr_core.spec import (
+    CalibrationSpec,
+    DataSpec,
+    DenseSpec,
+    ExperimentSpec,
+    ModelSpec,
+    PruneSpec,
+    RepairSpec,
+    default_states,
+)
+from asr_core.store import Store
+
+SMALL = ExperimentSpec(
+    model=ModelSpec(architecture="mobilenet_v3_small"),
+    dense=DenseSpec(epochs=2),
+    prune=PruneSpec.of("global_l1", sparsity=0.5),
+    calibration=CalibrationSpec(stat_images=64, calib_batch_size=64),
+    repairs=(RepairSpec.of("bn_only"), RepairSpec.of("lw_bn"), RepairSpec.of("asr_bn", "sequential")),
+    states=default_states((4, 8)),
+)
+SPEED = {
+    "start": 3.0, "build": 0.5, "assemble": 0.25, "evaluation": 0.001, "recalibration": 0.002,
+    "stats": 0.003, "repair": 0.004, "train": 0.01, "decode": 0.0001,
+}  # fmt: skip
+
+
+def run(runner, spec):
+    """Seconds from submission to the end of the job."""
+    job = runner.submit(spec)
+    while (job := runner.get(job.id)).live:
+        time.sleep(0.1)
+    assert job.state == "finished", job.reason
+    return job.finished - job.submitted
+
+
+def test_the_estimate_is_within_a_factor_of_two_before_and_after_a_network_ran_here(tmp_path):
+    runner = Runner(Store(tmp_path))
+    while (speed := runner.speed(SMALL)) is None:
+        time.sleep(0.1)
+    expected = estimate.seconds(estimate.work(SMALL, runner.store), SMALL, speed)
+    assert 0.5 < run(runner, SMALL) / expected < 2
+    other = SMALL.with_(prune=PruneSpec.of("global_l1", sparsity=0.8))
+    expected = estimate.seconds(estimate.work(other, runner.store), other, runner.speed(other))
+    assert 0.5 < run(runner, other) / expected < 2
+    for child in runner._children.values():
+        child.wait()
+
+
+def test_what_is_missing_is_listed_by_stage_with_decoding_and_training_first(tmp_path):
+    tasks = estimate.work(SMALL, Store(tmp_path))
+    table = estimate.table(tasks, SPEED).set_index("stage")
+    assert list(table.index[:3]) == ["images", "dense", "prune"]
+    assert table.loc["images", "images"] == 1437 + 360 and table.loc["dense", "images"] == 2 * 1437
+    assert table.loc["recalibration", ["tasks", "images"]].tolist() == [3, 3 * 8 * 64]
+    assert table.loc["evaluation", "tasks"] == 2 + 3 * 7 - 1  # BN only without recalibration is no repair
+    assert table["seconds"].sum() == pytest.approx(estimate.seconds(tasks, SMALL, SPEED) - 3.0 - 3 * 0.25)
+    assert estimate.table(tasks, None)["seconds"].isna().all() or estimate.table(tasks, None)["seconds"].sum() == 0
+
+
+def test_training_costs_its_own_speed_and_a_network_is_built_where_it_changes(tmp_path):
+    tasks = {t.stage: t for t in estimate.work(SMALL, Store(tmp_path))[:4]}
+    costs = dict(zip(tasks, estimate.costs(list(tasks.values()), SPEED), strict=True))
+    assert costs["images"] == pytest.approx(estimate.TASK + 1797 * 0.0001)
+    assert costs["dense"] == pytest.approx(estimate.TASK + 0.5 + 2 * 1437 * 0.01)
+    assert costs["stats"] == pytest.approx(estimate.TASK + 64 * 0.003)  # of the dense network, which is there
+
+
+def test_a_network_that_never_ran_here_has_no_speed_and_each_input_size_has_its_own(tmp_path):
+    store = Store(tmp_path)
+    assert estimate.speed(SMALL, store) is None
+    estimate.remember(SMALL, store, SPEED)
+    assert estimate.speed(SMALL, store) == SPEED
+    assert estimate.speed(SMALL.with_(prune=PruneSpec.of("n_m")), store) == SPEED
+    assert estimate.speed(SMALL.with_(data=DataSpec(image_size=64)), store) is None
+    assert estimate.speed(SMALL.with_(dense=DenseSpec(source="imagenet")), store) is None
+    (store.root / estimate.FILE).write_text("{")
+    assert estimate.speed(SMALL, store) is None
+
+
+def test_measured_work_corrects_the_speed_of_its_stage_only_where_there_was_enough_of_it():
+    actual = {"evaluation": 6.0, "train": 0.2, "stats": 3.0}
+    expected = {"evaluation": 3.0, "train": 4.0, "stats": 0.1}
+    assert estimate.corrected(SPEED, actual, expected, 0.5) == SPEED | {"evaluation": 0.002}
+
+
+def test_counts_of_a_folder_come_from_its_listing(tmp_path):
+    for split, count in (("train", 5), ("test", 2)):
+        for name in ("cat", "dog"):
+            folder = tmp_path / "pets" / split / name
+            folder.mkdir(parents=True)
+            for i in range(count):
+                Image.new("RGB", (8, 8)).save(folder / f"{i}.png")
+    store = Store(tmp_path / "cache")
+    spec = data.resolve(f"folder:{tmp_path / 'pets'}", store)
+    assert data.counts(spec, store) == (10, 4)
+    assert estimate.work(SMALL.with_(data=spec), store)[0].images == 14
+    with pytest.raises(DataError, match="are not on this machine"):
+        data.counts(replace(spec, digest="0" * 16), store)
+    assert folders.identify(tmp_path / "pets", store)["images"] == {"train": 10, "test": 4}
+
+
+@pytest.mark.parametrize("name", ["digits"])
+def test_counts_of_bundled_sets_are_those_of_the_decoded_images(tmp_path, name):
+    store = Store(tmp_path)
+    spec = data.resolve(name, store, 8)
+    found = data.load(spec, store)
+    assert data.counts(spec, store) == (len(found.train_labels), len(found.test_labels))
+    assert store.has("images", data.images_key(spec)) and "images" not in {t.stage for t in estimate.work(SMALL.with_(data=spec), store)}
+
+
+def test_speeds_are_readable(tmp_path):
+    store = Store(tmp_path)
+    estimate.remember(SMALL, store, SPEED)
+    known = json.loads((store.root / estimate.FILE).read_text())
+    assert next(iter(known["networks"])).startswith("mobilenet_v3_small imagenet torchvision 32px scratch")
+    assert known["decoding"] == {"digits 32px": 0.0001}
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(0.2, "1 s"), (12.4, "12 s"), (89, "89 s"), (100, "2 min"), (4000, "67 min"), (9000, "2 h 30 min")]
+)
+def test_durations_read_as_people_say_them(seconds, text):
+    assert estimate.duration(seconds) == text

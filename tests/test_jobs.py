@@ -1,0 +1,252 @@
+"""Jobs with real worker processes on a tiny experiment: shared, cancelled, killed, orphaned, refused."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import asdict
+
+import pytest
+
+from asr_core import estimate, jobs, results
+from asr_core.errors import AsrError, SpecError, StoreError, UnknownName
+from asr_core.jobs import Runner
+from asr_core.spec import (
+    BatchNormState,
+    CalibrationSpec,
+    DataSpec,
+    DenseSpec,
+    EvalSpec,
+    ExperimentSpec,
+    ModelSpec,
+    PruneSpec,
+    RepairSpec,
+    from_dict,
+    key,
+)
+from asr_core.store import Store
+
+TINY = ExperimentSpec(
+    model=ModelSpec(architecture="mobilenet_v3_small"),
+    dense=DenseSpec(epochs=1),
+    prune=PruneSpec.of("global_l1", sparsity=0.5),
+    calibration=CalibrationSpec(stat_images=16, calib_batch_size=32),
+    evaluation=EvalSpec(eval_images=64),
+    repairs=(RepairSpec.of("bn_only"), RepairSpec.of("asr_bn")),
+    states=(BatchNormState(), BatchNormState.of(batches=1), BatchNormState.of(averaging="cumulative", batches=2)),
+)
+UNFIT = TINY.with_(data=DataSpec(image_size=16), model=ModelSpec(architecture="densenet121"))
+LONG = 60  # seconds that a worker may take on a busy machine
+
+
+def with_sparsity(value):
+    return TINY.with_(prune=PruneSpec.of("global_l1", sparsity=value))
+
+
+@pytest.fixture(scope="module")
+def runner(tmp_path_factory):
+    found = Runner(Store(tmp_path_factory.mktemp("cache")))
+    yield found
+    for job in found.all():
+        found.cancel(job.id)
+    for child in found._children.values():
+        child.wait()
+
+
+def wait(runner, job_id, until, seconds=LONG):
+    """The job as soon as `until(job)` holds."""
+    end = time.monotonic() + seconds
+    while not until(job := runner.get(job_id)):
+        assert time.monotonic() < end, f"{job}\n{job.log()}"
+        time.sleep(0.05)
+    return job
+
+
+def ended(job):
+    return not job.live
+
+
+def computing(job):
+    """Whether the job is past the point where statistics are stored."""
+    return job.state == "running" and (job.progress() or {}).get("stage") in ("repair", "evaluation", "recalibration")
+
+
+@pytest.fixture(scope="module")
+def finished(runner):
+    """The job of TINY, asked for twice while it ran."""
+    first = runner.submit(TINY)
+    second = runner.submit(TINY)
+    assert (second.id, second.pid) == (first.id, first.pid)
+    return wait(runner, first.id, ended)
+
+
+def test_a_submitted_experiment_is_computed_once_and_found(runner, finished):
+    assert finished.state == "finished" and finished.reason is None
+    assert len(results.find(TINY, runner.store).accuracy) == 2 + 2 * len(TINY.states)
+    assert finished.submitted <= finished.started <= finished.finished
+
+
+def test_progress_counts_every_pass_and_ends_near_zero_seconds(runner, finished):
+    lines = [json.loads(line) for line in (finished.folder / "progress.jsonl").read_text().splitlines()]
+    assert lines[0]["stage"] == "images" and lines[-1]["tasks"] == lines[-1]["of_tasks"] - 1
+    for name in ("time", "images", "tasks", "share"):
+        values = [line[name] for line in lines]
+        assert values == sorted(values) or name == "share"
+    assert lines[0]["of_images"] == 1797 + 1437 + sum(t.images for t in planned(runner))
+    assert 0 <= lines[0]["share"] < 0.3 < lines[-1]["share"] <= 1
+    assert lines[-1]["seconds_left"] < lines[0]["seconds_left"]
+
+
+def planned(runner):
+    from asr_core import plan
+
+    return plan.tasks(TINY, "any", 1437, 360)
+
+
+def test_asking_again_for_what_is_stored_finishes_without_computing(runner, finished):
+    assert estimate.work(TINY, runner.store) == []
+    job = wait(runner, runner.submit(TINY).id, ended)
+    assert job.state == "finished" and job.progress() is None
+
+
+def test_a_job_can_be_read_back_as_it_was_asked(runner, finished):
+    assert finished.asked()[0] == TINY
+    assert runner.of(TINY).id == finished.id and runner.of(with_sparsity(0.123)) is None
+
+
+def test_a_cancelled_job_keeps_finished_stages_and_leaves_nothing_half_written(runner, finished):
+    store, spec = runner.store, with_sparsity(0.6)
+    job = wait(runner, runner.submit(spec).id, computing)
+    start = time.monotonic()
+    job = runner.cancel(job.id)
+    assert time.monotonic() - start < 1
+    assert job.state == "cancelled" and not jobs.exists(job)
+    assert not list((store.root / ".tmp").glob("*")) and store.verify() == []
+    assert results.partial(spec, store).channels is not None and results.find(spec, store) is None
+    assert runner.cancel(job.id).state == "cancelled"
+
+
+def test_a_second_job_waits_for_the_first_and_can_be_cancelled_there(runner, finished):
+    first = wait(runner, runner.submit(with_sparsity(0.7)).id, lambda job: job.state == "running")
+    second = runner.submit(with_sparsity(0.75))
+    time.sleep(0.5)
+    assert runner.get(second.id).state == "queued" and runner.get(first.id).live
+    assert [job.id for job in runner.all()][:2] == [second.id, first.id]
+    assert runner.cancel(second.id).state == runner.cancel(first.id).state == "cancelled"
+
+
+def test_a_killed_worker_is_a_failed_job_and_retry_goes_on_from_what_is_stored(runner, finished):
+    job = wait(runner, runner.submit(with_sparsity(0.8)).id, computing)
+    os.kill(job.pid, signal.SIGKILL)
+    job = wait(runner, job.id, ended)
+    assert job.state == "failed" and job.reason == "the worker was killed (signal 9)"
+    assert not list((runner.store.root / ".tmp").glob("*"))
+    left = estimate.work(with_sparsity(0.8), runner.store)
+    assert "prune" not in {task.stage for task in left} and left
+    assert wait(runner, runner.retry(job.id).id, ended).state == "finished"
+
+
+def test_what_cannot_work_fails_with_its_one_line_reason(runner):
+    job = wait(runner, runner.submit(UNFIT).id, ended)
+    assert job.state == "failed" and "\n" not in job.reason
+    assert job.reason.startswith("densenet121 with stem 'imagenet' cannot run on 16x16 images")
+    assert job.reason in job.log()
+
+
+def test_a_spec_that_this_version_cannot_read_fails_with_its_reason(runner, finished):
+    job = runner.submit(with_sparsity(0.9))
+    path = job.folder / "spec.json"
+    path.write_text(path.read_text().replace("global_l1", "global_l7"))
+    job = wait(runner, job.id, ended)
+    assert job.state == "failed" and job.reason.startswith("unknown pruning rule 'global_l7'")
+
+
+def test_a_worker_ends_when_its_server_is_killed(runner, finished):
+    root = runner.store.root
+    spec = json.dumps(asdict(with_sparsity(0.95)))
+    code = (
+        "import json, sys, time; from asr_core.jobs import Runner; from asr_core.store import Store;"
+        "from asr_core.spec import from_dict; runner = Runner(Store(sys.argv[1]));"
+        "job = runner.submit(from_dict(json.loads(sys.argv[2]))); print(job.id, flush=True); time.sleep(60)"
+    )
+    server = subprocess.Popen([sys.executable, "-c", code, root, spec], stdout=subprocess.PIPE, text=True)
+    job_id = server.stdout.readline().strip()
+    wait(runner, job_id, computing)
+    server.kill()
+    server.communicate()
+    job = wait(runner, job_id, ended, seconds=10)
+    assert job.state == "failed" and job.reason.startswith("the server stopped")
+    wait(runner, job_id, lambda job: not jobs.exists(job))
+    assert not list((root / ".tmp").glob("*"))
+
+
+def test_partial_tables_have_the_columns_of_the_finished_ones(runner, finished):
+    whole, store = results.find(TINY, runner.store), runner.store
+    assert asdict_tables(results.partial(TINY, store)) == asdict_tables(whole)
+    store.clear(["repair", "recalibration"])
+    part = results.partial(TINY, store)
+    assert asdict_tables(part) == asdict_tables(whole)
+    assert set(part.repairs["slug"]) == {"bn_only"} and set(part.layers["slug"]) == {"no_repair", "bn_only"}
+    assert part.setting.keys() == whole.setting.keys()
+    store.clear(["evaluation", "stats"])
+    part = results.partial(TINY, store)
+    assert part.setting is not None and part.accuracy is part.channels is part.layers is None
+    store.clear(["dense"])
+    assert results.partial(TINY, store).setting is None
+
+
+def asdict_tables(result):
+    return {name: list(getattr(result, name).columns) for name in results.TABLES}
+
+
+def test_only_the_last_ended_jobs_are_kept(tmp_path, monkeypatch):
+    monkeypatch.setattr(jobs, "KEPT", 2)
+    store = Store(tmp_path)
+    for i in range(4):
+        (store.jobs / f"{i:024}").mkdir(parents=True)
+        status = {"state": "finished", "submitted": i, "finished": i, "pid": 1, "born": 0}
+        (store.jobs / f"{i:024}" / "status.json").write_text(json.dumps(status))
+    Runner(store)._forget_old()
+    assert [job.id for job in jobs.listed(store)] == [f"{3:024}", f"{2:024}"]
+
+
+@pytest.mark.parametrize("name", ["", "..", "../../etc", "0" * 23, "G" * 24, "0" * 24])
+def test_an_id_that_is_none_finds_no_job(tmp_path, name):
+    runner = Runner(Store(tmp_path))
+    assert runner.get(name) is None and runner.cancel(name) is None
+    with pytest.raises(StoreError, match="no job"):
+        runner.retry(name)
+
+
+def test_job_folders_are_no_entries_of_the_store(runner, finished):
+    assert "jobs" not in runner.store.stages() and runner.store.verify() == []
+
+
+def test_a_speed_that_cannot_be_measured_says_why(tmp_path):
+    runner = Runner(Store(tmp_path))
+    with pytest.raises(AsrError, match="cannot run on 16x16 images"):
+        for _ in range(LONG * 10):
+            assert runner.speed(UNFIT) is None
+            time.sleep(0.1)
+    with pytest.raises(AsrError, match="cannot run on 16x16 images"):
+        runner.speed(UNFIT)
+
+
+def test_a_spec_survives_json_with_its_key():
+    for spec in (TINY, ExperimentSpec(), TINY.with_(prune=PruneSpec.of("n_m", keep_n=1))):
+        again = from_dict(json.loads(json.dumps(asdict(spec))))
+        assert again == spec and key("job", again) == key("job", spec)
+
+
+def test_what_is_no_spec_is_refused():
+    good = json.loads(json.dumps(asdict(TINY)))
+    with pytest.raises(SpecError, match="no experiment: KeyError: 'model'"):
+        from_dict({name: value for name, value in good.items() if name != "model"})
+    with pytest.raises(SpecError, match="no experiment: TypeError"):
+        from_dict(good | {"data": {"colour": "red"}})
+    with pytest.raises(UnknownName, match="unknown repair method"):
+        from_dict(good | {"repairs": [good["repairs"][1] | {"method": "magic"}]})
+    with pytest.raises(SpecError, match="sparsity"):
+        from_dict(good | {"prune": {"rule": "global_l1", "params": [["sparsity", 90]]}})
