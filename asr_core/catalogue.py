@@ -7,7 +7,13 @@ import pandas as pd
 from asr_core import data, registry, results
 from asr_core.errors import SpecError, StoreError
 from asr_core.spec import (
-    CalibrationSpec, DataSpec, DenseSpec, EvalSpec, ExperimentSpec, ModelSpec, PruneSpec,
+    CalibrationSpec,
+    DataSpec,
+    DenseSpec,
+    EvalSpec,
+    ExperimentSpec,
+    ModelSpec,
+    PruneSpec,
 )  # fmt: skip
 from asr_core.store import Store
 
@@ -195,7 +201,8 @@ FIELDS = tuple(field.name for field in fields(Setting))
 def open_results(store: Store, keys: tuple[str, ...]) -> results.Result:
     """The stored results under `keys`, all of one setting, as one: rows of the first win.
 
-    Raises StoreError if one is gone.
+    Names of layers and repairs are categories in `repairs`, so that picking one layer of a large
+    network is fast. Raises StoreError if one is gone.
     """
     found = []
     for key in keys:
@@ -203,10 +210,14 @@ def open_results(store: Store, keys: tuple[str, ...]) -> results.Result:
         if entry is None:
             raise StoreError(f"the stored result {key} is gone; choose another setting or compute it again.")
         found.append(results.read(entry))
-    return found[0] if len(found) == 1 else _merged(found)
+    merged = merge(found)
+    return replace(merged, repairs=merged.repairs.astype({"layer": "category", "slug": "category"}))
 
 
-def _merged(found: list[results.Result]) -> results.Result:
+def merge(found: list[results.Result]) -> results.Result:
+    """Results of one setting as one; where two have the same row, the first has it."""
+    if len(found) == 1:
+        return found[0]
     row = ["slug", "start", "averaging", "momentum", "calib_batches"]
     unique = {"accuracy": row, "repairs": ["slug", "layer", "channel"], "layers": ["slug", "state", "layer"], "alphas": ["slug", "state"]}
     tables = {

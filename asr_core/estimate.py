@@ -101,9 +101,9 @@ def _network(task: Task) -> str | None:
     return "dense" if task.stage == "prune" else task.target
 
 
-def seconds(tasks: list[Task], experiment: ExperimentSpec, speed: Speed) -> float:
-    """Seconds from starting a worker to the finished result."""
-    return speed["start"] + sum(costs(tasks, speed)) + len(experiment.repairs) * speed["assemble"]
+def seconds(tasks: list[Task], speed: Speed, tables: int) -> float:
+    """Seconds from starting a worker to the end of `tasks`, and to the tables of as many repairs."""
+    return speed["start"] + sum(costs(tasks, speed)) + tables * speed["assemble"]
 
 
 def table(tasks: list[Task], speed: Speed | None) -> pd.DataFrame:
@@ -111,7 +111,8 @@ def table(tasks: list[Task], speed: Speed | None) -> pd.DataFrame:
     rows = pd.DataFrame([(task.stage, task.images) for task in tasks], columns=["stage", "images"])
     rows["seconds"] = costs(tasks, speed) if speed else float("nan")
     grouped = rows.groupby("stage", sort=False)
-    return grouped.agg(tasks=("images", "count"), images=("images", "sum"), seconds=("seconds", "sum")).reset_index()
+    whole = grouped.agg(tasks=("images", "count"), images=("images", "sum")).reset_index()
+    return whole.assign(seconds=grouped["seconds"].sum(min_count=1).to_numpy())
 
 
 def corrected(speed: Speed, actual: dict[str, float], expected: dict[str, float], least: float) -> Speed:

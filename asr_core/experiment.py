@@ -8,12 +8,25 @@ from functools import cached_property
 import torch
 
 from asr_core import (
-    absorption, activations, batchnorm, data, evaluation, masks, models, plan, repair_model, results, runtime, stats, train, weights,
+    absorption,
+    activations,
+    batchnorm,
+    data,
+    evaluation,
+    masks,
+    models,
+    plan,
+    repair_model,
+    results,
+    runtime,
+    stats,
+    train,
+    weights,
 )  # fmt: skip
 from asr_core.errors import StoreError, WeightsError
 from asr_core.plan import NO_STATE, Keys, Task
-from asr_core.spec import ExperimentSpec, RepairSpec
 from asr_core.runtime import Runtime
+from asr_core.spec import ExperimentSpec, RepairSpec
 from asr_core.store import Store
 
 EVAL_BATCH = 256

@@ -7,12 +7,12 @@ evaluation subset, and facts that say which images these are.
 
 import json
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from difflib import get_close_matches
 
 import numpy as np
 
-from asr_core import data, estimate, plan, registry, results
+from asr_core import data, plan, registry, results
 from asr_core.errors import DataError, SpecError, StoreError
 from asr_core.plan import NO_STATE, Keys, Task
 from asr_core.spec import BatchNormState, DataSpec, ExperimentSpec, RepairSpec, key, whole
@@ -24,15 +24,11 @@ READABLE = 4  # maps with fewer rows or columns cannot be read as pictures
 
 @dataclass(frozen=True, kw_only=True)
 class MapSpec:
-    """Which maps: of conv `layer`, of the first `images` test images, repaired networks in BatchNorm `state`.
-
-    dense_id: identity of a dense network whose weights are here; None: one of the recipe, trained if need be.
-    """
+    """Which maps: of conv `layer`, of the first `images` test images, repaired networks in BatchNorm `state`."""
 
     layer: str
     state: BatchNormState = NO_STATE
     images: int = 8
-    dense_id: str | None = None
 
     def __post_init__(self):
         if not self.layer or not isinstance(self.layer, str):
@@ -64,19 +60,19 @@ def networks(spec: ExperimentSpec) -> list[tuple[str, RepairSpec | None]]:
     return [("dense", None), ("no_repair", None), *((repair.slug, repair) for repair in spec.repairs)]
 
 
-def known_dense(spec: ExperimentSpec, store: Store, wanted: MapSpec) -> str | None:
-    """Identity of the dense network whose maps are wanted, or None if one of the recipe must be trained first.
+def known_dense(spec: ExperimentSpec, store: Store, dense_id: str | None = None) -> str | None:
+    """`dense_id`, or an identity of the recipe whose weights are here; None if one must be trained first.
 
-    Raises StoreError where the wanted one's weights are not on this machine.
+    Raises StoreError where the weights of `dense_id` are not on this machine.
     """
-    if wanted.dense_id is None:
+    if dense_id is None:
         return next(iter(results.dense_ids(store, spec, with_weights=True)), None)
-    if not has_weights(store, wanted.dense_id):
+    if not has_weights(store, dense_id):
         raise StoreError(
-            f"the weights of dense network {wanted.dense_id[:8]} are not on this machine (a shipped result can come "
+            f"the weights of dense network {dense_id[:8]} are not on this machine (a shipped result can come "
             "without them); run the experiment to train a new one, which has an identity and results of its own."
         )
-    return wanted.dense_id
+    return dense_id
 
 
 def fitted(spec: ExperimentSpec, store: Store, dense_id: str | None, wanted: MapSpec) -> ExperimentSpec:
@@ -86,12 +82,11 @@ def fitted(spec: ExperimentSpec, store: Store, dense_id: str | None, wanted: Map
     return spec if own else spec.with_(states=(wanted.state,))
 
 
-def missing(spec: ExperimentSpec, store: Store, wanted: MapSpec) -> list[Task]:
+def missing(spec: ExperimentSpec, store: Store, dense_id: str | None, wanted: MapSpec) -> list[Task]:
     """What is not stored of the wanted maps, in the order it will run: decoding and training first.
 
-    Raises DataError for a folder that was never seen here, StoreError as `known_dense`.
+    dense_id: see `known_dense`. Raises DataError for a folder that was never seen here.
     """
-    dense_id = known_dense(spec, store, wanted)
     spec = fitted(spec, store, dense_id, wanted)
     counts = data.counts(spec.data, store)
     keys = Keys(spec, dense_id or "unknown")
@@ -136,29 +131,24 @@ def has_weights(store: Store, dense_id: str) -> bool:
     return False
 
 
-def seconds(spec: ExperimentSpec, store: Store, wanted: MapSpec, speed: estimate.Speed) -> float:
-    """Seconds from starting a worker to the stored maps, training and decoding included."""
-    return speed["start"] + sum(estimate.costs(missing(spec, store, wanted), speed))
-
-
-def run(spec: ExperimentSpec, store: Store, wanted: MapSpec, report=None, where=None) -> "Maps":
+def run(spec: ExperimentSpec, store: Store, wanted: MapSpec, dense_id: str | None = None, report=None, where=None) -> "Maps":
     """Compute and store what is missing of the wanted maps, and return them all.
 
-    report: an `experiment.Report`; where: a Runtime. Raises AsrError subclasses before anything expensive.
+    dense_id: of a dense network whose weights are here; None: the recipe's, trained if need be. report: an `experiment.Report`; where: a Runtime. Raises AsrError subclasses before anything expensive.
     """
     from asr_core import activations, experiment
     from asr_core.runtime import Runtime
 
-    dense_id = known_dense(spec, store, wanted)
+    dense_id = known_dense(spec, store, dense_id)
     store.check_writable()
     lab = experiment.Lab(fitted(spec, store, dense_id, wanted), store, report or experiment.Report(), where or Runtime())
     activations.check(lab, wanted.layer)
-    lab.report.planned(missing(spec, store, wanted))
+    lab.report.planned(missing(spec, store, dense_id, wanted))
     if dense_id:
         lab.dense_id = dense_id
-    wanted = replace(wanted, dense_id=lab.dense_id)
-    experiment.perform(lab, [task for task in missing(spec, store, wanted) if task.stage != "images"])
-    return read(spec, store, wanted)
+    tasks = missing(spec, store, lab.dense_id, wanted)
+    experiment.perform(lab, [task for task in tasks if task.stage != "images"])
+    return read(spec, store, lab.dense_id, wanted)
 
 
 @dataclass(frozen=True, eq=False)
@@ -178,9 +168,9 @@ class Maps:
     absent: tuple[str, ...]
 
 
-def read(spec: ExperimentSpec, store: Store, wanted: MapSpec) -> Maps | None:
-    """The stored ones of the wanted maps of dense network `wanted.dense_id`; None without the dense network's."""
-    keys, found = Keys(spec, wanted.dense_id), {}
+def read(spec: ExperimentSpec, store: Store, dense_id: str, wanted: MapSpec) -> Maps | None:
+    """The stored ones of the wanted maps; None if those of the dense network are not there."""
+    keys, found = Keys(spec, dense_id), {}
     for target, repair in networks(spec):
         if entry := store.find("maps", key_of(keys, target, repair, wanted)):
             found[target] = entry

@@ -5,7 +5,15 @@ from dataclasses import replace
 from asr_core import data, registry
 from asr_core.errors import SpecError
 from asr_core.spec import (
-    BUDGETS, CalibrationSpec, DenseSpec, EvalSpec, ExperimentSpec, ModelSpec, PruneSpec, RepairSpec, default_states,
+    BUDGETS,
+    CalibrationSpec,
+    DenseSpec,
+    EvalSpec,
+    ExperimentSpec,
+    ModelSpec,
+    PruneSpec,
+    RepairSpec,
+    default_states,
 )  # fmt: skip
 from asr_core.store import Store, digest_file
 

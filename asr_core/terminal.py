@@ -47,6 +47,6 @@ def maps(spec: ExperimentSpec, store: Store, wanted: channel_maps.MapSpec, where
     """Compute and store the wanted maps with a progress bar."""
     report = Bar()
     try:
-        return channel_maps.run(spec, store, wanted, report, where)
+        return channel_maps.run(spec, store, wanted, report=report, where=where)
     finally:
         report.bar.close()

@@ -6,8 +6,8 @@ from collections import Counter
 from pathlib import Path
 
 from asr_core import estimate, experiment
+from asr_core.jobs import Wanted
 from asr_core.plan import Task
-from asr_core.spec import ExperimentSpec
 from asr_core.store import Store
 
 PAUSE = 0.25  # seconds between two lines, except where a stage begins
@@ -19,9 +19,9 @@ class Tracker(experiment.Report):
     of_tasks in all, seconds_left, share of the whole time in [0, 1]. importing: seconds that this
     worker took before it could build a network."""
 
-    def __init__(self, spec: ExperimentSpec, store: Store, speed: estimate.Speed, path: Path, importing: float):
-        self.spec, self.store, self.speed, self.path = spec, store, speed | {"start": importing}, path
-        tasks = estimate.work(spec, store)
+    def __init__(self, wanted: Wanted, store: Store, speed: estimate.Speed, path: Path, importing: float):
+        self.wanted, self.store, self.speed, self.path = wanted, store, speed | {"start": importing}, path
+        tasks = wanted.tasks(store)
         self.left = {_name(t): (t, cost) for t, cost in zip(tasks, estimate.costs(tasks, speed), strict=True)}
         self.of = len(tasks), sum(task.images for task in tasks)
         self.actual, self.expected = Counter(), Counter()  # seconds by rate
@@ -37,6 +37,8 @@ class Tracker(experiment.Report):
     def started(self, task: Task) -> None:
         self._close()
         self.task, self.images, self.since = task, 0, time.perf_counter()
+        if not self.written:  # until now networks were built and checked
+            self.speed["start"] += self.since - self.begun
         self._write()
 
     def advance(self, images: int) -> None:
@@ -68,7 +70,7 @@ class Tracker(experiment.Report):
 
     def seconds_left(self) -> float:
         """From the speed so far, where there is one; training by its own."""
-        left = len(self.spec.repairs) * self.speed["assemble"]
+        left = self.wanted.tables * self.speed["assemble"]
         for name, (task, cost) in self.left.items():
             expected = cost * self._slowdown(task)
             if self.task and name == _name(self.task) and task.images:
@@ -94,9 +96,9 @@ class Tracker(experiment.Report):
     def learn(self, published: bool) -> None:
         """Remember this machine's speeds as this run found them; call it once, after the run."""
         learned = estimate.corrected(self.speed, self.actual, self.expected, TRUSTED)
-        if published:  # what followed the last stage made the tables
-            learned["assemble"] = (time.perf_counter() - self.since) / len(self.spec.repairs)
-        estimate.remember(self.spec, self.store, learned)
+        if published and self.wanted.tables:  # what followed the last stage made them
+            learned["assemble"] = (time.perf_counter() - self.since) / self.wanted.tables
+        estimate.remember(self.wanted.experiment, self.store, learned)
 
 
 def _name(task: Task) -> tuple:

@@ -1,4 +1,4 @@
-"""The process that computes a job: `python -m asr_core.worker run ROOT JOB PARENT`; started by `asr_core.jobs`.
+"""The process that computes a job: `python -m asr_core.worker run ROOT JOB PARENT`; started by `asr_core.runner`.
 
 It is polite (niced, one core left free), waits for its turn, stops on SIGTERM, and ends when the
 server that started it is gone. `speed ROOT SPEC` measures how fast this machine runs a network.
@@ -14,10 +14,10 @@ import traceback
 from contextlib import contextmanager
 from dataclasses import replace
 
-from asr_core import estimate, jobs, results
+from asr_core import estimate, jobs, maps
 from asr_core.errors import AsrError
 from asr_core.runtime import Runtime, worker_threads
-from asr_core.spec import ExperimentSpec, from_dict
+from asr_core.spec import from_dict
 from asr_core.store import Store
 
 NICE = 10
@@ -65,10 +65,10 @@ def run(store: Store, job_id: str, parent: Orphanage) -> int:
     with store.lock("jobs"):  # held by who started this until the status is written
         job = jobs.read(store, job_id)
     try:
-        experiment, where = job.asked()
+        wanted, where = job.asked()
         with turn(store, job_id):
             jobs.update(store, job_id, state="running", started=time.time())
-            compute(store, job_id, experiment, where)
+            compute(store, job_id, wanted, where)
     except KeyboardInterrupt:
         ending = {"state": "cancelled"}
         if parent.orphaned:
@@ -97,26 +97,29 @@ def _first_in_line(store: Store) -> jobs.Job | None:
     return waiting[-1] if waiting else None
 
 
-def compute(store: Store, job_id: str, experiment: ExperimentSpec, where: Runtime) -> None:
-    """Run the experiment with progress lines; whatever happens, its speeds are remembered."""
-    if results.find(experiment, store):
+def compute(store: Store, job_id: str, wanted: jobs.Wanted, where: Runtime) -> None:
+    """Compute what is wanted with progress lines; whatever happens, the speeds met are remembered."""
+    if wanted.stored(store):
         return
     start = time.perf_counter()
     from asr_core import experiment as pipeline
     from asr_core import probe, tracking
 
     importing = PYTHON + time.perf_counter() - start
-    where = replace(where, threads=worker_threads())
+    where, experiment = replace(where, threads=worker_threads()), wanted.experiment
     if not estimate.speed(experiment, store):
         probe.measure(experiment, store, where, importing)
-    speed = estimate.speed(experiment, store)
-    tracker = tracking.Tracker(experiment, store, speed, store.jobs / job_id / "progress.jsonl", importing)
-    published = False
+    path, speed = store.jobs / job_id / "progress.jsonl", estimate.speed(experiment, store)
+    tracker = tracking.Tracker(wanted, store, speed, path, importing)
+    done = False
     try:
-        pipeline.run(experiment, store, tracker, where)
-        published = True
+        if wanted.maps:
+            maps.run(experiment, store, wanted.maps, wanted.dense_id, tracker, where)
+        else:
+            pipeline.run(experiment, store, tracker, where)
+        done = True
     finally:
-        tracker.learn(published)
+        tracker.learn(done)
 
 
 def measure(store: Store, spec: str) -> int:

@@ -1,5 +1,7 @@
 """Charts on a page: drawn once per view on equal axes, with sentence, alt text, selection and export bar."""
 
+from dataclasses import replace
+
 import streamlit as st
 
 from asr_core.figures import Chart, NothingToDraw
@@ -41,25 +43,44 @@ def look_text(view: common.View) -> str:
     return f" · {recalibration_label(common.bn_row(view.look.bn_state))}, b = {view.look.bn_state.batches}"
 
 
+@st.cache_resource(max_entries=64, show_spinner=False)
+def _tabled(_chart: Chart, _view: common.View, _what: dict, _more: tuple, *key):
+    """The figure's table; kept, so that a click elsewhere on the page does not make it again."""
+    opened = {"more": [common.opened(keys) for keys in _more]} if _more else {}
+    return _chart.table(_view.result, **_what, **opened)
+
+
+@st.cache_resource(max_entries=256, show_spinner=False)
+def _told(_chart: Chart, _table, *key) -> str:
+    """The sentence of a table that `_tabled` made."""
+    return _chart.sentence(_table)
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def _figured(_chart: Chart, _table, _how: dict, *key):
+    """The figure of a table that `_tabled` made."""
+    return _chart.figure(_table, **_how)
+
+
 def _prepare(chart: Chart, key: str, view: common.View, what: dict, more: tuple):
     """The figure's table and sentence, or the reason why there is none."""
     values = {name: value(view) if callable(value) else value for name, value in what.items()}
-    opened = {"more": [common.opened(keys) for keys in more]} if more else {}
+    known_by = view.stamp, repr(values), repr(more)
     try:
-        table = chart.table(view.result, **values, **opened)
+        table = _tabled(chart, view, values, more, f"{chart.table.__module__}.{chart.table.__name__}", *known_by)
     except NothingToDraw as reason:
         return str(reason)
-    return Drawn(key, chart, view, table, None, chart.sentence(table), values, {}, more)
+    return Drawn(key, chart, view, table, None, _told(chart, table, chart.name, *known_by), values, {}, more)
 
 
 def _draw(item: Drawn, how: dict, select, is_pinned: bool) -> None:
-    figure = item.chart.figure(item.table, **how)
-    drawn = Drawn(item.key, item.chart, item.view, item.table, figure, item.sentence, item.what, how, item.more)
+    figure = _figured(item.chart, item.table, how, item.chart.name, item.view.stamp, repr(item.what), repr(item.more), repr(how))
+    drawn = replace(item, figure=figure, how=how)
     st.markdown(item.sentence)
     widget = f"{item.key}_pinned" if is_pinned else item.key
     _plot(figure, widget, item.sentence, None if is_pinned else select, drawn.name)
     _export_bar(drawn, widget)
-    st.session_state.setdefault("_drawn", []).append(drawn)
+    st.session_state["_drawn"].append(drawn)
 
 
 def _plot(figure, widget: str, sentence: str, select, name: str) -> None:
@@ -88,6 +109,9 @@ def _export_bar(drawn: Drawn, widget: str) -> None:
             ("Table as Parquet", "parquet", "application/vnd.apache.parquet", lambda: export.parquet(drawn.table)),
             ("This view as a notebook", "ipynb", "application/x-ipynb+json", lambda: export.notebook(drawn)),
         ):
+            if suffix == "ipynb" and not drawn.view.keys:
+                st.caption("A notebook needs a finished result.")
+                continue
             st.download_button(label, build, f"{drawn.name}.{suffix}", mime, key=f"{widget}_{suffix}", on_click="ignore", width="stretch")
 
 

@@ -5,14 +5,16 @@ A page starts with `view = common.view()`; with nothing to show that stops the p
 
 import importlib.util
 from dataclasses import dataclass, replace
+from types import SimpleNamespace
 
+import pandas as pd
 import streamlit as st
 
-from asr_core import catalogue, settings, textreport
+from asr_core import catalogue, registry, results, settings, textreport
 from asr_core.catalogue import Setting, Stored
 from asr_core.errors import AsrError
 from asr_core.results import Result
-from asr_core.spec import BUDGETS, BatchNormState, ExperimentSpec, RepairSpec, default_states
+from asr_core.spec import BUDGETS, BatchNormState, ExperimentSpec, RepairSpec, canonical, default_states
 from asr_core.store import Store, default_root
 from pages import _state as state
 
@@ -39,7 +41,7 @@ def stored() -> list[Stored]:
     return _stored(str(default_root()), store().stamp("result"))
 
 
-@st.cache_resource(max_entries=6, show_spinner=False)
+@st.cache_resource(max_entries=4, show_spinner=False)
 def _opened(root: str, keys: tuple[str, ...]) -> Result:
     return catalogue.open_results(_store(root), keys)
 
@@ -79,7 +81,8 @@ class View:
     """A setting with its stored tables and the look at it.
 
     result: the tables; keys: of the stored results they come from; setting: what is shown; look: what
-    of it; stands_in: why this is not the setting that was asked for (None: it is).
+    of it; stands_in: why this is not the setting that was asked for (None: it is). begun: rows that a
+    running job has stored so far; with no keys at all, they are everything there is.
     """
 
     result: Result
@@ -87,12 +90,18 @@ class View:
     setting: Setting
     look: Look
     stands_in: str | None = None
+    begun: int = 0
 
     @property
     def slugs(self) -> list[str]:
         """Chosen repairs that are stored."""
         have = set(self.result.accuracy["slug"])
         return [repair.slug for repair in self.look.repairs if repair.slug in have]
+
+    @property
+    def stamp(self) -> str:
+        """What its tables are known by in caches."""
+        return f"{'+'.join(self.keys) or self.setting}+{self.begun or len(self.result.accuracy)}"
 
     @property
     def title(self) -> str:
@@ -107,8 +116,6 @@ class View:
 
 def short(setting: Setting, label: str | None = None) -> str:
     """A setting in a few words: 'resnet18 · digits · global L1 95 % · seed 0'."""
-    from asr_core import registry
-
     how = setting.nm or f"{100 * setting.sparsity:g} %"
     network = " ".join([setting.net, *(x for x in (setting.stem, setting.head) if x not in ("imagenet", "torchvision"))])
     rule = registry.get("pruning rule", setting.rule).label
@@ -147,14 +154,17 @@ def experiment() -> ExperimentSpec:
 
 
 def present() -> View | None:
-    """The view of the present choice: its stored tables, or those of the nearest stored setting, or None."""
+    """The view of the present choice, with what a running job has stored of it so far; else of the nearest stored setting, or None."""
     wanted, everything = chosen(), stored()
     found = catalogue.covering(everything, wanted)
     if not found and wanted.dense and (found := catalogue.covering(everything, replace(wanted, dense=None))):
         state.complain(f"The dense network {wanted.dense[:8]} is not stored here; showing another of the same recipe, {found[0].setting.dense[:8]}.")
     if found:
         state.put(dense=found[0].setting.dense)
-        return _view(found, look())
+        shown = _view(found, look())
+        return _with_partial(shown) if missing(shown) else shown
+    if (begun := _partial()) is not None:
+        return View(begun, (), wanted, look())
     near = catalogue.nearest(everything, wanted)
     if near is None:
         return None
@@ -165,6 +175,38 @@ def present() -> View | None:
 def _view(found: list[Stored], seen: Look) -> View:
     keys = tuple(item.key for item in found)
     return View(opened(keys), keys, found[0].setting, seen)
+
+
+def _partial() -> Result | None:
+    """What a job has stored of the present choice, once the statistics are there."""
+    try:
+        wanted = experiment()
+    except AsrError:
+        return None  # said by offer_to_compute
+    return _begun(str(default_root()), canonical(wanted), store().stamp("stats"), store().stamp("evaluation"), wanted)
+
+
+@st.cache_resource(max_entries=2, show_spinner=False)
+def _begun(root: str, known_by: str, stats: tuple, evaluations: tuple, _wanted: ExperimentSpec) -> Result | None:
+    found = results.partial(_wanted, _store(root))
+    if found.channels is None:
+        return None
+    empty = {name: EMPTY[name] for name in EMPTY if getattr(found, name) is None}
+    return replace(found, **empty)
+
+
+EMPTY = {
+    "accuracy": pd.DataFrame(columns=[*results.ROW_FIELDS, "slug", "logit_gap"]).astype({"calib_batches": int, "top1": float}),
+    "repairs": pd.DataFrame(columns=["slug", "layer", "channel", "gamma", "shrinkage"]),
+}  # fmt: skip
+
+
+def _with_partial(shown: View) -> View:
+    """A stored view with the rows that a job has added since."""
+    begun = _partial()
+    if begun is None or begun.setting["dense_id"] != shown.setting.dense:
+        return shown
+    return replace(shown, result=catalogue.merge([shown.result, begun]), begun=len(begun.accuracy) + len(begun.repairs))
 
 
 def pinned() -> View | None:
@@ -247,8 +289,6 @@ def missing(found: View) -> list[str]:
 
 def bn_row(bn: BatchNormState):
     """A BatchNorm state shaped like a row of the accuracy table."""
-    from types import SimpleNamespace
-
     return SimpleNamespace(start=bn.start, averaging=bn.averaging, momentum=bn.momentum, calib_batches=bn.batches)
 
 

@@ -29,7 +29,7 @@ class Drawn:
     @property
     def name(self) -> str:
         """File name without suffix."""
-        return f"{self.key}-{self.view.keys[0][:8]}"
+        return f"{self.key}-{(self.view.keys or ('unfinished',))[0][:10]}"
 
 
 def csv(table: pd.DataFrame) -> bytes:
@@ -86,13 +86,14 @@ def page_zip(title: str, drawn: list[Drawn], address: str) -> bytes:
     """All figures of a page: their tables and notebooks, one HTML that needs no network, the setting's card."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as file:
-        cards = {item.view.keys[0]: card(item.view, address) for item in drawn}
+        cards = {item.view.stamp: card(item.view, address) for item in drawn}
         file.writestr("setting.json", json.dumps(list(cards.values()), indent=1, default=str))
         file.writestr("setting.txt", "\n".join(textreport.describe(entry["setting"]) for entry in cards.values()) + f"\n{address}\n")
         for item in drawn:
             file.writestr(f"{item.name}.csv", csv(item.table))
             file.writestr(f"{item.name}.parquet", parquet(item.table))
-            file.writestr(f"{item.name}.ipynb", notebook(item))
+            if item.view.keys:
+                file.writestr(f"{item.name}.ipynb", notebook(item))
         file.writestr("page.html", html(title, drawn))
     return buffer.getvalue()
 

@@ -20,6 +20,9 @@ def draw(title: str, found: common.View | None) -> None:
     if found.stands_in is not None:
         st.warning(f"**{common.short(common.chosen())}** is not stored. Shown below is the nearest stored setting, **{found.title}** ({found.stands_in}).")
         common.offer_to_compute()
+    elif not found.keys:
+        st.info("This setting is being computed, or was stopped: shown is what is stored of it so far.", icon=":material/hourglass_top:")
+        common.offer_to_compute()
     elif absent := common.missing(found):
         with st.expander(f"Not stored for this setting: {', '.join(absent[:3])}{' …' if len(absent) > 3 else ''}", icon=":material/hourglass_empty:"):
             common.offer_to_compute()
@@ -48,7 +51,7 @@ def _pin(found: common.View | None) -> None:
     if state.get("pin"):
         st.segmented_control("Compare", ("both", "difference"), key="compare", required=True, label_visibility="collapsed", help="Side by side, or current minus pinned where that makes sense.")
         st.button("Unpin", icon=":material/keep_off:", key="_unpin", on_click=state.put, kwargs={"pin": None}, help="Stop comparing.")
-    elif found is not None:
+    elif found is not None and found.keys:
         st.button("Pin", icon=":material/keep:", key="_pin", on_click=_pin_now, args=(found,), help="Keep this setting; every page then shows it beside the current one.")
 
 

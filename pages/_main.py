@@ -13,11 +13,12 @@ PAGES = {
         ("overview", "Overview", ":material/dashboard:", "Accuracy of each method, the damage along the network, the setting."),
         ("variance", "Channel variance", ":material/scatter_plot:", "Repaired against dense variance of every channel of a layer."),
         ("heatmaps", "Layer heatmaps", ":material/grid_on:", "Variance ratios of all layers at once, and what a scalar per layer cannot see."),
+        ("maps", "Spatial maps", ":material/image:", "What one channel answers to test images: dense, pruned, repaired, and the differences."),
         ("curves", "Calibration curves", ":material/show_chart:", "Accuracy against the calibration budget."),
     ),
     "Question": (
         ("absorption", "Does BatchNorm undo it?", ":material/layers_clear:", "Which differences between methods are left once BatchNorm is re-estimated, and why."),
-        ("severity", "Severity", ":material/scatter_plot:", "Gain of one method over another against the damage, over all stored settings."),
+        ("severity", "Severity", ":material/trending_up:", "Gain of one method over another against the damage, over all stored settings."),
         ("ablation", "Ablation", ":material/grid_view:", "Table 2 of the paper here, and accuracy over granularity and prior."),
     ),
 }
@@ -25,13 +26,14 @@ PAGES = {
 
 def main() -> None:
     """One run of the dashboard."""
-    st.set_page_config(page_title="ASR Lens", page_icon="🔬", layout="wide")
     pages = {
         section: [st.Page(f"{file}.py", title=title, icon=icon, url_path=file, help=about, default=file == "overview")
                   for file, title, icon, about in files]
         for section, files in PAGES.items()
     }  # fmt: skip
     page = st.navigation(pages)
+    st.set_page_config(page_title=f"{page.title} · ASR Lens", page_icon="🔬", layout="wide")
+    st.html("<style>[data-testid=stMainBlockContainer] {padding: 3rem 2.5rem 3rem}</style>")
     target = st.session_state.pop("_goto", None)
     if target in {file for files in PAGES.values() for file, *_ in files}:
         st.switch_page(f"{target}.py")

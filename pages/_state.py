@@ -101,7 +101,7 @@ SETTING = {
     "seed": number(0, 0, MOST),
     "dense": matching(None, "[0-9a-f]{8,64}", "identity of a dense network"),
     "rule": choice("global_l1", registry.names("pruning rule")),
-    "sparsity": number(0.95, 0, 0.99999, whole=False),
+    "sparsity": Param(0.95, spec.checked_sparsity),
     "nm": matching(None, "[0-9]{1,3}:[0-9]{1,3}", "N:M pattern such as 2:4"),
     "linear": Param(False, lambda text: choice(None, ("on", "off")).read(text) == "on"),
     "stats": number(64, 2, MOST),
@@ -141,6 +141,9 @@ PAGES = {
     "gain": choice("asr_lw", ("asr_lw", "asr_bn", "bn_lw")),
     "against": choice("severity", ("severity", "overshoot")),
     "order2": choice("simultaneous", spec.ORDERS),
+    "mapped": choice("before", ("before", "after")),
+    "ranked": choice("damage", ("channel", "damage", "gain", "disagreement")),
+    "overlay": Param(False, lambda text: choice(None, ("on", "off")).read(text) == "on"),
     "seeds": Param(False, lambda text: choice(None, ("on", "off")).read(text) == "on"),
 }
 PARAMS = SETTING | LOOK | SELECTION | PAGES

@@ -5,8 +5,8 @@ import importlib.util
 import streamlit as st
 
 from asr_core import ablation as grid
-from asr_core.figures import ablation
-from asr_core.spec import BatchNormState
+from asr_core.figures import ablation, style
+from asr_core.spec import ORDERS, BatchNormState
 from pages import _charts
 from pages import _common as common
 from pages import _state as state
@@ -17,11 +17,12 @@ recalibration = {name: (lambda found, name=name: getattr(found.look, name)) for 
 states = tuple(dict.fromkeys((BatchNormState(), seen.bn_state)))
 
 
-def offer(repairs: tuple, absent: int, of: int, what: str) -> None:
-    """The compute panel for what is absent of the shown setting."""
+def offer(repairs: tuple, absent: list[str], of: int, what: str) -> None:
+    """What is absent of the shown setting, and the compute panel for it."""
     if not absent:
         return
-    with st.expander(f"{absent} of {of} {what} not stored for this setting", icon=":material/hourglass_empty:", expanded=absent == of):
+    with st.expander(f"{len(absent)} of {of} {what} are not stored for this setting", icon=":material/hourglass_empty:"):
+        st.caption("; ".join(absent))
         if importlib.util.find_spec("pages._compute") is None:
             return
         from pages._compute import compute_panel
@@ -45,11 +46,14 @@ st.subheader("Table 2, here and in the paper", anchor=False)
 order = st.segmented_control("Order of collection", ("simultaneous", "sequential"), key="order2", required=True, help="simultaneous: all statistics of the pruned network first. sequential: each layer after the ones before it were repaired. The paper does not say which it uses; its algorithm reads like sequential, its figures like simultaneous.")
 _charts.show(ablation.TABLE2, "table2", order=order, **recalibration)
 rows = grid.table2(view.result.accuracy, order, seen.bn_state)
-offer(tuple(grid.table2_repairs(order).values()), rows["top1"].isna().sum(), len(rows), f"rows ({order})")
+offer(tuple(grid.table2_repairs(order).values()), rows.loc[rows["top1"].isna(), "row"].tolist(), len(rows), f"rows ({order})")
 
 st.subheader("Granularity and prior", anchor=False)
 st.caption("Top-1 % at the chosen recalibration. Under cumulative averaging all points must agree, since BatchNorm absorbs every factor; look at b = 0 or an ema to see the repair itself.")
 _charts.show(ablation.SURFACE, "surface", **recalibration)
-for order_, bias in ((o, b) for o in seen.orders for b in seen.biases):
-    cells = grid.surface_table(view.result.accuracy, seen.bn_state, (order_,), (common.BIASES[bias],))
-    offer(grid.surface_repairs((order_,), (common.BIASES[bias],)), cells["top1"].isna().sum(), len(cells), f"points of the surface ({order_}, bias {bias})")
+cells = grid.surface_table(view.result.accuracy, seen.bn_state)
+maps = [(o, b) for o in ORDERS for b in common.BIASES if cells.loc[cells["order"].eq(o) & cells["bias"].eq(common.BIASES[b]), "top1"].isna().any()]
+if maps:
+    which = st.selectbox("Complete a map", maps, format_func=lambda pair: f"{pair[0]} · bias {pair[1]}", key="_map", width=320, help="Dots in the maps are not stored. Each map is a job of its own.")
+    rows = cells[cells["order"].eq(which[0]) & cells["bias"].eq(common.BIASES[which[1]])]
+    offer(grid.surface_repairs((which[0],), (common.BIASES[which[1]],)), [style.label(slug) for slug in grid.absent(rows)], len(rows), "points of this map")

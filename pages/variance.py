@@ -20,7 +20,7 @@ def open_channel(point: dict) -> None:
 def select_layer(point: dict) -> None:
     """From a panel to its layer."""
     if "customdata" in point:
-        state.put(layer=point["customdata"][0], channel=None)
+        state.put(layer=view.layers[int(point["customdata"][0])], channel=None)
 
 
 def channel_changed() -> None:
@@ -50,8 +50,10 @@ def numbers(table, channel: int) -> None:
     """The selected channel's variances and factors."""
     st.subheader(f"Channel {channel}", anchor=False)
     rows = table[table["channel"] == channel]
-    names = {"label": "network", "v_dense": "dense variance", "v": "variance", "gamma": "factor γ", "kept_energy": "weight energy kept", "kept_fraction": "weights kept"}
-    st.dataframe(rows[[*names, "shrinkage"]].rename(columns=names), hide_index=True, alt=f"Variances and factors of channel {channel}.")
+    one = rows.iloc[0]
+    st.markdown(f"Dense variance {one.v_dense:.4g}; {one.kept_fraction:.1%} of its weights kept, with {one.kept_energy:.1%} of their energy (Σ w²).")
+    names = {"label": "network", "v": "variance", "gamma": "factor γ", "shrinkage": "shrinkage"}
+    st.dataframe(rows[[*names]].rename(columns=names), hide_index=True, alt=f"Variances and factors of channel {channel}.")
     st.button("Its spatial maps", icon=":material/image:", on_click=state.go, args=("maps",))
 
 
@@ -86,16 +88,20 @@ with right:
     st.subheader("Sorted by dense variance", anchor=False)
     _charts.show(variance.SORTED, "sorted", select=open_channel, **what)
 
-left, right = st.columns([2, 3])
+st.subheader("Fit", anchor=False)
+for table in tables:
+    fits(table)
+
+left, right = st.columns([3, 2])
 with left:
     st.subheader("Kept weights, kept variance", anchor=False)
     _charts.show(variance.ENERGY, "energy", select=open_channel, layer=common.layer_in)
 with right:
-    st.subheader("Fit", anchor=False)
-    for table in tables:
-        fits(table)
     channel = common.channel_of(view, layer)
-    if channel is not None and tables:
+    if channel is None or not tables:
+        st.subheader("One channel", anchor=False)
+        st.caption("Click a mark, or choose a channel above, to see its numbers and its spatial maps.")
+    else:
         numbers(tables[-1], channel)
 
 st.subheader("All layers", anchor=False)

@@ -10,9 +10,11 @@ from dataclasses import asdict
 
 import pytest
 
-from asr_core import estimate, jobs, results
+from asr_core import estimate, jobs, maps, plan, results
+from asr_core import runner as runners
 from asr_core.errors import AsrError, SpecError, StoreError, UnknownName
-from asr_core.jobs import Runner
+from asr_core.jobs import Wanted
+from asr_core.runner import Runner
 from asr_core.spec import (
     BatchNormState,
     CalibrationSpec,
@@ -76,8 +78,8 @@ def computing(job):
 @pytest.fixture(scope="module")
 def finished(runner):
     """The job of TINY, asked for twice while it ran."""
-    first = runner.submit(TINY)
-    second = runner.submit(TINY)
+    first = runner.submit(Wanted(TINY))
+    second = runner.submit(Wanted(TINY))
     assert (second.id, second.pid) == (first.id, first.pid)
     return wait(runner, first.id, ended)
 
@@ -91,34 +93,30 @@ def test_a_submitted_experiment_is_computed_once_and_found(runner, finished):
 def test_progress_counts_every_pass_and_ends_near_zero_seconds(runner, finished):
     lines = [json.loads(line) for line in (finished.folder / "progress.jsonl").read_text().splitlines()]
     assert lines[0]["stage"] == "images" and lines[-1]["tasks"] == lines[-1]["of_tasks"] - 1
-    for name in ("time", "images", "tasks", "share"):
+    for name in ("time", "images", "tasks"):
         values = [line[name] for line in lines]
-        assert values == sorted(values) or name == "share"
-    assert lines[0]["of_images"] == 1797 + 1437 + sum(t.images for t in planned(runner))
+        assert values == sorted(values)
+    assert lines[0]["of_images"] == 1797 + 1437 + sum(task.images for task in plan.tasks(TINY, "any", 1437, 360))
     assert 0 <= lines[0]["share"] < 0.3 < lines[-1]["share"] <= 1
     assert lines[-1]["seconds_left"] < lines[0]["seconds_left"]
 
 
-def planned(runner):
-    from asr_core import plan
-
-    return plan.tasks(TINY, "any", 1437, 360)
-
-
 def test_asking_again_for_what_is_stored_finishes_without_computing(runner, finished):
     assert estimate.work(TINY, runner.store) == []
-    job = wait(runner, runner.submit(TINY).id, ended)
+    job = wait(runner, runner.submit(Wanted(TINY)).id, ended)
     assert job.state == "finished" and job.progress() is None
 
 
 def test_a_job_can_be_read_back_as_it_was_asked(runner, finished):
-    assert finished.asked()[0] == TINY
-    assert runner.of(TINY).id == finished.id and runner.of(with_sparsity(0.123)) is None
+    assert finished.asked()[0] == Wanted(TINY)
+    assert runner.get(Wanted(with_sparsity(0.123)).id) is None
+    mapped = Wanted(TINY, maps.MapSpec(layer="features.0.0"), "0" * 16)
+    assert mapped.id != finished.id
 
 
 def test_a_cancelled_job_keeps_finished_stages_and_leaves_nothing_half_written(runner, finished):
     store, spec = runner.store, with_sparsity(0.6)
-    job = wait(runner, runner.submit(spec).id, computing)
+    job = wait(runner, runner.submit(Wanted(spec)).id, computing)
     start = time.monotonic()
     job = runner.cancel(job.id)
     assert time.monotonic() - start < 1
@@ -129,8 +127,8 @@ def test_a_cancelled_job_keeps_finished_stages_and_leaves_nothing_half_written(r
 
 
 def test_a_second_job_waits_for_the_first_and_can_be_cancelled_there(runner, finished):
-    first = wait(runner, runner.submit(with_sparsity(0.7)).id, lambda job: job.state == "running")
-    second = runner.submit(with_sparsity(0.75))
+    first = wait(runner, runner.submit(Wanted(with_sparsity(0.7))).id, lambda job: job.state == "running")
+    second = runner.submit(Wanted(with_sparsity(0.75)))
     time.sleep(0.5)
     assert runner.get(second.id).state == "queued" and runner.get(first.id).live
     assert [job.id for job in runner.all()][:2] == [second.id, first.id]
@@ -138,7 +136,7 @@ def test_a_second_job_waits_for_the_first_and_can_be_cancelled_there(runner, fin
 
 
 def test_a_killed_worker_is_a_failed_job_and_retry_goes_on_from_what_is_stored(runner, finished):
-    job = wait(runner, runner.submit(with_sparsity(0.8)).id, computing)
+    job = wait(runner, runner.submit(Wanted(with_sparsity(0.8))).id, computing)
     os.kill(job.pid, signal.SIGKILL)
     job = wait(runner, job.id, ended)
     assert job.state == "failed" and job.reason == "the worker was killed (signal 9)"
@@ -148,15 +146,24 @@ def test_a_killed_worker_is_a_failed_job_and_retry_goes_on_from_what_is_stored(r
     assert wait(runner, runner.retry(job.id).id, ended).state == "finished"
 
 
+def test_maps_of_a_layer_are_a_job_too(runner, finished):
+    wanted = Wanted(TINY, maps.MapSpec(layer="features.0.0", images=2))
+    assert not wanted.stored(runner.store) and wanted.tables == 0
+    job = wait(runner, runner.submit(wanted).id, ended)
+    assert job.state == "finished" and wanted.stored(runner.store)
+    dense_id = results.find(TINY, runner.store).setting["dense_id"]
+    assert maps.read(TINY, runner.store, dense_id, wanted.maps).of["dense"].shape[:2] == (2, 16)
+
+
 def test_what_cannot_work_fails_with_its_one_line_reason(runner):
-    job = wait(runner, runner.submit(UNFIT).id, ended)
+    job = wait(runner, runner.submit(Wanted(UNFIT)).id, ended)
     assert job.state == "failed" and "\n" not in job.reason
     assert job.reason.startswith("densenet121 with stem 'imagenet' cannot run on 16x16 images")
     assert job.reason in job.log()
 
 
 def test_a_spec_that_this_version_cannot_read_fails_with_its_reason(runner, finished):
-    job = runner.submit(with_sparsity(0.9))
+    job = runner.submit(Wanted(with_sparsity(0.9)))
     path = job.folder / "spec.json"
     path.write_text(path.read_text().replace("global_l1", "global_l7"))
     job = wait(runner, job.id, ended)
@@ -167,9 +174,9 @@ def test_a_worker_ends_when_its_server_is_killed(runner, finished):
     root = runner.store.root
     spec = json.dumps(asdict(with_sparsity(0.95)))
     code = (
-        "import json, sys, time; from asr_core.jobs import Runner; from asr_core.store import Store;"
-        "from asr_core.spec import from_dict; runner = Runner(Store(sys.argv[1]));"
-        "job = runner.submit(from_dict(json.loads(sys.argv[2]))); print(job.id, flush=True); time.sleep(60)"
+        "import json, sys, time; from asr_core.runner import Runner; from asr_core.store import Store;"
+        "from asr_core.jobs import Wanted; from asr_core.spec import from_dict; runner = Runner(Store(sys.argv[1]));"
+        "job = runner.submit(Wanted(from_dict(json.loads(sys.argv[2])))); print(job.id, flush=True); time.sleep(60)"
     )
     server = subprocess.Popen([sys.executable, "-c", code, root, spec], stdout=subprocess.PIPE, text=True)
     job_id = server.stdout.readline().strip()
@@ -202,7 +209,7 @@ def asdict_tables(result):
 
 
 def test_only_the_last_ended_jobs_are_kept(tmp_path, monkeypatch):
-    monkeypatch.setattr(jobs, "KEPT", 2)
+    monkeypatch.setattr(runners, "KEPT", 2)
     store = Store(tmp_path)
     for i in range(4):
         (store.jobs / f"{i:024}").mkdir(parents=True)

@@ -93,23 +93,28 @@ def surface_figure(table: pd.DataFrame, low: float = 0.0, high: float = 1.0) -> 
     figure = make_subplots(2, 2, subplot_titles=titles, shared_xaxes=True, shared_yaxes=True, vertical_spacing=0.1, horizontal_spacing=0.04)
     for number, (order, bias) in enumerate((order, bias) for order in ORDERS for bias in biases):
         rows = table[(table["order"] == order) & (table["bias"] == bias)]
-        figure.add_trace(_map(rows), row=number // 2 + 1, col=number % 2 + 1)
-    style.finish(figure, 640, "", "", coloraxis={"colorscale": style.MAGNITUDE, "cmin": 100 * low, "cmax": 100 * high, "colorbar": {"title": {"text": "top-1, %", "side": "right"}, "thickness": 14}})
+        for trace in _map(rows, low, high):
+            figure.add_trace(trace, row=number // 2 + 1, col=number % 2 + 1)
+    style.finish(figure, 700, "", "", coloraxis={"colorscale": style.MAGNITUDE, "cmin": 100 * low, "cmax": 100 * high, "colorbar": {"title": {"text": "top-1, %", "side": "right"}, "thickness": 14}})
     figure.update_layout(margin={"t": 30})
     figure.update_xaxes(title="prior of the shrinkage", row=2)
+    figure.update_yaxes(type="category", categoryorder="array", categoryarray=[size_label(size) for size in reversed(ablation.GROUP_SIZES)], showgrid=False)
     figure.update_yaxes(title="channels per factor", col=1)
-    figure.update_xaxes(showgrid=False)
-    return figure.update_yaxes(showgrid=False)
+    return figure.update_xaxes(showgrid=False)
 
 
-def _map(rows: pd.DataFrame) -> go.Heatmap:
-    wide = rows.assign(cell=[_cell(row) for row in rows.itertuples()], x=[PRIOR_LABELS[p] for p in zip(rows["prior"], rows["scale"], strict=True)])
-    sizes = [size_label(size) for size in ablation.GROUP_SIZES]
-    grids = {name: wide.pivot(index="group_size", columns="x", values=name).reindex(index=ablation.GROUP_SIZES, columns=PRIOR_LABELS.values()) for name in ("top1", "cell", "slug")}
-    return go.Heatmap(
-        x=list(PRIOR_LABELS.values()), y=sizes, z=100 * grids["top1"].to_numpy(float), text=grids["cell"], texttemplate="%{text}", customdata=grids["slug"].map(style.label),
-        coloraxis="coloraxis", hoverongaps=False, xgap=2, ygap=2, hovertemplate="%{customdata}<br>%{y} channels per factor, prior %{x}<br>top-1 %{z:.2f} %<extra></extra>",
+def _map(rows: pd.DataFrame, low: float, high: float) -> tuple:
+    """Cells by colour, and what is written on them: dark on light, light on dark, a dot where nothing is stored."""
+    x = [PRIOR_LABELS[where] for where in zip(rows["prior"], rows["scale"], strict=True)]
+    y = [size_label(size) for size in rows["group_size"]]
+    shades = (rows["top1"] - low) / (high - low)
+    written = ["·" if np.isnan(row.top1) else _cell(row) for row in rows.itertuples()]
+    colours = [style.REFERENCE if np.isnan(shade) else "#fff" if shade < 0.55 else "#111" for shade in shades]
+    cells = go.Heatmap(
+        x=x, y=y, z=100 * rows["top1"], customdata=[style.label(slug) for slug in rows["slug"]], coloraxis="coloraxis", hoverongaps=False, xgap=2, ygap=2,
+        hovertemplate="%{customdata}<br>%{y} channels per factor, prior %{x}<br>top-1 %{z:.2f} %<extra></extra>",
     )  # fmt: skip
+    return cells, go.Scatter(x=x, y=y, mode="text", text=written, textfont={"color": colours, "size": 12}, hoverinfo="skip", showlegend=False)
 
 
 def size_label(size: int) -> str:
@@ -118,8 +123,11 @@ def size_label(size: int) -> str:
 
 
 def _cell(row) -> str:
-    value = "" if np.isnan(row.top1) else f"{100 * row.top1:.1f}"
-    return value if pd.isna(row.named) or not value else f"<b>{method_label(row.named.split('.')[0]).split('+')[0]}{' mean' if row.prior == 'mean' else ''}</b><br>{value}"
+    value = f"{100 * row.top1:.1f}"
+    if pd.isna(row.named):
+        return value
+    name = method_label(row.named.split(".")[0]).split("+")[0] + (" mean" if row.prior == "mean" else "")
+    return f"<b>{name} {value}</b>"
 
 
 def surface_limits(tables) -> dict:

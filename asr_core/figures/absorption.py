@@ -58,7 +58,7 @@ def _in_state(result: Result, rows: pd.DataFrame, factors: pd.DataFrame, way: st
     })  # fmt: skip
 
 
-def gap_figure(table: pd.DataFrame, show: str = "logit_gap", low: float = FLOOR, high: float = 10.0, points: float = 0.1) -> go.Figure:
+def gap_figure(table: pd.DataFrame, show: str = "logit_gap", low: float = FLOOR, high: float = 10.0, bottom: float = FLOOR, top: float = 1.0, points: float = 0.1) -> go.Figure:
     """Measured distance to BN only above, predicted channel error below; one column per way of recalibration."""
     ways = [way for way in WAYS if (table["way"] == way).any()]
     figure = make_subplots(2, len(ways), shared_xaxes=True, shared_yaxes=True, vertical_spacing=0.07, horizontal_spacing=0.03, column_titles=[WAYS[way] for way in ways])
@@ -70,11 +70,12 @@ def gap_figure(table: pd.DataFrame, show: str = "logit_gap", low: float = FLOOR,
             custom = rows[["a", "logit_gap", "top1_gap", "predicted"]].to_numpy(float)
             shared = {"x": rows["b"], "line": line, "customdata": custom, "legendgroup": slug, "name": rows["label"].iloc[0], "hovertemplate": _HOVER}
             figure.add_scatter(y=measured, mode="lines+markers", marker={"symbol": symbol, "size": 9, "line": {"width": 1.5}}, showlegend=column == 1, row=1, col=column, **shared)
-            figure.add_scatter(y=rows["predicted"].clip(lower=low), mode="lines+markers", marker={"symbol": symbol, "size": 6}, showlegend=False, row=2, col=column, **shared)
+            figure.add_scatter(y=rows["predicted"].clip(lower=bottom), mode="lines+markers", marker={"symbol": symbol, "size": 6}, showlegend=False, row=2, col=column, **shared)
     style.finish(figure, 560, "", "")
     figure.update_layout(margin={"t": 70}, legend={"y": 1.07})
     figure.update_xaxes(title="budget b, batches", row=2, tickvals=sorted(set(table["b"]) - {0}))
-    figure.update_yaxes(**style.log_axis(low, high), title=None)
+    figure.update_yaxes(**style.log_axis(low, high), title=None, row=1)
+    figure.update_yaxes(**style.log_axis(bottom, top), title=None, row=2)
     if show == "top1_gap":
         figure.update_yaxes(type="linear", dtick=None, exponentformat=None, range=[-100 * points, 100 * points], zeroline=True, zerolinecolor=style.REFERENCE, row=1)
     titles = {"logit_gap": "measured: largest<br>logit difference", "top1_gap": "measured: top-1 minus<br>BN only, points"}
@@ -93,14 +94,18 @@ def gap_limits(tables) -> dict:
     """Equal axes, whole powers of ten."""
     rows = pd.concat(tables)
     rows = rows[rows["way"].notna()]
-    values = np.concatenate([rows["logit_gap"], rows["predicted"]])
-    values = values[np.isfinite(values) & (values > 0)]
-    low, high = (values.min(), values.max()) if len(values) else (FLOOR, 1.0)
+    (low, high), (bottom, top) = _decades(rows["logit_gap"]), _decades(rows["predicted"])
     points = rows["top1_gap"].abs().max()
-    return {
-        "low": float(max(FLOOR, 10 ** np.floor(np.log10(low)))), "high": float(10 ** np.ceil(np.log10(max(high, FLOOR * 10)))),
-        "points": round(float(points) * 1.1 + 0.01, 3) if points == points else 0.1,
-    }  # fmt: skip
+    return {"low": low, "high": high, "bottom": bottom, "top": top, "points": round(float(points) * 1.1 + 0.01, 3) if points == points else 0.1}
+
+
+def _decades(values: pd.Series) -> tuple[float, float]:
+    """Whole powers of ten around the positive finite values, at least FLOOR."""
+    values = values[np.isfinite(values) & (values > FLOOR)]
+    if values.empty:
+        return FLOOR, 1.0
+    low, high = np.floor(np.log10(values.min())), np.ceil(np.log10(values.max()) + 1e-9)
+    return float(10.0**low), float(10.0**high)
 
 
 def gap_sentence(table: pd.DataFrame) -> str:
@@ -167,9 +172,9 @@ def agreement_figure(table: pd.DataFrame, low: float = FLOOR, high: float = 10.0
 
 def agreement_limits(tables) -> dict:
     """Equal axes, whole powers of ten."""
-    rows, limits = pd.concat(tables), gap_limits(tables)
-    ends = np.log10([rows["predicted"].min(), rows["predicted"].max()])
-    return {"low": limits["low"], "high": limits["high"], "left": float(10 ** np.floor(ends[0])), "right": float(10 ** np.ceil(ends[1] + 1e-9))}
+    rows = pd.concat(tables)
+    (low, high), (left, right) = _decades(rows["logit_gap"]), _decades(rows["predicted"])
+    return {"low": low, "high": high, "left": left, "right": right}
 
 
 def agreement_sentence(table: pd.DataFrame) -> str:
@@ -204,13 +209,13 @@ def signal_table(result: Result, slugs=(), start="reset", averaging="ema", momen
     return table.merge(result.convs[["layer", "depth"]], on="layer").assign(label=table["slug"].map(style.label)).sort_values("depth", kind="stable", ignore_index=True)
 
 
-def signal_figure(table: pd.DataFrame, low: float = 1e-2, high: float = 10.0) -> go.Figure:
+def signal_figure(table: pd.DataFrame, high: float = 1.5) -> go.Figure:
     """Predicted signal by layer, one line per method; 1 where nothing of the start is left."""
     figure = go.Figure()
     for slug, rows in table.groupby("slug", sort=False):
         colour, symbol = style.look_of(slug)
         figure.add_scatter(
-            x=rows["depth"], y=rows["signal"].clip(lower=low), mode="lines+markers", name=rows["label"].iloc[0],
+            x=rows["depth"], y=rows["signal"], mode="lines+markers", name=rows["label"].iloc[0],
             line={"color": colour, "width": 1.5}, marker={"symbol": symbol, "size": 8, "line": {"width": 1.5}},
             customdata=rows[["layer", "q25", "q75", "offset"]].to_numpy(),
             hovertemplate="%{fullData.name}<br><b>%{customdata[0]}</b><br>signal %{y:.3f} [quartiles %{customdata[1]:.3f}, %{customdata[2]:.3f}]<br>|offset| %{customdata[3]:.3f}<extra></extra>",
@@ -218,27 +223,28 @@ def signal_figure(table: pd.DataFrame, low: float = 1e-2, high: float = 10.0) ->
     figure.add_hline(1, line={"color": style.REFERENCE, "dash": "dot", "width": 1.5})
     layers = table.drop_duplicates("layer")
     ticks = layers.iloc[:: -(-len(layers) // 30)]
-    style.finish(figure, 380, "", "predicted signal after BatchNorm<br>(1: fully re-estimated)")
+    style.finish(figure, 460, "", "predicted signal after BatchNorm<br>(1: fully re-estimated)")
     figure.update_xaxes(tickvals=ticks["depth"], ticktext=ticks["layer"], tickangle=-50, showgrid=False)
-    figure.update_yaxes(**style.log_axis(low, high))
+    figure.update_yaxes(range=[0, high])
     return figure
 
 
 def signal_limits(tables) -> dict:
-    """Equal axes that hold all medians."""
+    """Equal axes from 0 that hold all medians and 1."""
     values = pd.concat(tables)["signal"]
-    values = values[np.isfinite(values) & (values > 0)]
-    low, high = (values.min(), values.max()) if len(values) else (1.0, 1.0)
-    return {"low": float(max(1e-4, min(0.5, low / 1.5))), "high": float(max(2.0, high * 1.5))}
+    return {"high": round(1.08 * float(max([1.0, *values[np.isfinite(values)]])), 3)}
 
 
 def signal_sentence(table: pd.DataFrame) -> str:
-    """Which method keeps how much of the signal in its worst layer."""
-    worst = table.loc[table["signal"].sub(1).abs().groupby(table["slug"]).idxmax().dropna()]
-    words = [f"{row.label} {row.signal:.2g} ({row.layer})" for row in worst.sort_values("signal").itertuples()]
-    if (worst["signal"].sub(1).abs() < 0.02).all():
-        return "Nothing of the starting statistics is left: every method's channels come out of BatchNorm at full strength, so repairs cannot matter here."
-    return f"Predicted: the starting statistics still change how strong channels come out of BatchNorm. Furthest from 1, median over a layer's channels: {'; '.join(words)}."
+    """How far from full strength the methods' channels are, in their worst layers."""
+    distance = table["signal"].sub(1).abs()
+    worst = table.loc[distance.groupby(table["slug"]).idxmax().dropna()].assign(distance=distance)
+    if (worst["distance"] < 0.02).all():
+        return "Predicted: nothing of the starting statistics is left. Every method's channels come out of BatchNorm at full strength, so repairs cannot matter here."
+    far = worst.sort_values("distance", ascending=False)
+    words = [f"{row.label} {row.signal:.2g} in {row.layer}" for row in far.head(3).itertuples()]
+    rest = f"; the other {len(far) - 3} stay within {far['distance'].iloc[3]:.2g} of 1" if len(far) > 3 else ""
+    return f"Predicted: the starting statistics still change how strong channels come out of BatchNorm. Furthest from 1, median over a layer's channels: {'; '.join(words)}{rest}."
 
 
 SIGNAL = Chart("absorption.SIGNAL", signal_table, signal_figure, signal_sentence, signal_limits)

@@ -28,7 +28,7 @@ def curves_table(result: Result, slugs=(), ways=("reset",), momentum=0.1, x="bat
         table = _over_seeds([table, *(_points(r, slugs, ways, momentum, x) for r in others)])
     if table.empty:
         raise NothingToDraw("No accuracy is stored for this setting yet; compute it.")
-    line = table["slug"].map(style.label) + np.where(table["slug"].isin(REFERENCES), "", " · " + table["way"].map(WAYS))
+    line = style.labels(table["slug"]) + np.where(table["slug"].isin(REFERENCES), "", " · " + table["way"].map(WAYS))
     table = table.assign(line=line, x=table[x].astype(float), place=table["slug"].map([*REFERENCES, *slugs].index))
     return table.sort_values(["place", "way", "x"], kind="stable").drop(columns="place").reset_index(drop=True)
 
@@ -73,22 +73,27 @@ def curves_figure(table: pd.DataFrame, x: str = "batches", low: float = 0.0, hig
         _line(figure, slug, rows, style.DASHES[ways.index(way) % len(style.DASHES)])
     title = "recalibration batches b" if x == "batches" else "training images (statistics and recalibration)"
     if x == "images":
-        figure.update_xaxes(type="log", dtick="D2", range=[np.log10(left), np.log10(right)], gridcolor=style.GRID)
+        figure.update_xaxes(type="log", dtick=np.log10(2), tickformat="d", range=[np.log10(left), np.log10(right)], gridcolor=style.GRID)
     else:
         figure.update_xaxes(range=[left, right], gridcolor=style.GRID)
     figure.update_yaxes(range=[100 * low, 100 * high], gridcolor=style.GRID)
     band = "95 % interval" if table["seeds"].max() == 1 else f"least and largest of {table['seeds'].max()} seeds"
-    return style.finish(figure, 520, title, f"top-1 accuracy, % (band: {band})")
+    below = 16 * (2 + len(figure.data) // 2)  # pixels that the legend takes under the plot
+    style.finish(figure, 460 + below, title, f"top-1 accuracy, % (band: {band})")
+    return figure.update_layout(legend={"yanchor": "top", "y": -70 / 440, "maxheight": 1000})
 
 
 def _line(figure: go.Figure, slug: str, rows: pd.DataFrame, dash: str) -> None:
     colour, symbol = style.look_of(slug)
     name = rows["line"].iloc[0]
     red, green, blue = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
-    around = pd.concat([rows["x"], rows["x"][::-1]]), pd.concat([rows["top1_high"], rows["top1_low"][::-1]])
-    figure.add_scatter(x=around[0], y=100 * around[1], fill="toself", fillcolor=f"rgba({red},{green},{blue},0.12)", line={"width": 0}, hoverinfo="skip", showlegend=False, legendgroup=name, mode="lines")
+    x, low, high = rows["x"].to_numpy(), 100 * rows["top1_low"].to_numpy(), 100 * rows["top1_high"].to_numpy()
     figure.add_scatter(
-        x=rows["x"], y=100 * rows["top1"], mode="lines+markers", name=name, legendgroup=name,
+        x=np.concatenate([x, x[::-1]]), y=np.concatenate([high, low[::-1]]), fill="toself", fillcolor=f"rgba({red},{green},{blue},0.12)",
+        line={"width": 0}, hoverinfo="skip", showlegend=False, legendgroup=name, mode="lines",
+    )  # fmt: skip
+    figure.add_scatter(
+        x=x, y=100 * rows["top1"].to_numpy(), mode="lines+markers", name=name, legendgroup=name,
         line={"color": colour, "dash": dash, "width": 2}, marker={"color": colour, "symbol": symbol, "size": 8},
         customdata=rows[["batches", "images", "distinct_images", "top1_low", "top1_high"]].astype(float).to_numpy(),
         hovertemplate=f"<b>{name}</b><br>b = %{{customdata[0]}}, %{{customdata[1]}} images (%{{customdata[2]}} distinct)<br>%{{y:.2f}} % [%{{customdata[3]:.1%}}, %{{customdata[4]:.1%}}]<extra></extra>",
@@ -117,7 +122,7 @@ def curves_sentence(table: pd.DataFrame) -> str:
             unit = "b = " if here["x"].iloc[0] == here["batches"].iloc[0] else "images = "
             parts.append(f"{WAYS[way]}, {unit}{at:g}: {100 * here['top1'].min():.1f} to {100 * here['top1'].max():.1f} %")
     methods = lines["slug"].nunique()
-    return f"Range of the {methods} chosen {'repairs' if methods > 1 else 'repair'}: {'; '.join(parts)}."
+    return f"Top-1 accuracy over the {methods} chosen {'repairs' if methods > 1 else 'repair'}: {'; '.join(parts)}."
 
 
 def curves_difference(pinned: pd.DataFrame, current: pd.DataFrame) -> pd.DataFrame:

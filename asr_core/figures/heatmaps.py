@@ -10,7 +10,7 @@ from asr_core.figures.variance import unchanged
 from asr_core.results import Result
 
 SHARE = "under dense 5th percentile"
-FEW = 26  # layers whose cells have room for horizontal text
+BAND = 27  # layers side by side, so that a number fits into a cell; deeper networks continue below, as lines of text do
 SHARE_COLOURS = {"colorscale": style.MAGNITUDE, "zmin": 0, "zmax": 1, "showscale": False}
 CLIP = 5.0  # log2 units: colours saturate at 1/32 and 32 times
 
@@ -45,40 +45,60 @@ def cells_figure(table: pd.DataFrame, scale: str = "log2") -> go.Figure:
 
     scale: `log2` (colour is log2 of the ratio, white at 1), or `ratio` (the paper's colours, clamped to [0, 2]).
     """
-    rows = list(dict.fromkeys(table["row"]))
-    names = table.drop_duplicates("position").set_index("position")["layer"]
+    rows, names = list(dict.fromkeys(table["row"])), _names(table)
     values = table.pivot(index="row", columns="position", values="value").loc[rows]
     figure = go.Figure()
-    size = 11 if len(names) <= FEW else max(6, 11 * FEW // len(names))
-    for at, colours in ((slice(0, 1), SHARE_COLOURS), (slice(1, None), _ratio_colours(scale))):
-        block = values.iloc[at]
-        logs = np.log2(block.where(block > 0)).where(block.isna() | (block > 0), -99.0)  # no variance left: the darkest blue
-        z = block if colours is SHARE_COLOURS or scale == "ratio" else logs
-        figure.add_heatmap(
-            z=z.round(4).astype(object).where(z.notna(), None).to_numpy().tolist(), x=list(block.columns), y=list(range(len(rows)))[at],
-            text=[[_cell_text(value) for value in row] for row in block.to_numpy(float)], texttemplate="%{text}", textfont={"size": size},
-            hoverinfo="skip", xgap=1, ygap=1, **colours,
-        )  # fmt: skip
+    for band in range(_bands(names)):
+        for at, colours in ((slice(0, 1), SHARE_COLOURS), (slice(1, None), _ratio_colours(scale, band == 0))):
+            block = values.iloc[at, band * BAND : (band + 1) * BAND]
+            logs = np.log2(block.where(block > 0)).where(block.isna() | (block > 0), -99.0)  # no variance left: the darkest blue
+            z = block if colours is SHARE_COLOURS or scale == "ratio" else logs
+            text = [[_cell_text(value) for value in row] for row in block.to_numpy(float)]
+            _add_cells(figure, z, text, band, len(rows), at, colours)
     _clickable(figure, table, rows)
     return _grid(figure, names, rows)
 
 
+def _names(table: pd.DataFrame) -> pd.Series:
+    return table.drop_duplicates("position").set_index("position")["layer"]
+
+
+def _bands(names: pd.Series) -> int:
+    return -(-len(names) // BAND)
+
+
+def _add_cells(figure: go.Figure, z: pd.DataFrame, text: list, band: int, rows: int, at: slice, colours: dict) -> None:
+    """One heatmap: columns restart in each band, rows lie `rows` + 3 lower per band."""
+    figure.add_heatmap(
+        z=z.round(4).astype(object).where(z.notna(), None).to_numpy().tolist(), x=[c % BAND for c in z.columns],
+        y=[band * (rows + 3) + row for row in range(rows)[at]], text=text, texttemplate="%{text}", textfont={"size": 11},
+        hoverinfo="skip", xgap=1, ygap=1, **colours,
+    )  # fmt: skip
+
+
 def _grid(figure: go.Figure, names: pd.Series, rows: list[str]) -> go.Figure:
     """Axes of a map: layers across, statistics down. Numeric, since two heatmaps cannot share a category axis."""
-    figure.update_xaxes(tickvals=list(names.index), ticktext=list(names), tickangle=-60, showgrid=False, range=[-0.5, len(names) - 0.5], zeroline=False)
-    figure.update_yaxes(tickvals=list(range(len(rows))), ticktext=rows, range=[len(rows) - 0.5, -0.5], showgrid=False, zeroline=False)
-    return style.finish(figure, 150 + 36 * len(rows), "", "")
+    bands, pitch = _bands(names), len(rows) + 3
+    fixed = {"textangle": -55, "showarrow": False, "xanchor": "right", "yanchor": "top", "font": {"size": 10}}
+    labels = [{"x": at % BAND, "y": at // BAND * pitch + len(rows) - 0.4, "text": name, **fixed} for at, name in names.items()]
+    figure.update_layout(annotations=labels)
+    figure.update_xaxes(visible=False, range=[-0.5, min(len(names), BAND) - 0.5])
+    figure.update_yaxes(
+        tickvals=[band * pitch + row for band in range(bands) for row in range(len(rows))], ticktext=rows * bands,
+        range=[bands * pitch - 0.5, -0.5], showgrid=False, zeroline=False, tickfont={"size": 11},
+    )  # fmt: skip
+    return style.finish(figure, 30 + (34 if bands == 1 else 27) * bands * pitch, "", "")
 
 
-def _ratio_colours(scale: str) -> dict:
-    bar = {"thickness": 12, "len": 1.0, "title": {"side": "right"}}
+def _ratio_colours(scale: str, with_bar: bool) -> dict:
+    bar = {"thickness": 12, "lenmode": "pixels", "len": 260, "y": 1, "yanchor": "top", "title": {"side": "right"}}
     if scale == "ratio":
         bar["title"]["text"] = "v / v_dense, colours clamped to [0, 2]"
-        return {"colorscale": style.RATIO, "zmin": 0, "zmid": 1, "zmax": 2, "colorbar": bar}
+        return {"colorscale": style.RATIO, "zmin": 0, "zmid": 1, "zmax": 2, "colorbar": bar, "showscale": with_bar}
     ticks = [-4, -2, 0, 2, 4]
     bar |= {"tickvals": ticks, "ticktext": ["1/16", "1/4", "1", "4", "16"]}
     bar["title"]["text"] = "v / v_dense, log scale"
-    return {"colorscale": style.RATIO, "zmin": -CLIP, "zmid": 0, "zmax": CLIP, "colorbar": bar}
+    return {"colorscale": style.RATIO, "zmin": -CLIP, "zmid": 0, "zmax": CLIP, "colorbar": bar, "showscale": with_bar}
 
 
 def _cell_text(value: float) -> str:
@@ -90,7 +110,7 @@ def _cell_text(value: float) -> str:
 def _clickable(figure: go.Figure, table: pd.DataFrame, rows: list[str]) -> None:
     """Transparent marks over the cells: heatmaps themselves report no clicks."""
     figure.add_scatter(
-        x=table["position"], y=table["row"].map(rows.index), mode="markers", showlegend=False, customdata=table[["layer", "row", "value"]].to_numpy(),
+        x=table["position"] % BAND, y=table["row"].map(rows.index) + table["position"] // BAND * (len(rows) + 3), mode="markers", showlegend=False, customdata=table[["layer", "row", "value"]].to_numpy(),
         marker={"size": 26, "symbol": "square", "opacity": 0, "color": "#000"}, unselected={"marker": {"opacity": 0}}, selected={"marker": {"opacity": 0}},
         hovertemplate="<b>%{customdata[0]}</b><br>%{customdata[1]}<br>%{customdata[2]:.4g}<extra></extra>",
     )  # fmt: skip
@@ -101,8 +121,9 @@ def cells_sentence(table: pd.DataFrame) -> str:
     ratios = table[table["statistic"] != "share"]
     worst = ratios.groupby("slug", sort=False)["log2"].apply(lambda logs: logs.abs().median())
     share = table.loc[table["statistic"] == "share", "value"].mean()
-    parts = [f"{style.label(slug)} ×{2**value:.2g}" if np.isfinite(value) else f"{style.label(slug)} undefined" for slug, value in worst.items()]
-    return f"On average {share:.0%} of a layer's channels fall under the dense 5th percentile. Typical distance of the ratios from 1: {', '.join(parts)}."
+    names, shared = style.in_words(worst.index)
+    parts = [f"{names[slug]} ×{2**value:.3g}" if np.isfinite(value) else f"{names[slug]} undefined" for slug, value in worst.items()]
+    return f"On average {share:.0%} of a layer's channels fall under the dense 5th percentile. Typical distance of the ratios from 1{shared}: {', '.join(parts)}."
 
 
 def cells_difference(pinned: pd.DataFrame, current: pd.DataFrame) -> pd.DataFrame:
@@ -116,15 +137,16 @@ def cells_difference(pinned: pd.DataFrame, current: pd.DataFrame) -> pd.DataFram
 
 def cells_difference_figure(table: pd.DataFrame, scale: str = "log2") -> go.Figure:
     """Change of each cell: of the share for the first row, of log2 for the others."""
-    rows = list(dict.fromkeys(table["row"]))
-    names = table.drop_duplicates("position").set_index("position")["layer"]
-    block = table.pivot(index="row", columns="position", values="difference").loc[rows]
-    size = 11 if len(names) <= FEW else max(6, 11 * FEW // len(names))
-    heat = go.Heatmap(
-        z=block.astype(object).where(block.notna(), None).to_numpy().tolist(), x=list(block.columns), y=list(range(len(rows))), colorscale=style.RATIO, zmid=0, zmin=-3, zmax=3, xgap=1, ygap=1,
-        texttemplate="%{z:.2f}", textfont={"size": size}, colorbar={"thickness": 12, "title": {"text": "log2 current − log2 pinned", "side": "right"}},
-    )  # fmt: skip
-    return _grid(go.Figure(heat), names, rows)
+    rows, names = list(dict.fromkeys(table["row"])), _names(table)
+    values = table.pivot(index="row", columns="position", values="difference").loc[rows]
+    bar = {"thickness": 12, "lenmode": "pixels", "len": 260, "y": 1, "yanchor": "top", "title": {"text": "log2 current − log2 pinned", "side": "right"}}
+    figure = go.Figure()
+    for band in range(_bands(names)):
+        block = values.iloc[:, band * BAND : (band + 1) * BAND]
+        text = [["–" if value != value else f"{value:+.2f}" for value in row] for row in block.to_numpy(float)]
+        colours = {"colorscale": style.RATIO, "zmid": 0, "zmin": -3, "zmax": 3, "colorbar": bar, "showscale": band == 0}
+        _add_cells(figure, block, text, band, len(rows), slice(None), colours)
+    return _grid(figure, names, rows)
 
 
 CELLS = Chart(

@@ -6,10 +6,10 @@ import plotly.graph_objects as go
 
 from asr_core import diagnostics
 from asr_core.figures import Chart, NothingToDraw, style
-from asr_core.figures.variance import scatter_limits, unchanged
+from asr_core.figures.variance import repaired_rows, scatter_limits
 from asr_core.results import Result
 
-COLUMNS, GAP, MOST = 8, 0.12, 120  # panels per row, space between, channels drawn per panel and network
+COLUMNS, GAP, MOST = 8, 0.12, 80  # panels per row, space between, channels drawn per panel and network
 
 
 def panels_table(result: Result, slugs=(), stage: str = "repaired") -> pd.DataFrame:
@@ -20,32 +20,26 @@ def panels_table(result: Result, slugs=(), stage: str = "repaired") -> pd.DataFr
     rank = base.groupby("layer", sort=False)["v_dense"].rank(method="first")
     step = np.maximum(1, base.groupby("layer", sort=False)["v_dense"].transform("size") / MOST)
     base = base[(rank // step) != ((rank - 1) // step)][["layer", "depth", "channel", "v_dense", "v_pruned"]]
-    parts = [base.assign(slug="no_repair", v=base["v_pruned"])]
-    for slug in slugs:
-        rows = result.repairs[result.repairs["slug"] == slug]
-        if unchanged(slug, stage) or (stage == "recalibrated" and "v_recalibrated" not in rows):
-            continue
-        rows = base.merge(rows.drop(columns=["slug"]), on=["layer", "channel"])
-        v = rows["gamma"].fillna(1.0) ** 2 * rows["v_pruned"] if stage == "predicted" else rows[f"v_{stage}"]
-        parts.append(rows[[*base]].assign(slug=slug, v=v))
-    return pd.concat(parts, ignore_index=True).drop(columns="v_pruned")
+    parts = [base.assign(slug="no_repair", v=base["v_pruned"]), *repaired_rows(result, base, slugs, stage)]
+    return pd.concat(parts, ignore_index=True)[["slug", "layer", "depth", "channel", "v_dense", "v"]]
 
 
 def panels_figure(table: pd.DataFrame, low: float = 1e-6, high: float = 1e2, left: float = 1e-6, right: float = 1e2, marked: str | None = None) -> go.Figure:
     """A grid of log-log panels, v over [low, high] against v_dense over [left, right]; `marked`: the layer with a bold frame."""
     layers = list(table.drop_duplicates("layer").sort_values("depth")["layer"])
     place = {layer: divmod(i, COLUMNS) for i, layer in enumerate(layers)}
+    across = {layer: column * (1 + GAP) for layer, (_, column) in place.items()}
+    down = {layer: -row * (1 + 2 * GAP) for layer, (row, _) in place.items()}
     height = -(-len(layers) // COLUMNS)
     figure = go.Figure()
     _frames(figure, place, marked, [_unit(pd.Series([left, right]), low, high).tolist(), [0, 1]])
     for slug, rows in table.groupby("slug", sort=False):
         colour, symbol = style.look_of(slug)
-        at = rows["layer"].map(place)
         x, y = _unit(rows["v_dense"], left, right), _unit(rows["v"], low, high)
         figure.add_scattergl(
-            x=(at.str[1] * (1 + GAP) + x).to_numpy("float32"), y=(-at.str[0] * (1 + 2 * GAP) + y).to_numpy("float32"), mode="markers",
+            x=(rows["layer"].map(across) + x).to_numpy("float32"), y=(rows["layer"].map(down) + y).to_numpy("float32"), mode="markers",
             name=style.label(slug), marker={"color": colour, "symbol": symbol, "size": 3.5, "opacity": 0.7}, unselected={"marker": {"opacity": 0.7}},
-            customdata=rows[["layer", "channel"]].to_numpy(), hovertemplate="%{customdata[0]}, channel %{customdata[1]}<extra>" + style.label(slug) + "</extra>",
+            customdata=rows[["depth", "channel"]].to_numpy("int32"), hovertemplate="channel %{customdata[1]}<extra>" + style.label(slug) + "</extra>",
         )  # fmt: skip
     figure.update_xaxes(visible=False, range=[-0.02, COLUMNS * (1 + GAP)])
     figure.update_yaxes(visible=False, range=[-(height - 1) * (1 + 2 * GAP) - 0.05, 1 + 2 * GAP])
@@ -82,8 +76,9 @@ def panels_sentence(table: pd.DataFrame) -> str:
     ratio = np.log2(table["v"] / table["v_dense"]).groupby([table["slug"], table["layer"]]).median().abs()
     near = (ratio <= 1).groupby("slug").agg(["sum", "size"])
     order = table["slug"].drop_duplicates()
-    parts = [f"{style.label(slug)} {near.loc[slug, 'sum']} of {near.loc[slug, 'size']}" for slug in order]
-    return f"Layers whose median channel variance is within a factor of 2 of the dense one: {'; '.join(parts)}."
+    names, shared = style.in_words(order)
+    parts = [f"{names[slug]} {near.loc[slug, 'sum']} of {near.loc[slug, 'size']}" for slug in order]
+    return f"Layers whose median channel variance is within a factor of 2 of the dense one{shared}: {'; '.join(parts)}."
 
 
 PANELS = Chart("multiples.PANELS", panels_table, panels_figure, panels_sentence, scatter_limits)

@@ -34,7 +34,7 @@ def accuracy_table(result: Result, slugs=(), start="reset", averaging="ema", mom
     if table.empty:
         raise NothingToDraw("No accuracy is stored for this setting yet; compute it.")
     columns = ["slug", "method", "order", "bias", "top1", "top1_low", "top1_high", "n_eval"]
-    return table[columns].assign(label=table["slug"].map(style.label), b=b).reset_index(drop=True)
+    return table[columns].assign(label=style.labels(table["slug"]), b=b).reset_index(drop=True)
 
 
 def accuracy_figure(table: pd.DataFrame, low: float = 0.0, high: float = 1.0) -> go.Figure:
@@ -69,14 +69,14 @@ def accuracy_sentence(table: pd.DataFrame) -> str:
     repairs = table[~table["slug"].isin(["dense", "no_repair"])].sort_values("top1", ascending=False)
     if repairs.empty:
         return text + " None of the chosen repairs is stored at this budget."
-    best = repairs.iloc[0]
-    text += f" At b = {best.b}, {best.label} is highest with {_percent(best)}"
-    rest = repairs.iloc[1:]
+    names, shared = style.in_words(repairs["slug"])
+    best, rest = repairs.iloc[0], repairs.iloc[1:]
+    text += f" At b = {best.b}{shared}, {names[best.slug]} is highest with {_percent(best)}"
     same = rest[rest["top1_high"] >= best.top1_low]
     if rest.empty:
         return text + "."
     if same.empty:
-        return text + f", clear of {rest.iloc[0].label} ({100 * rest.iloc[0].top1:.1f} %)."
+        return text + f", clear of {names[rest.iloc[0].slug]} ({100 * rest.iloc[0].top1:.1f} %)."
     return text + f"; the intervals of {len(same)} of the {len(rest)} others reach it, so they may be equal."
 
 
@@ -142,7 +142,7 @@ def strip_figure(table: pd.DataFrame, high: float | None = None) -> go.Figure:
     figure = go.Figure(bars)
     figure.update_xaxes(tickvals=ticks["depth"], ticktext=ticks["layer"], tickangle=-50, range=[-0.6, len(table) - 0.4], showgrid=False)
     figure.update_yaxes(visible=False, range=[0, 1])
-    return style.finish(figure, 210, "", "")
+    return style.finish(figure, 240, "", "")
 
 
 def strip_limits(tables) -> dict:

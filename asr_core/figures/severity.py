@@ -14,6 +14,7 @@ from asr_core.textreport import method_label, recalibration_label
 
 GAINS = {name: f"{method_label(a)} over {method_label(b)}" for name, (a, b) in settings.GAINS.items()}
 AGAINST = {"severity": "severity: mean |√(v_pruned / v_dense) − 1|", "overshoot": "overshoot: mean max(0, γ_LW − 1) over layers"}
+HERE = "#D55E00"
 COLOURS = ("#009E73", "#0072B2", "#E69F00", "#CC79A7")
 
 
@@ -47,10 +48,15 @@ def gain_figure(table: pd.DataFrame, low: float = 0.0, high: float = 1.0, bottom
         errors = {"type": "data", "symmetric": False, "array": 100 * (rows["gain_high"] - rows["gain"]), "arrayminus": 100 * (rows["gain"] - rows["gain_low"]), "thickness": 1, "width": 3}
         figure.add_scatter(
             x=rows["x"], y=100 * rows["gain"], error_y=errors, mode="markers", name=f"{order} · bias {'on' if bias else 'off'}",
-            marker={"color": COLOURS[number % 4], "size": 10, "symbol": ["circle", "square", "diamond", "triangle-up"][number % 4], "line": {"width": [3 if here else 0 for here in rows["here"]], "color": "#D55E00"}},
+            marker={"color": COLOURS[number % 4], "size": 10, "symbol": ["circle", "square", "diamond", "triangle-up"][number % 4]},
             unselected={"marker": {"opacity": 1}}, customdata=rows[["key", "label", "severity", "overshoot"]].to_numpy(),
             hovertemplate="<b>%{customdata[1]}</b><br>gain %{y:+.1f} points<br>severity %{customdata[2]:.3f}, overshoot %{customdata[3]:.3g}<extra>%{fullData.name}</extra>",
         )  # fmt: skip
+    mine = table[table["here"]]
+    figure.add_scatter(
+        x=mine["x"], y=100 * mine["gain"], mode="markers", name="present setting", hoverinfo="skip", customdata=mine[["key"]].to_numpy(),
+        marker={"symbol": "circle-open", "size": 20, "color": HERE, "line": {"width": 2.5}}, unselected={"marker": {"opacity": 1}},
+    )  # fmt: skip
     figure.add_hline(0, line={"color": style.REFERENCE, "dash": "dot", "width": 1.5})
     style.finish(figure, 460, AGAINST[table["against"].iloc[0]], f"gain of {table['gained'].iloc[0]}, points", showlegend=True)
     figure.update_xaxes(**(style.log_axis(low, high) if log else {"range": [low, high]}))
@@ -95,16 +101,16 @@ def correlation_text(found: dict) -> str:
 
 
 def correlations(groups, gain: str, order: str, bias: bool, prior: str, states) -> pd.DataFrame:
-    """Ours in each BatchNorm state and the paper's, against both damages: whose, against, b, severity.correlation."""
+    """Ours and the paper's by damage and BatchNorm state: against, b, severity.correlation, paper_pearson, paper_spearman (NaN: none)."""
     rows = settings.accuracies(str(default_root()), tuple(map(tuple, groups)))
+    paper = ablation.published("severity").set_index(["gain", "against", "calib_batches"]).add_prefix("paper_")
     found = []
     for against in AGAINST:
         for state in states:
             points = settings.gains(rows, gain, order, bias, prior, state)
-            found.append({"whose": "ours", "against": against, "b": state.batches} | settings.correlation(points[against], points["gain"]))
-    paper = ablation.published("severity").query("gain == @gain").rename(columns={"calib_batches": "b"})
-    paper = paper.drop(columns="gain").assign(whose="the paper's")
-    return pd.concat([pd.DataFrame(found), paper], ignore_index=True)
+            where = {"gain": gain, "against": against, "calib_batches": state.batches}
+            found.append(where | settings.correlation(points[against], points["gain"]))
+    return pd.DataFrame(found).join(paper, on=["gain", "against", "calib_batches"]).rename(columns={"calib_batches": "b"})
 
 
 GAIN = Chart("severity.GAIN", gain_table, gain_figure, gain_sentence, gain_limits)

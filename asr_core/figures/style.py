@@ -54,6 +54,19 @@ def label(slug: str) -> str:
     return " · ".join([method_label(method), *(words.get(part, part) for part in rest if part != "median")])
 
 
+def labels(slugs):
+    """`label` of a Series of slugs."""
+    return slugs.map({slug: label(slug) for slug in slugs.unique()})
+
+
+def in_words(slugs) -> tuple[dict[str, str], str]:
+    """(short name of each slug, what all of them share): for sentences, where full labels would repeat themselves."""
+    repairs = [label(slug).split(" · ") for slug in slugs if "." in slug]
+    shared = [word for word in repairs[0][1:] if all(word in words for words in repairs)] if repairs else []
+    names = {slug: " · ".join(word for word in label(slug).split(" · ") if word not in shared) for slug in slugs}
+    return names, f" ({', '.join(shared)})" if shared else ""
+
+
 def finish(figure: go.Figure, height: int, x: str, y: str, **layout) -> go.Figure:
     """Axis titles, legend and margins that all figures share."""
     figure.update_layout(

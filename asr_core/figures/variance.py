@@ -27,10 +27,9 @@ def points_table(result: Result, layer: str, slugs=(), stage: str = "repaired") 
         raise NothingToDraw(f"No channel statistics of {layer} are stored for this setting yet; compute it.")
     base = base[["channel", "v_dense", "v_pruned", "kept_energy", "kept_fraction"]]
     unrepaired = base.assign(slug="no_repair", v=base["v_pruned"], gamma=1.0, shrinkage=np.nan)
-    parts = [unrepaired, *(_of_repair(result, base, layer, slug, stage) for slug in slugs)]
-    table = pd.concat([part for part in parts if part is not None], ignore_index=True)
+    table = pd.concat([unrepaired, *repaired_rows(result, base, slugs, stage, layer)], ignore_index=True)
     dead = (table["v_dense"] <= diagnostics.FLOOR) | ~(table["v"] > diagnostics.FLOOR)
-    return table.assign(label=table["slug"].map(style.label), dead=dead, layer=layer)
+    return table.assign(label=style.labels(table["slug"]), dead=dead, layer=layer)
 
 
 def unchanged(slug: str, stage: str) -> bool:
@@ -38,17 +37,28 @@ def unchanged(slug: str, stage: str) -> bool:
     return "." not in slug and stage != "recalibrated"
 
 
-def _of_repair(result: Result, base: pd.DataFrame, layer: str, slug: str, stage: str) -> pd.DataFrame | None:
-    if unchanged(slug, stage):
-        return None
-    rows = result.repairs
-    rows = rows[(rows["layer"] == layer) & (rows["slug"] == slug)]
-    if rows.empty or (stage == "recalibrated" and "v_recalibrated" not in rows):
-        return None
-    rows = base.merge(rows.drop(columns=["layer"]), on="channel")
-    gamma = rows["gamma"].fillna(1.0)
-    v = gamma**2 * rows["v_pruned"] if stage == "predicted" else rows[f"v_{stage}"]
-    return rows[[*base, "slug", "shrinkage"]].assign(v=v, gamma=gamma)
+def repaired_rows(result: Result, base: pd.DataFrame, slugs, stage: str, layer: str | None = None) -> list[pd.DataFrame]:
+    """`base` (rows of channels, of one `layer` or of all) once per repair, with slug, v at `stage`, gamma, shrinkage.
+
+    Repairs that are not measured at that stage, or cannot differ from no repair there, are left out.
+    """
+    wanted = [slug for slug in slugs if not unchanged(slug, stage)]
+    measured = "v_repaired" if stage == "predicted" else f"v_{stage}"
+    if measured not in result.repairs:
+        return []
+    keep = result.repairs["slug"].isin(wanted)
+    if layer is not None:
+        keep &= result.repairs["layer"] == layer
+    rows = result.repairs.loc[keep.to_numpy(), ["slug", "layer", "channel", measured, "gamma", "shrinkage"]]
+    by = ["channel"] if layer is not None else ["layer", "channel"]
+    parts = []
+    for slug in wanted:
+        own = base.merge(rows.loc[rows["slug"] == slug, [*by, measured, "gamma", "shrinkage"]], on=by)
+        gamma = own["gamma"].fillna(1.0)
+        v = gamma**2 * own["v_pruned"] if stage == "predicted" else own[measured]
+        if v.notna().any():
+            parts.append(own[[*base, "shrinkage"]].assign(slug=slug, v=v, gamma=gamma))
+    return parts
 
 
 def _marks(many: bool):
@@ -70,7 +80,10 @@ def scatter_figure(table: pd.DataFrame, low: float = 1e-6, high: float = 1e2, le
             hovertemplate="channel %{customdata[0]}<br>dense %{customdata[1]:.3g}<br>" + style.label(slug) + " %{customdata[2]:.3g}<br>factor %{customdata[3]:.3f}<extra></extra>",
         ))  # fmt: skip
     if table["dead"].any():
-        figure.add_hline(y=floor, line={"color": style.REFERENCE, "dash": "dot", "width": 1}, annotation={"text": "dead channels", "font": {"size": 11}}, annotation_position="bottom right")
+        figure.add_scatter(
+            x=[left, right], y=[floor, floor], mode="lines+text", text=["", "dead channels"], textposition="top left", textfont={"size": 11},
+            line={"color": style.REFERENCE, "dash": "dot", "width": 1}, hoverinfo="skip", showlegend=False,
+        )  # fmt: skip
     figure.update_xaxes(style.log_axis(left, right))
     figure.update_yaxes(style.log_axis(low, high))
     return style.finish(figure, 520, "dense variance of the channel (activation units²)", "variance after pruning and repair (activation units²)")
@@ -96,7 +109,7 @@ def _live(tables, name: str) -> np.ndarray:
 def alphas(table: pd.DataFrame) -> pd.DataFrame:
     """Both alphas of each network in a points_table: slope with interval and R², ratio, channels used and dropped."""
     rows = [
-        {"network": style.label(slug)} | diagnostics.alpha(rows["v_dense"], rows["v"])
+        {"slug": slug, "network": style.label(slug)} | diagnostics.alpha(rows["v_dense"], rows["v"])
         for slug, rows in table.groupby("slug", sort=False)
     ]
     return pd.DataFrame(rows)
@@ -104,12 +117,13 @@ def alphas(table: pd.DataFrame) -> pd.DataFrame:
 
 def scatter_sentence(table: pd.DataFrame) -> str:
     """How far each network's variances are from the dense ones, and whether a scalar could mend that."""
-    found = alphas(table).set_index("network")
+    found = alphas(table).set_index("slug")
+    names, shared = style.in_words(found.index)
     layer, channels = table["layer"].iloc[0], table["channel"].nunique()
     dead = int(table.loc[table["slug"] == "no_repair", "dead"].sum())
-    parts = [f"{name} {_times(row.alpha_ratio)} (slope {_number(row.alpha_slope)})" for name, row in found.iterrows()]
-    text = f"{layer}, {channels} channels: typical variance relative to dense: {'; '.join(parts)}."
-    return text + (f" Pruning left {dead} of {channels} without any variance." if dead else "")
+    parts = [f"{names[slug]} {_times(row.alpha_ratio)} (slope {_number(row.alpha_slope)})" for slug, row in found.iterrows()]
+    text = f"Variance of the {channels} channels of {layer} relative to dense{shared}: {'; '.join(parts)}."
+    return text + (f" Pruning left {dead} without any variance." if dead else "")
 
 
 def _times(value: float) -> str:

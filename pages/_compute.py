@@ -1,0 +1,177 @@
+"""Compute on demand: what is missing and how long it takes, a button, and the job while it runs."""
+
+import time
+
+import pandas as pd
+import streamlit as st
+
+from asr_core import estimate, maps, results
+from asr_core.errors import AsrError
+from asr_core.jobs import Job, Wanted
+from asr_core.plan import Task
+from asr_core.results import Result
+from asr_core.runner import Runner
+from asr_core.runtime import Runtime
+from asr_core.spec import ExperimentSpec
+from asr_core.store import Store
+
+WATCH = 0.5  # seconds between two looks at a job
+REDRAW = 3.0  # seconds between two drawings of the whole page with what is new
+STAGES = {
+    "images": "decoding images", "dense": "training the dense network", "prune": "pruning",
+    "stats": "channel statistics", "repair": "repair factors", "recalibration": "BatchNorm recalibration",
+    "evaluation": "accuracy", "maps": "spatial maps",
+}  # fmt: skip
+
+
+@st.cache_resource(max_entries=2)
+def _runner(root: str) -> Runner:
+    return Runner(Store(root))
+
+
+def runner(store: Store) -> Runner:
+    """The runner of this process for a store."""
+    return _runner(str(store.root))
+
+
+def compute_panel(
+    experiment: ExperimentSpec, store: Store, *, layer_maps: maps.MapSpec | None = None, dense_id: str | None = None,
+    where: Runtime | None = None,
+) -> Result | None:  # fmt: skip
+    """What of `experiment` is missing, with its time and a button; while it runs, progress and Cancel.
+
+    With `layer_maps` only these maps (on the dense network `dense_id`). where: data_dir and weights, if
+    the worker needs them. Returns the tables that can be told already (results.partial), or None if
+    nothing was asked for yet. Draw it once per page and thing wanted.
+    """
+    wanted, crew = Wanted(experiment, layer_maps, dense_id), runner(store)
+    job = crew.get(wanted.id)
+    with st.container(key=f"compute_{wanted.id}"):
+        if job is not None and job.live:
+            _running(crew, job)
+        else:
+            _offer(crew, wanted, where, job)
+    if layer_maps is not None or job is None or job.state == "finished":
+        return None
+    return partial(experiment, store)
+
+
+def partial(experiment: ExperimentSpec, store: Store) -> Result:
+    """What can be told of `experiment` already; assembled anew only when a stage was added."""
+    return _partial(str(store.root), Wanted(experiment).id, _stamp(store), experiment)
+
+
+@st.cache_resource(max_entries=4, show_spinner=False)
+def _partial(root: str, wanted_id: str, stamp: tuple, _experiment: ExperimentSpec) -> Result:
+    return results.partial(_experiment, Store(root))
+
+
+def _stamp(store: Store) -> tuple:
+    return tuple(store.stamp(stage) for stage in STAGES)
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def _missing(root: str, wanted_id: str, stamp: tuple, _wanted: Wanted) -> list[Task]:
+    return _wanted.tasks(Store(root))
+
+
+def _offer(crew: Runner, wanted: Wanted, where: Runtime | None, job: Job | None) -> None:
+    """How the last attempt ended, what is missing, its time, and the button."""
+    if job is not None:
+        ending(job)
+    retry = job is not None and job.state in ("failed", "cancelled")
+    try:
+        tasks = _missing(str(crew.store.root), wanted.id, _stamp(crew.store), wanted)
+        speed = crew.speed(wanted.experiment)
+        if speed is None:
+            _await_speed(crew, wanted.experiment)
+        _listing(tasks, speed, wanted)
+        label = "Retry" if retry else "Compute"
+        if st.button(label, key=f"_compute_{wanted.id}", type="primary", icon=":material/play_arrow:", help="Runs beside the dashboard; closing this tab loses nothing."):
+            crew.submit(wanted, where)
+            st.rerun()
+    except AsrError as error:
+        st.error(str(error))
+
+
+def ending(job: Job) -> None:
+    """One box about a job that did not finish."""
+    if job.state == "failed":
+        st.error(f"The computation failed: {job.reason}")
+    elif job.state == "cancelled":
+        st.caption("Cancelled; finished stages stay stored, so a retry goes on from there.")
+
+
+def _listing(tasks: list[Task], speed: estimate.Speed | None, wanted: Wanted) -> None:
+    """The estimated time in words, and the stages behind it."""
+    if not tasks:
+        st.markdown("All stages are stored; only the tables have to be made.")
+        return
+    if speed is None:
+        st.markdown("Measuring how fast this machine is …")
+    else:
+        about = estimate.duration(estimate.seconds(tasks, speed, wanted.tables))
+        st.markdown(f"To compute: **about {about}** on this machine, {beginnings(tasks)}.")
+    with st.expander(f"{len(tasks)} stages, {sum(task.images for task in tasks):,} image passes"):
+        st.dataframe(listing_table(tasks, speed), hide_index=True, width="stretch")
+
+
+def beginnings(tasks: list[Task]) -> str:
+    """Whether training and decoding are among the tasks, in words."""
+    stages = {task.stage for task in tasks}
+    included = [word for stage, word in (("dense", "training"), ("images", "decoding")) if stage in stages]
+    return f"{' and '.join(included)} included" if included else "on a dense network and images that are stored"
+
+
+def listing_table(tasks: list[Task], speed: estimate.Speed | None) -> pd.DataFrame:
+    """Stages in words, with how many, image passes and seconds."""
+    table = estimate.table(tasks, speed)
+    table["stage"] = table["stage"].map(STAGES)
+    table["seconds"] = table["seconds"].round(1)
+    return table.rename(columns={"tasks": "how many", "images": "image passes"})
+
+
+def _await_speed(crew: Runner, experiment: ExperimentSpec) -> None:
+    """Draw the page again as soon as the speed is known, or cannot be."""
+
+    def look():
+        try:
+            known = crew.speed(experiment) is not None
+        except AsrError:
+            known = True
+        if known:
+            st.rerun()
+
+    st.fragment(look, run_every=WATCH)()
+
+
+def _running(crew: Runner, job: Job) -> None:
+    """Progress of a living job, and its Cancel button."""
+    seen = (job.progress() or {}).get("tasks", 0)
+    drawn = time.monotonic()
+
+    def look():
+        now = crew.get(job.id)
+        if now is None or not now.live:
+            st.rerun()
+        progress(now)
+        told = (now.progress() or {}).get("tasks", 0)
+        if told > seen and time.monotonic() - drawn > REDRAW:
+            st.rerun()
+
+    st.fragment(look, run_every=WATCH)()
+    # outside the fragment: inside, the next look could swallow the click
+    st.button("Cancel", key=f"_cancel_{job.id}", on_click=crew.cancel, args=(job.id,), icon=":material/stop:", help="Stops within a second. Finished stages stay stored.")
+
+
+def progress(job: Job) -> None:
+    """Where a living job stands: bar, stage, images done, time left."""
+    line = job.progress()
+    if job.state == "queued":
+        st.progress(0.0, text="Waiting for another computation to end; one runs at a time.")
+    elif line is None:
+        st.progress(0.0, text="Starting …")
+    else:
+        left = estimate.duration(line["seconds_left"])
+        what = f"{STAGES[line['stage']]} ({line['target']})" if line["stage"] not in ("images", "dense") else STAGES[line["stage"]]
+        st.progress(line["share"], text=f"{what} · {line['images']:,} of {line['of_images']:,} image passes · about {left} left")

@@ -1,0 +1,101 @@
+"""Jobs: what is computed, waits, is done or failed."""
+
+import time
+
+import pandas as pd
+import streamlit as st
+
+from asr_core import estimate
+from asr_core.errors import AsrError
+from asr_core.jobs import Job
+from pages import _common as common
+from pages import _compute
+
+crew = _compute.runner(common.store())
+
+
+def title(job: Job) -> str:
+    """What a job computes, in a few words."""
+    try:
+        wanted, _ = job.asked()
+    except AsrError as error:
+        return f"unreadable: {error}"
+    found = wanted.experiment
+    how = ", ".join(f"{name} {value:g}" for name, value in found.prune.params if value is not False)
+    what = f"maps of {wanted.maps.layer}" if wanted.maps else f"{len(found.repairs)} repairs, {len(found.states)} recalibrations"
+    return f"{found.model.architecture} · {found.data.dataset} · {found.prune.rule} ({how}) · seed {found.dense.seed} · {what}"
+
+
+def ago(moment: float | None) -> str:
+    """How long ago, in words."""
+    return f"{estimate.duration(time.time() - moment)} ago" if moment else ""
+
+
+def took(job: Job) -> str:
+    """How long a job has been computing, in words."""
+    return estimate.duration((job.finished or time.time()) - job.started) if job.started else ""
+
+
+def overview(found: list[Job]) -> pd.DataFrame:
+    """One row per job."""
+    rows = [(job.state, title(job), ago(job.submitted), took(job), job.reason or "") for job in found]
+    return pd.DataFrame(rows, columns=["state", "what", "submitted", "took", "reason"])
+
+
+def details(job: Job) -> None:
+    """Reason, progress, log and buttons of one job."""
+    _compute.ending(job)
+    if job.live:
+        st.button("Cancel", key=f"_cancel_job_{job.id}", on_click=crew.cancel, args=(job.id,), icon=":material/stop:", help="Stops within a second. Finished stages stay stored.")
+    elif job.state != "finished":
+        retry(job)
+    st.fragment(follow, run_every=_compute.WATCH if job.live else None)(job.id)
+
+
+def retry(job: Job) -> None:
+    """The button that runs an ended job again."""
+    if not st.button("Retry", key=f"_retry_job_{job.id}", icon=":material/replay:", help="Goes on from what is stored."):
+        return
+    try:
+        crew.retry(job.id)
+    except AsrError as error:
+        st.error(str(error))
+    else:
+        st.rerun()
+
+
+def follow(job_id: str) -> None:
+    """Progress and log, as they are now."""
+    job = crew.get(job_id)
+    if job is None:
+        return
+    if job.live:
+        _compute.progress(job)
+    st.caption(f"Log of job {job.id}")
+    st.code(job.log() or "(nothing was printed)", language=None, wrap_lines=True)
+
+
+def chosen(found: list[Job]) -> Job:
+    """The job picked below the table: a living or the newest one unless another is picked."""
+    by_id = {job.id: job for job in found}
+    first = next((job.id for job in found if job.live), found[0].id)
+    picked = st.selectbox("Job", list(by_id), index=list(by_id).index(first), key="_job", format_func=lambda i: f"{by_id[i].state}: {title(by_id[i])}", help="Whose progress, log and buttons are shown.")
+    return by_id[picked]
+
+
+def watch(seen: list[tuple]) -> None:
+    """The table, kept up to date; the whole page again when a job changes its state."""
+    found = crew.all()
+    st.dataframe(overview(found), hide_index=True, width="stretch")
+    if [(job.id, job.state) for job in found] != seen:
+        st.rerun()
+
+
+st.caption("One computation runs at a time; the others wait. Whoever asks for the same thing shares a job, and closing a tab loses nothing.")
+jobs = crew.all()
+if not jobs:
+    st.info("Nothing was computed here yet. Choose a setting that is not stored, and its page offers to compute it.")
+    st.stop()
+live = any(job.live for job in jobs)
+st.fragment(watch, run_every=1.0 if live else None)([(job.id, job.state) for job in jobs])
+details(chosen(jobs))

@@ -1,0 +1,179 @@
+"""Spatial maps: one channel of one layer on test images, in every network; its numbers; its kernel."""
+
+import streamlit as st
+
+from asr_core import maps as stored_maps
+from asr_core import results, textreport
+from asr_core.errors import DataError
+from asr_core.figures import kernels, maps
+from asr_core.jobs import Wanted
+from pages import _charts, _maps_job
+from pages import _common as common
+from pages import _state as state
+
+RANKS = {
+    "channel": "In order.",
+    "damage": "|√(v_pruned / v_dense) − 1|, largest first.",
+    "gain": "By how much the best chosen method brings √(v / v_dense) nearer to 1, largest first.",
+    "disagreement": "Largest minus smallest √(v / v_dense) among the chosen methods, largest first.",
+}
+
+view = common.view()
+layer = common.layer_of(view)
+
+
+def recalibration(found: common.View) -> dict:
+    """The BatchNorm state that the maps are drawn in."""
+    if state.get("mapped") == "before":
+        return {"b": 0}
+    seen = found.look
+    return {"start": seen.start, "averaging": seen.averaging, "momentum": seen.momentum, "b": seen.b}
+
+
+def wanted(found: common.View) -> Wanted:
+    """What must be stored for a view, and on which dense network: the result's, or another of its recipe that is here."""
+    chosen = recalibration(found)
+    experiment = maps.experiment_of(found.result, maps.shown_slugs(found.slugs, chosen["b"]))
+    asked = maps.wanted_of(common.layer_in(found), **chosen)
+    own, store = found.result.setting["dense_id"], common.store()
+    if stored_maps.has_weights(store, own) or stored_maps.read(experiment, store, own, asked):
+        return Wanted(experiment, asked, own)
+    return Wanted(experiment, asked, next(iter(results.dense_ids(store, experiment, with_weights=True)), None))
+
+
+def shown(found: common.View) -> stored_maps.Maps | None:
+    """The stored maps of a view, or None."""
+    asked = wanted(found)
+    return asked.dense_id and stored_maps.read(asked.experiment, common.store(), asked.dense_id, asked.maps)
+
+
+def shown_slugs(found: common.View) -> list[str]:
+    """The chosen repairs whose maps are stored."""
+    there = shown(found)
+    return [slug for slug in found.slugs if there and slug in there.of]
+
+
+def other_dense(found: common.View) -> str | None:
+    """The dense network that the maps are of, where it is not the result's own."""
+    found_id = wanted(found).dense_id
+    return found_id if found_id != found.result.setting["dense_id"] else None
+
+
+def step(order: list[int], by: int) -> None:
+    """To the next channel of the ranking."""
+    place = order.index(state.get("channel")) if state.get("channel") in order else 0
+    state.put(channel=order[(place + by) % len(order)])
+
+
+def layer_changed() -> None:
+    """A channel of another layer means nothing here."""
+    state.put(channel=None)
+
+
+def select_image(point: dict) -> None:
+    """From a tile to its image."""
+    if "customdata" in point:
+        state.put(image=int(point["customdata"][0]))
+
+
+def choose() -> tuple[int, object]:
+    """The controls; returns the channel and the ranking."""
+    stage = "recalibrated" if state.get("mapped") == "after" else "repaired"
+    ranking = maps.ranking(view.result, layer, view.slugs, stage)
+    order = maps.ranked(ranking, state.get("ranked"))
+    channel = common.channel_of(view, layer)
+    if channel is None:
+        state.put(channel=order[0])
+        st.rerun()  # the breadcrumb above names the channel too
+    places, count = {c: i + 1 for i, c in enumerate(order)}, len(order)
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        st.selectbox("Layer", view.layers, key="layer", on_change=layer_changed, width=260, help="Conv layers in execution order.")
+        st.selectbox("Rank channels by", list(RANKS), key="ranked", width=170, help="\n\n".join(f"**{name}**: {words}" for name, words in RANKS.items()))
+        st.button("Previous", icon=":material/chevron_left:", key="_previous", on_click=step, args=(order, -1), shortcut="P", help="The channel before this one in the ranking.")
+        st.selectbox("Channel", order, key="channel", width=170, format_func=lambda c: f"{c} (rank {places[c]} of {count})", help="In the order of the ranking.")
+        st.button("Next", icon=":material/chevron_right:", key="_next", on_click=step, args=(order, 1), shortcut="N", help="The next channel of the ranking.")
+    return channel, ranking.set_index("channel").loc[channel]
+
+
+def looks(there: stored_maps.Maps | None, images: bool) -> None:
+    """How the maps are drawn."""
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        st.segmented_control("Networks", ("before", "after"), key="mapped", required=True, format_func=lambda v: f"{v} recalibration", help="The conv's output as repaired, or after BatchNorm was re-estimated as chosen in the sidebar. Dense and pruned are never recalibrated.")
+        st.segmented_control("Colour scale", list(maps.SCALES), key="scale", required=True, format_func=lambda v: {"row": "per row", "map": "per map"}.get(v, v), help="\n\n".join(maps.SCALES.values()))
+        st.toggle("Over the input image", key="overlay", disabled=not images, help="Maps half transparent over the image that they answer to.")
+        if there is not None:
+            state.keep_within("image", there.images, "These maps")
+            names = dict(zip(there.images, zip(there.files, there.classes, strict=True), strict=True))
+            st.selectbox("Image", there.images, key="image", width=260, format_func=lambda i: f"{names[i][0].rsplit('/', 1)[-1]}, class {names[i][1]}", help="The image shown large below; a click on a tile chooses it too.")
+
+
+def inputs_there(found: common.View) -> str | None:
+    """None if the input images can be drawn, else why not."""
+    there = shown(found)
+    if there is None:
+        return None
+    try:
+        stored_maps.inputs(maps.experiment_of(found.result).data, common.store(), there.images[:1])
+    except DataError as error:
+        return str(error).replace("NAME", layer)
+    return None
+
+
+def numbers(channel: int, rank) -> None:
+    """One channel in numbers."""
+    row = view.result.channels.query("layer == @layer and channel == @channel").iloc[0]
+    with st.container(horizontal=True, gap="medium"):
+        for label, value, help in (
+            ("Weights kept", f"{row['kept_fraction']:.1%}", "Share of the weights of this output channel that pruning left."),
+            ("Their energy", f"{row['kept_energy']:.1%}", "Kept Σ w² / Σ w²."),
+            ("Damage", f"{rank['damage']:.3f}", RANKS["damage"]),
+            ("Gain", f"{rank['gain']:.3f}", RANKS["gain"]),
+            ("Disagreement", f"{rank['disagreement']:.3f}", RANKS["disagreement"]),
+        ):  # fmt: skip
+            st.metric(label, value.replace("nan%", "undefined").replace("nan", "undefined"), help=help, width="content")
+    table = maps.numbers(view.result, layer, channel, view.slugs)
+    names = {"network": "network", "variance": "variance", "ratio": "÷ dense", "recalibrated": "recalibrated", "gamma": "factor γ", "shrinkage": "shrinkage"}
+    st.dataframe(table[list(names)].rename(columns=names), hide_index=True, alt=f"Variances and factors of channel {channel} of {layer}.")
+    if rank["dead"]:
+        st.caption("Dead: pruned, this channel answers with one constant to every image, so its variance is 0 and no factor can restore it.")
+
+
+channel, rank = choose()
+there = shown(view)
+missing_inputs = inputs_there(view)
+looks(there, there is not None and missing_inputs is None)
+
+with st.expander("What am I looking at?"):
+    st.markdown(
+        "Each row is a test image, each column a network: the output map of the chosen channel before BatchNorm, and at the right the same minus the dense map. "
+        "A factor per channel can only stretch a map: where a difference keeps the form of the map, the wrong factor is to blame; where it has another form, "
+        "the pruned weights or the layers before it have changed what the channel sees. Yellow is high, blue is low; in the differences red is above dense, blue below."
+    )
+
+if state.get("mapped") == "after":
+    st.caption(f"After recalibration: {textreport.recalibration_label(common.bn_row(view.look.bn_state))}, b = {view.look.b}.")
+if other := other_dense(view):
+    st.warning(f"The weights of this result's dense network {view.result.setting['dense_id'][:8]} are not on this machine. The maps are of {other[:8]}, trained here by the same recipe: numbers and tables belong to the former.")
+_maps_job.panel(wanted(view), layer)
+
+if there is not None:
+    if missing_inputs:
+        st.caption(f"Without input images: {missing_inputs}")
+    if there.fewer:
+        st.caption(there.fewer)
+    what = {"layer": common.layer_in, "channel": channel, "slugs": shown_slugs, "dense": other_dense, **recalibration(view)}
+    st.subheader("All images", anchor=False)
+    _charts.show(maps.MAPS, "maps", select=select_image, how={"scale": state.get("scale"), "overlay": state.get("overlay"), "inputs": missing_inputs is None}, **what)
+    left, right = st.columns([3, 2]) if state.get("pin") is None else (st.container(), st.container())
+    with left:
+        st.subheader("One image, every value", anchor=False)
+        _charts.show(maps.PIXELS, "pixels", how={"scale": state.get("scale")}, image=state.get("image"), **what)
+else:
+    right = st.container()
+
+with right:
+    st.subheader(f"Channel {channel} in numbers", anchor=False)
+    numbers(channel, rank)
+
+st.subheader("Its kernel before and after pruning", anchor=False)
+_charts.show(kernels.KERNEL, "kernel", layer=common.layer_in, channel=channel, slugs=lambda found: [s for s in found.slugs if s in set(found.result.repairs["slug"])])

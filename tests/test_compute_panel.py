@@ -1,0 +1,167 @@
+"""The compute panel and the Jobs page in every state a job can have; workers are made up, processes are not started."""
+
+import json
+import os
+import time
+from dataclasses import asdict
+
+import psutil
+import pytest
+from streamlit.testing.v1 import AppTest
+from test_estimate import SMALL, SPEED
+
+from asr_core import estimate
+from asr_core.jobs import Wanted
+from asr_core.runner import Runner
+from asr_core.runtime import Runtime
+from asr_core.store import Store, write_json
+
+LINE = {
+    "time": 1.0, "stage": "evaluation", "target": "bn_only", "images": 1200, "of_images": 5000, "tasks": 7,
+    "of_tasks": 30, "seconds_left": 42.0, "share": 0.25,
+}  # fmt: skip
+
+
+@pytest.fixture
+def store(tmp_path, monkeypatch):
+    monkeypatch.setenv("ASR_CACHE_DIR", str(tmp_path))
+    found = Store(tmp_path)
+    estimate.remember(SMALL, found, SPEED)
+    return found
+
+
+@pytest.fixture
+def submitted(monkeypatch):
+    """What was submitted, in place of starting a worker."""
+    found = []
+    monkeypatch.setattr(Runner, "submit", lambda self, wanted, where=None: found.append(wanted))
+    return found
+
+
+def make_job(store, state, reason=None, line=None, log=""):
+    """A job folder; a living job's process is this one."""
+    wanted, me = Wanted(SMALL), psutil.Process()
+    folder = store.jobs / wanted.id
+    folder.mkdir(parents=True)
+    write_json(folder / "spec.json", {"wanted": asdict(wanted), "runtime": asdict(Runtime())})
+    status = {"state": state, "submitted": time.time() - 60, "pid": os.getpid(), "born": me.create_time(), "reason": reason}
+    ended = {"finished": time.time()} if state in ("finished", "failed", "cancelled") else {}
+    write_json(folder / "status.json", status | ended | {"started": time.time() - 50})
+    (folder / "log.txt").write_text(log)
+    if line:
+        (folder / "progress.jsonl").write_text(json.dumps(line) + "\n")
+    return wanted.id
+
+
+def panel():
+    from test_estimate import SMALL
+
+    from asr_core.store import Store
+    from pages._compute import compute_panel
+
+    compute_panel(SMALL, Store())
+
+
+def jobs_page():
+    import runpy
+
+    runpy.run_path("pages/jobs.py")
+
+
+def run(page):
+    app = AppTest.from_function(page, default_timeout=20).run()
+    assert not app.exception, app.exception
+    return app
+
+
+def labels(app):
+    return [button.label for button in app.button]
+
+
+def test_what_is_missing_is_listed_with_its_time_and_can_be_asked_for(store, submitted):
+    app = run(panel)
+    about = estimate.duration(estimate.seconds(estimate.work(SMALL, store), SPEED, 3))
+    assert f"about {about}" in app.markdown[0].value and "training and decoding included" in app.markdown[0].value
+    table = app.dataframe[0].value
+    assert table["stage"].iloc[:2].tolist() == ["decoding images", "training the dense network"]
+    app.button[0].click().run()
+    assert submitted == [Wanted(SMALL)] and not app.exception
+
+
+def test_a_running_job_shows_stage_images_and_time_left_and_can_be_cancelled(store, monkeypatch):
+    job_id = make_job(store, "running", line=LINE)
+    cancelled = []
+    monkeypatch.setattr(Runner, "cancel", lambda self, job: cancelled.append(job))
+    app = run(panel)
+    bar = app.get("progress")[0].proto
+    assert bar.value == 25 and bar.text == "accuracy (bn_only) · 1,200 of 5,000 image passes · about 42 s left"
+    assert labels(app) == ["Cancel"]
+    app.button[0].click().run()
+    assert cancelled == [job_id]
+
+
+def test_a_queued_job_says_that_it_waits(store):
+    make_job(store, "queued")
+    assert "Waiting for another computation" in run(panel).get("progress")[0].proto.text
+
+
+def test_a_failed_job_shows_its_reason_and_a_retry(store, submitted):
+    make_job(store, "failed", reason="the worker was killed (signal 9)")
+    app = run(panel)
+    assert app.error[0].value == "The computation failed: the worker was killed (signal 9)"
+    assert labels(app) == ["Retry"]
+    app.button[0].click().run()
+    assert submitted == [Wanted(SMALL)]
+
+
+def test_a_cancelled_job_offers_to_go_on(store):
+    make_job(store, "cancelled")
+    app = run(panel)
+    assert "retry goes on" in app.caption[0].value and labels(app) == ["Retry"]
+
+
+def test_what_cannot_be_computed_says_why_and_has_no_button(store, monkeypatch):
+    def refuse(self, experiment):
+        from asr_core.errors import ModelError
+
+        raise ModelError("it cannot run on 32x32 images; use a larger image size.")
+
+    monkeypatch.setattr(Runner, "speed", refuse)
+    app = run(panel)
+    assert app.error[0].value.startswith("it cannot run") and labels(app) == []
+
+
+def test_an_unknown_speed_is_measured_while_the_listing_is_there(store, monkeypatch):
+    monkeypatch.setattr(Runner, "speed", lambda self, experiment: None)
+    app = run(panel)
+    assert app.markdown[0].value.startswith("Measuring") and labels(app) == ["Compute"]
+    assert app.dataframe[0].value["seconds"].isna().all()
+
+
+def test_the_jobs_page_says_when_there_are_none(store):
+    assert "Nothing was computed here yet" in run(jobs_page).info[0].value
+
+
+@pytest.mark.parametrize(
+    ("state", "buttons"), [("running", ["Cancel"]), ("queued", ["Cancel"]), ("failed", ["Retry"]), ("cancelled", ["Retry"]), ("finished", [])]
+)
+def test_the_jobs_page_lists_a_job_with_its_log_and_buttons(store, state, buttons):
+    make_job(store, state, reason="no room" if state == "failed" else None, log="first\nlast words\n")
+    app = run(jobs_page)
+    row = app.dataframe[0].value.iloc[0]
+    assert row["state"] == state and "mobilenet_v3_small · digits · global_l1 (sparsity 0.5)" in row["what"]
+    assert row["reason"] == ("no room" if state == "failed" else "")
+    assert app.code[0].value == "first\nlast words" and labels(app) == buttons
+
+
+def test_the_jobs_page_retries(store, submitted):
+    make_job(store, "failed", reason="no room")
+    app = run(jobs_page)
+    app.button[0].click().run()
+    assert submitted == [Wanted(SMALL)] and not app.exception
+
+
+def test_a_job_of_another_version_is_listed_as_unreadable(store):
+    job_id = make_job(store, "failed", reason="old")
+    (store.jobs / job_id / "spec.json").write_text('{"wanted": {"experiment": {}, "maps": null, "dense_id": null}, "runtime": {}}')
+    assert "unreadable" in run(jobs_page).dataframe[0].value.iloc[0]["what"]

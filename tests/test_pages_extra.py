@@ -1,0 +1,131 @@
+"""The pages on absorption, severity and ablation, run headless on made-up results."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from made_results import store_result
+from streamlit.testing.v1 import AppTest
+
+from asr_core.spec import default_repairs, default_states
+from asr_core.store import Store
+
+MAIN = Path(__file__).resolve().parent.parent / "pages" / "_main.py"
+PAGES = ("absorption", "severity", "ablation")
+
+
+@pytest.fixture
+def store(tmp_path, monkeypatch):
+    monkeypatch.setenv("ASR_CACHE_DIR", str(tmp_path))
+    return Store(tmp_path)
+
+
+def opened(page: str, **address) -> AppTest:
+    """The page after a link with `address`."""
+    app = AppTest.from_file(str(MAIN), default_timeout=60)
+    for name, value in address.items():
+        app.query_params[name] = value
+    app.run()
+    app.switch_page(f"{page}.py").run()
+    assert not app.exception
+    assert not app.error
+    return app
+
+
+def words(app: AppTest) -> str:
+    return "\n".join(item.value for kind in (app.markdown, app.caption, app.info, app.warning) for item in kind)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_an_empty_store_is_said_in_words(store, page):
+    assert "Nothing is stored yet" in words(opened(page))
+
+
+@pytest.mark.parametrize(("page", "charts", "sentence"), [
+    ("absorption", 3, "Under cumulative averaging all 3 repairs and BN only are one network"),
+    ("severity", 1, "cannot be told from fewer than 4"),
+    ("ablation", 2, "12 of 100 points are stored"),
+])  # fmt: skip
+def test_a_stored_setting_is_drawn_and_told(store, page, charts, sentence):
+    store_result(store)
+    app = opened(page)
+    assert len(app.get("plotly_chart")) == charts
+    assert sentence in words(app)
+
+
+def test_the_share_left_and_the_convs_are_counted(store):
+    store_result(store)
+    app = opened("absorption")
+    assert [metric.value for metric in app.metric] == ["0.122", "4 of 5"]
+    assert "layer2.0.conv2: feeds relu" in words(app)
+    assert "(1 − 0.1)²⁰ = 0.1216" in words(app)
+
+
+def test_no_recalibration_has_no_left_over_signal(store):
+    store_result(store)
+    app = opened("absorption", data="digits", b="0")
+    assert app.metric[0].value == "1.000"
+    assert "absorbs nothing; choose a budget" in words(app)
+
+
+def test_gaps_are_shown_as_accuracy_on_request(store):
+    store_result(store)
+    app = opened("absorption", data="digits", gap="top1_gap")
+    assert "minus<br>BN only" in app.get("plotly_chart")[0].proto.spec
+
+
+def test_severity_correlates_over_all_stored_settings(store):
+    for sparsity in (0.5, 0.7, 0.8, 0.9, 0.95):
+        store_result(store, sparsity=sparsity)
+    app = opened("severity", gain="bn_lw", against="overshoot")
+    assert "n = 5" in words(app)
+    table = app.dataframe[0].value
+    assert set(table["settings"]) == {"5"} and set(table["the paper's r"]) == {"–"}
+
+
+def test_the_paper_s_correlations_stand_beside_ours(store):
+    store_result(store)
+    table = opened("severity").dataframe[0].value.set_index(["gain against", "b"])
+    assert table.loc[("severity", "20"), "the paper's r"] == "0.61"
+    assert table.loc[("severity", "10"), "the paper's ρ"] == "0.33"
+    assert table.loc[("severity", "20"), "Pearson r"] == "cannot be told"
+
+
+def test_a_method_that_is_not_stored_anywhere_is_said_in_words(store):
+    store_result(store, repairs=default_repairs()[:1])
+    assert "No stored setting holds both methods" in words(opened("severity"))
+    assert "None of the chosen methods changes weights" in words(opened("absorption"))
+
+
+def test_rows_of_table_2_that_are_missing_are_named(store):
+    store_result(store)
+    app = opened("ablation")
+    assert "ASR, fixed prior; ASR, mean prior + bias correction" in words(app)
+    assert [expander.label for expander in app.expander if "not stored" in expander.label][0].startswith("2 of 7 rows")
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_numbers_that_are_not_finite_do_not_break_a_page(store, page):
+    def spoil(tables):
+        tables["accuracy"].loc[tables["accuracy"]["slug"].str.contains("lw_bn"), "logit_gap"] = np.inf
+        tables["accuracy"].loc[tables["accuracy"]["slug"].str.contains("raw_bn"), ["logit_gap", "top1", "top1_low", "top1_high"]] = np.nan
+        tables["repairs"].loc[::3, ["gamma", "v_repaired", "mu_repaired", "bias"]] = np.nan
+        tables["convs"]["absorbed"], tables["convs"]["reason"] = "unknown", ""
+
+    store_result(store, change=spoil)
+    assert opened(page, data="digits", orders="simultaneous,sequential", biases="off,on").get("plotly_chart")
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_pinned_setting_is_drawn_beside_the_present_one(store, page):
+    pinned = store_result(store, sparsity=0.5)
+    store_result(store, sparsity=0.9)
+    key = pinned.entry.manifest["key"]
+    app = opened(page, data="digits", sparsity="0.9", pin=f"{key}~simultaneous~off~reset~ema~0.1~20")
+    assert len(app.get("plotly_chart")) == 2 * {"absorption": 3, "severity": 1, "ablation": 2}[page]
+
+
+def test_states_that_are_not_stored_are_said_in_words(store):
+    store_result(store, states=default_states((10,)))
+    assert "None of the rows of table 2" in words(opened("ablation"))
+    assert "No stored setting holds both" in words(opened("severity"))
