@@ -98,8 +98,3 @@ def surface_table(accuracy: pd.DataFrame, state: BatchNormState, orders=ORDERS, 
         found.append((cell.repair.order, cell.repair.bias, cell.group_size, cell.prior, cell.scale, slug, named))
     table = pd.DataFrame(found, columns=["order", "bias", "group_size", "prior", "scale", "slug", "named"])
     return table.join(rows[["top1", "top1_low", "top1_high", "n_eval"]], on="slug")
-
-
-def absent(table: pd.DataFrame) -> list[str]:
-    """Slugs of rows without an accuracy."""
-    return list(table.loc[table["top1"].isna(), "slug"])

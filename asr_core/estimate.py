@@ -18,8 +18,8 @@ from asr_core.store import Store, write_json
 FILE = "speeds.json"
 PRUNING = 2  # choosing masks and indexing the convs take about as long as building the network twice
 TASK = 0.02  # seconds to look up, write and hash the files of one stage
-# seconds per image; a folder's are measured
-DECODING = {"digits": 2e-4, "cifar10": 2e-4, "cifar100": 2e-4, "imagenette": 4e-3, "folder": 4e-3}
+# seconds per image until they were decoded here; a folder's are measured
+DECODING = {"digits": 2e-4, "cifar10": 2e-4, "cifar100": 2e-4, "imagenette": 4e-3}
 Speed = dict[str, float]  # start, build, assemble: seconds; decode and each stage: seconds per image
 
 
@@ -50,11 +50,13 @@ def images_name(images: DataSpec) -> str:
 
 
 def speed(experiment: ExperimentSpec, store: Store) -> Speed | None:
-    """Speeds measured on this machine for the experiment's network, or None if it never ran here."""
-    known = _read(store)
+    """Speeds measured on this machine for the experiment's network and images; None if they must be measured first."""
+    known, images = _read(store), experiment.data
     found = known["networks"].get(network_name(experiment))
-    images = experiment.data
-    return found and {"decode": known["decoding"].get(images_name(images), DECODING[images.dataset]), **found}
+    decode = known["decoding"].get(images_name(images), DECODING.get(images.dataset))
+    if decode is None and store.has("images", data.images_key(images)):
+        decode = 0.0  # a folder that is decoded already
+    return None if found is None or decode is None else {**found, "decode": decode}
 
 
 def remember(experiment: ExperimentSpec, store: Store, measured: Speed) -> None:

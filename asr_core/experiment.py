@@ -186,8 +186,7 @@ def compute_stats(lab: Lab, task: Task):
 def compute_repair(lab: Lab, task: Task):
     dense_stats = lab.stored_stats("dense")
     pruned_stats = lab.stored_stats("no_repair") if task.repair.order == "simultaneous" else None
-    model = lab.network("no_repair", None)
-    repairs = repair_model.compute_repairs(model, lab.stat_batch, task.repair, dense_stats, pruned_stats)
+    repairs = repair_model.compute_repairs(lab.pruned, lab.stat_batch, task.repair, dense_stats, pruned_stats)
     lab.report.advance(task.images)
     fallback = [name for name, repair in repairs.items() if repair.factors.fallback]
     return {"factors.parquet": repair_model.repairs_table(repairs)}, {"fallback": fallback}

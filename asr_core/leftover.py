@@ -54,7 +54,7 @@ def _shifted(result: Result, slugs) -> pd.DataFrame:
     correction, else 0.
     """
     rows = result.repairs[result.repairs["slug"].isin(slugs) & result.repairs["layer"].isin(result.convs["layer"])]
-    if "gamma" not in rows:
+    if "bias" not in rows:  # no repair that changes weights is there
         return rows.assign(gamma=1.0, shift=0.0)
     rows = rows.merge(result.channels[["layer", "channel", "mu_dense", "mu_pruned"]], on=["layer", "channel"], validate="m:1")
     gamma, bias = rows["gamma"].astype(float).fillna(1.0), rows["bias"].astype(float)

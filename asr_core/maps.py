@@ -183,9 +183,10 @@ def read(spec: ExperimentSpec, store: Store, dense_id: str, wanted: MapSpec) -> 
 
 
 def nearest_layer(layer: str, layers: list[str]) -> str:
-    """One line about an unknown layer: the nearest names, and how many there are."""
-    near = get_close_matches(layer, layers, n=3, cutoff=0.3)
-    hint = f" Did you mean {' or '.join(near)}?" if near else ""
+    """One line about an unknown layer: the nearest names (same beginning first), and how many there are."""
+    similar = get_close_matches(layer, layers, n=len(layers), cutoff=0.3)
+    near = sorted(similar, key=lambda name: -sum(name.startswith(layer[: i + 1]) for i in range(len(layer))))
+    hint = f" Did you mean {' or '.join(near[:3])}?" if near else ""
     return f"unknown layer {layer[:80]!r}.{hint} The network has {len(layers)} convs, {layers[0]} to {layers[-1]}."
 
 

@@ -107,21 +107,24 @@ class Runner:
         job = self.get(job_id)
         if job is None or not job.live:
             return job
-        for number, patience in ((signal.SIGTERM, GRACE), (signal.SIGKILL, 2.0)):
-            if self._alive(job):
-                with suppress(ProcessLookupError):
-                    os.kill(job.pid, number)
-                self._await_end(job, patience)
+        self._signal(job, signal.SIGTERM, GRACE, last_word=True)
+        self._signal(job, signal.SIGKILL, 2.0, last_word=False)
         with self.store.lock("jobs"):
             if (now := jobs.read(self.store, job_id)) and now.live:
                 jobs.change(self.store, job_id, state="cancelled", finished=time.time())
         self.store.sweep()
         return jobs.read(self.store, job_id)
 
-    def _await_end(self, job: Job, patience: float) -> None:
+    def _signal(self, job: Job, number: int, patience: float, last_word: bool) -> None:
+        """Send a signal and wait for the worker's end, or just for its last word: what follows may be cut short."""
+        with suppress(ProcessLookupError):
+            if self._alive(job):
+                os.kill(job.pid, number)
         until = time.monotonic() + patience
         while self._alive(job) and time.monotonic() < until:
-            time.sleep(0.01)
+            if last_word and (now := jobs.read(self.store, job.id)) and not now.live:
+                return
+            time.sleep(0.02)
 
     def retry(self, job_id: str) -> Job:
         """Run an ended job again; it goes on from what is stored. Raises StoreError for an unknown one."""

@@ -73,7 +73,9 @@ def _write(path: Path, value) -> None:
     elif path.suffix == ".npz":
         import numpy as np
 
-        np.savez_compressed(path, allow_pickle=False, **value)
+        floats = all(array.dtype.kind == "f" for array in value.values())
+        save = np.savez if floats else np.savez_compressed  # floats shrink by 8 % only, and take 20 times as long
+        save(path, allow_pickle=False, **value)
     elif path.suffix == ".npy":
         import numpy as np
 

@@ -96,7 +96,11 @@ def _clicked(widget: str, select):
     def call():
         points = st.session_state[widget]["selection"]["points"]
         if points:
-            select(points[0])
+            point = dict(points[0])
+            data = point.get("customdata")
+            if isinstance(data, dict):  # the browser sends a row of a typed array as {"0": ..., "1": ...}
+                point["customdata"] = [data[i] for i in sorted(data, key=int)]
+            select(point)
 
     return call
 

@@ -5,18 +5,20 @@ import time
 import pandas as pd
 import streamlit as st
 
-from asr_core import estimate, maps, results
+from asr_core import estimate, maps
 from asr_core.errors import AsrError
+from asr_core.figures import style
 from asr_core.jobs import Job, Wanted
 from asr_core.plan import Task
-from asr_core.results import Result
 from asr_core.runner import Runner
 from asr_core.runtime import Runtime
 from asr_core.spec import ExperimentSpec
 from asr_core.store import Store
 
 WATCH = 0.5  # seconds between two looks at a job
-REDRAW = 3.0  # seconds between two drawings of the whole page with what is new
+REDRAWS = 20  # times, at most, that the whole page is drawn again for what a job has added
+REST = 4.0  # seconds, at least, between two of them
+FIRST = ("images", "dense", "prune", "stats")  # stages without which there is nothing to draw
 STAGES = {
     "images": "decoding images", "dense": "training the dense network", "prune": "pruning",
     "stats": "channel statistics", "repair": "repair factors", "recalibration": "BatchNorm recalibration",
@@ -37,12 +39,12 @@ def runner(store: Store) -> Runner:
 def compute_panel(
     experiment: ExperimentSpec, store: Store, *, layer_maps: maps.MapSpec | None = None, dense_id: str | None = None,
     where: Runtime | None = None,
-) -> Result | None:  # fmt: skip
+) -> None:  # fmt: skip
     """What of `experiment` is missing, with its time and a button; while it runs, progress and Cancel.
 
     With `layer_maps` only these maps (on the dense network `dense_id`). where: data_dir and weights, if
-    the worker needs them. Returns the tables that can be told already (results.partial), or None if
-    nothing was asked for yet. Draw it once per page and thing wanted.
+    the worker needs them. While the job runs the whole page is drawn again whenever there is more to
+    show (`results.partial`). Draw it once per page and thing wanted.
     """
     wanted, crew = Wanted(experiment, layer_maps, dense_id), runner(store)
     job = crew.get(wanted.id)
@@ -51,19 +53,6 @@ def compute_panel(
             _running(crew, job)
         else:
             _offer(crew, wanted, where, job)
-    if layer_maps is not None or job is None or job.state == "finished":
-        return None
-    return partial(experiment, store)
-
-
-def partial(experiment: ExperimentSpec, store: Store) -> Result:
-    """What can be told of `experiment` already; assembled anew only when a stage was added."""
-    return _partial(str(store.root), Wanted(experiment).id, _stamp(store), experiment)
-
-
-@st.cache_resource(max_entries=4, show_spinner=False)
-def _partial(root: str, wanted_id: str, stamp: tuple, _experiment: ExperimentSpec) -> Result:
-    return results.partial(_experiment, Store(root))
 
 
 def _stamp(store: Store) -> tuple:
@@ -147,31 +136,39 @@ def _await_speed(crew: Runner, experiment: ExperimentSpec) -> None:
 
 def _running(crew: Runner, job: Job) -> None:
     """Progress of a living job, and its Cancel button."""
-    seen = (job.progress() or {}).get("tasks", 0)
-    drawn = time.monotonic()
+    drawn, since = job.progress(), time.monotonic()
 
     def look():
         now = crew.get(job.id)
-        if now is None or not now.live:
+        if now is None or not now.live or news(drawn, now.progress(), time.monotonic() - since):
             st.rerun()
-        progress(now)
-        told = (now.progress() or {}).get("tasks", 0)
-        if told > seen and time.monotonic() - drawn > REDRAW:
-            st.rerun()
+        progress(crew, now)
 
     st.fragment(look, run_every=WATCH)()
     # outside the fragment: inside, the next look could swallow the click
     st.button("Cancel", key=f"_cancel_{job.id}", on_click=crew.cancel, args=(job.id,), icon=":material/stop:", help="Stops within a second. Finished stages stay stored.")
 
 
-def progress(job: Job) -> None:
+def news(drawn: dict | None, now: dict | None, rest: float) -> bool:
+    """Whether enough came since `drawn`, `rest` seconds ago, to draw the page again: the first statistics, or a
+    part of all stages."""
+    if now is None:
+        return False
+    before = drawn or {"stage": "images", "tasks": 0}
+    if before["stage"] in FIRST and now["stage"] not in FIRST:
+        return True
+    enough = now["tasks"] - before["tasks"] >= max(1, now["of_tasks"] / REDRAWS)
+    return enough and rest >= REST and now["stage"] not in FIRST
+
+
+def progress(crew: Runner, job: Job) -> None:
     """Where a living job stands: bar, stage, images done, time left."""
     line = job.progress()
-    if job.state == "queued":
+    if job.state == "queued" and any(other.live and other.submitted < job.submitted for other in crew.all()):
         st.progress(0.0, text="Waiting for another computation to end; one runs at a time.")
     elif line is None:
         st.progress(0.0, text="Starting …")
     else:
         left = estimate.duration(line["seconds_left"])
-        what = f"{STAGES[line['stage']]} ({line['target']})" if line["stage"] not in ("images", "dense") else STAGES[line["stage"]]
-        st.progress(line["share"], text=f"{what} · {line['images']:,} of {line['of_images']:,} image passes · about {left} left")
+        of = f" ({style.label(line['target'])})" if line["stage"] not in ("images", "dense", "prune") else ""
+        st.progress(line["share"], text=f"{STAGES[line['stage']]}{of} · {line['images']:,} of {line['of_images']:,} image passes · about {left} left")

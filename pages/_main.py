@@ -26,14 +26,16 @@ PAGES = {
 
 def main() -> None:
     """One run of the dashboard."""
+    # Before st.navigation: the browser would otherwise fetch the page's own icon from the net as its tab's icon.
+    st.set_page_config(page_title="ASR Lens", page_icon="🔬", layout="wide")
     pages = {
         section: [st.Page(f"{file}.py", title=title, icon=icon, url_path=file, help=about, default=file == "overview")
                   for file, title, icon, about in files]
         for section, files in PAGES.items()
     }  # fmt: skip
     page = st.navigation(pages)
-    st.set_page_config(page_title=f"{page.title} · ASR Lens", page_icon="🔬", layout="wide")
-    st.html("<style>[data-testid=stMainBlockContainer] {padding: 3rem 2.5rem 3rem}</style>")
+    st.set_page_config(page_title=f"{page.title} · ASR Lens")
+    st.html("<style>[data-testid=stMainBlockContainer] {padding: 4rem 2.5rem 3rem}</style>")
     target = st.session_state.pop("_goto", None)
     if target in {file for files in PAGES.values() for file, *_ in files}:
         st.switch_page(f"{target}.py")

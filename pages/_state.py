@@ -15,7 +15,7 @@ from asr_core import architectures, catalogue, registry, spec
 from asr_core.errors import AsrError, SpecError
 from asr_core.figures import style
 
-STATE, ADDRESS, COMPLAINTS = "_state", "_address", "_complaints"
+STATE, ADDRESS, COMPLAINTS, FORCED = "_state", "_address", "_complaints", "_forced"
 
 
 @dataclass(frozen=True)
@@ -156,6 +156,11 @@ def begin() -> bool:
     """
     session = st.session_state
     state = session.setdefault(STATE, {})
+    for name in state.pop(FORCED, ()):
+        session[name] = _copy(state[name])
+    for name, param in PARAMS.items():
+        if state.get(name) is not None and (param.default is not None or name == "layer") and name in session and session[name] is None:
+            session[name] = _copy(state[name])  # lost on a change of page: nobody can choose None there
     changed = {name for name in PARAMS if state and name in session and session[name] != state[name]}
     address = st.query_params.to_dict()
     new = address and address != session.get(ADDRESS) and not changed
@@ -261,4 +266,6 @@ def keep_within(name: str, options, what: str):
 def go(page: str, **values) -> None:
     """Set parameters and open a page (`variance` for pages/variance.py): from a callback."""
     put(**values)
+    # What a callback writes into the session is lost in the change of page that follows; what is in STATE stays.
+    st.session_state[STATE][FORCED] = set(values)
     st.session_state["_goto"] = page

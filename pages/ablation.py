@@ -1,15 +1,14 @@
 """Ablation: table 2 of the paper for this setting, and accuracy over granularity and prior."""
 
-import importlib.util
-
+import pandas as pd
 import streamlit as st
 
 from asr_core import ablation as grid
-from asr_core.figures import ablation, style
+from asr_core.figures import ablation
 from asr_core.spec import ORDERS, BatchNormState
 from pages import _charts
 from pages import _common as common
-from pages import _state as state
+from pages._compute import compute_panel
 
 view = common.view()
 seen = view.look
@@ -23,10 +22,6 @@ def offer(repairs: tuple, absent: list[str], of: int, what: str) -> None:
         return
     with st.expander(f"{len(absent)} of {of} {what} are not stored for this setting", icon=":material/hourglass_empty:"):
         st.caption("; ".join(absent))
-        if importlib.util.find_spec("pages._compute") is None:
-            return
-        from pages._compute import compute_panel
-
         compute_panel(view.setting.experiment(repairs, states), common.store())
 
 
@@ -34,7 +29,7 @@ with st.expander("What am I looking at?"):
     st.markdown(
         "Table 2 of the paper takes ASR apart: no weight repair (BN only), one factor per layer (LW), one per channel without shrinkage (raw), and ASR with "
         "different priors, with and without mean correction. Circles with bars are this setting with 95 % intervals; orange strokes are the paper's numbers, "
-        "which belong to ResNet-50 on CIFAR-10 at 90 %."
+        "which belong to ResNet-50 on CIFAR-10 at 90 % (it does not say at which budget b)."
     )
     st.markdown(
         "The surface puts these methods on a map. Down: how many channels share a factor, from 1 to all of a layer. Across: how strongly factors are pulled toward 1, "
@@ -56,4 +51,4 @@ maps = [(o, b) for o in ORDERS for b in common.BIASES if cells.loc[cells["order"
 if maps:
     which = st.selectbox("Complete a map", maps, format_func=lambda pair: f"{pair[0]} · bias {pair[1]}", key="_map", width=320, help="Dots in the maps are not stored. Each map is a job of its own.")
     rows = cells[cells["order"].eq(which[0]) & cells["bias"].eq(common.BIASES[which[1]])]
-    offer(grid.surface_repairs((which[0],), (common.BIASES[which[1]],)), [style.label(slug) for slug in grid.absent(rows)], len(rows), "points of this map")
+    offer(grid.surface_repairs((which[0],), (common.BIASES[which[1]],)), [ablation.point_label(row) for row in rows.itertuples() if pd.isna(row.top1)], len(rows), "points of this map")

@@ -38,14 +38,14 @@ def superscript(number: int) -> str:
     return str(number).translate(str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹"))
 
 
-def convs(found: common.View) -> None:
+def convs(found: common.View, key: str) -> None:
     """Which convs are absorbed, and why the others are not."""
     table = found.result.convs
     st.markdown("; ".join(f"**{n}** {word}" for verdict, word in (("yes", "absorbed"), ("no", "not absorbed"), ("unknown", "unknown")) if (n := (table["absorbed"] == verdict).sum())) + ".")
     for reason, rows in table[table["absorbed"] != "yes"].groupby("reason", sort=False):
         st.caption(f"{', '.join(rows['layer'])}: {reason or 'stored before the graph was examined; compute again'}")
     st.dataframe(
-        table[["layer", "absorbed", "reason", "out_channels", "kernel", "has_bias"]], hide_index=True, height=300, key=f"convs_{found.keys[0][:8]}_{found is view}",
+        table[["layer", "absorbed", "reason", "out_channels", "kernel", "has_bias"]], hide_index=True, height=300, key=key,
         alt="Convs in execution order, whether BatchNorm absorbs a factor on their channels, and why.",
         column_config={"out_channels": "channels", "has_bias": st.column_config.CheckboxColumn("has a bias")},
     )  # fmt: skip
@@ -90,6 +90,6 @@ with right:
     _charts.show(absorption.SIGNAL, "signal", slugs=repairs_of, **{name: recalibration(name) for name in ("start", "averaging", "momentum", "b")})
 
 st.subheader("Which convs are absorbed", anchor=False)
-for column, found in zip(st.columns(len(common.views())), common.views(), strict=True):
+for number, (column, found) in enumerate(zip(st.columns(len(common.views())), common.views(), strict=True)):
     with column:
-        convs(found)
+        convs(found, f"_convs_{number}")

@@ -70,15 +70,15 @@ def follow(job_id: str) -> None:
     if job is None:
         return
     if job.live:
-        _compute.progress(job)
+        _compute.progress(crew, job)
     st.caption(f"Log of job {job.id}")
     st.code(job.log() or "(nothing was printed)", language=None, wrap_lines=True)
 
 
 def chosen(found: list[Job]) -> Job:
-    """The job picked below the table: a living or the newest one unless another is picked."""
+    """The job picked below the table: the running or the newest one unless another is picked."""
     by_id = {job.id: job for job in found}
-    first = next((job.id for job in found if job.live), found[0].id)
+    first = next((job.id for job in found if job.state == "running"), found[0].id)
     picked = st.selectbox("Job", list(by_id), index=list(by_id).index(first), key="_job", format_func=lambda i: f"{by_id[i].state}: {title(by_id[i])}", help="Whose progress, log and buttons are shown.")
     return by_id[picked]
 

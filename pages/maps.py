@@ -4,12 +4,13 @@ import streamlit as st
 
 from asr_core import maps as stored_maps
 from asr_core import results, textreport
-from asr_core.errors import DataError
-from asr_core.figures import kernels, maps
+from asr_core.errors import AsrError, DataError
+from asr_core.figures import kernels, maps, style
 from asr_core.jobs import Wanted
-from pages import _charts, _maps_job
+from pages import _charts
 from pages import _common as common
 from pages import _state as state
+from pages._compute import compute_panel
 
 RANKS = {
     "channel": "In order.",
@@ -17,6 +18,8 @@ RANKS = {
     "gain": "By how much the best chosen method brings √(v / v_dense) nearer to 1, largest first.",
     "disagreement": "Largest minus smallest √(v / v_dense) among the chosen methods, largest first.",
 }
+
+SEEN: dict = {}  # of this run of the page
 
 view = common.view()
 layer = common.layer_of(view)
@@ -32,6 +35,24 @@ def recalibration(found: common.View) -> dict:
 
 def wanted(found: common.View) -> Wanted:
     """What must be stored for a view, and on which dense network: the result's, or another of its recipe that is here."""
+    return _seen(found)[0]
+
+
+def shown(found: common.View) -> stored_maps.Maps | None:
+    """The stored maps of a view, or None."""
+    return _seen(found)[1]
+
+
+def _seen(found: common.View) -> tuple[Wanted, stored_maps.Maps | None]:
+    """`wanted` and `shown`: looked up in the store once per view and run."""
+    if (found.keys, found.look) not in SEEN:
+        asked = _wanted(found)
+        there = asked.dense_id and stored_maps.read(asked.experiment, common.store(), asked.dense_id, asked.maps)
+        SEEN[found.keys, found.look] = asked, there or None
+    return SEEN[found.keys, found.look]
+
+
+def _wanted(found: common.View) -> Wanted:
     chosen = recalibration(found)
     experiment = maps.experiment_of(found.result, maps.shown_slugs(found.slugs, chosen["b"]))
     asked = maps.wanted_of(common.layer_in(found), **chosen)
@@ -39,12 +60,6 @@ def wanted(found: common.View) -> Wanted:
     if stored_maps.has_weights(store, own) or stored_maps.read(experiment, store, own, asked):
         return Wanted(experiment, asked, own)
     return Wanted(experiment, asked, next(iter(results.dense_ids(store, experiment, with_weights=True)), None))
-
-
-def shown(found: common.View) -> stored_maps.Maps | None:
-    """The stored maps of a view, or None."""
-    asked = wanted(found)
-    return asked.dense_id and stored_maps.read(asked.experiment, common.store(), asked.dense_id, asked.maps)
 
 
 def shown_slugs(found: common.View) -> list[str]:
@@ -83,8 +98,8 @@ def choose() -> tuple[int, object]:
     order = maps.ranked(ranking, state.get("ranked"))
     channel = common.channel_of(view, layer)
     if channel is None:
-        state.put(channel=order[0])
-        st.rerun()  # the breadcrumb above names the channel too
+        channel = order[0]
+        state.put(channel=channel)
     places, count = {c: i + 1 for i, c in enumerate(order)}, len(order)
     with st.container(horizontal=True, vertical_alignment="bottom"):
         st.selectbox("Layer", view.layers, key="layer", on_change=layer_changed, width=260, help="Conv layers in execution order.")
@@ -105,6 +120,24 @@ def looks(there: stored_maps.Maps | None, images: bool) -> None:
             state.keep_within("image", there.images, "These maps")
             names = dict(zip(there.images, zip(there.files, there.classes, strict=True), strict=True))
             st.selectbox("Image", there.images, key="image", width=260, format_func=lambda i: f"{names[i][0].rsplit('/', 1)[-1]}, class {names[i][1]}", help="The image shown large below; a click on a tile chooses it too.")
+
+
+def offer_to_compute() -> None:
+    """Which maps are not stored, what they cost, and the button; nothing if all are there."""
+    asked = wanted(view)
+    try:
+        absent = [task.target for task in asked.tasks(common.store()) if task.stage == "maps"]
+    except AsrError as error:
+        st.info(f"The output maps of {layer} are not stored, and cannot be computed here: {error}")
+        return
+    if not absent:
+        return
+    names = "any network" if "dense" in absent else ", ".join(style.label(target) for target in absent)
+    with st.container(border=True):
+        st.markdown(f"**The output maps of {layer} are not stored for {names}.**")
+        if asked.dense_id is None:
+            st.caption("The weights of the dense network are not on this machine either: another one is trained by the same recipe, and the maps are of that one.")
+        compute_panel(asked.experiment, common.store(), layer_maps=asked.maps, dense_id=asked.dense_id)
 
 
 def inputs_there(found: common.View) -> str | None:
@@ -154,7 +187,7 @@ if state.get("mapped") == "after":
     st.caption(f"After recalibration: {textreport.recalibration_label(common.bn_row(view.look.bn_state))}, b = {view.look.b}.")
 if other := other_dense(view):
     st.warning(f"The weights of this result's dense network {view.result.setting['dense_id'][:8]} are not on this machine. The maps are of {other[:8]}, trained here by the same recipe: numbers and tables belong to the former.")
-_maps_job.panel(wanted(view), layer)
+offer_to_compute()
 
 if there is not None:
     if missing_inputs:

@@ -92,7 +92,7 @@ st.subheader("Fit", anchor=False)
 for table in tables:
     fits(table)
 
-left, right = st.columns([3, 2])
+left, right = st.columns(2)
 with left:
     st.subheader("Kept weights, kept variance", anchor=False)
     _charts.show(variance.ENERGY, "energy", select=open_channel, layer=common.layer_in)

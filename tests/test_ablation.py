@@ -192,7 +192,7 @@ def test_without_bn_only_there_is_nothing_to_compare_with(store):
 
     with pytest.raises(NothingToDraw, match="BN only"):
         gaps.GAP.table(store_result(store, change=forget), slugs=["lw_bn.simultaneous.nobias"])
-    with pytest.raises(NothingToDraw, match="changes weights"):
+    with pytest.raises(NothingToDraw, match="change weights"):
         gaps.GAP.table(store_result(store, seed=1), slugs=["bn_only"])
 
 

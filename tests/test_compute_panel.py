@@ -15,6 +15,7 @@ from asr_core.jobs import Wanted
 from asr_core.runner import Runner
 from asr_core.runtime import Runtime
 from asr_core.store import Store, write_json
+from pages._compute import news
 
 LINE = {
     "time": 1.0, "stage": "evaluation", "target": "bn_only", "images": 1200, "of_images": 5000, "tasks": 7,
@@ -38,13 +39,13 @@ def submitted(monkeypatch):
     return found
 
 
-def make_job(store, state, reason=None, line=None, log=""):
+def make_job(store, state, reason=None, line=None, log="", wanted=Wanted(SMALL), before=0):  # noqa: B008
     """A job folder; a living job's process is this one."""
-    wanted, me = Wanted(SMALL), psutil.Process()
+    me = psutil.Process()
     folder = store.jobs / wanted.id
     folder.mkdir(parents=True)
     write_json(folder / "spec.json", {"wanted": asdict(wanted), "runtime": asdict(Runtime())})
-    status = {"state": state, "submitted": time.time() - 60, "pid": os.getpid(), "born": me.create_time(), "reason": reason}
+    status = {"state": state, "submitted": time.time() - 60 - before, "pid": os.getpid(), "born": me.create_time(), "reason": reason}
     ended = {"finished": time.time()} if state in ("finished", "failed", "cancelled") else {}
     write_json(folder / "status.json", status | ended | {"started": time.time() - 50})
     (folder / "log.txt").write_text(log)
@@ -65,7 +66,9 @@ def panel():
 def jobs_page():
     import runpy
 
-    runpy.run_path("pages/jobs.py")
+    from asr_core.store import PROJECT
+
+    runpy.run_path(str(PROJECT / "pages" / "jobs.py"))
 
 
 def run(page):
@@ -94,14 +97,33 @@ def test_a_running_job_shows_stage_images_and_time_left_and_can_be_cancelled(sto
     monkeypatch.setattr(Runner, "cancel", lambda self, job: cancelled.append(job))
     app = run(panel)
     bar = app.get("progress")[0].proto
-    assert bar.value == 25 and bar.text == "accuracy (bn_only) · 1,200 of 5,000 image passes · about 42 s left"
+    assert bar.value == 25 and bar.text == "accuracy (BN only) · 1,200 of 5,000 image passes · about 42 s left"
     assert labels(app) == ["Cancel"]
     app.button[0].click().run()
     assert cancelled == [job_id]
 
 
-def test_a_queued_job_says_that_it_waits(store):
+@pytest.mark.parametrize(
+    ("drawn", "now", "rest", "due"),
+    [
+        (None, None, 9, False),
+        (None, ("dense", 1), 9, False),
+        (None, ("repair", 5), 0, True),
+        (("stats", 4), ("repair", 5), 0, True),
+        (("repair", 5), ("evaluation", 6), 9, False),
+        (("repair", 5), ("evaluation", 7), 9, True),
+        (("repair", 5), ("evaluation", 7), 1, False),
+    ],
+)
+def test_the_page_is_drawn_again_when_the_first_statistics_came_and_then_a_few_times(drawn, now, rest, due):
+    drawn, now = (line and {"stage": line[0], "tasks": line[1], "of_tasks": 40} for line in (drawn, now))
+    assert news(drawn, now, rest) is due
+
+
+def test_a_queued_job_says_whether_it_waits_for_another_one(store):
     make_job(store, "queued")
+    assert run(panel).get("progress")[0].proto.text == "Starting …"
+    make_job(store, "running", wanted=Wanted(SMALL.with_(repairs=())), before=10)
     assert "Waiting for another computation" in run(panel).get("progress")[0].proto.text
 
 

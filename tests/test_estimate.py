@@ -96,29 +96,51 @@ def test_measured_work_corrects_the_speed_of_its_stage_only_where_there_was_enou
     assert estimate.corrected(SPEED, actual, expected, 0.5) == SPEED | {"evaluation": 0.002}
 
 
-def test_counts_of_a_folder_come_from_its_listing(tmp_path):
+@pytest.fixture
+def pets(tmp_path):
+    """An ImageFolder tree of 10 training and 4 test images."""
     for split, count in (("train", 5), ("test", 2)):
         for name in ("cat", "dog"):
             folder = tmp_path / "pets" / split / name
             folder.mkdir(parents=True)
             for i in range(count):
                 Image.new("RGB", (8, 8)).save(folder / f"{i}.png")
+    return tmp_path / "pets"
+
+
+def test_decoding_a_folder_is_measured_until_it_is_decoded(tmp_path, pets):
+    from asr_core import probe
+
     store = Store(tmp_path / "cache")
-    spec = data.resolve(f"folder:{tmp_path / 'pets'}", store)
+    spec = SMALL.with_(data=data.resolve(f"folder:{pets}", store))
+    rates = {name: value for name, value in SPEED.items() if name != "decode"}
+    estimate.remember(spec, store, rates)
+    assert estimate.speed(spec, store) is None
+    estimate.remember(spec, store, rates | {"decode": probe.decoding(spec, store)})
+    assert 0 < estimate.speed(spec, store)["decode"] < 1
+    (store.root / estimate.FILE).unlink()
+    estimate.remember(spec, store, rates)
+    data.load(spec.data, store)
+    assert estimate.speed(spec, store)["decode"] == 0
+
+
+def test_counts_of_a_folder_come_from_its_listing(tmp_path, pets):
+    store = Store(tmp_path / "cache")
+    spec = data.resolve(f"folder:{pets}", store)
     assert data.counts(spec, store) == (10, 4)
     assert estimate.work(SMALL.with_(data=spec), store)[0].images == 14
     with pytest.raises(DataError, match="are not on this machine"):
         data.counts(replace(spec, digest="0" * 16), store)
-    assert folders.identify(tmp_path / "pets", store)["images"] == {"train": 10, "test": 4}
+    assert folders.identify(pets, store)["images"] == {"train": 10, "test": 4}
 
 
-@pytest.mark.parametrize("name", ["digits"])
-def test_counts_of_bundled_sets_are_those_of_the_decoded_images(tmp_path, name):
+def test_counts_of_digits_are_those_of_the_decoded_images(tmp_path):
     store = Store(tmp_path)
-    spec = data.resolve(name, store, 8)
+    spec = data.resolve("digits", store, 8)
     found = data.load(spec, store)
     assert data.counts(spec, store) == (len(found.train_labels), len(found.test_labels))
-    assert store.has("images", data.images_key(spec)) and "images" not in {t.stage for t in estimate.work(SMALL.with_(data=spec), store)}
+    assert store.has("images", data.images_key(spec))
+    assert "images" not in {task.stage for task in estimate.work(SMALL.with_(data=spec), store)}
 
 
 def test_speeds_are_readable(tmp_path):

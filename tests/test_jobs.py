@@ -28,7 +28,7 @@ from asr_core.spec import (
     from_dict,
     key,
 )
-from asr_core.store import Store
+from asr_core.store import PROJECT, Store
 
 TINY = ExperimentSpec(
     model=ModelSpec(architecture="mobilenet_v3_small"),
@@ -239,6 +239,11 @@ def test_a_speed_that_cannot_be_measured_says_why(tmp_path):
             time.sleep(0.1)
     with pytest.raises(AsrError, match="cannot run on 16x16 images"):
         runner.speed(UNFIT)
+
+
+def test_the_side_that_asks_never_imports_torch():
+    code = "import sys, asr_core.runner, asr_core.jobs, asr_core.estimate, pages._compute; assert 'torch' not in sys.modules"
+    assert subprocess.run([sys.executable, "-c", code], cwd=PROJECT, check=False).returncode == 0
 
 
 def test_a_spec_survives_json_with_its_key():

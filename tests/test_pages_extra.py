@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 from made_results import store_result
 from streamlit.testing.v1 import AppTest
+from test_estimate import SPEED
 
+from asr_core.runner import Runner
 from asr_core.spec import default_repairs, default_states
 from asr_core.store import Store
 
@@ -17,6 +19,7 @@ PAGES = ("absorption", "severity", "ablation")
 @pytest.fixture
 def store(tmp_path, monkeypatch):
     monkeypatch.setenv("ASR_CACHE_DIR", str(tmp_path))
+    monkeypatch.setattr(Runner, "speed", lambda self, experiment: SPEED)  # measuring it starts a process
     return Store(tmp_path)
 
 
@@ -71,7 +74,7 @@ def test_no_recalibration_has_no_left_over_signal(store):
 def test_gaps_are_shown_as_accuracy_on_request(store):
     store_result(store)
     app = opened("absorption", data="digits", gap="top1_gap")
-    assert "minus<br>BN only" in app.get("plotly_chart")[0].proto.spec
+    assert "measured: top-1 minus" in app.get("plotly_chart")[0].proto.spec
 
 
 def test_severity_correlates_over_all_stored_settings(store):
@@ -94,14 +97,14 @@ def test_the_paper_s_correlations_stand_beside_ours(store):
 def test_a_method_that_is_not_stored_anywhere_is_said_in_words(store):
     store_result(store, repairs=default_repairs()[:1])
     assert "No stored setting holds both methods" in words(opened("severity"))
-    assert "None of the chosen methods changes weights" in words(opened("absorption"))
+    assert "None of the chosen methods that change weights is stored" in words(opened("absorption"))
 
 
 def test_rows_of_table_2_that_are_missing_are_named(store):
     store_result(store)
     app = opened("ablation")
     assert "ASR, fixed prior; ASR, mean prior + bias correction" in words(app)
-    assert [expander.label for expander in app.expander if "not stored" in expander.label][0].startswith("2 of 7 rows")
+    assert next(expander.label for expander in app.expander if "not stored" in expander.label).startswith("2 of 7 rows")
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -129,3 +132,9 @@ def test_states_that_are_not_stored_are_said_in_words(store):
     store_result(store, states=default_states((10,)))
     assert "None of the rows of table 2" in words(opened("ablation"))
     assert "No stored setting holds both" in words(opened("severity"))
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_network_of_one_layer_has_no_traceback(store, page):
+    store_result(store, layers={"conv1": 4})
+    opened(page)

@@ -35,7 +35,7 @@ def table2_figure(table: pd.DataFrame, low: float = 0.0, high: float = 1.0) -> g
             marker={"color": colour, "symbol": symbol, "size": 12, "line": {"width": 2}}, hovertemplate=f"{style.label(row.slug)}<br>%{{x:.2f}} % [{100 * row.top1_low:.1f}, {100 * row.top1_high:.1f}]<extra>here</extra>",
         )  # fmt: skip
     figure.add_scatter(
-        x=100 * table["paper"], y=table["row"], mode="markers", name="the paper (ResNet-50, CIFAR-10, 90 %, b = 20)",
+        x=100 * table["paper"], y=table["row"], mode="markers", name="the paper (ResNet-50, CIFAR-10, 90 %)",
         marker={"symbol": PAPER_LOOK[1], "size": 16, "color": PAPER_LOOK[0], "line": {"width": 3, "color": PAPER_LOOK[0]}}, hovertemplate="%{y}<br>%{x:.2f} %<extra>the paper</extra>",
     )  # fmt: skip
     missing = table[table["top1"].isna()]
@@ -111,8 +111,8 @@ def _map(rows: pd.DataFrame, low: float, high: float) -> tuple:
     written = ["·" if np.isnan(row.top1) else _cell(row) for row in rows.itertuples()]
     colours = [style.REFERENCE if np.isnan(shade) else "#fff" if shade < 0.55 else "#111" for shade in shades]
     cells = go.Heatmap(
-        x=x, y=y, z=100 * rows["top1"], customdata=[style.label(slug) for slug in rows["slug"]], coloraxis="coloraxis", hoverongaps=False, xgap=2, ygap=2,
-        hovertemplate="%{customdata}<br>%{y} channels per factor, prior %{x}<br>top-1 %{z:.2f} %<extra></extra>",
+        x=x, y=y, z=100 * rows["top1"], customdata=[style.label(row.named) if isinstance(row.named, str) else "" for row in rows.itertuples()], coloraxis="coloraxis", hoverongaps=False, xgap=2, ygap=2,
+        hovertemplate="%{y} channels per factor, prior %{x}<br>top-1 %{z:.2f} %<br>%{customdata}<extra></extra>",
     )  # fmt: skip
     return cells, go.Scatter(x=x, y=y, mode="text", text=written, textfont={"color": colours, "size": 12}, hoverinfo="skip", showlegend=False)
 
@@ -122,12 +122,17 @@ def size_label(size: int) -> str:
     return "all" if size == 0 else str(size)
 
 
+def point_label(row) -> str:
+    """A point of the surface in words: '4 channels per factor, prior 10 × median'."""
+    return f"{size_label(row.group_size)} channel{'' if row.group_size == 1 else 's'} per factor, prior {PRIOR_LABELS[row.prior, row.scale]}"
+
+
 def _cell(row) -> str:
     value = f"{100 * row.top1:.1f}"
     if pd.isna(row.named):
         return value
     name = method_label(row.named.split(".")[0]).split("+")[0] + (" mean" if row.prior == "mean" else "")
-    return f"<b>{name} {value}</b>"
+    return f"<b>{name}</b><br>{value}"
 
 
 def surface_limits(tables) -> dict:
@@ -141,7 +146,7 @@ def surface_sentence(table: pd.DataFrame) -> str:
     """Best point of the surface, and whether the paper's methods reach it."""
     have = table.dropna(subset="top1")
     best = have.loc[have["top1"].idxmax()]
-    where = f"{best.order}, bias {'on' if best.bias else 'off'}, {size_label(best.group_size)} channel{'' if best.group_size == 1 else 's'} per factor, prior {PRIOR_LABELS[best.prior, best.scale]}"
+    where = f"{best.order}, bias {'on' if best.bias else 'off'}, {point_label(best)}"
     text = f"{len(have)} of {len(table)} points are stored at b = {best.b}. The best, {100 * best.top1:.1f} % [{100 * best.top1_low:.1f}, {100 * best.top1_high:.1f}], is at {where}"
     same = have[have["top1_high"] >= best.top1_low]
     named = same["named"].dropna()

@@ -6,7 +6,6 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from asr_core import leftover
-from asr_core.ablation import rows_in
 from asr_core.figures import Chart, NothingToDraw, style
 from asr_core.results import Result
 from asr_core.spec import BatchNormState
@@ -16,8 +15,8 @@ FLOOR = 1e-5  # lowest value drawn on a logarithmic axis
 SAME = 0.05  # a largest logit difference up to which two networks count as one function
 
 
-def _state(way: str, momentum: float, b: int) -> BatchNormState:
-    return BatchNormState.of(None if way == "cumulative" else way, "cumulative" if way == "cumulative" else "ema", momentum, b)
+def _state(way: str, b: int, momentum: float) -> BatchNormState:
+    return BatchNormState.of(way, "cumulative" if way == "cumulative" else "ema", momentum, b)
 
 
 def _comparable(result: Result, slugs) -> pd.DataFrame:
@@ -27,7 +26,7 @@ def _comparable(result: Result, slugs) -> pd.DataFrame:
         raise NothingToDraw("This result was stored before logits were kept. Remove it (python -m asr_core cache clear evaluation result) and compute it again.")
     chosen = rows[rows["slug"].isin([slug for slug in slugs if "." in slug])]
     if chosen.empty:
-        raise NothingToDraw("None of the chosen methods changes weights. Choose LW, raw or ASR in the sidebar, or compute them.")
+        raise NothingToDraw("None of the chosen methods that change weights is stored. Choose LW, raw or ASR in the sidebar, or compute them.")
     if chosen["logit_gap"].notna().sum() == 0:
         raise NothingToDraw("Logits are compared with BN only, which is not stored for this setting. Compute it with BN only among the methods.")
     return chosen
@@ -36,41 +35,41 @@ def _comparable(result: Result, slugs) -> pd.DataFrame:
 def gap_table(result: Result, slugs=(), momentum: float = 0.1) -> pd.DataFrame:
     """Per slug, way of recalibration and budget: slug, label, way (None at b = 0), b, a (share of the start that is left),
     logit_gap, top1_gap (top-1 minus that of BN only, fraction), predicted (leftover.predicted_error, NaN at b = 0)."""
-    rows = _comparable(result, slugs)
-    budgets = sorted(set(rows["calib_batches"]) - {0})
-    states = [(None, 0, BatchNormState()), *((way, b, _state(way, momentum, b)) for way in WAYS for b in budgets)]
-    factors = leftover.factors(result, rows["slug"].unique())
-    table = pd.concat([_in_state(result, rows, factors, way, b, state) for way, b, state in states], ignore_index=True)
-    if table.empty:
+    rows = _by_way(_comparable(result, slugs), momentum)
+    if rows.empty:
         raise NothingToDraw("Nothing is stored for this momentum; choose a stored one or compute this one.")
-    return table
-
-
-def _in_state(result: Result, rows: pd.DataFrame, factors: pd.DataFrame, way: str | None, b: int, state: BatchNormState) -> pd.DataFrame:
-    found, reference = (rows_in(part, state).drop_duplicates("slug") for part in (rows, result.accuracy[result.accuracy["slug"] == "bn_only"]))
-    plain = reference["top1"].iloc[0] if len(reference) else np.nan
-    slugs = list(found["slug"])
-    predicted = leftover.predicted_error(factors, state) if way and slugs else {}
+    plain = _by_way(result.accuracy[result.accuracy["slug"] == "bn_only"], momentum).set_index(["way", "b"])["top1"]
+    table = rows.join(plain.rename("plain"), on=["way", "b"])
+    factors = leftover.factors(result, rows["slug"].unique())
+    states = {where: _state(*where, momentum) for where in zip(table["way"], table["b"], strict=True)}
+    predicted = {where: leftover.predicted_error(factors, state) for where, state in states.items() if state.batches}
+    errors = [predicted[row.way, row.b].get(row.slug, np.nan) if row.b else np.nan for row in table.itertuples()]
     return pd.DataFrame({
-        "slug": slugs, "label": [style.label(slug) for slug in slugs], "way": way, "b": b, "a": leftover.share_left(state),
-        "logit_gap": found["logit_gap"].to_numpy(float), "top1_gap": found["top1"].to_numpy(float) - plain,
-        "predicted": [float(predicted.get(slug, np.nan)) for slug in slugs],
-    })  # fmt: skip
+        "slug": table["slug"], "label": table["slug"].map(style.label), "way": table["way"].where(table["b"] > 0, None), "b": table["b"],
+        "a": [leftover.share_left(states[where]) for where in zip(table["way"], table["b"], strict=True)], "logit_gap": table["logit_gap"].astype(float),
+        "top1_gap": (table["top1"] - table["plain"]).astype(float), "predicted": np.array(errors, float),
+    }).reset_index(drop=True)  # fmt: skip
+
+
+def _by_way(rows: pd.DataFrame, momentum: float) -> pd.DataFrame:
+    """Accuracy rows with `way` ('none' at b = 0) and `b`, of this momentum only, each repair and state once."""
+    ema = rows["averaging"].eq("ema").to_numpy(bool, na_value=False) & rows["momentum"].eq(momentum).to_numpy(bool, na_value=False)
+    cumulative, none = rows["averaging"].eq("cumulative").to_numpy(bool, na_value=False), rows["calib_batches"].eq(0).to_numpy(bool)
+    ways = np.select([none, cumulative, ema], ["none", "cumulative", rows["start"].fillna("").to_numpy(object)], "")
+    found = rows.assign(way=ways, b=rows["calib_batches"].astype(int))
+    return found[found["way"] != ""].drop_duplicates(["slug", "way", "b"]).sort_values(["b"], kind="stable")
 
 
 def gap_figure(table: pd.DataFrame, show: str = "logit_gap", low: float = FLOOR, high: float = 10.0, bottom: float = FLOOR, top: float = 1.0, points: float = 0.1) -> go.Figure:
     """Measured distance to BN only above, predicted channel error below; one column per way of recalibration."""
     ways = [way for way in WAYS if (table["way"] == way).any()]
     figure = make_subplots(2, len(ways), shared_xaxes=True, shared_yaxes=True, vertical_spacing=0.07, horizontal_spacing=0.03, column_titles=[WAYS[way] for way in ways])
+    traces, rows_of, columns = [], [], []
     for column, way in enumerate(ways, start=1):
-        for number, (slug, rows) in enumerate(table[table["way"] == way].groupby("slug", sort=False)):
-            colour, symbol = style.look_of(slug)
-            line = {"color": colour, "width": 2}
-            measured = 100 * rows["top1_gap"] if show == "top1_gap" else rows["logit_gap"].clip(lower=low)
-            custom = rows[["a", "logit_gap", "top1_gap", "predicted"]].to_numpy(float)
-            shared = {"x": rows["b"], "line": line, "customdata": custom, "legendgroup": slug, "name": rows["label"].iloc[0], "hovertemplate": _HOVER}
-            figure.add_scatter(y=measured, mode="lines+markers", marker={"symbol": symbol, "size": 9, "line": {"width": 1.5}}, showlegend=column == 1, row=1, col=column, **shared)
-            figure.add_scatter(y=rows["predicted"].clip(lower=bottom), mode="lines+markers", marker={"symbol": symbol, "size": 6}, showlegend=False, row=2, col=column, **shared)
+        for slug, rows in table[table["way"] == way].groupby("slug", sort=False):
+            traces += _gap_lines(slug, rows, show, low, bottom, legend=way == ways[0])
+            rows_of, columns = [*rows_of, 1, 2], [*columns, column, column]
+    figure.add_traces(traces, rows=rows_of, cols=columns)
     style.finish(figure, 560, "", "")
     figure.update_layout(margin={"t": 70}, legend={"y": 1.07})
     figure.update_xaxes(title="budget b, batches", row=2, tickvals=sorted(set(table["b"]) - {0}))
@@ -82,6 +81,20 @@ def gap_figure(table: pd.DataFrame, show: str = "logit_gap", low: float = FLOOR,
     figure.update_yaxes(title=titles[show], row=1, col=1)
     figure.update_yaxes(title="predicted: channel<br>error, σ units", row=2, col=1)
     return figure
+
+
+def _gap_lines(slug: str, rows: pd.DataFrame, show: str, low: float, bottom: float, legend: bool) -> list[go.Scatter]:
+    """The measured and the predicted line of one repair in one way of recalibration."""
+    colour, symbol = style.look_of(slug)
+    measured = 100 * rows["top1_gap"] if show == "top1_gap" else rows["logit_gap"].clip(lower=low)
+    shared = {
+        "x": rows["b"], "line": {"color": colour, "width": 2}, "customdata": rows[["a", "logit_gap", "top1_gap", "predicted"]].to_numpy(float),
+        "legendgroup": slug, "name": rows["label"].iloc[0], "hovertemplate": _HOVER, "mode": "lines+markers",
+    }  # fmt: skip
+    return [
+        go.Scatter(y=measured, marker={"symbol": symbol, "size": 9, "line": {"width": 1.5}}, showlegend=legend, **shared),
+        go.Scatter(y=rows["predicted"].clip(lower=bottom), marker={"symbol": symbol, "size": 6}, showlegend=False, **shared),
+    ]
 
 
 _HOVER = (

@@ -12,6 +12,7 @@ from asr_core.results import Result
 SHARE = "under dense 5th percentile"
 BAND = 27  # layers side by side, so that a number fits into a cell; deeper networks continue below, as lines of text do
 SHARE_COLOURS = {"colorscale": style.MAGNITUDE, "zmin": 0, "zmax": 1, "showscale": False}
+LABELS = 4  # rows of room for the layers' names under each band
 CLIP = 5.0  # log2 units: colours saturate at 1/32 and 32 times
 
 
@@ -68,17 +69,17 @@ def _bands(names: pd.Series) -> int:
 
 
 def _add_cells(figure: go.Figure, z: pd.DataFrame, text: list, band: int, rows: int, at: slice, colours: dict) -> None:
-    """One heatmap: columns restart in each band, rows lie `rows` + 3 lower per band."""
+    """One heatmap: columns restart in each band, rows lie `rows` + LABELS lower per band."""
     figure.add_heatmap(
         z=z.round(4).astype(object).where(z.notna(), None).to_numpy().tolist(), x=[c % BAND for c in z.columns],
-        y=[band * (rows + 3) + row for row in range(rows)[at]], text=text, texttemplate="%{text}", textfont={"size": 11},
+        y=[band * (rows + LABELS) + row for row in range(rows)[at]], text=text, texttemplate="%{text}", textfont={"size": 11},
         hoverinfo="skip", xgap=1, ygap=1, **colours,
     )  # fmt: skip
 
 
 def _grid(figure: go.Figure, names: pd.Series, rows: list[str]) -> go.Figure:
     """Axes of a map: layers across, statistics down. Numeric, since two heatmaps cannot share a category axis."""
-    bands, pitch = _bands(names), len(rows) + 3
+    bands, pitch = _bands(names), len(rows) + LABELS
     fixed = {"textangle": -55, "showarrow": False, "xanchor": "right", "yanchor": "top", "font": {"size": 10}}
     labels = [{"x": at % BAND, "y": at // BAND * pitch + len(rows) - 0.4, "text": name, **fixed} for at, name in names.items()]
     figure.update_layout(annotations=labels)
@@ -87,7 +88,7 @@ def _grid(figure: go.Figure, names: pd.Series, rows: list[str]) -> go.Figure:
         tickvals=[band * pitch + row for band in range(bands) for row in range(len(rows))], ticktext=rows * bands,
         range=[bands * pitch - 0.5, -0.5], showgrid=False, zeroline=False, tickfont={"size": 11},
     )  # fmt: skip
-    return style.finish(figure, 30 + (34 if bands == 1 else 27) * bands * pitch, "", "")
+    return style.finish(figure, 30 + (34 if bands == 1 else 27) * (bands * pitch), "", "")
 
 
 def _ratio_colours(scale: str, with_bar: bool) -> dict:
@@ -110,7 +111,7 @@ def _cell_text(value: float) -> str:
 def _clickable(figure: go.Figure, table: pd.DataFrame, rows: list[str]) -> None:
     """Transparent marks over the cells: heatmaps themselves report no clicks."""
     figure.add_scatter(
-        x=table["position"] % BAND, y=table["row"].map(rows.index) + table["position"] // BAND * (len(rows) + 3), mode="markers", showlegend=False, customdata=table[["layer", "row", "value"]].to_numpy(),
+        x=table["position"] % BAND, y=table["row"].map(rows.index) + table["position"] // BAND * (len(rows) + LABELS), mode="markers", showlegend=False, customdata=table[["layer", "row", "value"]].to_numpy(),
         marker={"size": 26, "symbol": "square", "opacity": 0, "color": "#000"}, unselected={"marker": {"opacity": 0}}, selected={"marker": {"opacity": 0}},
         hovertemplate="<b>%{customdata[0]}</b><br>%{customdata[1]}<br>%{customdata[2]:.4g}<extra></extra>",
     )  # fmt: skip

@@ -22,7 +22,7 @@ def table(result: Result, layer: str, channel: int, slugs=()) -> pd.DataFrame:
     except StoreError as error:
         raise NothingToDraw(f"The kernel cannot be shown: {error}") from None
     dense = found.of["dense"]
-    inputs, height, width = dense.shape
+    inputs = len(dense)
     order = np.argsort(-np.square(dense).sum((1, 2)), kind="stable")
     rank = np.empty(inputs, int)
     rank[order] = np.arange(inputs)

@@ -35,7 +35,7 @@ def gain_table(
     table = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
     if table.empty:
         raise NothingToDraw(f"No stored setting holds both methods of {GAINS[gain]} at this recalibration. Compute one, or choose another b, order or mean correction.")
-    here = result.entry.manifest["key"]
+    here = result.entry and result.entry.manifest["key"]
     mine = [here in groups[point] for point in table["point"]]
     bn = recalibration_label(pd.Series({"calib_batches": state.batches, "averaging": averaging, "momentum": momentum, "start": start}))
     return table.assign(x=table[against].astype(float), here=mine, gained=GAINS[gain], against=against, b=b, recalibration=bn)
@@ -107,7 +107,7 @@ def correlations(groups, gain: str, order: str, bias: bool, prior: str, states) 
     found = []
     for against in AGAINST:
         for state in states:
-            points = settings.gains(rows, gain, order, bias, prior, state)
+            points = settings.gains(rows, gain, order, bias, prior, state) if len(rows) else pd.DataFrame(columns=[against, "gain"])
             where = {"gain": gain, "against": against, "calib_batches": state.batches}
             found.append(where | settings.correlation(points[against], points["gain"]))
     return pd.DataFrame(found).join(paper, on=["gain", "against", "calib_batches"]).rename(columns={"calib_batches": "b"})

@@ -1,0 +1,54 @@
+"""A real stored result of a small untrained network on the digits, made once per test run: results and maps without training."""
+
+import shutil
+import tempfile
+from functools import cache
+from pathlib import Path
+
+import torch
+
+from asr_core import experiment, maps, models, weights
+from asr_core.spec import (
+    BatchNormState,
+    CalibrationSpec,
+    DenseSpec,
+    EvalSpec,
+    ExperimentSpec,
+    ModelSpec,
+    PruneSpec,
+    RepairSpec,
+)  # fmt: skip
+from asr_core.store import Store
+
+RECALIBRATED = BatchNormState.of("reset", "ema", 0.1, 1)
+SPEC = ExperimentSpec(
+    model=ModelSpec(architecture="shufflenet_v2_x0_5", stem="small"),
+    dense=DenseSpec(epochs=1),
+    prune=PruneSpec.of("global_l1", sparsity=0.8),
+    calibration=CalibrationSpec(stat_images=16, calib_batch_size=16),
+    evaluation=EvalSpec(eval_images=20),
+    repairs=(RepairSpec.of("bn_only"), RepairSpec.of("lw_bn"), RepairSpec.of("asr_bn", "sequential", True)),
+    states=(BatchNormState(), RECALIBRATED),
+)
+LAYER = "stage2.0.branch2.0"
+WANTED = maps.MapSpec(layer=LAYER, images=3)
+
+
+@cache
+def root() -> Path:
+    """A cache with the result of SPEC and no maps; read-only by convention: copy it to change it."""
+    folder = Path(tempfile.mkdtemp(prefix="asr-maps-"))
+    store = Store(folder)
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        state = models.build(SPEC.model, SPEC.data.classes, SPEC.data.image_size).state_dict()
+    dense_id = weights.weights_identity(state)
+    store.put("dense", dense_id, {"weights.safetensors": state}, {"recipe": SPEC.recipe_key, "dense_id": dense_id})
+    experiment.run(SPEC, store)
+    return folder
+
+
+def copy(folder: Path) -> Store:
+    """A store in `folder` that a test may change."""
+    shutil.copytree(root(), folder, dirs_exist_ok=True)
+    return Store(folder)

@@ -1,0 +1,127 @@
+"""The benchmark's two sides compute the same thing, so that their times can be compared."""
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch.utils.data import DataLoader
+
+from asr_core import data, experiment, plan, results
+from asr_core.spec import DenseSpec
+from asr_core.store import Store
+from benchmarks import limit, memory, setting, speed, straightforward
+from benchmarks.report import Line, as_json, table
+
+ASKED = setting.Asked({
+    "dataset": "digits", "architecture": "resnet18", "epochs": 1, "sparsity": 0.8, "eval_images": 60, "stat_images": 16,
+    "calib_batch_size": 16, "budgets": (1, 2),
+})  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def bench(tmp_path_factory):
+    """Everything measured once on a network of one epoch."""
+    root = tmp_path_factory.mktemp("bench")
+    store = Store(root / "cache")
+    spec = ASKED.spec(store)
+    lab = experiment.Lab(spec, store, experiment.Report(), experiment.Runtime())
+    return speed.Bench(spec, store, lab.dense_id, None, root)
+
+
+@pytest.fixture(scope="module")
+def measured(bench):
+    """(times, our store, the straightforward outcome) of one turn."""
+    return bench.measure(1)
+
+
+def test_both_sides_keep_the_same_weights(bench, measured):
+    _, store, outcome = measured
+    assert speed.same_masks(bench, store, outcome)
+    removed = sum(int((~mask).sum()) for mask in outcome.masks.values())
+    assert removed == round(0.8 * sum(mask.numel() for mask in outcome.masks.values()))
+
+
+def test_factors_agree_for_every_method_order_and_bias(bench, measured):
+    _, store, outcome = measured
+    assert len(outcome.factors) == 3 * 2 * 2
+    assert speed.factor_differences(bench, store, outcome).max() < speed.TOLERANCE
+
+
+def test_predictions_agree_in_every_row(bench, measured):
+    _, store, outcome = measured
+    rows = speed.accuracy_differences(bench, store, outcome)
+    assert len(rows) == len(outcome.predictions) == 2 + 13 * 7
+    assert rows["within"].all() and rows["equal"].min() >= 0.95 and rows["equal"].mean() > 0.99
+
+
+def test_our_run_in_the_benchmark_trains_nothing(bench, measured):
+    _, store, _ = measured
+    assert results.dense_ids(store, bench.spec) == [bench.dense_id]
+    assert len(measured[0].ours) == len(measured[0].other) == 1
+
+
+def test_the_straightforward_side_leaves_the_dense_network_as_it_was(bench):
+    before = {name: tensor.clone() for name, tensor in bench.model.state_dict().items()}
+    pruned, _ = straightforward.prune_globally(bench.model, 0.5)
+    straightforward.recalibrated(pruned, [(torch.rand(4, 3, 32, 32), None)], "reset", "ema", 0.1)
+    assert all(torch.equal(tensor, before[name]) for name, tensor in bench.model.state_dict().items())
+
+
+def test_the_limit_counts_every_pass_of_the_plan(bench):
+    for task in bench.tasks:
+        assert sum(count * number for (_, count), number in limit.passes(task, bench.spec).items()) == task.images
+    kinds = {task.stage: limit.passes(task, bench.spec) for task in bench.tasks}
+    assert kinds["recalibration"] == {(True, 16): 2} and kinds["evaluation"] == {(False, 60): 1}
+
+
+def test_a_bare_pass_changes_no_weight_and_leaves_eval_mode(bench):
+    weight = bench.model.conv1.weight.clone()
+    assert limit.bare_forward(bench.model, (False, 4), torch.rand(4, 3, 32, 32), repeats=1) > 0
+    assert torch.equal(weight, bench.model.conv1.weight) and not bench.model.training
+
+
+def test_a_folder_gives_both_sides_the_same_images_in_the_same_order(tmp_path):
+    rng = np.random.default_rng(0)
+    for split in ("train", "test"):
+        for name in ("cat", "Dog"):
+            (tmp_path / "images" / split / name).mkdir(parents=True)
+            for i in (10, 2, 1):
+                pixels = rng.integers(0, 256, (32, 32, 3), np.uint8)
+                Image.fromarray(pixels).save(tmp_path / "images" / split / name / f"{i}.png")
+    store = Store(tmp_path / "cache")
+    images = data.load(data.resolve(f"folder:{tmp_path / 'images'}", store), store)
+    for ours, labels, theirs in zip(
+        (images.train_images, images.test_images),
+        (images.train_labels, images.test_labels),
+        setting.image_sets(images, str(tmp_path / "images")),
+        strict=True,
+    ):
+        batch, classes = next(iter(DataLoader(theirs, 6)))
+        torch.testing.assert_close(images.batch(ours), batch, rtol=1e-5, atol=1e-5)
+        assert classes.tolist() == labels.tolist()
+
+
+def test_a_store_with_the_dense_network_only_needs_everything_else(bench, tmp_path):
+    store = setting.with_dense_only(bench.store, tmp_path / "fresh", bench.dense_id)
+    assert store.local_stages() == ["dense", "images"]
+    left = plan.missing(bench.spec, store, bench.dense_id, 1437, 360)
+    assert len(left) == len(bench.tasks)
+    assert ASKED.spec(store).dense == DenseSpec(epochs=1)
+
+
+def test_options_become_words_of_the_command_line():
+    words = setting.Asked({"dataset": "digits", "eval_images": 60, "budgets": (1, 2)}).command()
+    assert words == ["--dataset", "digits", "--eval-images", "60", "--budgets", "1,2"]
+
+
+def test_a_peak_counts_what_was_allocated_and_let_go():
+    before = memory.peak_over_now(lambda: None)
+    peak = memory.peak_over_now(lambda: torch.ones(64 * 2**18).sum())
+    assert before < 16 and 60 < peak < 96
+
+
+def test_a_line_knows_whether_its_target_is_met():
+    lines = [Line("fast", 1.0, 4.0, factor=4.0, target=">= 3"), Line("large", 2.0, 1.0, factor=2.0, target="<= 1.2"), Line("plain", 1.0)]
+    assert [line.met for line in lines] == [True, False, None]
+    assert "yes" in table(lines) and "NO" in table(lines)
+    assert [line["met"] for line in as_json(lines)] == [True, False, None]

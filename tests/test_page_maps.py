@@ -1,0 +1,246 @@
+"""The spatial maps page in every state: stored, not stored, dead channel, no input images, broken links."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+import streamlit as st
+from made_maps import LAYER, SPEC, copy
+from streamlit.testing.v1 import AppTest
+
+from asr_core import catalogue, data, estimate, maps, results
+from asr_core.figures import kernels as kernel_figures
+from asr_core.figures import maps as figures
+from asr_core.figures import sprites
+from asr_core.runner import Runner
+from asr_core.store import PROJECT, Store
+
+SPEED = {"start": 2.0, "build": 0.1, "assemble": 0.05, "decode": 2e-4, "train": 0.01, "stats": 0.002, "repair": 0.002, "recalibration": 0.002, "evaluation": 0.002}
+EIGHT = maps.MapSpec(layer=LAYER)
+
+
+@pytest.fixture(scope="module")
+def mapped(tmp_path_factory):
+    """A store with a result and the maps of LAYER."""
+    store = copy(tmp_path_factory.mktemp("mapped"))
+    estimate.remember(SPEC, store, SPEED)
+    maps.run(SPEC, store, EIGHT)
+    return store
+
+
+@pytest.fixture
+def use(monkeypatch):
+    """Make a store the one that pages and figures open."""
+
+    def chosen(store):
+        monkeypatch.setenv("ASR_CACHE_DIR", str(store.root))
+        figures.opened_store.cache_clear()
+        st.cache_resource.clear()
+        return store
+
+    return chosen
+
+
+def opened(store, **address):
+    """The page at an address; it must not fail."""
+    app = AppTest.from_file(PROJECT / "pages/_main.py", default_timeout=60)
+    setting = catalogue.stored(store)[0].setting
+    found = {"net": setting.net, "stem": setting.stem, "epochs": "1", "sparsity": "0.8", "stats": "16", "calib": "16", "eval": "20", "b": "0"}
+    for name, value in ({"data": "digits"} | found | {"methods": "bn_only,lw_bn", "layer": LAYER} | address).items():
+        app.query_params[name] = str(value)
+    app.run()
+    app.switch_page("maps.py").run()
+    assert not app.exception
+    return app
+
+
+def said(app):
+    return "\n".join(item.value for kind in (app.markdown, app.info, app.warning, app.caption, app.error) for item in kind)
+
+
+def charts(app):
+    return [json.loads(chart.proto.spec) for chart in app.get("plotly_chart")]
+
+
+def kinds(app):
+    return [trace["type"] for chart in charts(app) for trace in chart["data"]]
+
+
+def test_stored_maps_are_one_sprite_with_sentence_numbers_and_kernel(use, mapped):
+    app = opened(use(mapped))
+    assert kinds(app).count("image") == 1 and len(charts(app)) == 3
+    assert f"of {LAYER}, 8 test images, maps of 32 × 32" in said(app) and "Pruning left" in said(app)
+    assert "not stored" not in said(app) and app.query_params["channel"]
+    titles = charts(app)[0]["layout"]["xaxis"]["ticktext"]
+    assert titles[:3] == ["input", "dense", "pruned"] and any("− dense" in title for title in titles)
+
+
+def test_keys_walk_through_the_ranking(use, mapped):
+    app = opened(use(mapped), channel=3, ranked="gain")
+    order = app.selectbox(key="channel").options
+    app.button(key="_next").click().run()
+    after = app.session_state["channel"]
+    app.button(key="_previous").click().run()
+    assert after != 3 and app.session_state["channel"] == 3 and not app.exception
+    assert order[0].endswith(f"(rank 1 of {len(order)})")
+    assert {app.button(key=key).proto.shortcut.upper() for key in ("_next", "_previous")} == {"N", "P"}
+
+
+@pytest.mark.parametrize("scale", list(figures.SCALES))
+@pytest.mark.parametrize("overlay", ["on", "off"])
+def test_every_scale_draws(use, mapped, scale, overlay):
+    app = opened(use(mapped), scale=scale, overlay=overlay)
+    assert kinds(app).count("image") == 1
+
+
+def test_maps_that_are_not_stored_offer_to_be_computed_with_their_time(use, mapped, monkeypatch):
+    submitted = []
+    monkeypatch.setattr(Runner, "submit", lambda self, wanted, where=None: submitted.append(wanted))
+    app = opened(use(mapped), layer="conv1.0")
+    assert "The output maps of conv1.0 are not stored for any network." in said(app) and "about" in said(app)
+    assert "image" not in kinds(app) and "Pruning left" in said(app)
+    next(button for button in app.button if button.label == "Compute").click().run()
+    assert submitted[0].maps == maps.MapSpec(layer="conv1.0") and submitted[0].dense_id == results.dense_ids(mapped, SPEC)[0]
+
+
+def test_after_recalibration_only_the_repairs_are_missing(use, mapped):
+    app = opened(use(mapped), mapped="after", b=10)
+    assert "not stored for BN only, LW+BN" in said(app) and kinds(app).count("image") == 1
+
+
+def test_without_weights_a_new_network_is_offered_with_its_training(use, tmp_path):
+    store = use(copy(tmp_path))
+    estimate.remember(SPEC, store, SPEED)
+    store.clear(["dense", "prune"])
+    app = opened(store)
+    assert "another one is trained by the same recipe" in said(app) and "training included" in said(app)
+    assert "The kernel cannot be shown: the weights of dense network" in said(app)
+
+
+def test_maps_of_another_dense_network_are_marked(use, tmp_path):
+    store = use(copy(tmp_path))
+    maps.run(SPEC, store, EIGHT)
+    other = Store(tmp_path)
+    (folder,) = (store.root / "result").iterdir()
+    manifest = json.loads((folder / "manifest.json").read_text())
+    manifest["facts"]["setting"]["dense_id"] = "f" * 16
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    app = opened(other)
+    assert "The maps are of" in said(app) and kinds(app).count("image") == 1
+
+
+def test_a_dead_channel_says_so(use, tmp_path):
+    store = use(copy(tmp_path))
+    maps.run(SPEC, store, EIGHT)
+    change_maps(store, "no_repair", lambda values: values[:, 2].fill(0.25))
+    change_table(store, "channels", lambda table: table.assign(v_pruned=table["v_pruned"].where((table["layer"] != LAYER) | (table["channel"] != 2), 0.0)))
+    app = opened(store, channel=2)
+    assert "the channel is dead" in said(app) and "Dead: pruned, this channel answers with one constant" in said(app)
+
+
+def test_values_that_are_not_finite_are_named(use, tmp_path):
+    store = use(copy(tmp_path))
+    maps.run(SPEC, store, EIGHT)
+    change_maps(store, "lw_bn.simultaneous.nobias", lambda values: values[:, 1].fill(np.nan))
+    app = opened(store, channel=1)
+    assert "Values that are not finite (red): LW+BN" in said(app)
+
+
+def test_without_input_images_the_maps_stand_alone_with_the_reason(use, mapped, monkeypatch):
+    def gone(*_):
+        raise data.DataError("the input images are not on this machine; fetch them with: python -m asr_core maps --layer NAME")
+
+    monkeypatch.setattr(maps, "inputs", gone)
+    app = opened(use(mapped), overlay="on", channel=5)
+    assert f"python -m asr_core maps --layer {LAYER}" in said(app)
+    assert charts(app)[0]["layout"]["xaxis"]["ticktext"][0] == "dense" and app.toggle(key="overlay").disabled
+
+
+def test_small_maps_are_named_as_too_small(use, tmp_path):
+    store = use(copy(tmp_path))
+    maps.run(SPEC, store, EIGHT)
+    change_maps(store, "*", lambda values: None, crop=2)
+    assert "too small to read as pictures" in said(opened(store))
+
+
+@pytest.mark.parametrize(
+    ("address", "message"),
+    [
+        ({"layer": "stage2.0.branch9"}, "has no layer 'stage2.0.branch9'"),
+        ({"channel": 9999}, "has no channel 9999; showing 23"),
+        ({"channel": "minus"}, "'minus' is no whole number"),
+        ({"image": 5000}, "These maps has no image 5000"),
+        ({"scale": "odd"}, "'odd' is none of row, map, global"),
+    ],
+)
+def test_a_broken_link_says_what_is_wrong_and_shows_the_nearest(use, mapped, address, message):
+    app = opened(use(mapped), **address)
+    assert message in said(app)
+
+
+def test_an_empty_store_says_so(use, tmp_path):
+    use(Store(tmp_path))
+    app = AppTest.from_file(PROJECT / "pages/_main.py", default_timeout=60).run()
+    app.switch_page("maps.py").run()
+    assert not app.exception and "Nothing is stored yet" in said(app)
+
+
+def test_the_notebook_table_is_the_one_on_the_page(use, mapped):
+    use(mapped)
+    item = catalogue.stored(mapped)[0]
+    result = catalogue.open_results(mapped, (item.key,))
+    pixels = figures.table(result, LAYER, 4, ["lw_bn.simultaneous.nobias", "bn_only"])
+    assert figures.networks(pixels) == ["dense", "no_repair", "lw_bn.simultaneous.nobias"] and len(pixels) == 8 * 32 * 32
+    stored = maps.read(SPEC, mapped, result.setting["dense_id"], EIGHT)
+    np.testing.assert_array_equal(figures.stacked(pixels)[:, 0], stored.of["dense"][:, 4].astype(np.float32))
+    pixels.to_parquet(mapped.root / "table.parquet")
+    weights = kernel_figures.table(result, LAYER, 4, ["lw_bn.simultaneous.nobias"])
+    assert (weights["no_repair"][weights["no_repair"] != 0] == weights["dense"][weights["no_repair"] != 0]).all()
+
+
+def test_the_row_scale_comes_from_dense_and_differences_are_centred():
+    values = np.zeros((2, 3, 4, 4), np.float32)
+    values[0, 0], values[0, 1], values[1, 0] = np.linspace(-1, 1, 16).reshape(4, 4), 5, 2
+    low, high, span = figures.ranges(values, "row")
+    assert low[0, 1, 0, 0] == -1 and high[0, 1, 0, 0] == 1 and low[1, 0, 0, 0] == high[1, 0, 0, 0] == 2 and span[0, 0, 0, 0] == 6
+    assert figures.ranges(values, "map")[1][0, 1, 0, 0] == 5
+    assert figures.ranges(values, "global", low=-9, high=9, span=4)[0][1, 2, 0, 0] == -9
+    middle = sprites.colour(np.zeros(1), -np.ones(1), np.ones(1), "RdBu_r")
+    np.testing.assert_allclose(middle[0], [247, 247, 247], atol=2)
+    assert tuple(sprites.colour(np.array([np.nan]), 0, 1, "Cividis")[0]) == sprites.UNDEFINED
+
+
+def test_ranking_names_the_worst_and_puts_undefined_last():
+    channels = pd.DataFrame({"layer": "a", "channel": range(4), "v_dense": [1.0, 1.0, 0.0, 4.0], "v_pruned": [0.25, 0.0, 0.0, 4.0]})
+    repairs = pd.DataFrame({"slug": ["x"] * 4 + ["y"] * 4, "layer": "a", "channel": [*range(4)] * 2, "v_repaired": [1.0, 0, 0, 9, 4, 0, 0, 4]})
+    made = figures.ranking(results.Result(None, None, channels, repairs, None, None, None), "a", ["x", "y"])
+    assert figures.ranked(made, "damage") == [1, 0, 3, 2] and figures.ranked(made, "gain")[0] == 0
+    assert figures.ranked(made, "disagreement")[0] == 0 and figures.ranked(made, "channel") == [0, 1, 2, 3]
+    assert made["dead"].tolist() == [False, True, True, False]
+
+
+def change_maps(store, target, change, crop=None):
+    """Edit stored maps of one network (or of all: *) as a computation could have stored them."""
+    for folder in list((store.root / "maps").iterdir()):
+        manifest = json.loads((folder / "manifest.json").read_text())
+        if target in ("*", manifest["facts"]["target"]):
+            values = np.load(folder / "maps.npy").astype(np.float32)
+            change(values)
+            rewrite(store, "maps", folder, manifest, {"maps.npy": values[:, :, :crop, :crop]})
+
+
+def change_table(store, name, change):
+    """Edit one table of the stored result."""
+    (folder,) = (store.root / "result").iterdir()
+    manifest = json.loads((folder / "manifest.json").read_text())
+    files = {file: pd.read_parquet(folder / file) for file in manifest["files"] if file.endswith(".parquet")}
+    files[f"{name}.parquet"] = change(files[f"{name}.parquet"])
+    rewrite(store, "result", folder, manifest, files)
+
+
+def rewrite(store, stage, folder, manifest, files):
+    for file in folder.iterdir():
+        file.unlink()
+    folder.rmdir()
+    store.put(stage, folder.name, files, manifest["facts"], manifest["spec"])
