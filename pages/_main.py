@@ -39,12 +39,14 @@ def main() -> None:
     target = st.session_state.pop("_goto", None)
     if target in {file for files in PAGES.values() for file, *_ in files}:
         st.switch_page(f"{target}.py")
-    if state.begin():
+    if state.begin(page.url_path):
         common.adopt_default()
+    whole = False
     try:
         frame(page)
+        whole = True
     finally:
-        state.finish()
+        state.finish(whole)
 
 
 def frame(page) -> None:

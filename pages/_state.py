@@ -10,12 +10,13 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 
 import streamlit as st
+from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from asr_core import architectures, catalogue, registry, spec
 from asr_core.errors import AsrError, SpecError
 from asr_core.figures import style
 
-STATE, ADDRESS, COMPLAINTS, FORCED = "_state", "_address", "_complaints", "_forced"
+STATE, ADDRESS, COMPLAINTS, PAGE, DRAWN = "_state", "_address", "_complaints", "_page", "_widgets"
 
 
 @dataclass(frozen=True)
@@ -147,34 +148,30 @@ PAGES = {
     "seeds": Param(False, lambda text: choice(None, ("on", "off")).read(text) == "on"),
 }
 PARAMS = SETTING | LOOK | SELECTION | PAGES
+ON_EVERY_PAGE = {*SETTING, *LOOK}
 
 
-def begin() -> bool:
+def begin(page: str) -> bool:
     """Take the state from the widgets, or from an address that is new, and provide every widget's value.
 
-    True if a new address names no setting, so that the caller may choose one.
+    STATE is the truth. The session is believed only for widgets that the last run drew on this same
+    page: for others it may hold an older value. True if a new address names no setting, so that the
+    caller may choose one.
     """
     session = st.session_state
     state = session.setdefault(STATE, {})
-    for name in state.pop(FORCED, ()):
-        session[name] = _copy(state[name])
-    for name, param in PARAMS.items():
-        if state.get(name) is not None and (param.default is not None or name == "layer") and name in session and session[name] is None:
-            session[name] = _copy(state[name])  # lost on a change of page: nobody can choose None there
-    changed = {name for name in PARAMS if state and name in session and session[name] != state[name]}
+    if session.get(PAGE) != page:
+        session[PAGE], session[DRAWN] = page, session.get(DRAWN, set()) & ON_EVERY_PAGE
+    changed = {name for name in session[DRAWN] if name in session and session[name] != state[name]}
+    state |= {name: session[name] for name in changed}
     address = st.query_params.to_dict()
-    new = address and address != session.get(ADDRESS) and not changed
-    fresh = not state or bool(new)
+    fresh = not state or bool(address and address != session.get(ADDRESS) and not changed)
     if fresh:
         state |= _from_address(address)
         session[ADDRESS] = address
-        for name, value in state.items():
-            session[name] = _copy(value)
     for name in PARAMS:
-        if name in session:
-            state[name] = session[name]
-        else:
-            session[name] = state[name]
+        if name not in session or session[name] != state[name]:
+            session[name] = _copy(state[name])
     if changed:
         session[COMPLAINTS] = []
     return fresh and "data" not in address
@@ -216,10 +213,12 @@ def address() -> dict[str, str]:
     return {name: text for name, value in changed.items() if (text := show(value))}
 
 
-def finish() -> None:
-    """Write the state into the address."""
+def finish(whole: bool) -> None:
+    """Remember the widgets that this run drew (all of them if it was `whole`), and write the state into the address."""
     session = st.session_state
-    session[STATE] |= {name: session[name] for name in PARAMS if name in session}
+    drawn = get_script_run_ctx().widget_user_keys_this_run & PARAMS.keys()
+    session[DRAWN] = drawn if whole else session[DRAWN] | drawn
+    session[STATE] |= {name: session[name] for name in drawn}
     text = address()
     if st.query_params.to_dict() != text:
         st.query_params.from_dict(text)
@@ -266,6 +265,4 @@ def keep_within(name: str, options, what: str):
 def go(page: str, **values) -> None:
     """Set parameters and open a page (`variance` for pages/variance.py): from a callback."""
     put(**values)
-    # What a callback writes into the session is lost in the change of page that follows; what is in STATE stays.
-    st.session_state[STATE][FORCED] = set(values)
     st.session_state["_goto"] = page

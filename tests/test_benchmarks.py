@@ -1,5 +1,7 @@
 """The benchmark's two sides compute the same thing, so that their times can be compared."""
 
+import copy
+
 import numpy as np
 import pytest
 import torch
@@ -13,8 +15,8 @@ from benchmarks import limit, memory, setting, speed, straightforward
 from benchmarks.report import Line, as_json, table
 
 ASKED = setting.Asked({
-    "dataset": "digits", "architecture": "resnet18", "epochs": 1, "sparsity": 0.8, "eval_images": 60, "stat_images": 16,
-    "calib_batch_size": 16, "budgets": (1, 2),
+    "dataset": "digits", "image_size": 16, "architecture": "resnet18", "epochs": 1, "sparsity": 0.8, "eval_images": 40, "stat_images": 16,
+    "calib_batch_size": 16, "budgets": (2,),
 })  # fmt: skip
 
 
@@ -50,8 +52,8 @@ def test_factors_agree_for_every_method_order_and_bias(bench, measured):
 def test_predictions_agree_in_every_row(bench, measured):
     _, store, outcome = measured
     rows = speed.accuracy_differences(bench, store, outcome)
-    assert len(rows) == len(outcome.predictions) == 2 + 13 * 7
-    assert rows["within"].all() and rows["equal"].min() >= 0.95 and rows["equal"].mean() > 0.99
+    assert len(rows) == len(outcome.predictions) == 2 + 13 * 4
+    assert rows["within"].all() and rows["equal"].min() >= 0.9 and rows["equal"].mean() > 0.99
 
 
 def test_our_run_in_the_benchmark_trains_nothing(bench, measured):
@@ -61,22 +63,22 @@ def test_our_run_in_the_benchmark_trains_nothing(bench, measured):
 
 
 def test_the_straightforward_side_leaves_the_dense_network_as_it_was(bench):
-    before = {name: tensor.clone() for name, tensor in bench.model.state_dict().items()}
-    pruned, _ = straightforward.prune_globally(bench.model, 0.5)
-    straightforward.recalibrated(pruned, [(torch.rand(4, 3, 32, 32), None)], "reset", "ema", 0.1)
-    assert all(torch.equal(tensor, before[name]) for name, tensor in bench.model.state_dict().items())
+    dense = copy.deepcopy(bench.model).to(memory_format=torch.contiguous_format)
+    pruned, _ = straightforward.prune_globally(dense, 0.5)
+    straightforward.recalibrated(pruned, [(torch.rand(4, 3, 16, 16), None)], "reset", "ema", 0.1)
+    assert all(torch.equal(tensor, bench.model.state_dict()[name]) for name, tensor in dense.state_dict().items())
 
 
 def test_the_limit_counts_every_pass_of_the_plan(bench):
     for task in bench.tasks:
         assert sum(count * number for (_, count), number in limit.passes(task, bench.spec).items()) == task.images
     kinds = {task.stage: limit.passes(task, bench.spec) for task in bench.tasks}
-    assert kinds["recalibration"] == {(True, 16): 2} and kinds["evaluation"] == {(False, 60): 1}
+    assert kinds["recalibration"] == {(True, 16): 2} and kinds["evaluation"] == {(False, 40): 1}
 
 
 def test_a_bare_pass_changes_no_weight_and_leaves_eval_mode(bench):
     weight = bench.model.conv1.weight.clone()
-    assert limit.bare_forward(bench.model, (False, 4), torch.rand(4, 3, 32, 32), repeats=1) > 0
+    assert limit.bare_forward(bench.model, (False, 4), torch.rand(4, 3, 16, 16), repeats=1) > 0
     assert torch.equal(weight, bench.model.conv1.weight) and not bench.model.training
 
 

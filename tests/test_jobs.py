@@ -40,7 +40,7 @@ TINY = ExperimentSpec(
     states=(BatchNormState(), BatchNormState.of(batches=1), BatchNormState.of(averaging="cumulative", batches=2)),
 )
 UNFIT = TINY.with_(data=DataSpec(image_size=16), model=ModelSpec(architecture="densenet121"))
-LONG = 60  # seconds that a worker may take on a busy machine
+LONG = 300  # seconds that a worker may take on a busy machine
 
 
 def with_sparsity(value):

@@ -9,7 +9,7 @@ import streamlit as st
 from made_maps import LAYER, SPEC, copy
 from streamlit.testing.v1 import AppTest
 
-from asr_core import catalogue, data, estimate, maps, results
+from asr_core import catalogue, data, maps, results
 from asr_core.figures import kernels as kernel_figures
 from asr_core.figures import maps as figures
 from asr_core.figures import sprites
@@ -24,9 +24,14 @@ EIGHT = maps.MapSpec(layer=LAYER)
 def mapped(tmp_path_factory):
     """A store with a result and the maps of LAYER."""
     store = copy(tmp_path_factory.mktemp("mapped"))
-    estimate.remember(SPEC, store, SPEED)
     maps.run(SPEC, store, EIGHT)
     return store
+
+
+@pytest.fixture(autouse=True)
+def measured(monkeypatch):
+    """The machine's speed is known: no process measures it."""
+    monkeypatch.setattr(Runner, "speed", lambda self, experiment: SPEED)
 
 
 @pytest.fixture
@@ -111,7 +116,6 @@ def test_after_recalibration_only_the_repairs_are_missing(use, mapped):
 
 def test_without_weights_a_new_network_is_offered_with_its_training(use, tmp_path):
     store = use(copy(tmp_path))
-    estimate.remember(SPEC, store, SPEED)
     store.clear(["dense", "prune"])
     app = opened(store)
     assert "another one is trained by the same recipe" in said(app) and "training included" in said(app)
