@@ -9,7 +9,7 @@ import click
 import psutil
 import torch
 
-from asr_core import results
+from asr_core import results, settings
 from asr_core.spec import BUDGETS
 from asr_core.store import Store, versions
 from benchmarks import cold, memory, report, setting, speed
@@ -27,21 +27,37 @@ def _budgets(context, parameter, value) -> tuple[int, ...]:
     return tuple(int(b) for b in value.split(","))
 
 
+def _also(context, parameter, values) -> dict:
+    """{name: value}; what reads as JSON (a number) is taken as that."""
+    found = {}
+    for name, _, text in (value.partition("=") for value in values):
+        try:
+            found[name.replace("-", "_")] = json.loads(text)
+        except ValueError:
+            found[name.replace("-", "_")] = text
+    if unknown := found.keys() - settings.DEFAULTS.keys():
+        raise click.BadParameter(f"{', '.join(sorted(unknown))}; `asr_core run` has {', '.join(settings.DEFAULTS)}.")
+    return found
+
+
 @click.command(context_settings={"show_default": True})
 @click.option("--dataset", default="digits", metavar="NAME", help="digits, or folder:PATH (an ImageFolder tree; CIFAR-10's is what the target of 3 is about).")
 @click.option("--stem", default="imagenet", metavar="NAME", help="imagenet | half | small.")
 @click.option("--eval-images", default=None, type=int, metavar="N", help="Subset of the test split [default: all of it].")
 @click.option("--budgets", default=",".join(map(str, BUDGETS)), callback=_budgets, metavar="B,B,...", help="Recalibration budgets in batches.")
 @click.option("--epochs", default=5, metavar="N", help="Training epochs of the dense network.")
+@click.option("--also", multiple=True, callback=_also, metavar="NAME=VALUE", help="Any other option of `asr_core run`, e.g. precision=bfloat16; may be repeated.")
 @click.option("--repeats", default=3, metavar="N", help="How often each side runs; medians are shown.")
 @click.option("--cache-dir", default=None, metavar="DIR", help="Take the dense network stored there; the cold run is then left out.")
 @click.option("--quick", is_flag=True, help="Digits, one epoch, few methods, budgets and images, one repeat: to see that it works.")
 @click.option("--json", "json_file", default=None, metavar="FILE", help="Also keep the numbers here.")
-def main(dataset, stem, eval_images, budgets, epochs, repeats, cache_dir, quick, json_file):
+def main(dataset, stem, eval_images, budgets, epochs, also, repeats, cache_dir, quick, json_file):
     """Speed against a straightforward script and against the bare forward passes; peak memory."""
-    options = {"dataset": dataset, "stem": stem, "budgets": budgets, "epochs": epochs}
+    options = {"dataset": dataset, "stem": stem, "budgets": budgets, "epochs": epochs, **also}
     options |= {"eval_images": eval_images} if eval_images else {}
     options |= QUICK if quick else {}
+    if options.get("pruning", "global_l1") != "global_l1":
+        raise click.UsageError("the straightforward script prunes by global_l1 only.")
     repeats = 1 if quick else repeats
     with tempfile.TemporaryDirectory(prefix="benchmark-") as folder:
         lines = measured(setting.Asked(options), Path(folder), cache_dir, repeats, MEMORY_QUICK if quick else MEMORY)

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from asr_core import models
 from asr_core.spec import ExperimentSpec
 from benchmarks import limit, setting, speed
 from benchmarks.report import Line
@@ -25,12 +26,10 @@ def command(asked: setting.Asked, cache: Path) -> float:
 
 def training_seconds(spec: ExperimentSpec, images, repeats: int) -> float:
     """Seconds of the bare training steps of the recipe: forward, backward and step on prepared batches."""
-    from asr_core import models
-
     model = models.build(spec.model, spec.data.classes, spec.data.image_size)
     size = spec.dense.batch_size
     batch, labels = images.batch(images.train_images[:size]), torch.from_numpy(np.array(images.train_labels[:size]))
-    step = limit.bare_training_step(model, batch, labels, 5 * repeats)
+    step = limit.bare_training_step(model, batch, labels, spec.dense.precision, 5 * repeats)
     return spec.dense.epochs * len(images.train_labels) / size * step
 
 

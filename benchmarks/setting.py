@@ -37,9 +37,9 @@ class Asked:
 
 def with_dense_only(source: Store, root: Path, dense_id: str) -> Store:
     """A new store at `root` that holds only the dense network and the decoded images of `source`."""
-    root.mkdir(parents=True)
-    for folder in (source.root / "images", source.root / "dense" / dense_id):
-        shutil.copytree(folder, root / folder.relative_to(source.root), copy_function=_link)
+    dense = source.find("dense", dense_id).folder  # perhaps a shipped one
+    for folder, name in ((source.root / "images", "images"), (dense, f"dense/{dense_id}")):
+        shutil.copytree(folder, root / name, copy_function=_link)
     if (source.root / "sources.json").exists():
         shutil.copy(source.root / "sources.json", root)
     return Store(root)

@@ -3,8 +3,8 @@
 import streamlit as st
 
 from asr_core.errors import AsrError
-from pages import _common as common
 from pages import _charts, _header, _sidebar
+from pages import _common as common
 from pages import _state as state
 
 # section: (file, title, icon, what it shows)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 
 import streamlit as st
-from streamlit.runtime.scriptrunner import get_script_run_ctx
+from streamlit.errors import StreamlitAPIException
 
 from asr_core import architectures, catalogue, registry, spec
 from asr_core.errors import AsrError, SpecError
@@ -216,13 +216,22 @@ def address() -> dict[str, str]:
 def finish(whole: bool) -> None:
     """Remember the widgets that this run drew (all of them if it was `whole`), and write the state into the address."""
     session = st.session_state
-    drawn = get_script_run_ctx().widget_user_keys_this_run & PARAMS.keys()
+    drawn = {name for name in PARAMS if _is_drawn(name)}
     session[DRAWN] = drawn if whole else session[DRAWN] | drawn
     session[STATE] |= {name: session[name] for name in drawn}
     text = address()
     if st.query_params.to_dict() != text:
         st.query_params.from_dict(text)
     session[ADDRESS] = text
+
+
+def _is_drawn(name: str) -> bool:
+    """Whether this run drew a widget with this key: only then its value can no longer be set."""
+    try:
+        st.session_state[name] = _copy(st.session_state[STATE][name])
+    except StreamlitAPIException:
+        return True
+    return False
 
 
 def get(name: str):

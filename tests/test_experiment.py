@@ -72,7 +72,7 @@ def first(root):
 
 
 def test_a_run_does_exactly_the_passes_of_its_plan(first):
-    result, counter = first
+    _, counter = first
     planned = plan.count_images(counter.listed).groupby("stage")["images"].sum()
     done = {stage: images for stage, images in counter.images.items() if stage != "images"}
     assert done == {stage: images for stage, images in planned.items() if images}
