@@ -2,13 +2,16 @@
 PYTHON ?= python3
 PY := .venv/bin/python
 
-.PHONY: example test bench clean
+.PHONY: run example test bench clean
 
 .venv/installed: requirements.txt
 	$(PYTHON) -c 'import sys; assert sys.version_info >= (3, 11), f"Python 3.11 or newer is needed, this is {sys.version.split()[0]}; set PYTHON=..."'
 	$(PYTHON) -m venv .venv
 	$(PY) -m pip install --quiet --disable-pip-version-check -r requirements.txt
 	touch $@
+
+run: .venv/installed  ## start the dashboard on http://127.0.0.1:8501
+	$(PY) -m streamlit run app.py --server.headless false --server.showEmailPrompt false
 
 example: .venv/installed  ## run the main job on the embedded default and print its table
 	$(PY) -m asr_core run

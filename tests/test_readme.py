@@ -21,7 +21,7 @@ def test_every_number_of_the_results_section_comes_from_a_shipped_result():
     assert readme.section(README) == readme.results_text(Store(PROJECT / "cache"))
 
 
-@pytest.mark.parametrize("target", ["example", "test", "bench"])
+@pytest.mark.parametrize("target", ["run", "example", "test", "bench"])
 def test_each_make_target_that_it_names_exists(target):
     assert f"make {target}" in README
     assert re.search(rf"^{target}:", (PROJECT / "Makefile").read_text(), re.MULTILINE)
