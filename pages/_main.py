@@ -21,6 +21,7 @@ PAGES = {
         ("severity", "Severity", ":material/trending_up:", "Gain of one method over another against the damage, over all stored settings."),
         ("ablation", "Ablation", ":material/grid_view:", "Table 2 of the paper here, and accuracy over granularity and prior."),
     ),
+    "Work": (("jobs", "Jobs", ":material/pending_actions:", "What is computed, waits, is done or failed."),),
 }
 
 

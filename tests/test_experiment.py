@@ -187,7 +187,8 @@ def test_what_cannot_work_is_refused_before_anything_expensive(root, change, err
 def test_ctrl_c_keeps_finished_stages_and_leaves_no_debris(tmp_path):
     run = [sys.executable, "-m", "asr_core", "--cache-dir", str(tmp_path), "run"]
     run += ["--epochs", "1", "--eval-images", "60", "--methods", "bn_only"]
-    worker = subprocess.Popen(run, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True)
+    heard = {"preexec_fn": lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)}  # a background shell ignores Ctrl-C
+    worker = subprocess.Popen(run, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, **heard)
     while not list(tmp_path.glob("evaluation/*")) and worker.poll() is None:
         time.sleep(0.05)
     os.kill(worker.pid, signal.SIGINT)
