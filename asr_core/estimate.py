@@ -2,7 +2,8 @@
 
 speeds.json in the store holds, per network, input size and number of threads, seconds per image of
 each stage and per building of the network: first measured by `asr_core.probe` in a few seconds, then
-corrected by every job (`asr_core.tracking`). It is no part of what an experiment is.
+corrected by every job (`asr_core.tracking`), without what other programs took of the machine meanwhile.
+It is no part of what an experiment is.
 """
 
 import json

@@ -8,6 +8,7 @@ from pathlib import Path
 from asr_core import estimate, experiment
 from asr_core.jobs import Wanted
 from asr_core.plan import Task
+from asr_core.runtime import clock
 from asr_core.store import Store
 
 PAUSE = 0.25  # seconds between two lines, except where a stage begins
@@ -16,7 +17,7 @@ TRUSTED = 0.5  # seconds of work that say more than what was expected
 
 class Tracker(experiment.Report):
     """Appends JSON lines to `path`: time (Unix), stage, target, images and tasks done, of_images and
-    of_tasks in all, seconds_left, share of the whole time in [0, 1]. importing: seconds that this
+    of_tasks in all, seconds_left, share of the expected time in [0, 1]. importing: seconds that this
     worker took before it could build a network."""
 
     def __init__(self, wanted: Wanted, store: Store, speed: estimate.Speed, path: Path, importing: float):
@@ -24,10 +25,11 @@ class Tracker(experiment.Report):
         tasks = wanted.tasks(store)
         self.left = {_name(t): (t, cost) for t, cost in zip(tasks, estimate.costs(tasks, speed), strict=True)}
         self.of = len(tasks), sum(task.images for task in tasks)
-        self.actual, self.expected = Counter(), Counter()  # seconds by rate
+        self.total = sum(cost for _, cost in self.left.values()) + wanted.tables * speed["assemble"]
+        self.expected, self.actual, self.own = Counter(), Counter(), Counter()  # seconds by rate; own: undisturbed
         self.begun, self.written = time.perf_counter(), 0.0
         self.task: Task | None = None
-        self.images, self.since = 0, self.begun  # of the present stage
+        self._begin(None)
 
     def count(self, stage: str, images: int) -> None:
         if stage == "images" and self.task is None:
@@ -36,10 +38,14 @@ class Tracker(experiment.Report):
 
     def started(self, task: Task) -> None:
         self._close()
-        self.task, self.images, self.since = task, 0, time.perf_counter()
         if not self.written:  # until now networks were built and checked
-            self.speed["start"] += self.since - self.begun
+            self.speed["start"] += clock() - self.since_own
+        self._begin(task)
         self._write()
+
+    def _begin(self, task: Task | None) -> None:
+        self.task, self.images = task, 0
+        self.since, self.since_own = time.perf_counter(), clock()
 
     def advance(self, images: int) -> None:
         self.images += images
@@ -57,8 +63,9 @@ class Tracker(experiment.Report):
         if self.images and cost:
             rate = estimate.rate_of(task)
             self.actual[rate] += time.perf_counter() - self.since
+            self.own[rate] += clock() - self.since_own
             self.expected[rate] += cost
-        self.task, self.images, self.since = None, 0, time.perf_counter()
+        self._begin(None)
 
     def _slowdown(self, task: Task) -> float:
         """Measured over expected seconds: of the task's own rate, or of all that was measured, or 1."""
@@ -68,36 +75,46 @@ class Tracker(experiment.Report):
                 return actual / expected
         return 1.0
 
+    def _part(self, task: Task) -> float:
+        """How much of a task is done, in [0, 1]."""
+        present = self.task is not None and _name(task) == _name(self.task)
+        return min(1.0, self.images / task.images) if present and task.images else 0.0
+
     def seconds_left(self) -> float:
         """From the speed so far, where there is one; training by its own."""
         left = self.wanted.tables * self.speed["assemble"]
-        for name, (task, cost) in self.left.items():
-            expected = cost * self._slowdown(task)
-            if self.task and name == _name(self.task) and task.images:
-                part, spent = min(1.0, self.images / task.images), time.perf_counter() - self.since
-                expected = spent * (1 - part) / part if spent > TRUSTED and part > 0.02 else expected * (1 - part)
-            left += expected
+        for task, cost in self.left.values():
+            part, spent = self._part(task), time.perf_counter() - self.since
+            measured = spent > TRUSTED and part > 0.02
+            left += spent * (1 - part) / part if measured else cost * self._slowdown(task) * (1 - part)
         return left
+
+    def share(self) -> float:
+        """Part of the expected seconds that is done, in [0, 1]: it never falls."""
+        left = sum(cost * (1 - self._part(task)) for task, cost in self.left.values())
+        return 1 - (left + self.wanted.tables * self.speed["assemble"]) / self.total
 
     def _write(self) -> None:
         self.written = time.perf_counter()
-        left, spent = self.seconds_left(), self.written - self.begun
         todo = sum(task.images for task, _ in self.left.values())
         present = self.left.get(_name(self.task), (self.task, 0))[0].images if self.task else 0
         line = {
             "time": round(time.time(), 2), "stage": self.task.stage, "target": self.task.target,
             "images": self.of[1] - todo + min(self.images, present), "of_images": self.of[1],
             "tasks": self.of[0] - len(self.left), "of_tasks": self.of[0],
-            "seconds_left": round(left, 1), "share": round(spent / (spent + left), 4) if spent + left else 1.0,
+            "seconds_left": round(self.seconds_left(), 1), "share": round(self.share(), 4),
         }  # fmt: skip
         with open(self.path, "a") as file:
             file.write(json.dumps(line) + "\n")
 
     def learn(self, published: bool) -> None:
-        """Remember this machine's speeds as this run found them; call it once, after the run."""
-        learned = estimate.corrected(self.speed, self.actual, self.expected, TRUSTED)
+        """Remember this machine's speeds as this run found them, without what other programs took of it.
+
+        Call it once, after the run; published: whether it came to its end.
+        """
+        learned = estimate.corrected(self.speed, self.own, self.expected, TRUSTED)
         if published and self.wanted.tables:  # what followed the last stage made them
-            learned["assemble"] = (time.perf_counter() - self.since) / self.wanted.tables
+            learned["assemble"] = (clock() - self.since_own) / self.wanted.tables
         estimate.remember(self.wanted.experiment, self.store, learned)
 
 

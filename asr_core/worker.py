@@ -16,7 +16,7 @@ from dataclasses import replace
 
 from asr_core import estimate, jobs, maps
 from asr_core.errors import AsrError
-from asr_core.runtime import Runtime, worker_threads
+from asr_core.runtime import Runtime, clock, worker_threads
 from asr_core.spec import from_dict
 from asr_core.store import Store
 
@@ -101,11 +101,11 @@ def compute(store: Store, job_id: str, wanted: jobs.Wanted, where: Runtime) -> N
     """Compute what is wanted with progress lines; whatever happens, the speeds met are remembered."""
     if wanted.stored(store):
         return
-    start = time.perf_counter()
+    start = clock()
     from asr_core import experiment as pipeline
     from asr_core import probe, tracking
 
-    importing = PYTHON + time.perf_counter() - start
+    importing = PYTHON + clock() - start
     where, experiment = replace(where, threads=worker_threads()), wanted.experiment
     if not estimate.speed(experiment, store):
         probe.measure(experiment, store, where, importing)
@@ -124,10 +124,10 @@ def compute(store: Store, job_id: str, wanted: jobs.Wanted, where: Runtime) -> N
 
 def measure(store: Store, spec: str) -> int:
     """Measure this machine's speeds for the experiment `spec` (JSON)."""
-    start = time.perf_counter()
+    start = clock()
     from asr_core import probe
 
-    importing = PYTHON + time.perf_counter() - start
+    importing = PYTHON + clock() - start
     try:
         probe.measure(from_dict(json.loads(spec)), store, Runtime(threads=worker_threads()), importing)
     except AsrError as error:

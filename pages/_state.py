@@ -162,7 +162,7 @@ def begin(page: str) -> bool:
     state = session.setdefault(STATE, {})
     if session.get(PAGE) != page:
         session[PAGE], session[DRAWN] = page, session.get(DRAWN, set()) & ON_EVERY_PAGE
-    changed = {name for name in session[DRAWN] if name in session and session[name] != state[name]}
+    changed = {name for name in session[DRAWN] if name in session and session[name] != state[name] and not _lost(name)}
     state |= {name: session[name] for name in changed}
     address = st.query_params.to_dict()
     fresh = not state or bool(address and address != session.get(ADDRESS) and not changed)
@@ -170,11 +170,19 @@ def begin(page: str) -> bool:
         state |= _from_address(address)
         session[ADDRESS] = address
     for name in PARAMS:
-        if name not in session or session[name] != state[name]:
+        # A widget that appears in this run takes the value only if it is set in this run; one that stays
+        # is left alone, so that a quick second click is not overwritten.
+        if name not in session[DRAWN] or session[name] != state[name]:
             session[name] = _copy(state[name])
     if changed:
         session[COMPLAINTS] = []
     return fresh and "data" not in address
+
+
+def _lost(name: str) -> bool:
+    """Whether a widget says nothing though something must be chosen: Streamlit's buttons in a row do, back on their page."""
+    default = PARAMS[name].default
+    return default not in (None, []) and st.session_state[name] in (None, [])
 
 
 def _from_address(address: dict[str, str]) -> dict:
