@@ -172,7 +172,7 @@ def begin(page: str) -> bool:
     for name in PARAMS:
         # A widget that appears in this run takes the value only if it is set in this run; one that stays
         # is left alone, so that a quick second click is not overwritten.
-        if name not in session[DRAWN] or session[name] != state[name]:
+        if name not in session[DRAWN] or name not in session or session[name] != state[name]:
             session[name] = _copy(state[name])
     if changed:
         session[COMPLAINTS] = []
