@@ -15,7 +15,7 @@ import torch
 from torch import nn
 
 from asr_core import models
-from asr_core.errors import DataError, SpecError
+from asr_core.errors import DataError, ModelError, SpecError
 from asr_core.spec import BatchNormState
 
 Record = dict[str, np.ndarray]  # name -> (batches, 2, channel): mean and unbiased variance
@@ -49,21 +49,31 @@ def record(model: nn.Module, batches, count: int) -> Record:
 
     batches: iterable of tensors (N, 3, H, W). Returns name -> array (count, 2, channel) of float32
     (float64 for a float64 network). The network is not changed. Raises ModelError without
-    BatchNorm, DataError for too few batches.
+    BatchNorm or for one that a forward pass uses twice, DataError for too few batches.
     """
     models.check_network(model)
+    if isinstance(batches, torch.Tensor):
+        raise DataError(f"batches is one tensor of shape {tuple(batches.shape)}; give several batches, for example images.split(128).")
     device = next(model.parameters()).device
     with _recording(model) as layers:
         found = {name: np.empty((count, 2, len(bn.running_mean)), _precision(bn)) for name, bn in layers.items()}
         done = 0
         for batch in islice(batches, count):
+            calls = {name: int(bn.num_batches_tracked) for name, bn in layers.items()}
             model(batch.to(device))
             for name, bn in layers.items():
+                _check_calls(name, int(bn.num_batches_tracked) - calls[name])
                 found[name][done] = torch.stack([bn.running_mean, bn.running_var]).cpu().double().numpy()
             done += 1
     if done < count:
         raise DataError(f"recalibration needs {count} batches but only {done} were given; give more images or a smaller budget.")
     return found
+
+
+def _check_calls(name: str, calls: int) -> None:
+    """The buffers hold the last call's batch only: a module that runs twice has no single record."""
+    if calls > 1:
+        raise ModelError(f"the BatchNorm {name} runs {calls} times in one forward pass, so its batch statistics are no single record; give each place its own BatchNorm module.")
 
 
 def _precision(bn) -> type:

@@ -19,6 +19,7 @@ from asr_core.store import Store, digest_file, disk_errors, write_json
 
 SUFFIXES = (".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
 SOURCES = "sources.json"
+FIELDS = {"fingerprint", "digest", "classes", "images", "label"}
 CIFAR10_JPEG = "78086fc20c1b1c15"
 KNOWN = {CIFAR10_JPEG: "CIFAR-10 (JPEG copy)"}
 
@@ -182,8 +183,9 @@ def label(digest: str, store: Store) -> str:
 
 
 def _sources(store: Store) -> dict:
-    """Absolute path -> what `identify` found there. Only a cache: unreadable means empty."""
+    """Absolute path -> what `identify` found there. Only a cache: what cannot be read, or lacks a field, is left out."""
     try:
-        return json.loads((store.root / SOURCES).read_text())
-    except (OSError, ValueError):
+        found = json.loads((store.root / SOURCES).read_text())
+        return {path: known for path, known in found.items() if known.keys() >= FIELDS}
+    except (OSError, ValueError, AttributeError):
         return {}

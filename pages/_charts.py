@@ -21,14 +21,15 @@ def show(chart: Chart, key: str, *, how: dict | None = None, select=None, more: 
     """
     made = [_prepare(chart, key, view, what, (more or {}).get(view.keys, ())) for view in common.views()]
     tables = [item.table for item in made if not isinstance(item, str)]
-    how = {**chart.limits(tables), **(how or {})} if tables else {}
+    how = {name: _plain(value) for name, value in {**chart.limits(tables), **(how or {})}.items()} if tables else {}
     if len(made) == len(tables) == 2 and chart.difference and state.get("compare") == "difference":
         _difference(chart, key, made, how)
         return tables
-    for column, item, view in zip(st.columns(len(made)), made, common.views(), strict=True):
-        with column:
+    places = [st.container() for _ in made] if chart.wide else st.columns(len(made))
+    for place, item, view in zip(places, made, common.views(), strict=True):
+        with place:
             if len(made) > 1:
-                st.caption(("📌 pinned: " if view is not common.view() else "current: ") + view.title + look_text(view))
+                st.caption(f"{common.which(view)}{view.title}{look_text(view)}")
             if isinstance(item, str):
                 st.info(item)
             else:
@@ -36,11 +37,14 @@ def show(chart: Chart, key: str, *, how: dict | None = None, select=None, more: 
     return tables
 
 
+def _plain(value):
+    """A numpy scalar as Python's own, so that it can be written into a notebook."""
+    return value.item() if hasattr(value, "item") else value
+
+
 def look_text(view: common.View) -> str:
     """The recalibration of a view in words, for the caption above a chart."""
-    from asr_core.textreport import recalibration_label
-
-    return f" · {recalibration_label(common.bn_row(view.look.bn_state))}, b = {view.look.bn_state.batches}"
+    return f" · {view.look.recalibration}"
 
 
 @st.cache_resource(max_entries=64, show_spinner=False)
@@ -122,7 +126,7 @@ def _export_bar(drawn: Drawn, widget: str) -> None:
 def _difference(chart: Chart, key: str, made: list[Drawn], how: dict) -> None:
     """Current minus pinned as one figure."""
     table = chart.difference(made[0].table, made[1].table)
-    st.caption(f"current ({made[1].view.title}{look_text(made[1].view)}) minus 📌 pinned ({made[0].view.title}{look_text(made[0].view)})")
+    st.caption(f"current ({made[1].view.title}{look_text(made[1].view)}) minus pinned ({made[0].view.title}{look_text(made[0].view)})")
     figure = chart.difference_figure(table, **how)
     sentence = f"Difference, current minus pinned. Pinned: {made[0].sentence} Current: {made[1].sentence}"
     _plot(figure, f"{key}_difference", sentence, None, f"{key}-difference")

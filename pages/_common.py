@@ -3,22 +3,22 @@
 A page starts with `view = common.view()`; with nothing to show that stops the page after saying why.
 """
 
-import importlib.util
-from dataclasses import dataclass, replace
-from types import SimpleNamespace
+from dataclasses import replace
 
 import pandas as pd
 import streamlit as st
 
-from asr_core import catalogue, registry, results, settings, textreport
+from asr_core import catalogue, results
 from asr_core.catalogue import Setting, Stored
 from asr_core.errors import AsrError
 from asr_core.results import Result
-from asr_core.spec import BUDGETS, BatchNormState, ExperimentSpec, RepairSpec, canonical, default_states
+from asr_core.settings import BIASES  # noqa: F401 - pages say common.BIASES
+from asr_core.spec import BUDGETS, ExperimentSpec, canonical, default_states
 from asr_core.store import Store, default_root
+from pages import _params
 from pages import _state as state
-
-BIASES = {"off": False, "on": True}
+from pages._compute import compute_panel
+from pages._views import Look, View, missing
 
 
 @st.cache_resource(max_entries=2)
@@ -51,77 +51,6 @@ def opened(keys: tuple[str, ...]) -> Result:
     return _opened(str(default_root()), keys)
 
 
-@dataclass(frozen=True)
-class Look:
-    """What of a setting is shown: methods and their variants, and one way of recalibration."""
-
-    methods: tuple[str, ...]
-    orders: tuple[str, ...]
-    biases: tuple[str, ...]
-    prior: str
-    start: str
-    averaging: str
-    momentum: float
-    b: int
-
-    @property
-    def bn_state(self) -> BatchNormState:
-        """The chosen recalibration."""
-        return BatchNormState.of(self.start, self.averaging, self.momentum, self.b)
-
-    @property
-    def repairs(self) -> tuple[RepairSpec, ...]:
-        """The chosen methods in every chosen order and bias."""
-        given = {} if self.prior == "fixed" else {"prior": self.prior}
-        return settings.repairs(self.methods, self.orders, self.biases, **(given or {"prior": "fixed", "prior_value": 1.0}))
-
-
-@dataclass(frozen=True)
-class View:
-    """A setting with its stored tables and the look at it.
-
-    result: the tables; keys: of the stored results they come from; setting: what is shown; look: what
-    of it; stands_in: why this is not the setting that was asked for (None: it is). begun: rows that a
-    running job has stored so far; with no keys at all, they are everything there is.
-    """
-
-    result: Result
-    keys: tuple[str, ...]
-    setting: Setting
-    look: Look
-    stands_in: str | None = None
-    begun: int = 0
-
-    @property
-    def slugs(self) -> list[str]:
-        """Chosen repairs that are stored."""
-        have = set(self.result.accuracy["slug"])
-        return [repair.slug for repair in self.look.repairs if repair.slug in have]
-
-    @property
-    def stamp(self) -> str:
-        """What its tables are known by in caches."""
-        return f"{'+'.join(self.keys) or self.setting}+{self.begun or len(self.result.accuracy)}"
-
-    @property
-    def title(self) -> str:
-        """Short name of the setting."""
-        return short(self.setting, self.result.setting["dataset_label"])
-
-    @property
-    def layers(self) -> list[str]:
-        """Conv layers in execution order."""
-        return list(self.result.convs["layer"])
-
-
-def short(setting: Setting, label: str | None = None) -> str:
-    """A setting in a few words: 'resnet18 · digits · global L1 95 % · seed 0'."""
-    how = setting.nm or f"{100 * setting.sparsity:g} %"
-    network = " ".join([setting.net, *(x for x in (setting.stem, setting.head) if x not in ("imagenet", "torchvision"))])
-    rule = registry.get("pruning rule", setting.rule).label
-    return f"{network} · {label or setting.data} · {rule} {how} · seed {setting.seed}"
-
-
 def chosen() -> Setting:
     """The setting that sidebar and address ask for."""
     return Setting(**{name: state.get(name) for name in catalogue.FIELDS})
@@ -129,7 +58,7 @@ def chosen() -> Setting:
 
 def look() -> Look:
     """The look that sidebar and address ask for."""
-    values = {name: state.get(name) for name in state.LOOK}
+    values = {name: state.get(name) for name in _params.LOOK}
     return Look(**{name: tuple(v) if isinstance(v, list) else v for name, v in values.items()})
 
 
@@ -233,7 +162,7 @@ def pin_text(view: View) -> str:
 def _read_pin(text: str) -> View:
     key, *parts = text.split("~")
     names = ("orders", "biases", "start", "averaging", "momentum", "b")
-    values = {name: state.LOOK[name].read(part) for name, part in zip(names, parts, strict=True)}
+    values = {name: _params.LOOK[name].read(part) for name, part in zip(names, parts, strict=True)}
     values = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
     found = [item for item in stored() if item.key == key]
     if not found:
@@ -244,6 +173,13 @@ def _read_pin(text: str) -> View:
 def views() -> list[View]:
     """The present view, after the pinned one if there is one: a page draws each of them, on equal axes."""
     return [found for found in (pinned(), view()) if found is not None]
+
+
+def which(found: View) -> str:
+    """'pinned: ' or 'current: ' while two views are compared."""
+    if not state.get("pin"):
+        return ""
+    return "current: " if found is view() else ":material/keep: pinned: "
 
 
 def view() -> View:
@@ -265,31 +201,7 @@ def offer_to_compute() -> None:
     except AsrError as error:
         st.error(str(error))
         return
-    if importlib.util.find_spec("pages._compute") is None:
-        return
-    from pages._compute import compute_panel
-
     compute_panel(wanted, store())
-
-
-def missing(found: View) -> list[str]:
-    """What of the chosen look is not stored for the shown setting, in words."""
-    rows = found.result.accuracy
-    have = set(rows["slug"])
-    absent = [slug for repair in found.look.repairs if (slug := repair.slug) not in have]
-    bn = found.look.bn_state
-    same = rows["calib_batches"].eq(bn.batches)
-    for name in ("start", "averaging", "momentum"):
-        value = getattr(bn, name)
-        same &= rows[name].isna() if value is None else rows[name].eq(value).fillna(False)
-    if not same.any():
-        absent.append(f"recalibration {textreport.recalibration_label(bn_row(bn))}, b = {bn.batches}")
-    return absent
-
-
-def bn_row(bn: BatchNormState):
-    """A BatchNorm state shaped like a row of the accuracy table."""
-    return SimpleNamespace(start=bn.start, averaging=bn.averaging, momentum=bn.momentum, calib_batches=bn.batches)
 
 
 def layer_of(found: View) -> str:

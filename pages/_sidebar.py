@@ -10,6 +10,7 @@ from asr_core.sources import LABELS
 from asr_core.spec import BUDGETS
 from asr_core.textreport import method_label
 from pages import _common as common
+from pages import _params
 from pages import _state as state
 
 DOT = "● "
@@ -68,7 +69,7 @@ def _network(everything: list[Stored]) -> None:
         with left:
             _select("stem", "Stem", architectures.STEMS, everything, "imagenet: as torchvision. half: 3x3, stride 2, no max-pool. small: 3x3, stride 1, no max-pool.")
             _select("source", "Source", [s for s in spec.SOURCES if s != "file"], everything, "scratch: all layers trained. imagenet: pretrained, last block and head fine-tuned. file: your state_dict.")
-            st.number_input("Seed", 0, state.MOST, key="seed", on_change=_chosen, args=("seed",), help="Seed of training and of the calibration images.")
+            st.number_input("Seed", 0, _params.MOST, key="seed", on_change=_chosen, args=("seed",), help="Seed of training and of the calibration images.")
         with right:
             _select("head", "Head", architectures.HEADS, everything, "torchvision: as it comes. linear: one linear layer after global pooling.")
             _select("size", "Image side", (32, 64, 224), everything, "Side of the square input, in pixels.")
@@ -130,8 +131,8 @@ def _other_sparsity() -> None:
 
 
 def _methods() -> None:
-    helps = "\n\n".join(f"**{method_label(name)}**: {' '.join(registry.get('repair method', name).__doc__.split())}" for name in state.METHODS)
-    st.pills("Methods", state.METHODS, selection_mode="multi", key="methods", format_func=method_label, help=helps)
+    helps = "\n\n".join(f"**{method_label(name)}**: {' '.join(registry.get('repair method', name).__doc__.split())}" for name in _params.METHODS)
+    st.pills("Methods", _params.METHODS, selection_mode="multi", key="methods", format_func=method_label, help=helps)
     st.pills(
         "Order of collection", spec.ORDERS, selection_mode="multi", key="orders",
         help="simultaneous: all statistics of the pruned network first, then all factors. sequential: each layer measured after the layers before it were repaired.",

@@ -16,7 +16,7 @@ def headline(found: common.View) -> None:
     share = facts["within_share"]
     undefined = share is None or share != share
     st.metric(
-        f"{'📌 pinned: ' if found is not view else ''}Within-layer share of the damage, {found.title}",
+        f"{common.which(found)}Within-layer share of the damage, {found.title}",
         "undefined" if undefined else f"{share:.0%}",
         help="Variance of ln γ_raw over live channels, split into between layers and within layers. One scalar per layer can mend the first part only.",
     )

@@ -3,7 +3,7 @@
 import streamlit as st
 
 from asr_core import maps as stored_maps
-from asr_core import results, textreport
+from asr_core import results
 from asr_core.errors import AsrError, DataError
 from asr_core.figures import kernels, maps, style
 from asr_core.jobs import Wanted
@@ -184,7 +184,7 @@ with st.expander("What am I looking at?"):
     )
 
 if state.get("mapped") == "after":
-    st.caption(f"After recalibration: {textreport.recalibration_label(common.bn_row(view.look.bn_state))}, b = {view.look.b}.")
+    st.caption(f"After recalibration: {view.look.recalibration}.")
 if other := other_dense(view):
     st.warning(f"The weights of this result's dense network {view.result.setting['dense_id'][:8]} are not on this machine. The maps are of {other[:8]}, trained here by the same recipe: numbers and tables belong to the former.")
 offer_to_compute()

@@ -21,7 +21,7 @@ def card(found: common.View) -> None:
     """The setting and its numbers."""
     facts = found.result.setting
     if state.get("pin"):
-        st.markdown(f"**{'current: ' if found is view else '📌 pinned: '}{found.title}**")
+        st.markdown(f"**{common.which(found)}{found.title}**")
     with st.container(horizontal=True, gap="medium"):
         share = facts["within_share"]
         for label, value, help in (
@@ -51,8 +51,7 @@ for column, found in zip(st.columns(len(common.views())), common.views(), strict
         card(found)
 
 st.subheader("Accuracy", anchor=False)
-seen = view.look.bn_state
-st.caption(f"One-shot pruning, then each repair, then BatchNorm recalibration: {textreport.recalibration_label(common.bn_row(seen))}, b = {seen.batches}. Lines are 95 % Wilson intervals; open markers: without mean correction.")
+st.caption(f"One-shot pruning, then each repair, then BatchNorm recalibration: {view.look.recalibration}. Lines are 95 % Wilson intervals; open markers: without mean correction.")
 _charts.show(
     overview.ACCURACY, "accuracy", slugs=lambda v: v.slugs,
     **{name: (lambda v, name=name: recalibration(v)[name]) for name in ("start", "averaging", "momentum", "b")},

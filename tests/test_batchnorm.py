@@ -271,3 +271,14 @@ def test_bad_choices_are_refused_before_any_pass(choices, message):
 def test_an_unknown_start_is_an_unknown_name():
     with pytest.raises(UnknownName):
         BatchNormState.of("halfway")
+
+
+def test_a_batchnorm_that_runs_twice_in_a_forward_pass_is_refused_by_name():
+    shared = nn.BatchNorm2d(3)
+    with pytest.raises(ModelError, match="the BatchNorm 1 runs 2 times in one forward pass"):
+        recalibrate(nn.Sequential(nn.Conv2d(3, 3, 1), shared, nn.Conv2d(3, 3, 1), shared).eval(), BATCHES, (2,))
+
+
+def test_one_tensor_in_place_of_batches_is_refused_with_the_remedy(model):
+    with pytest.raises(DataError, match=r"one tensor of shape \(6, 3, 8, 8\); give several batches, for example images.split"):
+        recalibrate(model, BATCHES[0], (2,))

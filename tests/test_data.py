@@ -192,9 +192,10 @@ def test_a_touched_folder_is_read_again(tree, store, monkeypatch):
     assert len(read) == 10
 
 
-def test_a_damaged_memory_of_folders_is_only_forgotten(tree, store):
+@pytest.mark.parametrize("text", ["{half", "[]", '{"%s": {"fingerprint": "0", "digest": "1"}}'])
+def test_a_damaged_memory_of_folders_is_only_forgotten(tree, store, text):
     first = resolve(tree, store)
-    (store.root / "sources.json").write_text("{half")
+    (store.root / "sources.json").write_text(text.replace("%s", str(tree)))
     assert resolve(tree, store) == first
 
 

@@ -196,6 +196,13 @@ def test_precision_and_memory_layout_do_not_matter(dtype, memory_format):
     assert all(torch.equal(found[name], expected[name]) for name in expected)
 
 
+def test_a_bfloat16_network_is_pruned_by_its_own_magnitudes():
+    model = seeded(TinyVGG).bfloat16()
+    pruned, table = prune(model, "global_l1", sparsity=0.6)
+    assert masks.achieved(table) == pytest.approx(0.6, abs=1e-3)
+    assert all(conv.weight.dtype == torch.bfloat16 for conv in convs(pruned).values())
+
+
 @pytest.mark.parametrize(
     "sparsity, message",
     [

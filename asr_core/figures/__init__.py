@@ -29,6 +29,7 @@ class Chart:
     figure(table, **how) -> go.Figure. sentence(table) -> what it shows, in words.
     limits(tables) -> the `how` that gives several of these figures equal axes.
     difference(pinned, current) -> a table to be drawn by `difference_figure(table, **how)`.
+    wide: needs the full width, so that two of them stand one above the other.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Chart:
     limits: Callable = _no_limits
     difference: Callable | None = None
     difference_figure: Callable | None = None
+    wide: bool = False
 
     @property
     def module(self) -> str:

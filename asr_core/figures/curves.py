@@ -146,7 +146,7 @@ def curves_difference_figure(table: pd.DataFrame, x: str = "batches", **_limits)
 
 
 CURVES = Chart(
-    "curves.CURVES", curves_table, curves_figure, curves_sentence, curves_limits, curves_difference, curves_difference_figure
+    "curves.CURVES", curves_table, curves_figure, curves_sentence, curves_limits, curves_difference, curves_difference_figure, wide=True
 )
 
 

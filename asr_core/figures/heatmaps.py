@@ -83,12 +83,12 @@ def _grid(figure: go.Figure, names: pd.Series, rows: list[str]) -> go.Figure:
     fixed = {"textangle": -55, "showarrow": False, "xanchor": "right", "yanchor": "top", "font": {"size": 10}}
     labels = [{"x": at % BAND, "y": at // BAND * pitch + len(rows) - 0.4, "text": name, **fixed} for at, name in names.items()]
     figure.update_layout(annotations=labels)
-    figure.update_xaxes(visible=False, range=[-0.5, min(len(names), BAND) - 0.5])
+    figure.update_xaxes(showticklabels=False, ticks="", showgrid=False, zeroline=False, range=[-0.5, min(len(names), BAND) - 0.5])
     figure.update_yaxes(
         tickvals=[band * pitch + row for band in range(bands) for row in range(len(rows))], ticktext=rows * bands,
         range=[bands * pitch - 0.5, -0.5], showgrid=False, zeroline=False, tickfont={"size": 11},
     )  # fmt: skip
-    return style.finish(figure, 30 + (34 if bands == 1 else 27) * (bands * pitch), "", "")
+    return style.finish(figure, 30 + (34 if bands == 1 else 27) * (bands * pitch), "conv layers", "")
 
 
 def _ratio_colours(scale: str, with_bar: bool) -> dict:
@@ -152,7 +152,7 @@ def cells_difference_figure(table: pd.DataFrame, scale: str = "log2") -> go.Figu
 
 CELLS = Chart(
     "heatmaps.CELLS", cells_table, cells_figure, cells_sentence,
-    difference=cells_difference, difference_figure=cells_difference_figure,
+    difference=cells_difference, difference_figure=cells_difference_figure, wide=True,
 )  # fmt: skip
 
 
@@ -188,7 +188,7 @@ def spread_figure(table: pd.DataFrame, high: float = 3.0) -> go.Figure:
     step = -(-len(table) // 30)
     figure.update_xaxes(tickvals=table["depth"][::step], ticktext=table["layer"][::step], tickangle=-60)
     figure.update_yaxes(range=[0, high], gridcolor=style.GRID)
-    return style.finish(figure, 360, "", "ln of the channel's factor γ_raw")
+    return style.finish(figure, 360, "conv layers in execution order", "ln of the channel's factor γ_raw")
 
 
 def spread_limits(tables) -> dict:

@@ -81,4 +81,4 @@ def panels_sentence(table: pd.DataFrame) -> str:
     return f"Layers whose median channel variance is within a factor of 2 of the dense one{shared}: {'; '.join(parts)}."
 
 
-PANELS = Chart("multiples.PANELS", panels_table, panels_figure, panels_sentence, scatter_limits)
+PANELS = Chart("multiples.PANELS", panels_table, panels_figure, panels_sentence, scatter_limits, wide=True)

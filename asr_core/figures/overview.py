@@ -142,7 +142,7 @@ def strip_figure(table: pd.DataFrame, high: float | None = None) -> go.Figure:
     figure = go.Figure(bars)
     figure.update_xaxes(tickvals=ticks["depth"], ticktext=ticks["layer"], tickangle=-50, range=[-0.6, len(table) - 0.4], showgrid=False)
     figure.update_yaxes(visible=False, range=[0, 1])
-    return style.finish(figure, 240, "", "")
+    return style.finish(figure, 240, "conv layers in execution order", "")
 
 
 def strip_limits(tables) -> dict:
@@ -167,4 +167,4 @@ def strip_sentence(table: pd.DataFrame) -> str:
     return text + f". {dead} of {int(table['channels'].sum())} channels are dead."
 
 
-STRIP = Chart("overview.STRIP", strip_table, strip_figure, strip_sentence, strip_limits)
+STRIP = Chart("overview.STRIP", strip_table, strip_figure, strip_sentence, strip_limits, wide=True)

@@ -41,16 +41,24 @@ def smallest(weights: dict, count: int) -> dict:
 
     if count == 0:
         return {name: torch.ones_like(w, dtype=torch.bool) for name, w in weights.items()}
-    flat = np.concatenate([w.detach().abs().reshape(-1).cpu().numpy() for w in weights.values()])
+    flat = np.concatenate([_comparable(w).reshape(-1).numpy() for w in weights.values()])
     flat.partition(count - 1)
     threshold = float(flat[count - 1])
     ties = count - int((flat[:count] < threshold).sum())
     masks = {}
     for name, w in weights.items():
-        magnitude = w.detach().abs().cpu()
+        magnitude = _comparable(w)
         keep = (magnitude > threshold).reshape(-1)
         tied = (magnitude == threshold).reshape(-1).nonzero().reshape(-1)
         keep[tied[ties:]] = True
         ties -= min(ties, len(tied))
         masks[name] = keep.reshape(w.shape)
     return masks
+
+
+def _comparable(w):
+    """Magnitudes on the CPU in a type that numpy knows: bfloat16 becomes float32, exactly."""
+    import torch
+
+    magnitude = w.detach().abs().cpu()
+    return magnitude.float() if magnitude.dtype == torch.bfloat16 else magnitude

@@ -1,0 +1,103 @@
+"""What a page shows: a setting with its stored tables, and the look at it. Knows nothing of Streamlit."""
+
+from dataclasses import dataclass
+from types import SimpleNamespace
+
+from asr_core import registry, settings, textreport
+from asr_core.catalogue import Setting
+from asr_core.results import Result
+from asr_core.spec import BatchNormState, RepairSpec
+
+
+@dataclass(frozen=True)
+class Look:
+    """What of a setting is shown: methods and their variants, and one way of recalibration."""
+
+    methods: tuple[str, ...]
+    orders: tuple[str, ...]
+    biases: tuple[str, ...]
+    prior: str
+    start: str
+    averaging: str
+    momentum: float
+    b: int
+
+    @property
+    def bn_state(self) -> BatchNormState:
+        """The chosen recalibration."""
+        return BatchNormState.of(self.start, self.averaging, self.momentum, self.b)
+
+    @property
+    def recalibration(self) -> str:
+        """The chosen recalibration in words, e.g. 'ema 0.1 from reset, b = 20'."""
+        bn = self.bn_state
+        row = SimpleNamespace(start=bn.start, averaging=bn.averaging, momentum=bn.momentum, calib_batches=bn.batches)
+        return f"{textreport.recalibration_label(row)}, b = {bn.batches}"
+
+    @property
+    def repairs(self) -> tuple[RepairSpec, ...]:
+        """The chosen methods in every chosen order and bias."""
+        given = {} if self.prior == "fixed" else {"prior": self.prior}
+        return settings.repairs(self.methods, self.orders, self.biases, **(given or {"prior": "fixed", "prior_value": 1.0}))
+
+
+@dataclass(frozen=True)
+class View:
+    """A setting with its stored tables and the look at it.
+
+    result: the tables; keys: of the stored results they come from; setting: what is shown; look: what
+    of it; stands_in: why this is not the setting that was asked for (None: it is). begun: rows that a
+    running job has stored so far; with no keys at all, they are everything there is.
+    """
+
+    result: Result
+    keys: tuple[str, ...]
+    setting: Setting
+    look: Look
+    stands_in: str | None = None
+    begun: int = 0
+
+    @property
+    def slugs(self) -> list[str]:
+        """Chosen repairs that are stored."""
+        have = set(self.result.accuracy["slug"])
+        return [repair.slug for repair in self.look.repairs if repair.slug in have]
+
+    @property
+    def stamp(self) -> str:
+        """What its tables are known by in caches."""
+        return f"{'+'.join(self.keys) or self.setting}+{self.begun or len(self.result.accuracy)}"
+
+    @property
+    def title(self) -> str:
+        """Short name of the setting."""
+        return short(self.setting, self.result.setting["dataset_label"])
+
+    @property
+    def layers(self) -> list[str]:
+        """Conv layers in execution order."""
+        return list(self.result.convs["layer"])
+
+
+def short(setting: Setting, label: str | None = None) -> str:
+    """A setting in a few words: 'resnet18 · digits · global L1 95 % · seed 0'."""
+    how = setting.nm or f"{100 * setting.sparsity:g} %"
+    network = " ".join([setting.net, *(x for x in (setting.stem, setting.head) if x not in ("imagenet", "torchvision"))])
+    rule = registry.get("pruning rule", setting.rule).label
+    return f"{network} · {label or setting.data} · {rule} {how} · seed {setting.seed}"
+
+
+def missing(found: View) -> list[str]:
+    """What of the chosen look is not stored for the shown setting, in words."""
+    rows = found.result.accuracy
+    have = set(rows["slug"])
+    absent = [slug for repair in found.look.repairs if (slug := repair.slug) not in have]
+    bn = found.look.bn_state
+    same = rows["calib_batches"].eq(bn.batches)
+    for name in ("start", "averaging", "momentum"):
+        value = getattr(bn, name)
+        same &= rows[name].isna() if value is None else rows[name].eq(value).fillna(False)
+    if not same.any():
+        absent.append(f"recalibration {found.look.recalibration}")
+    return absent
+
