@@ -149,16 +149,9 @@ def maps(store, layer, images, batches, start, averaging, device, threads, data_
 @click.pass_obj
 def gallery(store, images, threads):
     """Compute and ship the results that come with the project; skips what is shipped, prints the cost first."""
-    from asr_core import gallery as shipped
     from asr_core import terminal
 
-    wanted = [experiment for experiment in shipped.specs(store, images) if not shipped.shipped(experiment, store)]
-    for experiment in wanted:
-        click.echo(textreport.cost(experiment, shipped.missing(experiment, store)))
-    for experiment in wanted:
-        report = terminal.Bar()
-        shipped.make(experiment, store, report, Runtime(threads=threads))
-        report.bar.close()
+    terminal.gallery(store, images, Runtime(threads=threads))
 
 
 @main.command()

@@ -211,17 +211,24 @@ def open_results(store: Store, keys: tuple[str, ...]) -> results.Result:
             raise StoreError(f"the stored result {key} is gone; choose another setting or compute it again.")
         found.append(results.read(entry))
     merged = merge(found)
+    if merged.repairs is None:
+        return merged
     return replace(merged, repairs=merged.repairs.astype({"layer": "category", "slug": "category"}))
 
 
+UNIQUE = {
+    "accuracy": ["slug", "start", "averaging", "momentum", "calib_batches"], "repairs": ["slug", "layer", "channel"],
+    "layers": ["slug", "state", "layer"], "alphas": ["slug", "state"],
+}  # fmt: skip
+
+
 def merge(found: list[results.Result]) -> results.Result:
-    """Results of one setting as one; where two have the same row, the first has it."""
+    """Results of one setting as one; where two have the same row, the first has it. What none has is None."""
     if len(found) == 1:
         return found[0]
-    row = ["slug", "start", "averaging", "momentum", "calib_batches"]
-    unique = {"accuracy": row, "repairs": ["slug", "layer", "channel"], "layers": ["slug", "state", "layer"], "alphas": ["slug", "state"]}
-    tables = {
-        name: pd.concat([getattr(result, name) for result in found], ignore_index=True).drop_duplicates(columns, ignore_index=True)
-        for name, columns in unique.items()
-    }
+    tables = {}
+    for name in results.TABLES:
+        there = [table for result in found if (table := getattr(result, name)) is not None]
+        whole = pd.concat(there, ignore_index=True).drop_duplicates(UNIQUE[name], ignore_index=True) if name in UNIQUE and there else None
+        tables[name] = whole if name in UNIQUE else next(iter(there), None)
     return replace(found[0], **tables)

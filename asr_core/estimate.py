@@ -37,12 +37,15 @@ def work(experiment: ExperimentSpec, store: Store) -> list[Task]:
     return decoding + missing
 
 
-def network_name(experiment: ExperimentSpec) -> str:
-    """What a speed belongs to, readable, e.g. 'resnet18 imagenet torchvision 32px scratch float32 1 threads'."""
+def network_name(experiment: ExperimentSpec, threads: int | None = None) -> str:
+    """What a speed belongs to, readable, e.g. 'resnet18 imagenet torchvision 32px scratch float32 1 threads'.
+
+    threads: None for those of a worker process.
+    """
     model, dense = experiment.model, experiment.dense
     network = f"{model.architecture} {model.stem} {model.head} {experiment.data.image_size}px"
     source = f"imagenet {dense.epochs} epochs" if dense.source == "imagenet" else dense.source  # the frozen part runs once
-    return f"{network} {source} {dense.precision} {worker_threads()} threads"
+    return f"{network} {source} {dense.precision} {threads or worker_threads()} threads"
 
 
 def images_name(images: DataSpec) -> str:
@@ -50,21 +53,21 @@ def images_name(images: DataSpec) -> str:
     return f"{images.digest or images.dataset} {images.image_size}px"
 
 
-def speed(experiment: ExperimentSpec, store: Store) -> Speed | None:
+def speed(experiment: ExperimentSpec, store: Store, threads: int | None = None) -> Speed | None:
     """Speeds measured on this machine for the experiment's network and images; None if they must be measured first."""
     known, images = _read(store), experiment.data
-    found = known["networks"].get(network_name(experiment))
+    found = known["networks"].get(network_name(experiment, threads))
     decode = known["decoding"].get(images_name(images), DECODING.get(images.dataset))
     if decode is None and store.has("images", data.images_key(images)):
         decode = 0.0  # a folder that is decoded already
     return None if found is None or decode is None else {**found, "decode": decode}
 
 
-def remember(experiment: ExperimentSpec, store: Store, measured: Speed) -> None:
+def remember(experiment: ExperimentSpec, store: Store, measured: Speed, threads: int | None = None) -> None:
     """Keep measured speeds; without `decode` the known decoding speed stays."""
     with store.lock("speeds"):
         known = _read(store)
-        known["networks"][network_name(experiment)] = {n: v for n, v in measured.items() if n != "decode"}
+        known["networks"][network_name(experiment, threads)] = {n: v for n, v in measured.items() if n != "decode"}
         if "decode" in measured:
             known["decoding"][images_name(experiment.data)] = measured["decode"]
         write_json(store.root / FILE, known)

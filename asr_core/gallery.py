@@ -1,52 +1,132 @@
 """The shipped results: which settings, in which order, and how they get into cache/shipped.
 
 Run by `python -m asr_core gallery`: prints what it will cost, skips what is shipped, ships each
-result as soon as it is there. Safe to stop at any time and to start again.
+piece as soon as it is there. Safe to stop at any time and to start again.
 """
 
-import shutil
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 
-from asr_core import data, experiment, plan, results, settings, store
-from asr_core.plan import Task
-from asr_core.results import Result
+from asr_core import ablation, data, estimate, experiment, maps, plan, results, settings, shipping
+from asr_core.plan import Keys, Task
 from asr_core.runtime import Runtime
 from asr_core.runtime import facts as facts_of
-from asr_core.spec import ExperimentSpec
+from asr_core.spec import BatchNormState, ExperimentSpec, RepairSpec, default_states
 from asr_core.store import Store
 from asr_core.weights import weights_identity
 
 CIFAR = {"epochs": 12, "batch_size": 128, "precision": "bfloat16", "eval_images": 2000}
-DIGITS_GRID = [{"sparsity": s} for s in (0.95, 0.5, 0.7, 0.8, 0.9, 0.97)] + [{"pruning": "n_m"}]
-CIFAR_GRID = [{"sparsity": 0.9}, {"pruning": "n_m"}] + [{"sparsity": s} for s in (0.95, 0.5, 0.7, 0.8, 0.97)]
+PRUNINGS = [{"sparsity": s} for s in (0.9, 0.95, 0.5, 0.7, 0.8, 0.97)]
+PRUNINGS.insert(1, {"pruning": "n_m"})
+BUDGETS = (8, 16, 32, 64, 128, 256)  # images of the small-budget study
+SEEDS = (1, 2)
+# of the half stem, whose layer2 is 8x8 for 32x32 images
+MAPPED = {"conv1": 8, "layer1.0.conv1": 8, "layer2.0.conv1": 8, "layer3.0.conv1": 8}  # conv -> test images
+METHODS = ("bn_only", "lw_bn", "raw_bn", "asr_bn")
+REPORTED = BatchNormState.of("reset", "ema", 0.1, 20)
 
 
-def specs(where: Store, images: str | None) -> list[ExperimentSpec]:
-    """The gallery's experiments, in order; those on CIFAR-10 need `images`, the path of their folder."""
-    found = [settings.experiment(where, **settings.DEFAULTS | change) for change in DIGITS_GRID]
+@dataclass(frozen=True)
+class Piece:
+    """One experiment to ship: with its channel tables or only layers and accuracy, and with maps and masks or not."""
+
+    experiment: ExperimentSpec
+    channels: bool = True
+    maps: bool = False
+
+
+def pieces(where: Store, images: str | None) -> list[Piece]:
+    """What the gallery holds, in order; results on CIFAR-10 need `images`, the path of their folder."""
+
+    def ask(**changes) -> ExperimentSpec:
+        return settings.experiment(where, **settings.DEFAULTS | changes)
+
+    found = [*(Piece(ask(**pruning)) for pruning in PRUNINGS), *studies(ask)]
+    found.append(Piece(short(ask(stem="half", sparsity=0.9)), maps=True))
     if images:
-        common = settings.DEFAULTS | CIFAR | {"dataset": f"folder:{images}"}
-        found += [settings.experiment(where, **common | change) for change in CIFAR_GRID]
+        found += on_cifar(lambda **changes: ask(**CIFAR | {"dataset": f"folder:{images}"} | changes))
     return found
 
 
-def shipped(spec: ExperimentSpec, where: Store) -> bool:
-    """Whether the result of `spec` lies in cache/shipped."""
-    found = results.find(spec, where)
-    return found is not None and where.shipped in found.entry.folder.parents
+def on_cifar(ask) -> list[Piece]:
+    """The pieces on CIFAR-10: one network at every sparsity, the studies, allocation, maps, more seeds, more networks."""
+    found = [Piece(few_states(ask(**pruning))) for pruning in PRUNINGS]
+    found += studies(ask)
+    found.append(Piece(short(ask(stem="half", epochs=8, sparsity=0.9)), maps=True))
+    found += [Piece(few_states(ask(seed=seed, **pruning)), channels=False) for seed in SEEDS for pruning in PRUNINGS[:3]]
+    return found
 
 
-def missing(spec: ExperimentSpec, where: Store) -> list[Task]:
-    """What running `spec` would compute."""
+def few_states(spec: ExperimentSpec) -> ExperimentSpec:
+    """`spec` with start and averaging other than the default at b = 20 and 50 only."""
+    kept = [s for s in default_states() if s.batches in (0, 20, 50) or (s.averaging, s.start) == ("ema", "reset")]
+    return spec.with_(states=tuple(kept))
+
+
+def short(spec: ExperimentSpec) -> ExperimentSpec:
+    """`spec` with each method once, as the paper has it: without recalibration, and at b = 20."""
+    repairs = tuple(RepairSpec.of(method, "simultaneous") for method in METHODS)
+    return spec.with_(repairs=repairs, states=(BatchNormState(), REPORTED, BatchNormState.of(averaging="cumulative", batches=20)))
+
+
+def studies(ask) -> list[Piece]:
+    """At 90 %: the surface of granularity x prior, and repairs and BN only on equally few images."""
+    surface = ask(sparsity=0.9).with_(repairs=ablation.surface_repairs(), states=(BatchNormState(), REPORTED))
+    return [Piece(surface, channels=False), *(Piece(budget(ask, count), channels=False) for count in BUDGETS)]
+
+
+def budget(ask, count: int) -> ExperimentSpec:
+    """Each repair from `count` images without recalibration, and cumulative recalibration on the same images."""
+    size = min(count, 128)
+    states = (BatchNormState(), BatchNormState.of(averaging="cumulative", batches=count // size))
+    return ask(sparsity=0.9, stat_images=count, calib_batch_size=size).with_(states=states)
+
+
+def shipped(piece: Piece, where: Store) -> bool:
+    """Whether the piece lies in cache/shipped."""
+    found = results.find(piece.experiment, where)
+    if found is None or where.shipped not in found.entry.folder.parents:
+        return False
+    dense_id = found.setting["dense_id"]
+    return not piece.maps or all(Store(where.shipped).has(stage, key) for stage, key in map_keys(piece, dense_id))
+
+
+def map_keys(piece: Piece, dense_id: str) -> list[tuple[str, str]]:
+    """(stage, key) of the masks and of each network's maps, before recalibration and at the reported state."""
+    keys, spec = Keys(piece.experiment, dense_id), piece.experiment
+    found = {maps.key_of(keys, target, repair, wanted) for wanted in map_specs() for target, repair in maps.networks(spec)}
+    return [("prune", keys.prune), *(("maps", key) for key in sorted(found))]
+
+
+def map_specs() -> list[maps.MapSpec]:
+    """The maps of a piece: each MAPPED conv before recalibration and at the reported state."""
+    return [maps.MapSpec(layer=layer, state=state, images=count) for layer, count in MAPPED.items() for state in (BatchNormState(), REPORTED)]
+
+
+def missing(piece: Piece, where: Store) -> list[Task]:
+    """What shipping the piece would compute."""
+    spec = piece.experiment
     dense_id = next(iter(results.dense_ids(where, spec, with_weights=True)), None)
-    return plan.missing(spec, where, dense_id, *data.counts(spec.data, where))
+    found = plan.missing(spec, where, dense_id, *data.counts(spec.data, where))
+    if piece.maps:
+        found += [task for wanted in map_specs() for task in maps.missing(spec, where, dense_id, wanted) if task.stage == "maps"]
+    return found
 
 
-def make(spec: ExperimentSpec, where: Store, report: experiment.Report, runtime: Runtime) -> None:
-    """Run `spec` and ship its result; the digits network itself is shipped too, before anything is computed from it."""
-    if spec.data.dataset == "digits" and not results.dense_ids(Store(where.shipped), spec, with_weights=True):
+def make(piece: Piece, where: Store, report: experiment.Report, runtime: Runtime) -> None:
+    """Compute the piece and ship it; the default digits network itself is shipped, before anything is computed from it."""
+    spec = piece.experiment
+    if spec.recipe_key == ExperimentSpec().recipe_key and not results.dense_ids(Store(where.shipped), spec, with_weights=True):
         ship_dense(experiment.Lab(spec, where, report, runtime))
-    ship(experiment.run(spec, where, report, runtime), where)
+    found = experiment.run(spec, where, report, runtime)
+    dense_id = found.setting["dense_id"]
+    if piece.maps:
+        for wanted in map_specs():
+            maps.run(spec, where, wanted, dense_id, report, runtime)
+        for stage, key in map_keys(piece, dense_id):
+            shipping.ship_whole(stage, where.find(stage, key), where)
+    if where.shipped not in found.entry.folder.parents:
+        shipping.ship_result(found.entry, where, piece.channels)
+    shipping.ship_recipe(where.find("dense", dense_id), where)
 
 
 def ship_dense(lab: experiment.Lab) -> None:
@@ -58,19 +138,6 @@ def ship_dense(lab: experiment.Lab) -> None:
     Store(lab.store.shipped).put("dense", dense_id, {"weights.safetensors": state}, facts, asdict(lab.spec.dense))
 
 
-def ship(result: Result, where: Store) -> None:
-    """Copy a result, and its dense network's manifest without the weights, into cache/shipped."""
-    _copy(result.entry.folder, where.shipped / "result")
-    dense = where.shipped / "dense" / result.setting["dense_id"]
-    if not dense.exists():  # weights stay here: only the digits network is shipped, by ship_dense
-        entry = where.find("dense", result.setting["dense_id"])
-        dense.mkdir(parents=True)
-        store.write_json(dense / store.MANIFEST, entry.manifest | {"files": {}})
-
-
-def _copy(folder, target) -> None:
-    if not (target / folder.name).exists():
-        part = target / f".{folder.name}"
-        shutil.rmtree(part, ignore_errors=True)
-        shutil.copytree(folder, part)
-        part.rename(target / folder.name)
+def seconds(piece: Piece, tasks: list[Task], speed: estimate.Speed) -> float:
+    """Expected seconds of a piece whose `tasks` are missing."""
+    return sum(estimate.costs(tasks, speed)) + len(piece.experiment.repairs) * speed["assemble"]

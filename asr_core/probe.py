@@ -38,7 +38,7 @@ def measure(experiment: ExperimentSpec, store: Store, where: Runtime, importing:
     found["train"] = training(network, experiment, device, found["evaluation"])
     if experiment.data.dataset == "folder" and not store.has("images", data.images_key(experiment.data)):
         found["decode"] = decoding(experiment, store)
-    estimate.remember(experiment, store, found)
+    estimate.remember(experiment, store, found, where.threads)
 
 
 def passes(network: torch.nn.Module, experiment: ExperimentSpec) -> estimate.Speed:

@@ -1,8 +1,11 @@
 """The results section of README, written from shipped results: python -m asr_core readme."""
 
+from dataclasses import asdict
+
 from asr_core import textreport
 from asr_core.errors import StoreError
 from asr_core.results import read
+from asr_core.spec import CalibrationSpec, ModelSpec
 from asr_core.store import PROJECT, Store
 
 CIFAR = "CIFAR-10 (JPEG copy)"
@@ -19,8 +22,15 @@ def results_text(store: Store) -> str:
     """Markdown of the shipped results that README shows, in order: what made each, then its accuracy table."""
     shipped = [folder.name for folder in (store.shipped / "result").glob("*")]
     found = [read(entry) for key in shipped if (entry := store.find("result", key))]
-    known = {(r.setting["dataset_label"], r.setting["prune"]["rule"], r.setting["sparsity_asked"]): r for r in found}
+    known = {(r.setting["dataset_label"], r.setting["prune"]["rule"], r.setting["sparsity_asked"]): r for r in found if _main(r)}
     return "\n".join(_one(known[name]) for name in SHOWN if name in known)
+
+
+def _main(result) -> bool:
+    """Whether a result is of the main network and grid: not a study, another stem or another seed."""
+    setting = result.setting
+    usual = setting["calibration"] == asdict(CalibrationSpec()) and setting["dense"]["seed"] == 0
+    return usual and setting["model"] == asdict(ModelSpec()) and result.channels is not None
 
 
 def _one(result) -> str:

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 import numpy as np
 import pandas as pd
 
-from asr_core import data, diagnostics, plan, registry
+from asr_core import data, diagnostics, plan, registry, shipping
 from asr_core.plan import NO_STATE, Keys
 from asr_core.spec import REPORTED_STATE, ExperimentSpec
 from asr_core.store import Entry, Store
@@ -55,8 +55,9 @@ def find(spec: ExperimentSpec, store: Store) -> Result | None:
 
 
 def read(entry: Entry) -> Result:
-    """A stored result entry as tables."""
-    return Result(entry["setting"], *(entry.table(name) for name in TABLES), entry)
+    """A stored result entry as tables; a shipped one may come without `channels` and `repairs`, which are then None."""
+    tables = (shipping.expanded(entry.table(name)) if entry.has(f"{name}.parquet") else None for name in TABLES)
+    return Result(entry["setting"], *tables, entry)
 
 
 def accuracy_row(spec: ExperimentSpec, dense_id: str, entry: Entry, method: str, repair, state, train_images) -> dict:

@@ -256,7 +256,7 @@ class Store:
 
     def stages(self) -> list[str]:
         """Stages with local or shipped entries, sorted."""
-        return sorted({*self.local_stages(), *(p.name for p in self.shipped.glob("*") if p.is_dir())})
+        return sorted({*self.local_stages(), *(p.name for p in self.shipped.glob("[!.]*") if p.is_dir())})
 
     def verify(self) -> list[str]:
         """Check every file against its hash; a line per damaged entry, which is set aside."""

@@ -1,10 +1,15 @@
 """Run an experiment in a terminal: a progress bar with time left on stderr."""
 
 import sys
+import time
+from dataclasses import replace
 
+import click
+import torch
 from tqdm import tqdm
 
-from asr_core import experiment
+from asr_core import estimate, experiment, probe, textreport
+from asr_core import gallery as shipped
 from asr_core import maps as channel_maps
 from asr_core.plan import Task
 from asr_core.results import Result
@@ -50,3 +55,43 @@ def maps(spec: ExperimentSpec, store: Store, wanted: channel_maps.MapSpec, where
         return channel_maps.run(spec, store, wanted, report=report, where=where)
     finally:
         report.bar.close()
+
+
+def gallery(store: Store, images: str | None, where: Runtime) -> None:
+    """Compute and ship what the gallery lacks: its cost first, then each piece, and at the end how the estimate held."""
+    wanted = [piece for piece in shipped.pieces(store, images) if not shipped.shipped(piece, store)]
+    expected = _costs(wanted, store, where)
+    begun = time.perf_counter()
+    for piece in wanted:
+        report = Bar()
+        try:
+            shipped.make(piece, store, report, where)
+        finally:
+            report.bar.close()
+    if wanted:
+        took = time.perf_counter() - begun
+        click.echo(f"took {estimate.duration(took)}, {took / expected:.2f} of the estimate")
+
+
+def _costs(wanted: list, store: Store, where: Runtime) -> float:
+    """Print the passes and the expected time of each piece; returns the seconds of all."""
+    known, total = set(), 0.0
+    for piece in wanted:
+        spec = piece.experiment
+        names = {(spec.recipe_key, task.stage, task.key): task for task in shipped.missing(piece, store)}
+        tasks = [task for name, task in names.items() if name not in known]
+        known |= names.keys()
+        cost = shipped.seconds(piece, tasks, _speed(spec, store, where))
+        click.echo(f"{textreport.cost(spec, tasks)}: {estimate.duration(cost)}")
+        total += cost
+    click.echo(f"{len(wanted)} pieces to compute, about {estimate.duration(total)}")
+    return total
+
+
+def _speed(spec: ExperimentSpec, store: Store, where: Runtime) -> estimate.Speed:
+    """This machine's speeds with the threads that will be used; measured in a few seconds if unknown."""
+    where.start()
+    where = replace(where, threads=torch.get_num_threads())
+    if not estimate.speed(spec, store, where.threads):
+        probe.measure(spec, store, where, importing=0.0)
+    return estimate.speed(spec, store, where.threads)
