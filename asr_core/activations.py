@@ -89,8 +89,7 @@ def _why_fewer(asked: int, there: int, fit: int, one: np.ndarray) -> str | None:
 def check(lab, layer: str) -> None:
     """Everything that can be refused before anything expensive: network, layer, images."""
     spec = lab.spec
-    with torch.random.fork_rng():
-        model = models.build(spec.model, spec.data.classes, spec.data.image_size)
+    model = models.outline(spec.model, spec.data.classes, spec.data.image_size)
     models.check_network(model)
     if layer not in (convs := models.conv_layers(model)):
         raise SpecError(maps.nearest_layer(layer, list(convs)))

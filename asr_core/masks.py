@@ -1,14 +1,16 @@
 """Prune a network: a rule chooses masks, the masks become permanent zeros, and a table says what went."""
 
 import copy
+import math
 
 import numpy as np
 import pandas as pd
 import torch
 from torch import nn
 
-from asr_core import models, registry
-from asr_core.errors import ModelError
+from asr_core import absorption, models, registry
+from asr_core.distortion import repairability
+from asr_core.errors import ModelError, SpecError
 
 
 def prunable(model: nn.Module, include_linear: bool = False) -> dict[str, torch.Tensor]:
@@ -17,15 +19,36 @@ def prunable(model: nn.Module, include_linear: bool = False) -> dict[str, torch.
     return {name: m.weight for name, m in model.named_modules() if isinstance(m, kinds)}
 
 
-def choose_masks(model: nn.Module, rule: str, **params) -> tuple[dict[str, torch.Tensor], pd.DataFrame]:
+def choose_masks(model: nn.Module, rule: str, images=None, **params) -> tuple[dict[str, torch.Tensor], pd.DataFrame]:
     """Masks (True = keep) by layer, and the per-layer table of `prune`."""
     cls = registry.get("pruning rule", rule)
     params = cls.checked(**params)
     models.check_network(model, batchnorm=False)
     weights = prunable(model, params["include_linear"])
-    masks, skipped = cls.masks(weights, params)
+    measured = _repairability(model, rule, images, params) if cls.measures else {}
+    masks, skipped = cls.masks(weights, params, floors(model, weights, params), measured)
     masks = {name: mask.cpu() for name, mask in masks.items()}
     return masks, layer_table(masks, cls.asked(params), skipped)
+
+
+def floors(model: nn.Module, weights: dict[str, torch.Tensor], params: dict) -> dict[str, int]:
+    """The least number of weights that each layer keeps, where `params` hold that it is more than 0."""
+    least = {name: math.ceil(round(params.get("min_density", 0.0) * w.numel(), 6)) for name, w in weights.items()}
+    if params.get("keep_first"):
+        first = absorption.conv_index(model)["layer"].iloc[0]
+        least[first] = weights[first].numel()
+    heads = [name for name, w in weights.items() if w.ndim == 2]
+    if params.get("keep_head") and heads:
+        least[heads[-1]] = weights[heads[-1]].numel()
+    return {name: count for name, count in least.items() if count}
+
+
+def _repairability(model: nn.Module, rule: str, images, params: dict) -> dict[str, float]:
+    """RR of each prunable layer at the asked sparsity."""
+    if images is None:
+        raise SpecError(f"images is None; rule {rule} measures layers on calibration images: give 64 or so, normalised as the network expects.")
+    layers, _ = repairability(model, images, (params["sparsity"],), include_linear=params["include_linear"])
+    return dict(zip(layers["layer"], layers["rr"], strict=True))
 
 
 def layer_table(masks: dict[str, torch.Tensor], asked: float, skipped: dict[str, str]) -> pd.DataFrame:
@@ -51,14 +74,16 @@ def apply_masks(model: nn.Module, masks: dict[str, torch.Tensor]) -> nn.Module:
     return model
 
 
-def prune(model: nn.Module, rule: str, **params) -> tuple[nn.Module, pd.DataFrame]:
+def prune(model: nn.Module, rule: str, images=None, **params) -> tuple[nn.Module, pd.DataFrame]:
     """A pruned copy of `model`, and a table per layer; `model` is not changed.
 
-    rule: `global_l1`, `uniform` (sparsity in [0, 1)), `n_m` (keep_n, group_m), ...; all take
-    `include_linear`. Table columns: layer, weights, kept, asked, achieved, skipped. Raises
-    UnknownName, SpecError for bad parameters, ModelError for a network without convs.
+    rule: `global_l1`, `uniform`, `erk`, `lamp`, `rr` (sparsity in [0, 1), keep_first, keep_head, min_density), or `n_m`
+    (keep_n, group_m); all take `include_linear`. images: what `rr` measures the layers on, a tensor (N, 3, H, W),
+    normalised as the network expects, or an iterable of such batches; no other rule looks at them. Table columns:
+    layer, weights, kept, asked, achieved, skipped. Raises UnknownName, SpecError for bad parameters and missing
+    images, ModelError for a network without convs.
     """
-    masks, table = choose_masks(model, rule, **params)
+    masks, table = choose_masks(model, rule, images, **params)
     return apply_masks(copy.deepcopy(model), masks), table
 
 
@@ -67,11 +92,11 @@ def kept_table(model: nn.Module, masks: dict[str, torch.Tensor]) -> pd.DataFrame
     and kept_energy (kept sum of w^2 / sum of w^2, NaN for a channel of zeros)."""
     parts = []
     for name, conv in models.conv_layers(model).items():
-        energy = conv.weight.detach().cpu().double().flatten(1) ** 2
-        keep = masks[name].flatten(1).double()
+        energy, keep = conv.weight.detach().cpu().flatten(1).square(), masks[name].flatten(1)
+        whole, kept = (part.sum(1, dtype=torch.float64) for part in (energy, energy * keep))
         parts.append(pd.DataFrame({
-            "layer": name, "channel": range(len(keep)), "kept_fraction": keep.mean(1).numpy(),
-            "kept_energy": ((energy * keep).sum(1) / energy.sum(1)).numpy(),
+            "layer": name, "channel": range(len(keep)), "kept_fraction": (keep.sum(1) / keep.shape[1]).double().numpy(),
+            "kept_energy": (kept / whole).numpy(),
         }))  # fmt: skip
     return pd.concat(parts, ignore_index=True)
 

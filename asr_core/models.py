@@ -40,6 +40,32 @@ def build(model: ModelSpec, classes: int, image_size: int) -> nn.Module:
     return network.to(memory_format=torch.channels_last)
 
 
+def outline(model: ModelSpec, classes: int, image_size: int) -> nn.Module:
+    """The network of `build` without data in its tensors, where torch can make it so: to check, or to load weights into."""
+    try:
+        with torch.device("meta"):
+            return build(model, classes, image_size)
+    except (NotImplementedError, RuntimeError):  # a constructor that computes with tensors
+        with torch.random.fork_rng():
+            return build(model, classes, image_size)
+
+
+def with_weights(model: ModelSpec, classes: int, image_size: int, state: dict[str, torch.Tensor]) -> nn.Module:
+    """The network of `build` with copies of the weights in `state`; nothing is initialised only to be overwritten."""
+    network = outline(model, classes, image_size)
+    own = network.state_dict()
+    if {name for name, _ in [*network.named_parameters(), *network.named_buffers()]} - own.keys():
+        network = build(model, classes, image_size)  # buffers that no state_dict holds
+    network.load_state_dict({name: _laid_out(t, own[name].dtype) for name, t in state.items()}, assign=True)
+    return network
+
+
+def _laid_out(tensor: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
+    """A copy in `dtype`, images and kernels channels_last: never a view of a file."""
+    layout = torch.channels_last if tensor.ndim == 4 else torch.contiguous_format
+    return tensor.to(dtype, memory_format=layout, copy=True)
+
+
 def conv_layers(model: nn.Module) -> dict[str, nn.Conv2d]:
     """The network's convolutions by name, in registration order."""
     return {name: module for name, module in model.named_modules() if isinstance(module, nn.Conv2d)}

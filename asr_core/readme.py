@@ -1,6 +1,9 @@
-"""The results section of README, written from shipped results: python -m asr_core readme."""
+"""The measured sections of README, written from shipped results and docs/benchmark.json: python -m asr_core readme."""
 
+import json
 from dataclasses import asdict
+
+from tabulate import tabulate
 
 from asr_core import textreport
 from asr_core.errors import StoreError
@@ -10,12 +13,27 @@ from asr_core.store import PROJECT, Store
 
 CIFAR = "CIFAR-10 (JPEG copy)"
 SHOWN = ((CIFAR, "global_l1", 0.9), (CIFAR, "n_m", 0.5), ("scikit-learn digits", "global_l1", 0.95))
-BEGIN, END = "<!-- results:begin -->\n", "<!-- results:end -->"
+BENCHMARK = PROJECT / "docs" / "benchmark.json"
 
 
-def section(text: str) -> str:
-    """What stands between the two markers."""
-    return text.split(BEGIN)[1].split(END)[0]
+def section(text: str, name: str) -> str:
+    """What stands between the two markers of section `name`."""
+    return text.split(f"<!-- {name}:begin -->\n")[1].split(f"<!-- {name}:end -->")[0]
+
+
+def benchmark_text() -> str:
+    """Markdown of the last benchmark that was kept: what had a target, what came of it, and what made it."""
+    found = json.loads(BENCHMARK.read_text())
+    rows = [
+        (line["what"], line["measured"], line["against"], line["unit"], line["factor"], line["target"], "yes" if line["met"] else "**no**")
+        for line in found["lines"] if line["target"]
+    ]  # fmt: skip
+    headers = ("measure", "ours", "against", "unit", "factor", "target", "met")
+    table = tabulate(rows, headers, tablefmt="github", floatfmt=".4g", missingval="", disable_numparse=[0, 3, 5, 6])
+    options = ", ".join(f"{name} {value}" for name, value in found["options"].items())
+    made = " ".join(f"{name} {version}," for name, version in found["versions"].items()).rstrip(",")
+    repeats = f"medians of {found['repeats']} runs" if found["repeats"] > 1 else "one run"
+    return f"{table}\n\n{options}; {repeats}; {found['machine']['cores']} cores; {made}.\n"
 
 
 def results_text(store: Store) -> str:
@@ -46,9 +64,11 @@ def _one(result) -> str:
 
 
 def write(store: Store) -> None:
-    """Replace the results section of README.md; raises StoreError if nothing is shipped."""
+    """Replace the measured sections of README.md; raises StoreError if nothing is shipped."""
     path = PROJECT / "README.md"
-    text, new = path.read_text(), results_text(store)
-    if not new:
+    text, results = path.read_text(), results_text(store)
+    if not results:
         raise StoreError(f"{store.shipped} holds no result to write into README.md; run the gallery first.")
-    path.write_text(text.replace(BEGIN + section(text), BEGIN + new))
+    for name, new in (("results", results), ("benchmark", benchmark_text())):
+        text = text.replace(f"<!-- {name}:begin -->\n{section(text, name)}", f"<!-- {name}:begin -->\n{new}")
+    path.write_text(text)

@@ -155,6 +155,7 @@ class Store:
         self.root = Path(root) if root else default_root()
         self.shipped = self.root / "shipped"
         self.jobs = self.root / "jobs"  # one folder per job: not entries
+        self.uploads = self.root / "uploads"  # a user's images and weights (asr_core.uploads): not entries
         self._verified: set[Path] = set()
 
     def find(self, stage: str, key: str) -> Entry | None:
@@ -252,7 +253,7 @@ class Store:
 
     def local_stages(self) -> list[str]:
         """Stages with local entries, sorted."""
-        return sorted(p.name for p in self.root.glob("[!.]*") if p.is_dir() and p not in (self.shipped, self.jobs))
+        return sorted(p.name for p in self.root.glob("[!.]*") if p.is_dir() and p not in (self.shipped, self.jobs, self.uploads))
 
     def stages(self) -> list[str]:
         """Stages with local or shipped entries, sorted."""

@@ -65,7 +65,8 @@ def main(dataset, stem, eval_images, budgets, epochs, also, repeats, cache_dir, 
     click.echo(report.table(lines))
     click.echo(f"{options}; medians of {repeats}; {machine}")
     if json_file:
-        found = {"options": options, "repeats": repeats, "machine": machine, "versions": versions(), "lines": report.as_json(lines)}
+        named = options | {"dataset": options.get("dataset", "digits").partition(":")[0]}  # no path of this machine
+        found = {"options": named, "repeats": repeats, "machine": machine, "versions": versions(), "lines": report.as_json(lines)}
         Path(json_file).write_text(json.dumps(found, indent=1))
 
 

@@ -54,9 +54,7 @@ def _link(source: str, target: str) -> None:
 
 def dense_network(spec: ExperimentSpec, store: Store, dense_id: str) -> torch.nn.Module:
     """The stored dense network in eval mode, channels_last."""
-    model = models.build(spec.model, spec.data.classes, spec.data.image_size)
-    model.load_state_dict(store.find("dense", dense_id).weights())
-    return model.eval()
+    return models.with_weights(spec.model, spec.data.classes, spec.data.image_size, store.find("dense", dense_id).weights())
 
 
 def image_sets(images: data.Dataset, folder: str | None) -> tuple[Dataset, Dataset]:

@@ -18,7 +18,11 @@ def test_the_notebook_snippet_runs_as_written_and_is_short(capsys):
 
 
 def test_every_number_of_the_results_section_comes_from_a_shipped_result():
-    assert readme.section(README) == readme.results_text(Store(PROJECT / "cache"))
+    assert readme.section(README, "results") == readme.results_text(Store(PROJECT / "cache"))
+
+
+def test_every_number_of_the_benchmark_section_comes_from_the_kept_benchmark():
+    assert readme.section(README, "benchmark") == readme.benchmark_text()
 
 
 @pytest.mark.parametrize("target", ["run", "example", "test", "bench"])
