@@ -17,6 +17,9 @@ from asr_core.weights import weights_identity
 CIFAR = {"epochs": 12, "batch_size": 128, "precision": "bfloat16", "eval_images": 2000}
 PRUNINGS = [{"sparsity": s} for s in (0.9, 0.95, 0.5, 0.7, 0.8, 0.97)]
 PRUNINGS.insert(1, {"pruning": "n_m"})
+ALLOCATIONS = [{"pruning": rule, "sparsity": s} for s in (0.95, 0.9, 0.94, 0.955, 0.97) for rule in ("global_l1", "uniform", "erk", "lamp", "rr")]
+VGG = {"architecture": "vgg16_bn", "head": "linear"}
+DENSENET = {"architecture": "densenet121", "epochs": 5}
 BUDGETS = (8, 16, 32, 64, 128, 256)  # images of the small-budget study
 SEEDS = (1, 2)
 # of the half stem, whose layer2 is 8x8 for 32x32 images
@@ -42,6 +45,7 @@ def pieces(where: Store, images: str | None) -> list[Piece]:
 
     found = [*(Piece(ask(**pruning)) for pruning in PRUNINGS), *studies(ask)]
     found.append(Piece(short(ask(stem="half", sparsity=0.9)), maps=True))
+    found += [Piece(short(ask(**VGG, **pruning)), channels=False) for pruning in PRUNINGS]
     if images:
         found += on_cifar(lambda **changes: ask(**CIFAR | {"dataset": f"folder:{images}"} | changes))
     return found
@@ -51,9 +55,11 @@ def on_cifar(ask) -> list[Piece]:
     """The pieces on CIFAR-10: one network at every sparsity, the studies, allocation, maps, more seeds, more networks."""
     found = [Piece(few_states(ask(**pruning))) for pruning in PRUNINGS]
     found += studies(ask)
-    found.append(Piece(short(ask(stem="half", epochs=8, sparsity=0.9)), maps=True))
-    found += [Piece(few_states(ask(seed=seed, **pruning)), channels=False) for seed in SEEDS for pruning in PRUNINGS[:3]]
-    return found
+    found += [Piece(short(ask(**allocation)), channels=False) for allocation in ALLOCATIONS]
+    found += [Piece(short(ask(seed=SEEDS[0], **pruning)), channels=False) for pruning in PRUNINGS]
+    found += [Piece(short(ask(**DENSENET, **pruning)), channels=pruning == PRUNINGS[0]) for pruning in PRUNINGS]
+    found += [Piece(short(ask(seed=SEEDS[1], **pruning)), channels=False) for pruning in PRUNINGS]
+    return [*found, Piece(short(ask(stem="half", epochs=8, sparsity=0.9)), maps=True)]
 
 
 def few_states(spec: ExperimentSpec) -> ExperimentSpec:
