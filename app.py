@@ -2,4 +2,6 @@
 
 import streamlit as st
 
-app = st.App("pages/_main.py")
+from pages import _document
+
+app = st.App("pages/_main.py", routes=_document.routes())

@@ -1,6 +1,6 @@
 """ASR Lens: what one-shot pruning breaks in a CNN, and what each training-free repair mends.
 
-From a notebook: `prune`, `channel_stats`, `repair_factors`, `repair`, `recalibrate`, `evaluate`,
+From a notebook: `prune`, `repairability`, `channel_stats`, `repair_factors`, `repair`, `recalibrate`, `evaluate`,
 `activation_maps`. They are imported on first use, so that reading stored tables never imports torch.
 """
 
@@ -8,6 +8,7 @@ import importlib
 
 _HOMES = {
     "prune": "asr_core.masks",
+    "repairability": "asr_core.distortion",
     "channel_stats": "asr_core.stats",
     "repair_factors": "asr_core.repair_model",
     "repair": "asr_core.repair_model",

@@ -1,4 +1,4 @@
-"""The command line: python -m asr_core run | maps | gallery | readme | cache."""
+"""The command line: python -m asr_core run | maps | allocate | gallery | readme | paper | cache."""
 
 import json
 import sys
@@ -6,7 +6,7 @@ import warnings
 
 import click
 
-from asr_core import registry, spec, textreport
+from asr_core import allocations, registry, spec, textreport
 from asr_core.errors import AsrError, SpecError
 from asr_core.runtime import Runtime
 from asr_core.store import Store
@@ -52,6 +52,14 @@ def options(*decorators):
     return apply
 
 
+def _sparsities(context, parameter, value):
+    try:
+        found = [float(part) for part in value.split(",")]
+    except ValueError:
+        raise SpecError(f"sparsities are {value!r}; give fractions in [0, 1), for example 0.5,0.9.") from None
+    return tuple(spec.checked_sparsity(sparsity) for sparsity in found)
+
+
 def _budgets(context, parameter, value):
     try:
         return tuple(int(b) for b in value.split(","))
@@ -59,7 +67,7 @@ def _budgets(context, parameter, value):
         raise SpecError(f"budgets are {value!r}; give whole numbers of batches, for example 10,20,30,50.") from None
 
 
-SETTING = options(
+NETWORK = options(
     click.option("--dataset", default="digits", metavar="NAME",
                  help="digits | cifar10 | cifar100 | imagenette | folder:PATH (an ImageFolder tree with train/ and test/)."),
     click.option("--data-dir", metavar="DIR", help="Where downloads go [default: ASR_DATA_DIR, or data/ here]."),
@@ -74,13 +82,29 @@ SETTING = options(
     click.option("--batch-size", default=None, type=int, metavar="IMAGES", help="Training batch [default: the recipe's]."),
     click.option("--learning-rate", default=None, type=float, metavar="X", help="Peak learning rate [default: the recipe's]."),
     click.option("--precision", default="float32", metavar="NAME", help="Of the forward pass in training: float32 | bfloat16."),
-    click.option("--pruning", default="global_l1", metavar="RULE", help="Pruning rule: " + " | ".join(registry.names("pruning rule")) + "."),
+    click.option("--seed", default=0, metavar="N", help="Seed of training and of the calibration images."),
+)  # fmt: skip
+
+BUDGET = options(
     click.option("--sparsity", default=None, type=float, metavar="X", help="Fraction of weights removed, in [0, 1) [default: 0.95; N:M sets its own]."),
+    click.option("--include-linear", is_flag=True, help="Also prune linear layers."),
+    click.option("--keep-first", is_flag=True, help="The first conv stays dense (not with N:M)."),
+    click.option("--keep-head", is_flag=True, help="The last linear layer stays dense with --include-linear (not with N:M)."),
+    click.option("--min-density", default=None, type=float, metavar="X", help="Each layer keeps at least this fraction of its weights (not with N:M) [default: 0]."),
+)  # fmt: skip
+
+SETTING = options(
+    NETWORK,
+    click.option("--pruning", default="global_l1", metavar="RULE", help="Pruning rule: " + " | ".join(registry.names("pruning rule")) + "."),
+    BUDGET,
     click.option("--keep-n", default=None, type=int, metavar="N", help="N of N:M pruning [default: 2]."),
     click.option("--group-m", default=None, type=int, metavar="M", help="M of N:M pruning [default: 4]."),
-    click.option("--include-linear", is_flag=True, help="Also prune linear layers."),
-    click.option("--seed", default=0, metavar="N", help="Seed of training and of the calibration images."),
     click.option("--eval-images", default=None, type=int, metavar="N", help="Fixed seeded subset of the test split [default: all of it]."),
+)  # fmt: skip
+
+MACHINE = options(
+    click.option("--device", default="auto", metavar="NAME", help="auto | cpu | cuda | mps."),
+    click.option("--threads", default=None, type=int, metavar="N", help="CPU threads [default: torch's]."),
 )  # fmt: skip
 
 GRID = options(
@@ -93,8 +117,7 @@ GRID = options(
     click.option("--calib-batch-size", default=128, metavar="IMAGES", help="Images in a recalibration batch."),
     click.option("--budgets", default="10,20,30,50", callback=_budgets, metavar="B,B,...", help="Recalibration budgets b in batches; b = 0 is always there."),
     click.option("--momentum", default=0.1, metavar="X", help="Momentum of the ema averaging, in (0, 1]."),
-    click.option("--device", default="auto", metavar="NAME", help="auto | cpu | cuda | mps."),
-    click.option("--threads", default=None, type=int, metavar="N", help="CPU threads [default: torch's]."),
+    MACHINE,
 )  # fmt: skip
 
 
@@ -142,6 +165,27 @@ def maps(store, layer, images, batches, start, averaging, device, threads, data_
 
 
 @main.command()
+@NETWORK
+@BUDGET
+@click.option("--rules", default=",".join(allocations.rules()), metavar="NAMES", help="Pruning rules to compare, separated by commas.")
+@click.option("--sparsities", default=",".join(map(str, allocations.SPARSITIES)), callback=_sparsities, metavar="X,X,...", help="Trial sparsities of each layer for RR.")
+@click.option("--stat-images", default=64, metavar="N", help="Training images that RR is measured on; labels are not used.")
+@MACHINE
+@click.option("--json", "as_json", is_flag=True, help="Print the tables as one JSON object on stdout.")
+@click.pass_obj
+def allocate(store, rules, sparsities, as_json, device, threads, data_dir, **asked):
+    """Compare where pruning rules leave the weights, and measure how repairable each conv is (RR)."""
+    from asr_core import settings, terminal
+
+    where = Runtime(device=device, threads=threads, data_dir=data_dir, weights=asked["weights"])
+    options = settings.DEFAULTS | asked
+    prunings = [settings.prune_spec(**{name: options[name] for name in settings.PRUNING} | {"pruning": rule}) for rule in allocations.named(rules)]
+    experiment = settings.experiment(store, **options).with_(prune=prunings[0])
+    found = terminal.allocate(experiment, store, prunings, sparsities, where)
+    click.echo(json.dumps(found.as_json(), indent=1) if as_json else textreport.allocation(found))
+
+
+@main.command()
 @click.option(
     "--images", metavar="PATH", help="ImageFolder tree of CIFAR-10 for the results on it [default: digits only]."
 )
@@ -161,6 +205,31 @@ def readme(store):
     from asr_core import readme as section
 
     section.write(store)
+
+
+@main.command()
+@click.option("--order", default="simultaneous", metavar="NAME", help="Order of collection: simultaneous | sequential.")
+@click.option("--bias", default="own", metavar="NAME", help="Mean correction: own (as in table 2: LW without, ASR with) | off | on.")
+@click.option("--start", default="reset", metavar="NAME", help="Of the recalibration: reset | keep.")
+@click.option("--averaging", default="ema", metavar="NAME", help="Of the recalibration: ema | cumulative.")
+@click.option("--momentum", default=0.1, metavar="X", help="Momentum of the ema averaging, in (0, 1].")
+@click.option("--batches", default=20, metavar="B", help="Recalibration budget in batches.")
+@click.option("--include-linear", is_flag=True, help="Results whose linear layers are pruned too.")
+@click.option("--json", "as_json", is_flag=True, help="Print the tables as one JSON object on stdout.")
+@click.option("--fidelity", is_flag=True, help="Instead, write docs/fidelity.md: which protocol is the paper's?")
+@click.pass_obj
+def paper(store, as_json, fidelity, bias, include_linear, **asked):
+    """The paper's tables with the stored results beside them; computes nothing."""
+    from asr_core import catalogue, papertext, protocol
+
+    if fidelity:
+        papertext.write_fidelity(store)
+        return
+    chosen = {"own": None, "off": False, "on": True}[spec.choose("bias", bias, ("own", "off", "on"))]
+    spec.choose("order", asked["order"], spec.ORDERS)
+    variant = protocol.Variant(bias=chosen, linear=include_linear, **asked)
+    stored = catalogue.stored(store)
+    click.echo(json.dumps(papertext.as_json(store, stored, variant), indent=1) if as_json else papertext.report(store, stored, variant))
 
 
 @main.group()

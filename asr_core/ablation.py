@@ -15,7 +15,7 @@ PRIORS = (("median", 0.0), ("median", 0.1), ("median", 1.0), ("median", 10.0), (
 
 @cache
 def published(name: str) -> pd.DataFrame:
-    """A table of numbers as the paper prints them: 'table2' or 'severity'."""
+    """A table of numbers as the paper prints them: 'table1', 'table2', 'table3' or 'severity'; never change it."""
     return pd.read_csv(PAPER / f"{name}.csv")
 
 

@@ -1,7 +1,6 @@
 """The output maps of one conv, whole: for looking at single images. (Statistics stream, see `asr_core.stats`.)"""
 
 import numpy as np
-import torch
 from torch import nn
 
 from asr_core import maps, models, stats

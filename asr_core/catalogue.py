@@ -14,6 +14,7 @@ from asr_core.spec import (
     ExperimentSpec,
     ModelSpec,
     PruneSpec,
+    choose,
 )  # fmt: skip
 from asr_core.store import Store
 
@@ -23,12 +24,13 @@ GROUPS = {
     "architecture": ("net", "stem", "head"),
     "dense network": ("source", "epochs", "batch", "lr", "precision", "weights", "seed"),
     "dense identity": ("dense",),
-    "pruning rule": ("rule", "linear"),
+    "pruning rule": ("rule", "linear", "floors"),
     "sparsity": ("sparsity", "nm"),
     "statistics images": ("stats", "calib", "draw"),
     "test images": ("eval",),
 }
 RECIPE = DenseSpec()
+FLOORS = ("keep_first", "keep_head", "min_density")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +39,8 @@ class Setting:
 
     data: dataset, or `folder:DIGEST`; size: image side in pixels; classes: of a folder; net, stem, head:
     ModelSpec; source, epochs, batch, lr, precision, weights, seed: DenseSpec; dense: identity of the dense network
-    (None: any of the recipe); rule, sparsity in [0, 1), nm ("2:4"), linear: PruneSpec; stats: statistics
+    (None: any of the recipe); rule, sparsity in [0, 1), nm ("2:4"), linear, floors (what layers keep in any case, such
+    as "keep_first,min_density=0.01"; None: nothing): PruneSpec; stats: statistics
     images; calib: images per recalibration batch; draw: seed of the calibration images (None: `seed`);
     eval: test images (None: all).
     """
@@ -61,6 +64,7 @@ class Setting:
     sparsity: float | None = 0.95
     nm: str | None = None
     linear: bool = False
+    floors: str | None = None
     stats: int = 64
     calib: int = 128
     draw: int | None = None
@@ -79,6 +83,7 @@ class Setting:
             source=dense["source"], epochs=dense["epochs"], batch=dense["batch_size"], lr=dense["learning_rate"],
             precision=dense.get("precision", RECIPE.precision), weights=dense["weights_digest"], seed=dense["seed"], dense=facts["dense_id"],
             rule=prune["rule"], sparsity=prune.get("sparsity"), linear=prune.get("include_linear", False),
+            floors=",".join(name if prune[name] is True else f"{name}={prune[name]!r}" for name in FLOORS if prune.get(name)) or None,
             nm=f"{prune['keep_n']}:{prune['group_m']}" if "keep_n" in prune else None,
             stats=calibration["stat_images"], calib=calibration["calib_batch_size"],
             draw=calibration["seed"] if calibration["seed"] != dense["seed"] else None,
@@ -113,7 +118,7 @@ class Setting:
 
     def _prune(self) -> dict:
         known = registry.get("pruning rule", self.rule).parameters
-        given = {"sparsity": self.sparsity, "include_linear": self.linear} | keep_of(self.nm)
+        given = {"sparsity": self.sparsity, "include_linear": self.linear} | keep_of(self.nm) | floors_of(self.floors)
         return {name: value for name, value in given.items() if name in known and value is not None}
 
     def differences(self, other: "Setting") -> list[str]:
@@ -137,6 +142,18 @@ def keep_of(nm: str | None) -> dict:
     if not (keep.isdigit() and group.isdigit()):
         raise SpecError(f"N:M is {nm!r}; write how many weights of each group stay, for example 2:4.")
     return {"keep_n": int(keep), "group_m": int(group)}
+
+
+def floors_of(floors: str | None) -> dict:
+    """'keep_first,min_density=0.01' as parameters of a pruning rule; nothing for None; raises SpecError for anything else."""
+    found = {}
+    for name, _, value in (part.partition("=") for part in (floors or "").split(",") if part):
+        choose("option of a pruning rule", name, FLOORS)
+        try:
+            found[name] = float(value) if value else True
+        except ValueError:
+            raise SpecError(f"{name} is {value!r}; give a number.") from None
+    return found
 
 
 @dataclass(frozen=True)

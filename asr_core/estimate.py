@@ -95,7 +95,7 @@ def costs(tasks: list[Task], speed: Speed) -> list[float]:
 
 def rate_of(task: Task) -> str:
     """Name of the speed that a task's image passes go by."""
-    return {"images": "decode", "dense": "train", "prune": "evaluation", "maps": "evaluation"}.get(task.stage, task.stage)
+    return {"images": "decode", "dense": "train", "prune": "evaluation", "maps": "evaluation", "repairability": "evaluation"}.get(task.stage, task.stage)
 
 
 def _network(task: Task) -> str | None:

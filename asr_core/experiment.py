@@ -12,6 +12,7 @@ from asr_core import (
     activations,
     batchnorm,
     data,
+    distortion,
     evaluation,
     masks,
     models,
@@ -21,13 +22,14 @@ from asr_core import (
     runtime,
     stats,
     train,
+    uploads,
     weights,
 )  # fmt: skip
-from asr_core.errors import StoreError, WeightsError
+from asr_core.errors import StoreError
 from asr_core.plan import NO_STATE, Keys, Task
 from asr_core.runtime import Runtime
 from asr_core.spec import ExperimentSpec, RepairSpec
-from asr_core.store import Store
+from asr_core.store import WEIGHTS, Store
 
 EVAL_BATCH = 256
 KEPT_LOGITS = 64  # images whose logits are kept, to see whether two networks are the same function
@@ -78,14 +80,15 @@ class Lab:
     def stat_batch(self) -> torch.Tensor:
         return self.data.stat_batch(self.spec.calibration.stat_images, self.spec.calibration.seed)
 
-    def dense(self) -> torch.nn.Module:
-        """A fresh copy of the dense network, on the device, eval mode."""
-        entry = self.store.find("dense", self.dense_id)
+    def dense(self, into: torch.nn.Module | None = None) -> torch.nn.Module:
+        """The dense network, on the device, eval mode: a new one, or `into` refilled."""
+        entry = self.store.find("dense", self.dense_id, WEIGHTS)
         if entry is None:
             raise StoreError(f"the weights of dense network {self.dense_id} are gone; run again to train a new one.")
-        model = models.build(self.spec.model, self.spec.data.classes, self.spec.data.image_size)
-        model.load_state_dict(entry.weights())
-        return model.to(self.device).eval()
+        if into is not None:
+            return models.refill(into, entry.weights())
+        images = self.spec.data
+        return models.with_weights(self.spec.model, images.classes, images.image_size, entry.weights()).to(self.device)
 
     def network(self, target: str, repair: RepairSpec | None) -> torch.nn.Module:
         """The dense, pruned or repaired network as it is before recalibration.
@@ -94,18 +97,18 @@ class Lab:
         """
         name = self.keys.network(target, repair)
         if self._built[0] != name:
-            self._built = (None, None)  # let go of the last one first
-            self._built = (name, self._build(target, repair))
+            model, self._built = self._built[1], (None, None)
+            self._built = (name, self.dense(model) if target == "dense" else self._repaired(model, target, repair))
             self._kept = batchnorm.running_of(self._built[1])
         return batchnorm.load_running(self._built[1], self._kept)
 
-    def _build(self, target: str, repair: RepairSpec | None) -> torch.nn.Module:
-        if target == "dense":
-            return self.dense()
+    def _repaired(self, model, target: str, repair: RepairSpec | None) -> torch.nn.Module:
+        """The pruned or a repaired network, in the memory of `model`, the one built last (None: in new memory)."""
+        model = copy.deepcopy(self.pruned) if model is None else models.refill(model, self.pruned.state_dict())
         if repair is None or repair.order is None:
-            return copy.deepcopy(self.pruned)
+            return model
         table = self.store.find("repair", self.keys.network(target, repair)).table("factors")
-        return repair_model.apply_repairs(copy.deepcopy(self.pruned), repair_model.repairs_from_table(table))
+        return repair_model.apply_repairs(model, repair_model.repairs_from_table(table))
 
     @cached_property
     def pruned(self) -> torch.nn.Module:
@@ -139,7 +142,7 @@ def ensure_dense(lab: Lab) -> str:
     spec, store = lab.spec, lab.store
     with store.lock("dense", spec.recipe_key):
         for dense_id in results.dense_ids(store, spec, with_weights=True):
-            if store.find("dense", dense_id):
+            if store.find("dense", dense_id, WEIGHTS):
                 return dense_id
         lab.report.started(Task("dense", spec.recipe_key, 0, kind="train"))
         start = time.perf_counter()
@@ -148,7 +151,7 @@ def ensure_dense(lab: Lab) -> str:
         dense_id = weights.weights_identity(state)
         facts |= {"recipe": spec.recipe_key, "dense_id": dense_id, **runtime.facts(lab.device)}
         store.put(
-            "dense", dense_id, {"weights.safetensors": state}, facts, asdict(spec.dense), time.perf_counter() - start
+            "dense", dense_id, {WEIGHTS: state}, facts, asdict(spec.dense), time.perf_counter() - start
         )
     return dense_id
 
@@ -160,16 +163,18 @@ def train_dense(lab: Lab) -> tuple[torch.nn.Module, dict]:
         return train.train_scratch(spec.model, spec.dense, lab.data, lab.device, count)
     if spec.dense.source == "imagenet":
         return train.finetune(spec.model, spec.dense, lab.data, lab.device, count)
-    if lab.runtime.weights is None:
-        raise WeightsError(f"weights file {spec.dense.weights_digest} is not stored here; name it with --weights FILE.")
+    path = lab.runtime.weights or uploads.weights_file(lab.store, spec.dense.weights_digest)
     model = models.build(spec.model, spec.data.classes, spec.data.image_size)
-    weights.load_weights(model, lab.runtime.weights)
+    weights.load_weights(model, path)
     return model, {}
 
 
 def compute_prune(lab: Lab, task: Task):
     model = lab.network("dense", None)
-    chosen, table = masks.choose_masks(model, lab.spec.prune.rule, **lab.spec.prune.asked)
+    images = lab.stat_batch if task.images else None
+    chosen, table = masks.choose_masks(model, lab.spec.prune.rule, images, **lab.spec.prune.asked)
+    if task.images:
+        lab.report.advance(task.images)
     kept = masks.kept_table(model, chosen)
     convs = absorption.conv_index(model)
     files = {"masks.npz": masks.pack(chosen), "layers.parquet": table, "convs.parquet": convs, "kept.parquet": kept}
@@ -227,6 +232,7 @@ def _counted(batches, report: Report):
 COMPUTE = {
     "prune": compute_prune, "stats": compute_stats, "repair": compute_repair,
     "recalibration": compute_recalibration, "evaluation": compute_evaluation, "maps": activations.compute,
+    "repairability": distortion.compute,
 }  # fmt: skip
 
 
@@ -269,6 +275,7 @@ def _with_facts(lab: Lab, task: Task):
 def check(lab: Lab) -> None:
     """Everything that can be refused before anything expensive: the network first, then the images."""
     spec = lab.spec
-    with torch.random.fork_rng():
-        models.check_network(models.build(spec.model, spec.data.classes, spec.data.image_size))
+    network = models.outline(spec.model, spec.data.classes, spec.data.image_size)
+    models.check_network(network)
+    masks.check_budget(network, spec.prune.rule, **spec.prune.asked)
     lab.data.check_counts(spec.calibration.stat_images, spec.evaluation.eval_images)

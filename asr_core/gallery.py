@@ -11,7 +11,7 @@ from asr_core.plan import Keys, Task
 from asr_core.runtime import Runtime
 from asr_core.runtime import facts as facts_of
 from asr_core.spec import BatchNormState, ExperimentSpec, RepairSpec, default_states
-from asr_core.store import Store
+from asr_core.store import WEIGHTS, Store
 from asr_core.weights import weights_identity
 
 CIFAR = {"epochs": 12, "batch_size": 128, "precision": "bfloat16", "eval_images": 2000}
@@ -23,7 +23,7 @@ DENSENET = {"architecture": "densenet121", "epochs": 5}
 BUDGETS = (8, 16, 32, 64, 128, 256)  # images of the small-budget study
 SEEDS = (1, 2)
 # of the half stem, whose layer2 is 8x8 for 32x32 images
-MAPPED = {"conv1": 8, "layer1.0.conv1": 8, "layer2.0.conv1": 8, "layer3.0.conv1": 8}  # conv -> test images
+MAPPED = {"layer1.0.conv1": 8, "layer2.0.conv1": 8, "layer3.0.conv1": 8}  # conv -> test images
 METHODS = ("bn_only", "lw_bn", "raw_bn", "asr_bn")
 REPORTED = BatchNormState.of("reset", "ema", 0.1, 20)
 
@@ -44,22 +44,29 @@ def pieces(where: Store, images: str | None) -> list[Piece]:
         return settings.experiment(where, **settings.DEFAULTS | changes)
 
     found = [*(Piece(ask(**pruning)) for pruning in PRUNINGS), *studies(ask)]
-    found.append(Piece(short(ask(stem="half", sparsity=0.9)), maps=True))
-    found += [Piece(short(ask(**VGG, **pruning)), channels=False) for pruning in PRUNINGS]
-    if images:
-        found += on_cifar(lambda **changes: ask(**CIFAR | {"dataset": f"folder:{images}"} | changes))
-    return found
+    found.append(Piece(short(ask(stem="half", sparsity=0.9), (False, True)), maps=True))
+    vgg = [Piece(short(ask(**VGG, **pruning)), channels=False) for pruning in PRUNINGS]
+    if not images:
+        return found + vgg
+
+    def ask_cifar(**changes) -> ExperimentSpec:
+        return ask(**CIFAR | {"dataset": f"folder:{images}"} | changes)
+
+    return found + one_network(ask_cifar) + vgg + more_networks(ask_cifar)
 
 
-def on_cifar(ask) -> list[Piece]:
-    """The pieces on CIFAR-10: one network at every sparsity, the studies, allocation, maps, more seeds, more networks."""
+def one_network(ask) -> list[Piece]:
+    """The pieces of one network on CIFAR-10: every pruning, the studies, allocation."""
     found = [Piece(few_states(ask(**pruning))) for pruning in PRUNINGS]
     found += studies(ask)
-    found += [Piece(short(ask(**allocation)), channels=False) for allocation in ALLOCATIONS]
-    found += [Piece(short(ask(seed=SEEDS[0], **pruning)), channels=False) for pruning in PRUNINGS]
-    found += [Piece(short(ask(**DENSENET, **pruning)), channels=pruning == PRUNINGS[0]) for pruning in PRUNINGS]
-    found += [Piece(short(ask(seed=SEEDS[1], **pruning)), channels=False) for pruning in PRUNINGS]
-    return [*found, Piece(short(ask(stem="half", epochs=8, sparsity=0.9)), maps=True)]
+    return found + [Piece(short(ask(**allocation)), channels=False) for allocation in ALLOCATIONS]
+
+
+def more_networks(ask) -> list[Piece]:
+    """Further networks on CIFAR-10: a second seed, another architecture, one whose maps can be read, a third seed."""
+    first, last = ([Piece(short(ask(seed=seed, **pruning)), channels=False) for pruning in PRUNINGS] for seed in SEEDS)
+    densenet = [Piece(short(ask(**DENSENET, **pruning)), channels=pruning == PRUNINGS[0]) for pruning in PRUNINGS]
+    return [*first, *densenet, Piece(short(ask(stem="half", epochs=8, sparsity=0.9), (False, True)), maps=True), *last]
 
 
 def few_states(spec: ExperimentSpec) -> ExperimentSpec:
@@ -68,9 +75,9 @@ def few_states(spec: ExperimentSpec) -> ExperimentSpec:
     return spec.with_(states=tuple(kept))
 
 
-def short(spec: ExperimentSpec) -> ExperimentSpec:
-    """`spec` with each method once, as the paper has it: without recalibration, and at b = 20."""
-    repairs = tuple(RepairSpec.of(method, "simultaneous") for method in METHODS)
+def short(spec: ExperimentSpec, biases: tuple = (None,)) -> ExperimentSpec:
+    """`spec` with simultaneous collection only, without recalibration, and at b = 20. biases: None is each method's own."""
+    repairs = tuple(dict.fromkeys(RepairSpec.of(method, "simultaneous", bias) for method in METHODS for bias in biases))
     return spec.with_(repairs=repairs, states=(BatchNormState(), REPORTED, BatchNormState.of(averaging="cumulative", batches=20)))
 
 
@@ -132,7 +139,7 @@ def make(piece: Piece, where: Store, report: experiment.Report, runtime: Runtime
             shipping.ship_whole(stage, where.find(stage, key), where)
     if where.shipped not in found.entry.folder.parents:
         shipping.ship_result(found.entry, where, piece.channels)
-    shipping.ship_recipe(where.find("dense", dense_id), where)
+    shipping.ship_recipe(where.find("dense", dense_id, WEIGHTS), where)
 
 
 def ship_dense(lab: experiment.Lab) -> None:
@@ -141,7 +148,7 @@ def ship_dense(lab: experiment.Lab) -> None:
     state = {name: t.half() if t.ndim > 1 else t for name, t in model.state_dict().items()}
     dense_id = weights_identity(state)
     facts |= {"recipe": lab.spec.recipe_key, "dense_id": dense_id, "rounded": "float16", **facts_of(lab.device)}
-    Store(lab.store.shipped).put("dense", dense_id, {"weights.safetensors": state}, facts, asdict(lab.spec.dense))
+    Store(lab.store.shipped).put("dense", dense_id, {WEIGHTS: state}, facts, asdict(lab.spec.dense))
 
 
 def seconds(piece: Piece, tasks: list[Task], speed: estimate.Speed) -> float:

@@ -1,6 +1,6 @@
 """What is known of jobs: folders cache/jobs/ID with spec.json, status.json, progress.jsonl and log.txt.
 
-A job computes one experiment, or spatial maps of one, outside the web process (`asr_core.worker`,
+A job computes one experiment, or spatial maps or the repairability of one, outside the web process (`asr_core.worker`,
 started by `asr_core.runner`). Its ID comes from what is wanted alone, so everybody who asks for the
 same thing shares one computation. Imports no torch.
 """
@@ -13,7 +13,7 @@ from pathlib import Path
 
 import psutil
 
-from asr_core import estimate, maps, results
+from asr_core import allocations, estimate, maps, results
 from asr_core.maps import MapSpec
 from asr_core.plan import Task
 from asr_core.runtime import Runtime
@@ -27,36 +27,40 @@ TAIL = 8192  # bytes read from the end of a log
 
 @dataclass(frozen=True)
 class Wanted:
-    """What a job computes: all tables of `experiment`, or with `maps` only these maps of it, on the dense
-    network `dense_id` (None: the recipe's)."""
+    """What a job computes: all tables of `experiment`, or with `maps` only these maps of it, or only the `repairability`
+    of its convs at the usual trial sparsities, on the dense network `dense_id` (None: the recipe's)."""
 
     experiment: ExperimentSpec
     maps: MapSpec | None = None
     dense_id: str | None = None
+    repairability: bool = False
 
     @property
     def id(self) -> str:
         """The job's ID."""
-        return key("job", self.experiment, *([self.maps, self.dense_id] if self.maps else []))
+        part = self.maps or ("repairability" if self.repairability else None)
+        return key("job", self.experiment, *([part, self.dense_id] if part else []))
 
     @property
     def tables(self) -> int:
         """Repairs whose tables are made in the end."""
-        return 0 if self.maps else len(self.experiment.repairs)
+        return 0 if self.maps or self.repairability else len(self.experiment.repairs)
 
     def tasks(self, store: Store) -> list[Task]:
         """What is not stored of it, in the order it will run.
 
         Raises DataError for a folder, StoreError for weights that are not on this machine.
         """
-        if self.maps is None:
+        if not (self.maps or self.repairability):
             return estimate.work(self.experiment, store)
         dense_id = maps.known_dense(self.experiment, store, self.dense_id)
+        if self.repairability:
+            return allocations.missing(self.experiment, store, dense_id)
         return maps.missing(self.experiment, store, dense_id, self.maps)
 
     def stored(self, store: Store) -> bool:
         """Whether all of it is there."""
-        return not self.tasks(store) if self.maps else results.find(self.experiment, store) is not None
+        return not self.tasks(store) if self.maps or self.repairability else results.find(self.experiment, store) is not None
 
 
 @dataclass(frozen=True)
@@ -84,7 +88,8 @@ class Job:
         found = json.loads((self.folder / "spec.json").read_text())
         wanted = found["wanted"]
         chosen = maps.from_dict(wanted["maps"]) if wanted["maps"] else None
-        return Wanted(from_dict(wanted["experiment"]), chosen, wanted["dense_id"]), Runtime(**found["runtime"])
+        repairability = wanted.get("repairability", False)  # jobs of earlier versions do not say
+        return Wanted(from_dict(wanted["experiment"]), chosen, wanted["dense_id"], repairability), Runtime(**found["runtime"])
 
     def progress(self) -> dict | None:
         """The last line of progress (see `asr_core.tracking`), or None before the first stage."""

@@ -10,7 +10,7 @@ from asr_core.errors import SpecError, StoreError
 from asr_core.plan import Keys
 from asr_core.results import Result
 from asr_core.spec import ExperimentSpec
-from asr_core.store import Store
+from asr_core.store import WEIGHTS, Store
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,7 +45,7 @@ def read(spec: ExperimentSpec, store: Store, result: Result, layer: str, channel
     masks = store.find("prune", Keys(spec, dense_id).prune)
     if masks is None:
         raise StoreError("which weights were pruned is not stored on this machine; computing the maps of any layer stores it.")
-    dense = _weights(store.find("dense", dense_id).path("weights.safetensors"), f"{layer}.weight", channel)
+    dense = _weights(store.find("dense", dense_id, WEIGHTS).path(WEIGHTS), f"{layer}.weight", channel)
     keep = _mask(masks.path("masks.npz"), layer, channel, dense.shape)
     kernels = {"dense": dense, "no_repair": dense * keep}
     rows = result.repairs

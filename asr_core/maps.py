@@ -16,7 +16,7 @@ from asr_core import data, plan, registry, results
 from asr_core.errors import DataError, SpecError, StoreError
 from asr_core.plan import NO_STATE, Keys, Task
 from asr_core.spec import BatchNormState, DataSpec, ExperimentSpec, RepairSpec, key, whole
-from asr_core.store import Entry, Store
+from asr_core.store import WEIGHTS, Entry, Store
 
 MOST_IMAGES = 64
 READABLE = 4  # maps with fewer rows or columns cannot be read as pictures
@@ -99,7 +99,7 @@ def missing(spec: ExperimentSpec, store: Store, dense_id: str | None, wanted: Ma
         return []
     needed = _preparation(spec, dense_id, counts, list(maps.values()))
     absent = [task for task in needed if dense_id is None or not store.has(task.stage, task.key)]
-    return [*_beginning(spec, store, dense_id, counts), *absent, *maps.values()]
+    return [*beginning(spec, store, dense_id, counts), *absent, *maps.values()]
 
 
 def _preparation(spec: ExperimentSpec, dense_id: str | None, counts: tuple[int, int], maps: list[MapTask]) -> list[Task]:
@@ -113,7 +113,8 @@ def _preparation(spec: ExperimentSpec, dense_id: str | None, counts: tuple[int, 
     return first + [t for t in every if t.stage in ("repair", "recalibration") and t.target in wanted[t.stage]]
 
 
-def _beginning(spec: ExperimentSpec, store: Store, dense_id: str | None, counts: tuple[int, int]) -> list[Task]:
+def beginning(spec: ExperimentSpec, store: Store, dense_id: str | None, counts: tuple[int, int]) -> list[Task]:
+    """What comes before any stage: decoding the images, training the dense network."""
     images = data.images_key(spec.data)
     found = [] if store.has("images", images) else [Task("images", images, sum(counts), kind="decode")]
     if dense_id is None:
@@ -126,7 +127,7 @@ def has_weights(store: Store, dense_id: str) -> bool:
     """Whether the weights of a dense network are on this machine (a shipped result can come without)."""
     for base in (store.shipped, store.root):
         manifest = base / "dense" / dense_id / "manifest.json"
-        if manifest.is_file() and "weights.safetensors" in json.loads(manifest.read_text())["files"]:
+        if manifest.is_file() and WEIGHTS in json.loads(manifest.read_text())["files"]:
             return True
     return False
 

@@ -9,8 +9,10 @@ import torch
 from torch import nn
 
 from asr_core import absorption, models, registry
+from asr_core.allocation import check_floors
 from asr_core.distortion import repairability
 from asr_core.errors import ModelError, SpecError
+from asr_core.pruning import kept_of
 
 
 def prunable(model: nn.Module, include_linear: bool = False) -> dict[str, torch.Tensor]:
@@ -41,6 +43,14 @@ def floors(model: nn.Module, weights: dict[str, torch.Tensor], params: dict) -> 
     if params.get("keep_head") and heads:
         least[heads[-1]] = weights[heads[-1]].numel()
     return {name: count for name, count in least.items() if count}
+
+
+def check_budget(model: nn.Module, rule: str, **params) -> None:
+    """Raise SpecError if what the layers must keep exceeds what the sparsity leaves; `model` may be an outline."""
+    params = registry.get("pruning rule", rule).checked(**params)
+    weights = prunable(model, params["include_linear"])
+    if least := floors(model, weights, params):
+        check_floors(least, kept_of(weights, params["sparsity"]))
 
 
 def _repairability(model: nn.Module, rule: str, images, params: dict) -> dict[str, float]:

@@ -60,6 +60,15 @@ def with_weights(model: ModelSpec, classes: int, image_size: int, state: dict[st
     return network
 
 
+def refill(model: nn.Module, state: dict[str, torch.Tensor]) -> nn.Module:
+    """Put `state` into a network of the same layout, in the network's own memory; biases that a repair added go. Returns it."""
+    for name, conv in conv_layers(model).items():
+        if f"{name}.bias" not in state:
+            conv.bias = None
+    model.load_state_dict(state)
+    return model
+
+
 def _laid_out(tensor: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
     """A copy in `dtype`, images and kernels channels_last: never a view of a file."""
     layout = torch.channels_last if tensor.ndim == 4 else torch.contiguous_format

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from asr_core import registry
 from asr_core.spec import REPORTED_STATE, BatchNormState, ExperimentSpec, RepairSpec, key
 from asr_core.store import Store
 
@@ -33,8 +34,8 @@ class Keys:
     def __init__(self, spec: ExperimentSpec, dense_id: str):
         self.spec = spec
         self.dense = key("dense", dense_id, spec.model, spec.data)
-        self.prune = key("prune", self.dense, spec.prune)
         self.images = {"stat_images": spec.calibration.stat_images, "seed": spec.calibration.seed}
+        self.prune = key("prune", self.dense, spec.prune, *([self.images] if measures(spec) else []))
         self.batches = {"calib_batch_size": spec.calibration.calib_batch_size, "seed": spec.calibration.seed}
         self.result = key(
             "result", self.prune, spec.calibration, spec.evaluation, list(spec.repairs), list(spec.states)
@@ -65,13 +66,24 @@ class Keys:
         return key("evaluation", self.network(target, repair), self.spec.evaluation, *self.of_state(state))
 
 
+def measures(spec: ExperimentSpec) -> bool:
+    """Whether the pruning rule looks at the calibration images."""
+    return registry.get("pruning rule", spec.prune.rule).measures
+
+
+def prune_task(spec: ExperimentSpec, keys: Keys) -> Task:
+    """Choosing the masks. A rule that measures runs each image through the dense network, and through each layer pruned."""
+    images = 2 * spec.calibration.stat_images if measures(spec) else 0
+    return Task("prune", keys.prune, images, "no_repair", kind="forward" if images else "none")
+
+
 def tasks(spec: ExperimentSpec, dense_id: str | None, train_images: int, test_images: int) -> list[Task]:
     """All stages after the dense network, in the order they run: statistics first, then accuracies."""
     keys = Keys(spec, dense_id or "unknown")
     stat = spec.calibration.stat_images
     evaluated = spec.evaluation.eval_images or test_images
     found = [
-        Task("prune", keys.prune, 0, "no_repair", kind="none"),
+        prune_task(spec, keys),
         Task("stats", keys.stats("dense", None, NO_STATE), stat),
         Task("stats", keys.stats("no_repair", None, NO_STATE), stat, "no_repair"),
     ]

@@ -17,12 +17,16 @@ _classes: dict[str, dict[str, type]] = {kind: {} for kind in PACKAGES}
 
 @dataclass(frozen=True)
 class Parameter:
-    """One parameter of a rule or method: default, help text with unit, and its check."""
+    """One parameter of a rule or method: default, help text with unit, and its check.
+
+    silent: a spec leaves it out at its default, so that a rule gains an option without renaming its stored results.
+    """
 
     default: object
     help: str
     check: object  # (name, value) -> normalised value, raising SpecError
     choices: tuple = ()
+    silent: bool = False
 
 
 class Configurable:
@@ -50,6 +54,12 @@ class Configurable:
             full[name] = cls.parameters[name].check(name, value)
         cls.check_together(full)
         return full
+
+    @classmethod
+    def named(cls, **params) -> dict:
+        """`checked`, without the silent ones that are at their default: what a spec consists of."""
+        full = cls.checked(**params)
+        return {n: v for n, v in full.items() if not (cls.parameters[n].silent and v == cls.parameters[n].default)}
 
     @classmethod
     def check_together(cls, params: dict) -> None:

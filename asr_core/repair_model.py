@@ -134,20 +134,10 @@ def apply_repairs(model: nn.Module, repairs: dict[str, LayerRepair]) -> nn.Modul
     """Put factors and biases into the convs of `model`, in place (eq. 9-10); zeros stay zeros. Returns it."""
     for name, repair in repairs.items():
         conv = model.get_submodule(name)
-        # gamma is float64, so the product is, too (on the CPU: some devices have none); then rounded once
-        conv.weight.copy_(conv.weight.cpu() * repair.factors.gamma.view(-1, 1, 1, 1))
+        gamma = repair.factors.gamma.view(-1, 1, 1, 1)  # float64, so the product is, too, and is rounded once
+        conv.weight.mul_(gamma.float().to(conv.weight.device) if conv.weight.device.type == "mps" else gamma.to(conv.weight.device))
         if repair.bias is not None:
             conv.bias = nn.Parameter(repair.bias.to(conv.weight))
-    return model
-
-
-@torch.no_grad()
-def reset(model: nn.Module, pruned: nn.Module) -> nn.Module:
-    """Make `model`, once a copy of `pruned` or of its dense network, equal to `pruned`, in its own memory. Returns it."""
-    for name, conv in models.conv_layers(model).items():
-        if pruned.get_submodule(name).bias is None:
-            conv.bias = None
-    model.load_state_dict(pruned.state_dict())
     return model
 
 

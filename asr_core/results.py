@@ -8,7 +8,7 @@ import pandas as pd
 from asr_core import data, diagnostics, plan, registry, shipping
 from asr_core.plan import NO_STATE, Keys
 from asr_core.spec import REPORTED_STATE, ExperimentSpec
-from asr_core.store import Entry, Store
+from asr_core.store import WEIGHTS, Entry, Store
 
 ROW_FIELDS = (
     "method", "order", "bias", "prior", "start", "averaging", "momentum", "calib_batches",
@@ -43,7 +43,7 @@ class Result:
 def dense_ids(store: Store, spec: ExperimentSpec, with_weights: bool = False) -> list[str]:
     """Known identities of the recipe's dense network: shipped first, then oldest first."""
     found = [m for m in store.manifests("dense") if m["facts"]["recipe"] == spec.recipe_key]
-    return [m["facts"]["dense_id"] for m in found if not with_weights or "weights.safetensors" in m["files"]]
+    return [m["facts"]["dense_id"] for m in found if not with_weights or WEIGHTS in m["files"]]
 
 
 def find(spec: ExperimentSpec, store: Store) -> Result | None:

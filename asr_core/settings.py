@@ -18,6 +18,7 @@ from asr_core.spec import (
 from asr_core.store import Store, digest_file
 
 BIASES = {"off": False, "on": True}
+PRUNING = ("pruning", "sparsity", "keep_n", "group_m", "include_linear", "keep_first", "keep_head", "min_density")
 
 
 def experiment(store: Store, *, dataset, image_size, normalization, architecture, stem, head, **rest) -> ExperimentSpec:
@@ -29,7 +30,7 @@ def experiment(store: Store, *, dataset, image_size, normalization, architecture
         }
     )
     prune = prune_spec(
-        **{name: rest.pop(name) for name in ("pruning", "sparsity", "keep_n", "group_m", "include_linear")}
+        **{name: rest.pop(name) for name in PRUNING}
     )
     model = ModelSpec(architecture=architecture, stem=stem, head=head)
     calibration = CalibrationSpec(
@@ -69,9 +70,12 @@ def dense_spec(source, weights, epochs, batch_size, learning_rate, precision, se
     return DenseSpec(source="file", seed=seed, weights_digest=digest)
 
 
-def prune_spec(pruning, sparsity, keep_n, group_m, include_linear) -> PruneSpec:
+def prune_spec(pruning, sparsity, keep_n=None, group_m=None, include_linear=False, keep_first=False, keep_head=False, min_density=None) -> PruneSpec:
     """The pruning spec; options that the rule does not know are refused with its own list."""
-    given = {"sparsity": sparsity, "keep_n": keep_n, "group_m": group_m, "include_linear": include_linear or None}
+    given = {
+        "sparsity": sparsity, "keep_n": keep_n, "group_m": group_m, "include_linear": include_linear or None,
+        "keep_first": keep_first or None, "keep_head": keep_head or None, "min_density": min_density,
+    }  # fmt: skip
     return PruneSpec.of(pruning, **{name: value for name, value in given.items() if value is not None})
 
 
@@ -97,7 +101,7 @@ DEFAULTS = {
     "dataset": "digits", "image_size": 32, "normalization": None, "architecture": "resnet18",
     "stem": "imagenet", "head": "torchvision", "source": None, "weights": None, "epochs": 5, "batch_size": None,
     "learning_rate": None, "precision": "float32", "pruning": "global_l1", "sparsity": None, "keep_n": None, "group_m": None,
-    "include_linear": False, "seed": 0, "eval_images": None, "methods": "bn_only,lw_bn,raw_bn,asr_bn",
+    "include_linear": False, "keep_first": False, "keep_head": False, "min_density": None, "seed": 0, "eval_images": None, "methods": "bn_only,lw_bn,raw_bn,asr_bn",
     "orders": "simultaneous,sequential", "biases": "off,on", "prior": "median", "prior_value": 1.0,
     "stat_images": 64, "calib_batch_size": 128, "budgets": BUDGETS, "momentum": 0.1,
 }  # fmt: skip

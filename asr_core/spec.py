@@ -17,7 +17,7 @@ from asr_core.errors import SpecError, UnknownName
 # Raise a stage's number when its meaning changes: old entries are then never found again.
 STAGE_VERSIONS = {
     "images": 1, "dense": 1, "prune": 1, "stats": 1, "repair": 1,
-    "recalibration": 1, "evaluation": 1, "maps": 1, "result": 1, "job": 1,
+    "recalibration": 1, "evaluation": 1, "maps": 1, "repairability": 1, "result": 1, "job": 1,
 }  # fmt: skip
 
 DATASETS = ("digits", "cifar10", "cifar100", "imagenette", "folder")
@@ -82,6 +82,14 @@ def positive(name: str, value, zero: bool = False) -> float:
     number = _number(value)
     if not math.isfinite(number) or number < 0 or (number == 0 and not zero):
         raise SpecError(f"{name} is {value}; give a finite number {'of at least' if zero else 'above'} 0.")
+    return number
+
+
+def fraction(name: str, value) -> float:
+    """Return `value` as a float in [0, 1); raise SpecError otherwise."""
+    number = _number(value)
+    if not 0 <= number < 1:
+        raise SpecError(f"{name} is {value}; give a fraction in [0, 1).")
     return number
 
 
@@ -179,8 +187,8 @@ class PruneSpec:
     params: tuple = ()
 
     def __post_init__(self):
-        full = registry.get("pruning rule", self.rule).checked(**dict(self.params))
-        _normalise(self, params=tuple(sorted(full.items())))
+        named = registry.get("pruning rule", self.rule).named(**dict(self.params))
+        _normalise(self, params=tuple(sorted(named.items())))
 
     @classmethod
     def of(cls, rule: str, **params) -> "PruneSpec":

@@ -24,6 +24,7 @@ import psutil
 from asr_core.errors import StoreError
 
 MANIFEST = "manifest.json"
+WEIGHTS = "weights.safetensors"  # of a dense network; a shipped one can come without
 PROJECT = Path(__file__).resolve().parent.parent
 
 
@@ -136,7 +137,7 @@ class Entry:
         """weights.safetensors as a dict of torch tensors (CPU)."""
         from safetensors.torch import load_file
 
-        return load_file(self.path("weights.safetensors"))
+        return load_file(self.path(WEIGHTS))
 
     def damage(self) -> str | None:
         """What is wrong with the files, or None if each has the hash in the manifest."""
@@ -158,11 +159,14 @@ class Store:
         self.uploads = self.root / "uploads"  # a user's images and weights (asr_core.uploads): not entries
         self._verified: set[Path] = set()
 
-    def find(self, stage: str, key: str) -> Entry | None:
-        """The sound entry of `stage` under `key`, shipped first; a damaged one is set aside."""
+    def find(self, stage: str, key: str, holding: str | None = None) -> Entry | None:
+        """The sound entry of `stage` under `key`, shipped first; a damaged one is set aside.
+
+        holding: a file that it must have (a shipped dense network can come without its weights).
+        """
         for base in (self.shipped, self.root):
             folder = base / stage / key
-            if folder.is_dir() and (entry := self._sound(folder)):
+            if folder.is_dir() and (entry := self._sound(folder)) and (holding is None or entry.has(holding)):
                 return entry
         return None
 

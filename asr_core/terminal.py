@@ -8,13 +8,13 @@ import click
 import torch
 from tqdm import tqdm
 
-from asr_core import estimate, experiment, probe, textreport
+from asr_core import allocations, estimate, experiment, probe, textreport
 from asr_core import gallery as shipped
 from asr_core import maps as channel_maps
 from asr_core.plan import Task
 from asr_core.results import Result
 from asr_core.runtime import Runtime
-from asr_core.spec import ExperimentSpec
+from asr_core.spec import ExperimentSpec, PruneSpec
 from asr_core.store import Store
 
 TRAIN_COST = 4  # a training pass costs about four forward passes
@@ -53,6 +53,15 @@ def maps(spec: ExperimentSpec, store: Store, wanted: channel_maps.MapSpec, where
     report = Bar()
     try:
         return channel_maps.run(spec, store, wanted, report=report, where=where)
+    finally:
+        report.bar.close()
+
+
+def allocate(spec: ExperimentSpec, store: Store, prunings: list[PruneSpec], sparsities: tuple[float, ...], where: Runtime) -> allocations.Allocation:
+    """Compare prunings of the recipe's dense network with a progress bar."""
+    report = Bar()
+    try:
+        return allocations.allocate(spec, store, prunings, sparsities, report, where)
     finally:
         report.bar.close()
 

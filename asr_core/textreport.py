@@ -3,11 +3,18 @@
 import pandas as pd
 from tabulate import tabulate
 
-from asr_core import registry
+from asr_core import registry, transition
+from asr_core.allocations import READING, Allocation
 from asr_core.plan import Task, count_images
 from asr_core.results import Result
 from asr_core.spec import ExperimentSpec
 from asr_core.store import Store
+
+MEASURES = {
+    "rr": f"RR = D_res / D_raw: the share of a conv's local damage that variance matching leaves, by trial sparsity ({READING})",
+    "d_raw": "D_raw: squared damage of pruning one conv alone, over the variance of its dense outputs",
+    "d_res": "D_res: the same after channelwise variance matching",
+}
 
 
 def method_label(method: str) -> str:
@@ -98,6 +105,39 @@ def maps(found) -> str:
     rows = [(target, " x ".join(map(str, array.shape)), array.dtype) for target, array in found.of.items()]
     table = tabulate(rows, headers=("network", "image x channel x H x W", "kept as"))
     return f"maps of {found.layer}, test images {', '.join(found.files)}\n\n{table}" + (f"\n\n{found.fewer}" if found.fewer else "")
+
+
+def allocation(found: Allocation) -> str:
+    """What `asr_core allocate` prints: densities by rule, repairability by trial sparsity, and what each rule keeps dense."""
+    spec, share = found.spec, found.protected
+    rows = [(row.rule, row.layers, f"{row.share:.1%}", row.names) for row in share.itertuples()]
+    parts = [
+        f"{spec.model.architecture} on {spec.data.dataset}, dense {found.dense_id[:8]}: "
+        f"share of each layer's weights kept at {found.densities['sparsity'].iloc[0]:.4g} sparsity, in percent",
+        _densities_text(found.densities),
+        f"rr: densities in proportion to RR, {READING}",
+        *(f"{what}\n\n{_by_trial(found.repairability, name)}" for name, what in MEASURES.items()),
+        f"kept dense (density of at least {transition.DENSE:g})",
+        tabulate(rows, headers=("rule", "layers", "of the kept weights", "which")),
+    ]
+    return "\n\n".join(parts)
+
+
+def _densities_text(table: pd.DataFrame) -> str:
+    """Layers as rows, rules as columns, and the whole network below."""
+    rules, layers = (list(dict.fromkeys(table[column])) for column in ("rule", "layer"))
+    density = (100 * table["kept"] / table["weights"]).groupby([table["layer"], table["rule"]]).first().unstack()
+    whole = table.groupby("rule")[["kept", "weights"]].sum()
+    rows = [(layer, *density.loc[layer, rules]) for layer in layers]
+    rows.append(("all", *(100 * whole["kept"] / whole["weights"])[rules]))
+    return tabulate(rows, headers=("layer", *rules), floatfmt=".3f")
+
+
+def _by_trial(table: pd.DataFrame, name: str) -> str:
+    """One measure of repairability: layers as rows, trial sparsities as columns."""
+    wide = table.pivot(index="layer", columns="sparsity", values=name).loc[table["layer"].unique()]
+    rows = [(layer, *("undefined" if value != value else f"{value:.4g}" for value in values)) for layer, values in zip(wide.index, wide.to_numpy(), strict=True)]
+    return tabulate(rows, headers=("layer", *(f"{sparsity:g}" for sparsity in wide.columns)), disable_numparse=True, stralign="right", colalign=("left",))
 
 
 def cost(spec: ExperimentSpec, missing: list[Task]) -> str:

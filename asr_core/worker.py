@@ -14,7 +14,7 @@ import traceback
 from contextlib import contextmanager
 from dataclasses import replace
 
-from asr_core import estimate, jobs, maps
+from asr_core import allocations, estimate, jobs, maps
 from asr_core.errors import AsrError
 from asr_core.runtime import Runtime, clock, worker_threads
 from asr_core.spec import from_dict
@@ -115,6 +115,8 @@ def compute(store: Store, job_id: str, wanted: jobs.Wanted, where: Runtime) -> N
     try:
         if wanted.maps:
             maps.run(experiment, store, wanted.maps, wanted.dense_id, tracker, where)
+        elif wanted.repairability:
+            allocations.run(experiment, store, wanted.dense_id, report=tracker, where=where)
         else:
             pipeline.run(experiment, store, tracker, where)
         done = True

@@ -12,9 +12,10 @@ import torch
 from asr_core import results, settings
 from asr_core.spec import BUDGETS
 from asr_core.store import Store, versions
-from benchmarks import cold, memory, report, setting, speed
+from benchmarks import cold, memory, repairability, report, setting, speed
 
 QUICK = {"epochs": 1, "eval_images": 120, "methods": "bn_only,lw_bn,asr_bn", "budgets": (2, 4)}
+REPAIRABILITY = (64, 32)  # images of as many pixels
 MEMORY, MEMORY_QUICK = ("resnet50", 224, 64), ("resnet18", 64, 16)
 
 
@@ -89,6 +90,8 @@ def measured(asked: setting.Asked, scratch: Path, cache_dir: str | None, repeats
     if cache_dir is None:
         lines.append(cold.cold_line(bench, times, seconds, repeats))
     lines.append(cold.warm_line(asked, last.root, repeats))
+    say("repairability of each layer")
+    lines.append(repairability.line(*REPAIRABILITY, repeats))
     say("peak memory")
     return [*lines, memory.statistics_line(*sizes), memory.grid_line(bench, asked)]
 

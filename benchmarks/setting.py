@@ -12,7 +12,7 @@ from torchvision.datasets import ImageFolder
 
 from asr_core import data, models, plan, settings
 from asr_core.spec import ExperimentSpec
-from asr_core.store import Store
+from asr_core.store import WEIGHTS, Store
 from benchmarks import straightforward
 
 
@@ -37,7 +37,7 @@ class Asked:
 
 def with_dense_only(source: Store, root: Path, dense_id: str) -> Store:
     """A new store at `root` that holds only the dense network and the decoded images of `source`."""
-    dense = source.find("dense", dense_id).folder  # perhaps a shipped one
+    dense = source.find("dense", dense_id, WEIGHTS).folder  # perhaps a shipped one
     for folder, name in ((source.root / "images", "images"), (dense, f"dense/{dense_id}")):
         shutil.copytree(folder, root / name, copy_function=_link)
     if (source.root / "sources.json").exists():
@@ -54,7 +54,7 @@ def _link(source: str, target: str) -> None:
 
 def dense_network(spec: ExperimentSpec, store: Store, dense_id: str) -> torch.nn.Module:
     """The stored dense network in eval mode, channels_last."""
-    return models.with_weights(spec.model, spec.data.classes, spec.data.image_size, store.find("dense", dense_id).weights())
+    return models.with_weights(spec.model, spec.data.classes, spec.data.image_size, store.find("dense", dense_id, WEIGHTS).weights())
 
 
 def image_sets(images: data.Dataset, folder: str | None) -> tuple[Dataset, Dataset]:

@@ -11,22 +11,24 @@ from pages import _state as state
 from pages._export import Drawn
 
 
-def show(chart: Chart, key: str, *, how: dict | None = None, select=None, more: dict | None = None, **what) -> list:
+def show(chart: Chart, key: str, *, how: dict | None = None, select=None, more: dict | None = None, views: list | None = None, **what) -> list:
     """Draw `chart` for the pinned and the present view side by side; returns their tables.
 
     what: arguments of chart.table; a callable one is called with the view. how: arguments of
     chart.figure. select(point): called when a point is clicked, with Plotly's point (a dict with
     `customdata`); it may call state.put or state.go. more: by view.keys, keys of further results
-    that chart.table takes as `more`. What cannot be drawn says why.
+    that chart.table takes as `more`. views: drawn instead of the pinned and the present one. What
+    cannot be drawn says why.
     """
-    made = [_prepare(chart, key, view, what, (more or {}).get(view.keys, ())) for view in common.views()]
+    views = common.views() if views is None else views
+    made = [_prepare(chart, key, view, what, (more or {}).get(view.keys, ())) for view in views]
     tables = [item.table for item in made if not isinstance(item, str)]
     how = {name: _plain(value) for name, value in {**chart.limits(tables), **(how or {})}.items()} if tables else {}
     if len(made) == len(tables) == 2 and chart.difference and state.get("compare") == "difference":
         _difference(chart, key, made, how)
         return tables
     places = [st.container() for _ in made] if chart.wide else st.columns(len(made))
-    for place, item, view in zip(places, made, common.views(), strict=True):
+    for place, item, view in zip(places, made, views, strict=True):
         with place:
             if len(made) > 1:
                 st.caption(f"{common.which(view)}{view.title}{look_text(view)}")

@@ -43,7 +43,7 @@ def stored() -> list[Stored]:
 
 @st.cache_resource(max_entries=4, show_spinner=False)
 def _opened(root: str, keys: tuple[str, ...]) -> Result:
-    return catalogue.open_results(_store(root), keys)
+    return _whole(catalogue.open_results(_store(root), keys))
 
 
 def opened(keys: tuple[str, ...]) -> Result:
@@ -118,14 +118,17 @@ def _partial() -> Result | None:
 @st.cache_resource(max_entries=2, show_spinner=False)
 def _begun(root: str, known_by: str, stats: tuple, evaluations: tuple, _wanted: ExperimentSpec) -> Result | None:
     found = results.partial(_wanted, _store(root))
-    if found.channels is None:
-        return None
-    empty = {name: EMPTY[name] for name in EMPTY if getattr(found, name) is None}
-    return replace(found, **empty)
+    return None if found.channels is None else _whole(found)
+
+
+def _whole(found: Result) -> Result:
+    """With empty tables in place of those that a running job has not made yet, or that were not shipped."""
+    return replace(found, **{name: EMPTY[name] for name in EMPTY if getattr(found, name) is None})
 
 
 EMPTY = {
     "accuracy": pd.DataFrame(columns=[*results.ROW_FIELDS, "slug", "logit_gap"]).astype({"calib_batches": int, "top1": float}),
+    "channels": pd.DataFrame(columns=["layer", "depth", "channel", "mu_dense", "v_dense", "mu_pruned", "v_pruned", "kept_fraction", "kept_energy"]),
     "repairs": pd.DataFrame(columns=["slug", "layer", "channel", "gamma", "shrinkage"]),
 }  # fmt: skip
 
@@ -182,6 +185,10 @@ def which(found: View) -> str:
     return "current: " if found is view() else ":material/keep: pinned: "
 
 
+class Ended(Exception):
+    """A page has said why it shows no more. Not st.stop(): after that, nothing can write the state into the address."""
+
+
 def view() -> View:
     """The present view; offers to compute what is missing, and stops the page where nothing is stored."""
     if "_view" not in st.session_state:
@@ -190,7 +197,7 @@ def view() -> View:
     if found is None:
         st.info("Nothing is stored yet, so there is nothing to draw. Compute this setting, or choose another one.")
         offer_to_compute()
-        st.stop()
+        raise Ended
     return found
 
 

@@ -22,7 +22,7 @@ FIRST = ("images", "dense", "prune", "stats")  # stages without which there is n
 STAGES = {
     "images": "decoding images", "dense": "training the dense network", "prune": "pruning",
     "stats": "channel statistics", "repair": "repair factors", "recalibration": "BatchNorm recalibration",
-    "evaluation": "accuracy", "maps": "spatial maps",
+    "evaluation": "accuracy", "maps": "spatial maps", "repairability": "relative repairability",
 }  # fmt: skip
 
 
@@ -38,15 +38,15 @@ def runner(store: Store) -> Runner:
 
 def compute_panel(
     experiment: ExperimentSpec, store: Store, *, layer_maps: maps.MapSpec | None = None, dense_id: str | None = None,
-    where: Runtime | None = None,
+    repairability: bool = False, where: Runtime | None = None,
 ) -> None:  # fmt: skip
     """What of `experiment` is missing, with its time and a button; while it runs, progress and Cancel.
 
-    With `layer_maps` only these maps (on the dense network `dense_id`). where: data_dir and weights, if
+    With `layer_maps` only these maps, with `repairability` only that (on the dense network `dense_id`). where: data_dir and weights, if
     the worker needs them. While the job runs the whole page is drawn again whenever there is more to
     show (`results.partial`). Draw it once per page and thing wanted.
     """
-    wanted, crew = Wanted(experiment, layer_maps, dense_id), runner(store)
+    wanted, crew = Wanted(experiment, layer_maps, dense_id, repairability), runner(store)
     job = crew.get(wanted.id)
     with st.container(key=f"compute_{wanted.id}"):
         if job is not None and job.live:

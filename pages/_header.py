@@ -4,6 +4,7 @@ import streamlit as st
 
 from pages import _common as common
 from pages import _state as state
+from pages._views import short
 
 
 def draw(title: str, found: common.View | None) -> None:
@@ -18,11 +19,13 @@ def draw(title: str, found: common.View | None) -> None:
         return
     _crumbs(found)
     if found.stands_in is not None:
-        st.warning(f"**{common.short(common.chosen())}** is not stored. Shown below is the nearest stored setting, **{found.title}** ({found.stands_in}).")
+        st.warning(f"**{short(common.chosen())}** is not stored. Shown below is the nearest stored setting, **{found.title}** ({found.stands_in}).")
         common.offer_to_compute()
     elif not found.keys:
         st.info("This setting is being computed, or was stopped: shown is what is stored of it so far.", icon=":material/hourglass_top:")
         common.offer_to_compute()
+    elif found.result.channels.empty:
+        st.info("This setting was shipped without its channels: accuracies and layers are shown, single channels and maps are not.", icon=":material/inventory_2:")
     elif absent := common.missing(found):
         with st.expander(f"Not stored for this setting: {', '.join(absent[:3])}{' …' if len(absent) > 3 else ''}", icon=":material/hourglass_empty:"):
             common.offer_to_compute()

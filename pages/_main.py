@@ -1,5 +1,7 @@
 """The frame around every page: navigation, sidebar, breadcrumb, pin. Add a page as one line in PAGES."""
 
+from contextlib import suppress
+
 import streamlit as st
 
 from asr_core.errors import AsrError
@@ -18,8 +20,10 @@ PAGES = {
     ),
     "Question": (
         ("absorption", "Does BatchNorm undo it?", ":material/layers_clear:", "Which differences between methods are left once BatchNorm is re-estimated, and why."),
+        ("allocation", "Allocation", ":material/account_tree:", "Where each pruning rule leaves the weights, what a repair could mend there, and which rule wins."),
         ("severity", "Severity", ":material/trending_up:", "Gain of one method over another against the damage, over all stored settings."),
         ("ablation", "Ablation", ":material/grid_view:", "Table 2 of the paper here, and accuracy over granularity and prior."),
+        ("paper", "Paper", ":material/article:", "The paper's tables and figures beside the stored results, and which protocol it may have used."),
     ),
     "Work": (("jobs", "Jobs", ":material/pending_actions:", "What is computed, waits, is done or failed."),),
 }
@@ -57,7 +61,8 @@ def frame(page) -> None:
         st.session_state["_drawn"] = []
         _sidebar.draw(found)
         _header.draw(page.title, found)
-        page.run()
+        with suppress(common.Ended):
+            page.run()
         _charts.page_zip(page.title, _header.link())
     except AsrError as error:
         st.error(str(error))

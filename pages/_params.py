@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from difflib import get_close_matches
 
-from asr_core import architectures, catalogue, registry, spec
+from asr_core import architectures, catalogue, protocol, registry, spec
 from asr_core.errors import SpecError
 from asr_core.figures import style
 
@@ -104,6 +104,7 @@ SETTING = {
     "sparsity": Param(0.95, spec.checked_sparsity),
     "nm": matching(None, "[0-9]{1,3}:[0-9]{1,3}", "N:M pattern such as 2:4"),
     "linear": switch(),
+    "floors": matching(None, "[a-z_]+(=[0-9.e-]+)?(,[a-z_]+(=[0-9.e-]+)?)*", "list such as keep_first,min_density=0.01"),
     "stats": number(64, 2, MOST),
     "calib": number(128, 2, MOST),
     "draw": number(None, 0, MOST),
@@ -141,10 +142,17 @@ PAGES = {
     "gain": choice("asr_lw", ("asr_lw", "asr_bn", "bn_lw")),
     "against": choice("severity", ("severity", "overshoot")),
     "order2": choice("simultaneous", spec.ORDERS),
+    "map": choice("simultaneous-off", [f"{order}-{bias}" for order in spec.ORDERS for bias in ("off", "on")]),
+    "fix": matching(None, r"[a-z0-9_.=]{1,80}", "repair"),
     "mapped": choice("before", ("before", "after")),
     "ranked": choice("damage", ("channel", "damage", "gain", "disagreement")),
     "overlay": switch(),
     "seeds": switch(),
+    "part": choice("table1", ("table1", "tables", "figures", "protocol", "fidelity")),
+    "paper_data": choice("cifar10", protocol.DATASETS),
+    "bias2": choice("own", ("own", "off", "on")),
+    "made": choice("stored", ("stored", "paper")),
+    "drawn": number(3, 3, 12),
 }
 PARAMS = SETTING | LOOK | SELECTION | PAGES
 ON_EVERY_PAGE = {*SETTING, *LOOK}

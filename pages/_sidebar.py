@@ -4,13 +4,13 @@ from dataclasses import replace
 
 import streamlit as st
 
-from asr_core import architectures, catalogue, registry, spec
+from asr_core import architectures, catalogue, folders, registry, spec
 from asr_core.catalogue import Stored
 from asr_core.sources import LABELS
 from asr_core.spec import BUDGETS
 from asr_core.textreport import method_label
 from pages import _common as common
-from pages import _params
+from pages import _own, _params
 from pages import _state as state
 
 DOT = "● "
@@ -25,6 +25,7 @@ def draw(shown: common.View | None) -> None:
         _methods()
         _recalibration()
         _images(everything)
+        _own.draw()
 
 
 def _chosen(name: str) -> None:
@@ -33,6 +34,7 @@ def _chosen(name: str) -> None:
     if name in catalogue.FIELDS[: catalogue.FIELDS.index("dense")]:
         wanted = replace(wanted, dense=None)
         state.put(dense=None)
+    wanted = _tidy(wanted)
     if catalogue.covering(everything, wanted):
         return
     near = catalogue.nearest(everything, wanted, catalogue.held_for(name))
@@ -40,6 +42,13 @@ def _chosen(name: str) -> None:
         changes = replace(wanted, dense=None).differences(replace(near.setting, dense=None))
         common.adopt(near)
         st.toast("Moved to the nearest stored setting: " + ", ".join(changes), icon="📍")
+
+
+def _tidy(wanted: catalogue.Setting) -> catalogue.Setting:
+    """Without what only an own folder or an own weights file has, where neither is chosen any more."""
+    rest = ({} if wanted.data.startswith("folder:") else {"classes": None}) | ({} if wanted.source == "file" else {"weights": None})
+    state.put(**rest)
+    return replace(wanted, **rest)
 
 
 def _options(name: str, choices, everything: list[Stored]) -> tuple[list, set]:
@@ -60,7 +69,8 @@ def _select(name: str, label: str, choices, everything, help: str, names=None) -
 
 
 def _network(everything: list[Stored]) -> None:
-    labels = LABELS | {item.setting.data: item.facts["dataset_label"] for item in everything}
+    own = state.get("data").removeprefix("folder:")
+    labels = {f"folder:{own}": folders.label(own, common.store())} | LABELS | {item.setting.data: item.facts["dataset_label"] for item in everything}
     known = [name for name in spec.DATASETS if name != "folder"]
     _select("data", "Dataset", known, everything, "Images that train, calibrate and test. ● marks what is stored.", labels)
     _select("net", "Architecture", architectures.ARCHITECTURES, everything, "torchvision name of a classifier with BatchNorm.")

@@ -59,14 +59,14 @@ class View:
 
     @property
     def slugs(self) -> list[str]:
-        """Chosen repairs that are stored."""
-        have = set(self.result.accuracy["slug"])
+        """Chosen repairs of which something is stored: accuracies, or so far only statistics."""
+        have = {*self.result.accuracy["slug"].unique(), *self.result.repairs["slug"].unique()}
         return [repair.slug for repair in self.look.repairs if repair.slug in have]
 
     @property
     def stamp(self) -> str:
         """What its tables are known by in caches."""
-        return f"{'+'.join(self.keys) or self.setting}+{self.begun or len(self.result.accuracy)}"
+        return f"{'+'.join(self.keys) or self.setting}+{self.begun or len(self.result.accuracy) + len(self.result.repairs)}"
 
     @property
     def title(self) -> str:

@@ -47,8 +47,12 @@ st.subheader("Granularity and prior", anchor=False)
 st.caption("Top-1 % at the chosen recalibration. Under cumulative averaging all points must agree, since BatchNorm absorbs every factor; look at b = 0 or an ema to see the repair itself.")
 _charts.show(ablation.SURFACE, "surface", **recalibration)
 cells = grid.surface_table(view.result.accuracy, seen.bn_state)
-maps = [(o, b) for o in ORDERS for b in common.BIASES if cells.loc[cells["order"].eq(o) & cells["bias"].eq(common.BIASES[b]), "top1"].isna().any()]
-if maps:
-    which = st.selectbox("Complete a map", maps, format_func=lambda pair: f"{pair[0]} · bias {pair[1]}", key="_map", width=320, help="Dots in the maps are not stored. Each map is a job of its own.")
-    rows = cells[cells["order"].eq(which[0]) & cells["bias"].eq(common.BIASES[which[1]])]
-    offer(grid.surface_repairs((which[0],), (common.BIASES[which[1]],)), [ablation.point_label(row) for row in rows.itertuples() if pd.isna(row.top1)], len(rows), "points of this map")
+maps = {f"{o}-{b}": cells[cells["order"].eq(o) & cells["bias"].eq(on)] for o in ORDERS for b, on in common.BIASES.items()}
+absent = {name: [ablation.point_label(row) for row in rows.itertuples() if pd.isna(row.top1)] for name, rows in maps.items()}
+if any(absent.values()):
+    which = st.selectbox(
+        "Complete a map", list(maps), key="map", width=320, help="Dots in the maps are not stored. Each map is a job of its own.",
+        format_func=lambda name: f"{name.replace('-', ' · bias ')}{'' if absent[name] else ' (complete)'}",
+    )  # fmt: skip
+    order, bias = which.split("-")
+    offer(grid.surface_repairs((order,), (common.BIASES[bias],)), absent[which], len(maps[which]), "points of this map")

@@ -4,11 +4,14 @@ from dataclasses import replace
 
 import streamlit as st
 
-from asr_core import catalogue
+from asr_core import budgets, catalogue, data
+from asr_core.errors import AsrError
+from asr_core.figures import budgets as equal
 from asr_core.figures import curves
 from pages import _charts
 from pages import _common as common
 from pages import _state as state
+from pages._compute import compute_panel
 
 view = common.view()
 
@@ -35,13 +38,25 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
     st.segmented_control("x axis", ("batches", "images"), key="x", required=True, help="images: statistics images and recalibration images together, so that repairs without recalibration compare at equal budgets.")
     st.toggle("All stored seeds", key="seeds", help="Mean over seeds; the band is the least and largest value. Each seed is a dense network of its own.")
 
+
+
+def seeds(found: common.View) -> list[tuple[str, ...]]:
+    """Keys of the stored settings that differ from the shown one in their seed, one per seed."""
+    by_seed = {}
+    for keys in others(found, "seed", "draw", "dense"):
+        setting = next(item.setting for item in common.stored() if item.key == keys[0])
+        if setting.seed != found.setting.seed:
+            by_seed.setdefault(setting.seed, keys)
+    return list(by_seed.values())
+
+
 free = {"batches": [], "images": ["stats"]}[state.get("x")]
 more = {}
 for found in common.views():
     keys = others(found, *free) if free else []
-    keys += others(found, "seed", "draw", "dense") if state.get("seeds") else []
+    keys += seeds(found) if state.get("seeds") else []
     more[found.keys] = tuple(dict.fromkeys(keys))
-if state.get("seeds") and not others(view, "seed", "draw", "dense"):
+if state.get("seeds") and not seeds(view):
     st.caption("No other seed of this setting is stored; compute one by changing the seed in the sidebar.")
 
 tables = _charts.show(
@@ -53,3 +68,30 @@ if tables and (repeats := tables[-1].query("images > distinct_images and batches
 if state.get("x") == "batches":
     limits = curves.curves_limits(tables) if tables else {}
     _charts.show(curves.DECAY, "decay", momentum=lambda found: found.look.momentum, how={k: limits[k] for k in ("left", "right") if k in limits})
+
+st.subheader("At equal budgets: repair the weights, or only BatchNorm?", anchor=False)
+st.caption(
+    "Both kinds of lines have seen the same number of training images: a repair without recalibration (b = 0) takes its factors from that many statistics images, and BN only "
+    "re-estimates BatchNorm on as many, by cumulative averaging in batches of any size. All are of one dense network."
+)
+same = {found.keys: others(found, "stats", "calib") for found in common.views()}
+_charts.show(equal.EQUAL, "equal", more={keys: tuple(found) for keys, found in same.items()}, how={"x": "images"}, slugs=lambda found: found.slugs)
+
+
+def offer_budgets() -> None:
+    """Which budgets are not stored for the shown setting, and the compute panel for one of them."""
+    wanted = view.look.repairs
+    known = budgets.table([view.result, *(common.opened(keys) for keys in same[view.keys])], [repair.slug for repair in wanted])
+    train, _ = data.counts(budgets.experiment(view.setting, (), 8).data, common.store())
+    absent = budgets.absent(known, [repair.slug for repair in wanted], train)
+    if not absent:
+        return
+    with st.expander(f"{len(absent)} of {len(budgets.IMAGES)} budgets are not stored for the chosen repairs", icon=":material/hourglass_empty:"):
+        count = st.selectbox("Images", absent, key="_budget", width=140, help="Statistics images of the repairs, and images of the recalibration. Each budget is a job of its own.")
+        compute_panel(budgets.experiment(view.setting, wanted, count), common.store())
+
+
+try:
+    offer_budgets()
+except AsrError as error:
+    st.caption(f"What is missing for this comparison cannot be listed: {error}")

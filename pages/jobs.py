@@ -22,6 +22,8 @@ def title(job: Job) -> str:
         return f"unreadable: {error}"
     found = wanted.experiment
     how = ", ".join(f"{name} {value:g}" for name, value in found.prune.params if value is not False)
+    if wanted.repairability:
+        return f"{found.model.architecture} · {found.data.dataset} · seed {found.dense.seed} · repairability of each layer"
     what = f"maps of {wanted.maps.layer}" if wanted.maps else f"{len(found.repairs)} repairs, {len(found.states)} recalibrations"
     return f"{found.model.architecture} · {found.data.dataset} · {found.prune.rule} ({how}) · seed {found.dense.seed} · {what}"
 
@@ -93,9 +95,9 @@ def watch(seen: list[tuple]) -> None:
 
 st.caption("One computation runs at a time; the others wait. Whoever asks for the same thing shares a job, and closing a tab loses nothing.")
 jobs = crew.all()
-if not jobs:
+if jobs:
+    live = any(job.live for job in jobs)
+    st.fragment(watch, run_every=1.0 if live else None)([(job.id, job.state) for job in jobs])
+    details(chosen(jobs))
+else:
     st.info("Nothing was computed here yet. Choose a setting that is not stored, and its page offers to compute it.")
-    st.stop()
-live = any(job.live for job in jobs)
-st.fragment(watch, run_every=1.0 if live else None)([(job.id, job.state) for job in jobs])
-details(chosen(jobs))

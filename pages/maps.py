@@ -22,6 +22,9 @@ RANKS = {
 SEEN: dict = {}  # of this run of the page
 
 view = common.view()
+if view.result.entry is None or view.result.channels.empty:
+    st.info("Spatial maps need a finished result with its channels; this setting has none yet.")
+    raise common.Ended
 layer = common.layer_of(view)
 
 

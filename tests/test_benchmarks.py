@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader
 from asr_core import data, experiment, plan, results
 from asr_core.spec import DenseSpec
 from asr_core.store import PROJECT, Store
-from benchmarks import limit, setting, speed, straightforward
+from benchmarks import limit, repairability, setting, speed, straightforward
 from benchmarks.report import Line, as_json, table
 
 ASKED = setting.Asked({
@@ -132,3 +132,8 @@ def test_a_line_knows_whether_its_target_is_met():
     assert [line.met for line in lines] == [True, False, None]
     assert "yes" in table(lines) and "NO" in table(lines)
     assert [line["met"] for line in as_json(lines)] == [True, False, None]
+
+
+def test_the_naive_way_to_repairability_gives_the_same_ratios():
+    line = repairability.line(images=8, size=32, repeats=1)
+    assert line.factor > 0 and line.target == ">= 8", line.what

@@ -10,7 +10,7 @@ from dataclasses import asdict
 
 import pytest
 
-from asr_core import estimate, jobs, maps, plan, results
+from asr_core import allocations, estimate, jobs, maps, plan, results
 from asr_core import runner as runners
 from asr_core.errors import AsrError, SpecError, StoreError, UnknownName
 from asr_core.jobs import Wanted
@@ -153,6 +153,16 @@ def test_maps_of_a_layer_are_a_job_too(runner, finished):
     assert job.state == "finished" and wanted.stored(runner.store)
     dense_id = results.find(TINY, runner.store).setting["dense_id"]
     assert maps.read(TINY, runner.store, dense_id, wanted.maps).of["dense"].shape[:2] == (2, 16)
+
+
+def test_repairability_is_a_job_too(runner, finished):
+    wanted = Wanted(TINY, repairability=True)
+    assert not wanted.stored(runner.store) and wanted.tables == 0 and wanted.id != Wanted(TINY).id
+    job = wait(runner, runner.submit(wanted).id, ended)
+    assert job.state == "finished" and wanted.stored(runner.store) and job.asked()[0] == wanted
+    dense_id = results.find(TINY, runner.store).setting["dense_id"]
+    layers, _ = allocations.repairability_of(runner.store, TINY, dense_id)
+    assert len(layers) == len(allocations.SPARSITIES) * layers["layer"].nunique()
 
 
 def test_what_cannot_work_fails_with_its_one_line_reason(runner):

@@ -100,6 +100,15 @@ def test_a_method_that_is_not_stored_anywhere_is_said_in_words(store):
     assert "None of the chosen methods that change weights is stored" in words(opened("absorption"))
 
 
+def test_the_order_and_the_map_to_complete_are_in_the_address(store):
+    store_result(store)
+    app = opened("ablation", data="digits", order2="sequential", map="sequential-on")
+    assert app.selectbox(key="map").value == "sequential-on"
+    app.selectbox(key="map").set_value("simultaneous-on").run()
+    assert app.query_params["map"] == "simultaneous-on" and app.query_params["order2"] == "sequential"
+    assert "'odd' is none of" in words(opened("ablation", data="digits", map="odd"))
+
+
 def test_rows_of_table_2_that_are_missing_are_named(store):
     store_result(store)
     app = opened("ablation")

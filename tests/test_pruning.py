@@ -8,11 +8,11 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from tiny_networks import TinyResNet, TinyVGG, convs, fingerprint, seeded
+from tiny_networks import TinyResNet, TinyVGG, convs, fingerprint, noise, seeded
 from torch import nn
 from torch.nn.utils import prune as torch_prune
 
-from asr_core import masks, prune
+from asr_core import masks, prune, pruning
 from asr_core.errors import ModelError, SpecError, UnknownName
 
 
@@ -77,12 +77,63 @@ def test_a_network_of_equal_weights_loses_exactly_the_count():
 
 
 def test_uniform_takes_the_same_fraction_of_each_layer_by_magnitude(model):
-    found, table = masks.choose_masks(model, "uniform", sparsity=0.7)
-    for name, conv in convs(model).items():
-        count = round(0.7 * conv.weight.numel())
-        threshold = conv.weight.abs().flatten().sort().values[count]
-        assert torch.equal(found[name], conv.weight.abs() >= threshold)
-    assert (table["weights"] - table["kept"]).tolist() == [round(0.7 * n) for n in table["weights"]]
+    found, table = masks.choose_masks(model, "uniform", sparsity=0.73)
+    total = table["weights"].sum()
+    assert table["kept"].sum() == total - round(0.73 * total)
+    for row in table.itertuples():
+        magnitude = model.get_submodule(row.layer).weight.abs()
+        threshold = magnitude.flatten().sort().values[row.weights - row.kept]
+        assert torch.equal(found[row.layer], magnitude >= threshold)
+        assert abs(row.kept - 0.27 * row.weights) < 1
+
+
+def lamp_by_hand(weight):
+    """w_u^2 over the sum of w_v^2 with w_v^2 >= w_u^2, in float64, for weights that all differ."""
+    squares = weight.detach().double().flatten() ** 2
+    return torch.stack([square / squares[squares >= square].sum() for square in squares]).reshape(weight.shape)
+
+
+def test_lamp_removes_the_lowest_scores_over_all_layers(model):
+    found, table = masks.choose_masks(model, "lamp", sparsity=0.8)
+    scores = {name: lamp_by_hand(conv.weight) for name, conv in convs(model).items()}
+    every = torch.cat([s.flatten() for s in scores.values()]).sort().values
+    threshold = every[round(0.8 * len(every)) - 1]
+    assert all(torch.equal(found[name], scores[name] > threshold) for name in scores)
+    assert table["achieved"].nunique() > 1
+
+
+@given(exponent=st.integers(-60, 60), layer=st.sampled_from(["0", "3", "7"]))
+def test_the_scale_of_a_layer_does_not_matter_to_lamp(exponent, layer):
+    model = seeded(TinyVGG).double()
+    expected, _ = masks.choose_masks(model, "lamp", sparsity=0.9)
+    with torch.no_grad():
+        model.get_submodule(layer).weight.mul_(2.0**exponent)
+    found, _ = masks.choose_masks(model, "lamp", sparsity=0.9)
+    assert all(torch.equal(found[name], expected[name]) for name in expected)
+
+
+@pytest.mark.parametrize("equal", [False, True])
+def test_lamp_keeps_the_largest_weight_of_each_layer_while_the_budget_lasts(equal):
+    model = seeded(TinyVGG)
+    if equal:  # of equal weights, one counts as the largest
+        nn.init.constant_(model[3].weight, 0.5)
+    total = sum(conv.weight.numel() for conv in convs(model).values())
+    found, table = masks.choose_masks(model, "lamp", sparsity=1 - 3 / total)
+    assert table["kept"].tolist() == [1, 1, 1]
+    for name, mask in found.items():
+        magnitude = model.get_submodule(name).weight.abs()
+        assert magnitude[mask].item() == magnitude.max()
+
+
+@pytest.mark.parametrize("counts", [[0, 1, 30, 71, 72], [50, 50], [0]])
+def test_a_cut_removes_what_the_mask_of_the_smallest_removes(counts):
+    generator = torch.Generator().manual_seed(0)
+    different = torch.randn(4, 2, 3, 3, generator=generator)
+    for weight in (different, different.round(), different.to(memory_format=torch.channels_last), different.bfloat16()):
+        for count, cut in zip(counts, pruning.cuts(weight, counts), strict=True):
+            mask = pruning.smallest({"": weight}, count)[""]
+            found = cut.of(weight)
+            assert torch.equal(found, weight * mask) and found.stride() == weight.stride()
 
 
 def n_m_by_hand(weight, keep_n, group_m):
@@ -159,11 +210,11 @@ def test_pruning_twice_counts_the_first_zeros_as_the_smallest(model):
     assert masks.achieved(table) == pytest.approx(0.8, abs=1e-3)
 
 
-@pytest.mark.parametrize("rule", ["global_l1", "uniform", "n_m"])
+@pytest.mark.parametrize("rule", ["global_l1", "uniform", "n_m", "erk", "lamp", "rr"])
 def test_the_given_network_is_not_changed(model, rule):
     model.train()
     before = fingerprint(model)
-    pruned, _ = prune(model, rule)
+    pruned, _ = prune(model, rule, noise())
     assert fingerprint(model) == before
     assert pruned is not model and pruned.training
 
@@ -213,7 +264,7 @@ def test_a_bfloat16_network_is_pruned_by_its_own_magnitudes():
         ("most", r"sparsity is most; .* in \[0, 1\)\.$"),
     ],
 )
-@pytest.mark.parametrize("rule", ["global_l1", "uniform"])
+@pytest.mark.parametrize("rule", ["global_l1", "uniform", "erk", "lamp", "rr"])
 def test_a_sparsity_that_is_no_fraction_is_refused(rule, sparsity, message):
     with pytest.raises(SpecError, match=message):
         prune(seeded(), rule, sparsity=sparsity)

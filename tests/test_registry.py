@@ -109,7 +109,7 @@ assert not heavy, heavy
 @pytest.mark.parametrize("rule, params", cases("pruning rule", RULES))
 def test_a_rule_gives_a_bool_mask_of_the_right_shape_for_every_prunable_layer(rule, params, family):
     model = seeded(FAMILIES[family])
-    found, table = masks.choose_masks(model, rule, **params)
+    found, table = masks.choose_masks(model, rule, noise(), **params)
     assert {name: mask.shape for name, mask in found.items()} == {n: w.shape for n, w in masks.prunable(model).items()}
     assert all(mask.dtype == torch.bool for mask in found.values())
     assert set(table["layer"]) == set(found)
@@ -120,7 +120,7 @@ def test_a_rule_gives_a_bool_mask_of_the_right_shape_for_every_prunable_layer(ru
 def test_a_rule_only_adds_zeros_and_reports_how_many(rule, params, family):
     model = seeded(FAMILIES[family])
     before = fingerprint(model)
-    pruned, table = prune(model, rule, **params)
+    pruned, table = prune(model, rule, noise(), **params)
     assert fingerprint(model) == before
     removed = 0
     for name, conv in convs(model).items():
@@ -139,21 +139,21 @@ def test_a_rule_only_adds_zeros_and_reports_how_many(rule, params, family):
 
 @pytest.mark.parametrize("rule", RULES)
 def test_a_rule_achieves_what_was_asked_where_it_skips_nothing(rule):
-    """To within one weight per layer, which is what rounding may cost."""
+    """To within half a weight in all, which is what rounding may cost."""
     for params in [{"sparsity": s} for s in (0.0, 0.3, 0.9)] if "sparsity" in PruneSpec.of(rule).asked else [{}]:
-        _, table = prune(seeded(TinyVGG), rule, **params)
+        _, table = prune(seeded(TinyVGG), rule, noise(), **params)
         rows = table[table["skipped"] == ""]
         asked = registry.get("pruning rule", rule).asked(PruneSpec.of(rule, **params).asked)
         assert (table["asked"] == asked).all()
-        assert masks.achieved(rows) == pytest.approx(asked, abs=len(rows) / rows["weights"].sum())
+        assert masks.achieved(rows) == pytest.approx(asked, abs=0.51 / rows["weights"].sum())
 
 
 @pytest.mark.parametrize("rule", RULES)
 def test_a_rule_prunes_linear_layers_on_request_only(rule):
     model = seeded(TinyResNet)
-    _, table = prune(model, rule)
+    _, table = prune(model, rule, noise())
     assert "fc" not in set(table["layer"])
-    _, table = prune(model, rule, include_linear=True)
+    _, table = prune(model, rule, noise(), include_linear=True)
     assert "fc" in set(table["layer"])
 
 
@@ -163,7 +163,7 @@ def test_a_rule_is_deterministic_and_survives_equal_and_zero_weights(rule):
     with torch.no_grad():
         convs(model)["3"].weight.fill_(0.25)
         convs(model)["7"].weight.zero_()
-    first, second = (masks.choose_masks(model, rule)[0] for _ in range(2))
+    first, second = (masks.choose_masks(model, rule, noise())[0] for _ in range(2))
     assert all(torch.equal(first[name], second[name]) for name in first)
 
 
@@ -172,6 +172,18 @@ def test_a_rule_has_a_spec_with_a_stable_key(rule):
     spec = PruneSpec.of(rule)
     again = PruneSpec(rule=rule, params=tuple(reversed(spec.params)))
     assert spec == again and hash(spec) == hash(again) and key("prune", spec) == key("prune", again)
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_an_option_left_at_its_silent_default_is_no_part_of_the_spec(rule):
+    """Or a rule that gains an option would lose its stored results."""
+    silent = {name: p for name, p in registry.get("pruning rule", rule).parameters.items() if p.silent}
+    plain = PruneSpec.of(rule)
+    assert not silent.keys() & plain.asked.keys()
+    for name, parameter in silent.items():
+        assert PruneSpec.of(rule, **{name: parameter.default}) == plain
+        changed = PruneSpec.of(rule, **{name: True if parameter.default is False else 0.25})
+        assert changed.asked.keys() - plain.asked.keys() == {name} and key("prune", changed) != key("prune", plain)
 
 
 # --- repair methods ---

@@ -29,6 +29,7 @@ def curves_table(result: Result, slugs=(), ways=("reset",), momentum=0.1, x="bat
     if table.empty:
         raise NothingToDraw("No accuracy is stored for this setting yet; compute it.")
     line = style.labels(table["slug"]) + np.where(table["slug"].isin(REFERENCES), "", " · " + table["way"].map(WAYS))
+    line += np.where(table["seeds"] > 1, " · " + table["seeds"].astype(str) + " seeds", "")
     table = table.assign(line=line, x=table[x].astype(float), place=table["slug"].map([*REFERENCES, *slugs].index))
     return table.sort_values(["place", "way", "x"], kind="stable").drop(columns="place").reset_index(drop=True)
 
@@ -52,14 +53,22 @@ def _points(result: Result, slugs, ways, momentum, x: str) -> pd.DataFrame:
 
 
 def _over_seeds(tables: list[pd.DataFrame]) -> pd.DataFrame:
-    """Mean over seeds of points that all of them have; the interval becomes the least and largest value."""
+    """Mean over seeds; the interval becomes the least and largest value, where there is more than one.
+
+    Each line keeps the points that most of its seeds have, so that a mean never changes its seeds on the way.
+    """
     every = pd.concat(tables)
     groups = every.groupby(["slug", "way", "batches", "images"], as_index=False, dropna=False)
     table = groups.agg(
-        top1=("top1", "mean"), top1_low=("top1", "min"), top1_high=("top1", "max"), seeds=("top1", "size"),
+        top1=("top1", "mean"), least=("top1", "min"), largest=("top1", "max"), seeds=("top1", "size"),
+        top1_low=("top1_low", "first"), top1_high=("top1_high", "first"),
         n_eval=("n_eval", "first"), distinct_images=("distinct_images", "first"), stat_images=("stat_images", "first"),
     )  # fmt: skip
-    return table[table["seeds"] == len(tables)]
+    several = table["seeds"] > 1
+    table["top1_low"] = table["least"].where(several, table["top1_low"])
+    table["top1_high"] = table["largest"].where(several, table["top1_high"])
+    most = table.groupby(["slug", "way"])["seeds"].transform("max")
+    return table[table["seeds"] == most].drop(columns=["least", "largest"])
 
 
 def curves_figure(table: pd.DataFrame, x: str = "batches", low: float = 0.0, high: float = 1.0, left: float = 0, right: float = 50) -> go.Figure:

@@ -1,6 +1,6 @@
 """Global magnitude pruning."""
 
-from asr_core.pruning import INCLUDE_LINEAR, SPARSITY, PruningRule, smallest
+from asr_core.pruning import BUDGET, PruningRule, by_threshold
 from asr_core.registry import register
 
 
@@ -11,9 +11,8 @@ class GlobalL1(PruningRule):
 
     name = "global_l1"
     label = "global L1"
-    parameters = {"sparsity": SPARSITY, "include_linear": INCLUDE_LINEAR}
+    parameters = BUDGET
 
     @staticmethod
-    def masks(weights, params):
-        total = sum(w.numel() for w in weights.values())
-        return smallest(weights, round(params["sparsity"] * total)), {}
+    def masks(weights, params, floors, repairability):
+        return by_threshold(weights, params, floors), {}

@@ -32,7 +32,7 @@ class NM(PruningRule):
         return 1 - params["keep_n"] / params["group_m"]
 
     @staticmethod
-    def masks(weights, params):
+    def masks(weights, params, floors, repairability):
         import torch
 
         keep_n, group_m = params["keep_n"], params["group_m"]

@@ -1,20 +1,18 @@
 """Magnitude pruning with the same sparsity in each layer."""
 
-from asr_core.pruning import INCLUDE_LINEAR, SPARSITY, PruningRule, smallest
+from asr_core.pruning import BUDGET, PruningRule, by_scores
 from asr_core.registry import register
 
 
 @register("pruning rule")
 class Uniform(PruningRule):
-    """Removes round(sparsity * n) of the n weights of each layer, those of smallest magnitude in it."""
+    """Removes the same fraction of each layer, the weights of smallest magnitude in it, and round(sparsity * n) of
+    all n: a layer's count is rounded so that the total agrees."""
 
     name = "uniform"
     label = "uniform"
-    parameters = {"sparsity": SPARSITY, "include_linear": INCLUDE_LINEAR}
+    parameters = BUDGET
 
     @staticmethod
-    def masks(weights, params):
-        masks = {}
-        for name, w in weights.items():
-            masks |= smallest({name: w}, round(params["sparsity"] * w.numel()))
-        return masks, {}
+    def masks(weights, params, floors, repairability):
+        return by_scores(weights, dict.fromkeys(weights, 1.0), params, floors), {}

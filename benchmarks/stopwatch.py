@@ -1,0 +1,88 @@
+"""A stopwatch inside the page: from navigation, click or key until a new chart is painted, and what the server took of it."""
+
+import time
+
+from benchmarks import dashboard
+
+# Runs before anything else of the page. `__first`: ms from navigation until a chart was painted. `__watch(key)` starts to
+# watch a chart; the next click or key starts the clock, which stops two frames after that chart shows other data.
+SCRIPT = """(() => {
+    const drawn = plot => plot?.querySelector('.main-svg') && plot.data;
+    const first = () => {
+        if (drawn(document.querySelector('.js-plotly-plot'))) requestAnimationFrame(() => window.__first = performance.now());
+        else requestAnimationFrame(first);
+    };
+    requestAnimationFrame(first);
+    const plotOf = key => document.querySelector(`.st-key-${key} .js-plotly-plot`);
+    window.__watch = key => {
+        const plot = plotOf(key), data = plot?.data, watch = {began: null, painted: null, sent: null, answered: null};
+        const look = () => {
+            const now = plotOf(key);
+            if (watch.began !== null && drawn(now) && (now !== plot || now.data !== data))
+                requestAnimationFrame(() => requestAnimationFrame(() => watch.painted = performance.now()));
+            else requestAnimationFrame(look);
+        };
+        requestAnimationFrame(look);
+        window.__now = watch;
+    };
+    const begin = event => { if (window.__now && window.__now.began === null) window.__now.began = event.timeStamp; };
+    for (const kind of ['click', 'keydown']) window.addEventListener(kind, begin, {capture: true});
+    const Socket = window.WebSocket;
+    window.WebSocket = class extends Socket {
+        constructor(...given) {
+            super(...given);
+            this.addEventListener('message', () => { if (window.__now?.sent) window.__now.answered = performance.now(); });
+        }
+        send(data) {
+            if (window.__now?.began && !window.__now.sent) window.__now.sent = performance.now();
+            super.send(data);
+        }
+    };
+})()"""
+CLICK_AT = "([selector, moment]) => setTimeout(() => document.querySelector(selector).click(), moment - Date.now())"
+
+
+def open_page(context, url: str):
+    """A page with the stopwatch in it, finished."""
+    page = context.new_page()
+    page.add_init_script(SCRIPT)
+    page.goto(url)
+    dashboard.finished(page, 120)
+    return page
+
+
+def first_chart(browser, url: str) -> float:
+    """Seconds from typing `url` into a browser with an empty cache until its first chart is painted."""
+    context = browser.new_context(viewport=dashboard.SIZE)
+    try:
+        page = context.new_page()
+        page.add_init_script(SCRIPT)
+        page.goto(url)
+        page.wait_for_function("window.__first", timeout=120_000)
+        return page.evaluate("window.__first") / 1000
+    finally:
+        context.close()
+
+
+def timed(page, chart: str, act) -> dict[str, float]:
+    """Milliseconds from what `act()` does to the chart's new picture (`browser`), and of the script's run (`server`)."""
+    page.evaluate("key => window.__watch(key)", chart)
+    act()
+    return result(page)
+
+
+def result(page) -> dict[str, float]:
+    """What the running watch says, once the picture and the rest of the page are there."""
+    page.wait_for_function("window.__now.painted", timeout=120_000)
+    dashboard.finished(page, 120)
+    seen = page.evaluate("window.__now")
+    return {"browser": seen["painted"] - seen["began"], "server": seen["answered"] - seen["sent"]}
+
+
+def all_at_once(pages: list, chart: str, selector: str) -> list[dict[str, float]]:
+    """The same click in all pages at one moment."""
+    moment = 1000 * time.time() + 1000
+    for page in pages:
+        page.evaluate("key => window.__watch(key)", chart)
+        page.evaluate(CLICK_AT, [selector, moment])
+    return [result(page) for page in pages]

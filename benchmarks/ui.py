@@ -1,0 +1,200 @@
+"""python -m benchmarks.ui: how fast and how frugal the dashboard is, over a running server and headless Chromium.
+
+Every number is of one run on one machine; medians where something is repeated. The points drawn are a made-up
+result's (`benchmarks.wide`): at least four networks of 2,048 channels each.
+"""
+
+import json
+import platform
+import statistics
+import tempfile
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import urlencode
+
+import click
+import psutil
+
+from asr_core import estimate
+from asr_core.catalogue import Setting
+from asr_core.spec import default_repairs, default_states
+from asr_core.store import Store, versions
+from benchmarks import dashboard, report, stopwatch, wide
+from benchmarks.report import Line
+
+BARE = """import plotly.graph_objects as go
+import streamlit as st
+st.plotly_chart(go.Figure(go.Scatter(x=[1, 2, 3], y=[1, 3, 2])))
+"""
+PAGES = ("", "variance", "heatmaps", "curves", "absorption", "severity", "ablation")
+USERS, VIEWS, TABS = 10, 200, 50
+MIB = 2**20
+# page, chart, buttons that are clicked in turn: each click changes the chart
+CONTROLS = (
+    ("variance", "scatter", (".st-key-stage button:nth-of-type(3)", ".st-key-stage button:nth-of-type(2)", ".st-key-stage button:nth-of-type(1)")),
+    ("variance", "scatter", (".st-key-methods button:nth-of-type(3)", ".st-key-methods button:nth-of-type(3)")),
+    ("heatmaps", "cells_map", (".st-key-rows button:nth-of-type(2)", ".st-key-rows button:nth-of-type(1)")),
+    ("", "accuracy", (".st-key-averaging button:nth-of-type(2)", ".st-key-averaging button:nth-of-type(1)")),
+    ("curves", "curves", (".st-key-x button:nth-of-type(2)", ".st-key-x button:nth-of-type(1)")),
+)
+LARGE = CONTROLS[0]  # the one that draws most points
+SPEED = {  # seconds per image: known, so that no measuring disturbs the measurement
+    "start": 3.0, "build": 0.5, "assemble": 0.25, "evaluation": 0.002, "recalibration": 0.004,
+    "stats": 0.006, "repair": 0.008, "train": 0.02, "decode": 0.0001, "maps": 0.002,
+}  # fmt: skip
+
+
+def say(text: str) -> None:
+    """Progress, on stderr."""
+    click.echo(text, err=True)
+
+
+@click.command(context_settings={"show_default": True})
+@click.option("--repeats", default=5, metavar="N", help="How often starts, first charts and each control are measured.")
+@click.option("--quick", is_flag=True, help="One repeat, a tenth of the views and tabs: to see that it works.")
+@click.option("--json", "json_file", default=None, metavar="FILE", help="Also keep the numbers here.")
+def main(repeats, quick, json_file):
+    """Speed and memory of the dashboard."""
+    repeats, part = (1, 10) if quick else (repeats, 1)
+    with tempfile.TemporaryDirectory(prefix="benchmark-ui-") as folder:
+        lines = measured(Path(folder), repeats, VIEWS // part, TABS // part)
+    machine = {"processor": platform.processor() or platform.machine(), "cores": psutil.cpu_count()}
+    click.echo(report.table(lines))
+    click.echo(f"medians of {repeats}; {machine}")
+    if json_file:
+        Path(json_file).write_text(json.dumps({"repeats": repeats, "machine": machine, "versions": versions(), "lines": report.as_json(lines)}, indent=1))
+
+
+def measured(scratch: Path, repeats: int, views: int, tabs: int) -> list[Line]:
+    """All lines of the table."""
+    cache = dashboard.cache_with_shipped(scratch / "cache")
+    store = Store(cache)
+    estimate.remember(Setting().experiment(default_repairs(), default_states()), store, SPEED)
+    setting = wide.store_wide(store)
+    with dashboard.browser() as browser:
+        say("starts and first charts")
+        lines = first_lines(browser, cache, scratch, repeats)
+        with dashboard.served(cache) as server:
+            say("clicks")
+            lines += click_lines(browser, server, setting, repeats)
+            say("memory")
+            lines += memory_lines(browser, server, setting, views, tabs)
+    return lines
+
+
+def first_lines(browser, cache: Path, scratch: Path, repeats: int) -> list[Line]:
+    """Start to healthy; a cold browser's first chart, ours and a bare page's in turn, on servers that were visited before."""
+    bare_script = scratch / "bare.py"
+    bare_script.write_text(BARE)
+    starts, ours, bare = [], [], []
+    for _ in range(repeats):
+        with dashboard.served(cache) as server, dashboard.served(cache, bare_script, scratch / "bare.log") as other:
+            starts.append(server.seconds)
+            fresh = stopwatch.first_chart(browser, server.url)
+            stopwatch.first_chart(browser, other.url)
+            ours.append(stopwatch.first_chart(browser, server.url))
+            bare.append(stopwatch.first_chart(browser, other.url))
+    start, own, plain = (statistics.median(times) for times in (starts, ours, bare))
+    return [
+        Line("start to healthy", start, None, "s", start, "<= 3"),
+        Line("first chart, cold browser", own, None, "s", own, "<= 4"),
+        Line("first chart, cold browser, vs a bare one-chart page", own, plain, "s", own / plain, "<= 1.3"),
+        Line("first chart for the first visitor of a server", fresh, None, "s"),
+    ]
+
+
+def click_lines(browser, server, setting: dict, repeats: int) -> list[Line]:
+    """Controls on an idle server, by ten users at once, and while a job computes."""
+    context = browser.new_context(viewport=dashboard.SIZE)
+    idle = [time for control in CONTROLS for time in clicks(context, server, setting, control, repeats)]
+    large = clicks(context, server, setting, LARGE, repeats)
+    crowd = ten_users(browser, server, setting)
+    with computing(context, server):
+        busy = clicks(context, server, setting, LARGE, repeats)
+    context.close()
+    return [
+        *both(f"control to new chart ({len(idle)} clicks)", idle),
+        *both(f"the same, 5 x {wide.CHANNELS:,} points", large),
+        within(f"{USERS} users at once", middle(crowd, "browser"), 1500),
+        Line("while a job computes vs idle", middle(busy, "browser"), middle(large, "browser"), "ms", middle(busy, "browser") / middle(large, "browser"), "<= 2"),
+    ]
+
+
+def both(what: str, times: list[dict]) -> list[Line]:
+    """What the user waits for, and the server's part of it."""
+    return [within(f"{what}, in the browser", middle(times, "browser"), 300), within(f"{what}, server part", middle(times, "server"), 120)]
+
+
+def within(what: str, milliseconds: float, target: int) -> Line:
+    """A line of at most `target` ms."""
+    return Line(what, milliseconds, None, "ms", milliseconds, f"<= {target}")
+
+
+def middle(times: list[dict], part: str) -> float:
+    """Median of one part of several clicks, in ms."""
+    return statistics.median(time[part] for time in times)
+
+
+def clicks(context, server, setting: dict, control: tuple, repeats: int) -> list[dict]:
+    """Times of a control's clicks, after a first round that fills the caches."""
+    name, chart, buttons = control
+    page = stopwatch.open_page(context, f"{server.url}/{name}?{urlencode(setting)}")
+    times = [stopwatch.timed(page, chart, lambda b=button: page.click(b)) for _ in range(repeats + 1) for button in buttons]
+    page.close()
+    return times[len(buttons) :]
+
+
+def ten_users(browser, server, setting: dict) -> list[dict]:
+    """Everybody clicks at once, each in a browser context of their own; raises if one sees an error."""
+    name, chart, buttons = LARGE
+    contexts = [browser.new_context(viewport=dashboard.SIZE) for _ in range(USERS)]
+    pages = [stopwatch.open_page(context, f"{server.url}/{name}?{urlencode(setting)}") for context in contexts]
+    times = [time for button in buttons for time in stopwatch.all_at_once(pages, chart, button)]
+    for page in pages:
+        if broken := page.locator("[data-testid=stException]").all_inner_texts():
+            raise RuntimeError(f"with {USERS} users at once: {broken[0]}")
+    for context in contexts:
+        context.close()
+    return times
+
+
+@contextmanager
+def computing(context, server):
+    """While it lasts, the server's worker computes a setting that is not stored."""
+    page = stopwatch.open_page(context, f"{server.url}/?data=digits&sparsity=0.63")
+    page.get_by_role("button", name="Compute", exact=True).click()
+    page.get_by_text("image passes ·").wait_for(timeout=120_000)
+    yield
+    page.get_by_role("button", name="Cancel", exact=True).click()
+    page.get_by_text("Cancelled;").wait_for(timeout=120_000)
+
+
+def memory_lines(browser, server, setting: dict, views: int, tabs: int) -> list[Line]:
+    """Growth of the web process, in MiB, once every page has been seen."""
+    process = psutil.Process(server.process.pid)
+    see(browser, server, setting, len(PAGES))
+    before = process.memory_info().rss
+    see(browser, server, setting, views)
+    viewed = process.memory_info().rss
+    for number in range(tabs):
+        see(browser, server, setting | {"seed": str(wide.SEED)}, 1, first=number)
+    closed = process.memory_info().rss
+    grown, left = (viewed - before) / MIB, (closed - viewed) / MIB
+    return [
+        Line(f"memory of the web process after {views} page views: grown by", grown, before / MIB, "MiB", grown, "<= 50"),
+        Line(f"after {tabs} opened and closed tabs: left", left, viewed / MIB, "MiB", left, "<= 100"),
+    ]
+
+
+def see(browser, server, setting: dict, count: int, first: int = 0) -> None:
+    """`count` page views in one tab, then close it."""
+    context = browser.new_context(viewport=dashboard.SIZE)
+    page = context.new_page()
+    for number in range(first, first + count):
+        page.goto(f"{server.url}/{PAGES[number % len(PAGES)]}?{urlencode(setting)}")
+        dashboard.finished(page, 120)
+    context.close()
+
+
+if __name__ == "__main__":
+    main(prog_name="python -m benchmarks.ui")

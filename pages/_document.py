@@ -1,0 +1,34 @@
+"""The HTML document of every page: Streamlit's own, told two things it would otherwise find out late.
+
+Opened on /variance, Streamlit's client first looks for its server under /variance/, so that two failed requests
+stand in the browser's console. And it fetches Plotly, by far its largest part, only once the first chart has come.
+"""
+
+from functools import cache
+from pathlib import Path
+
+from starlette.requests import Request
+from starlette.responses import HTMLResponse
+from starlette.routing import Route
+from streamlit import file_util
+
+SERVER = '<script>window.__streamlit = {BACKEND_BASE_URL: new URL(".", location.href).href}</script>'
+PLOTLY = '<link rel="modulepreload" crossorigin href="./static/js/{name}">'
+
+
+def routes() -> list[Route]:
+    """One route per page; anything else, and anything under a base path, is left to Streamlit."""
+    pages = [path.stem for path in sorted(Path(__file__).parent.glob("[!_]*.py"))]
+    return [Route(f"/{page}", _document) for page in ("", *pages)]
+
+
+async def _document(request: Request) -> HTMLResponse:
+    return HTMLResponse(text(), headers={"Cache-Control": "no-cache"})
+
+
+@cache
+def text() -> str:
+    """Streamlit's index.html with both things in its head."""
+    static = Path(file_util.get_static_dir())
+    plotly = [PLOTLY.format(name=path.name) for path in static.glob("static/js/PlotlyChart.*.js")]
+    return (static / "index.html").read_text().replace("</head>", "\n".join([SERVER, *plotly, "</head>"]), 1)

@@ -1,0 +1,191 @@
+"""The paper's tables and figures beside the stored results; what differs between the protocols, and which one is the paper's."""
+
+import pandas as pd
+import streamlit as st
+
+from asr_core import estimate, fidelity, papertext, protocol, reproduction
+from asr_core.errors import AsrError
+from asr_core.protocol import ARCHITECTURES, PRUNING_LABELS, Cell, Variant
+from asr_core.sources import LABELS
+from asr_core.textreport import method_label
+from pages import _common as common
+from pages import _paper_figures as figures
+from pages import _state as state
+from pages._compute import compute_panel
+
+PARTS = {"table1": "Table 1", "tables": "Tables 2 and 3", "figures": "Figures 3 to 12", "protocol": "What differs", "fidelity": "Which protocol?"}
+BIASES = {"own": None, "off": False, "on": True}
+MARKS = {True: " ▲", False: ""}
+
+
+def variant() -> Variant:
+    """What the paper leaves open, as page and sidebar choose it."""
+    seen = common.look()
+    return Variant(
+        order=state.get("order2"), bias=BIASES[state.get("bias2")], linear=state.get("linear"),
+        start=seen.start, averaging=seen.averaging, momentum=seen.momentum, batches=seen.b,
+    )  # fmt: skip
+
+
+@st.cache_resource(max_entries=32, show_spinner=False)
+def _made(name: str, root: str, stamp: tuple, known_by: str, _make, _store, _stored, _arguments: tuple):
+    return _make(_store, _stored, *_arguments)
+
+
+def made(make, *arguments):
+    """A table of `reproduction` or `fidelity`, made again only when something was stored."""
+    store = common.store()
+    speeds = store.root / estimate.FILE
+    stamp = (store.stamp("result"), store.stamp("dense"), speeds.stat().st_mtime_ns if speeds.exists() else 0)
+    return _made(f"{make.__module__}.{make.__name__}", str(store.root), stamp, repr(arguments), make, store, common.stored(), arguments)
+
+
+def beside(row) -> tuple[str, str, str]:
+    """The paper's number, ours, and the difference with its mark."""
+    beyond = False if pd.isna(row.beyond) else bool(row.beyond)
+    return papertext.number(row.paper, 2), papertext.number(row.top1) or "–", papertext.number(row.difference, sign=True) + MARKS[beyond]
+
+
+def grid(table: pd.DataFrame) -> pd.DataFrame:
+    """One dataset of table 1 as it is printed, each number three columns wide."""
+    rows: dict = {}
+    for row in table.itertuples():
+        line = rows.setdefault((ARCHITECTURES[row.architecture], method_label(row.method)), {})
+        for name, text in zip(("paper", "here", "Δ"), beside(row), strict=True):
+            line[f"{PRUNING_LABELS[row.pruning] or 'dense'} {name}"] = text
+    wide = pd.DataFrame([{"architecture": a, "method": m} | line for (a, m), line in rows.items()]).fillna("")
+    order = [f"{label or 'dense'} {name}" for label in PRUNING_LABELS.values() for name in ("paper", "here", "Δ")]
+    wide = wide.sort_values("architecture", key=lambda s: s.map(list(ARCHITECTURES.values()).index), kind="stable")
+    return wide[["architecture", "method", *(name for name in order if name in wide)]]
+
+
+def choices() -> None:
+    """What the paper leaves open, beside the sidebar's recalibration."""
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        st.segmented_control("Order of collection", ("simultaneous", "sequential"), key="order2", required=True, help="The paper does not state it.")
+        st.segmented_control("Mean correction", list(BIASES), key="bias2", required=True, format_func={"own": "as in table 2", "off": "off", "on": "on"}.get, help="As in table 2: LW without, ASR with. Otherwise all methods alike.")
+    st.caption(f"Shown: {papertext.described(variant())}. Recalibration and pruned tensors are chosen in the sidebar.")
+
+
+def table1() -> None:
+    """Table 1, who is ahead, and the cells that are missing."""
+    choices()
+    dataset = st.segmented_control("Dataset", list(protocol.DATASETS), key="paper_data", required=True, format_func=LABELS.get)
+    table = made(reproduction.table1, variant())
+    st.dataframe(grid(table[table["dataset"] == dataset]), hide_index=True, width="stretch", height="content", alt="Table 1: top-1 % in the paper and here.")
+    found = table.dropna(subset="top1")
+    noise = "our 95 % Wilson interval" + (" and the spread of the stored seeds" if (found["repeats"] > 1).any() else "; a single seed is stored of each network, so their spread is not known")
+    st.caption(f"Top-1 %; Δ is here minus the paper, in points. ▲: the difference is larger than noise, as far as it is known: {noise}. –: not stored. Networks here: {'; '.join(found['network'].unique()) or 'none yet'}.")
+    st.subheader("Who is ahead in how many cells", anchor=False)
+    st.dataframe(counted(made(reproduction.counts, variant())), hide_index=True, alt="Cells in which one method is ahead of another, in the paper and here.")
+    st.caption("In brackets: how many of these wins have 95 % intervals that are apart. Where cumulative averaging absorbs the repairs, all cells must be ties, up to rounding.")
+    absent()
+
+
+def counted(table: pd.DataFrame) -> pd.DataFrame:
+    """reproduction.counts with a column per pair of methods."""
+    cells = [f"{papertext.wins(row)}" + ("" if pd.isna(row.clear) or not row.cells else f" [{row.clear} clear]") for row in table.itertuples()]
+    pair = [f"{method_label(row.better)} over {method_label(row.worse)}" for row in table.itertuples()]
+    wide = table.assign(pair=pair, cell=cells).pivot(index="where", columns="pair", values="cell")
+    return wide.loc[table["where"].unique(), list(dict.fromkeys(pair))].reset_index().rename(columns={"where": "recalibration"})
+
+
+def absent() -> None:
+    """What the missing cells cost, and a button for the one that is picked."""
+    as_paper = state.get("made") == "paper"
+    missing = made(reproduction.missing, variant(), as_paper)
+    if missing.empty:
+        return
+    st.subheader("Cells that are not stored", anchor=False)
+    st.segmented_control("Made", ("stored", "paper"), key="made", required=True, format_func={"stored": "as the stored networks are", "paper": "by the paper's protocol"}.get, help="By the paper's protocol: ImageNet weights, 224 pixels, last block and head tuned for five epochs. It downloads weights and images, and wants a GPU.")
+    labels = {cell.label: cell for cell in missing["cell"]}
+    with st.expander(f"What each of the {len(missing)} costs"):
+        st.dataframe(costs(missing), hide_index=True, alt="Image passes and time of each missing cell.")
+        st.caption("Training of the dense network is counted where it is not stored; cells of one network share it. Times are given once this machine's speed for that network is known.")
+    picked = st.selectbox("Compute a cell", list(labels), index=None, key="_cell", placeholder="none chosen", width=360, help="Shows its time on this machine and a button.")
+    if picked:
+        compute(labels[picked], as_paper)
+
+
+def costs(missing: pd.DataFrame) -> pd.DataFrame:
+    """reproduction.missing in words."""
+    times = ["not measured" if pd.isna(seconds) else estimate.duration(seconds) for seconds in missing["seconds"]]
+    return pd.DataFrame({"cell": missing["label"], "image passes": [f"{images:,}" for images in missing["images"]], "time here": times})
+
+
+def compute(cell: Cell, as_paper: bool) -> None:
+    """The button for one cell, and the command that does the same by the paper's protocol."""
+    try:
+        wanted = protocol.experiment(reproduction.setting_of(cell, common.store(), common.stored(), as_paper), variant())
+    except AsrError as error:
+        st.error(str(error))
+        return
+    compute_panel(wanted, common.store())
+    if as_paper:
+        st.code(protocol.command(cell), language="bash")
+
+
+def tables() -> None:
+    """Tables 2 and 3, and where the paper's tables differ from each other."""
+    choices()
+    st.subheader(f"Table 2: {reproduction.ABLATED.label}", anchor=False)
+    table = made(reproduction.table2, variant())
+    rows = [(row.row, *beside(row)) for row in table.itertuples()]
+    st.dataframe(pd.DataFrame(rows, columns=["method", "paper", "here", "Δ"]), hide_index=True, alt="Table 2: top-1 % in the paper and here.")
+    if table["top1"].isna().all():
+        st.caption("This network is not stored. The page Ablation draws these rows for the setting in the sidebar.")
+    st.subheader("Table 3: BN only against the recalibration step", anchor=False)
+    st.dataframe(steps(made(reproduction.table3, variant())), hide_index=True, height="content", alt="Table 3: BN only, median and range over settings, in the paper and here.")
+    st.subheader("Where the paper's own tables differ", anchor=False)
+    st.markdown(papertext.conflicts("github"))
+    st.caption(
+        "Tables 1 and 2 hold the same setting twice, so one run's noise is at least their difference. What table 3 prints as “min” is larger than numbers of table 1: it is the 2.5 % "
+        "quantile of the settings, as figure 7 has it. Ours above is therefore a quantile too."
+    )
+
+
+def steps(table: pd.DataFrame) -> pd.DataFrame:
+    """reproduction.table3 in words."""
+    rows = [
+        (row.dataset, row.step, papertext.band(row.paper_median, row.paper_low, row.paper_high, 2), papertext.band(row.median, row.low, row.high) or "–", row.settings)
+        for row in table.itertuples()
+    ]  # fmt: skip
+    return pd.DataFrame(rows, columns=["dataset", "step", "paper: median [2.5 %, 97.5 %]", "here", "settings here"])
+
+
+def differing() -> None:
+    """The protocol card."""
+    setting, label = papertext.card_of(common.stored(), variant())
+    stored = bool(protocol.matches(common.stored(), variant().linear))
+    card = protocol.card(setting, label, variant())
+    st.dataframe(card.rename(columns={"here": "here, as stored" if stored else "here, by the paper's protocol"}), hide_index=True, width="stretch", height="content", alt="Aspects of the protocol, in the paper and here.")
+    st.caption("Words in “ ” are the paper's. The full protocol is one command; it needs network and, to end in reasonable time, a GPU:")
+    st.code(protocol.command(reproduction.ABLATED), language="bash")
+
+
+def which() -> None:
+    """The study of what the paper leaves open."""
+    st.markdown(papertext.METHOD)
+    with st.spinner("Comparing all protocols with table 1 …"):
+        study, store = made(fidelity.study), common.store()
+    if study.empty:
+        st.info("No stored result answers a cell of the paper's table 1, so nothing can be told.")
+    for network, rows in study.groupby("network", sort=False):
+        st.subheader(network, anchor=False)
+        st.markdown(papertext.conclusion(rows))
+        st.markdown(papertext.study_table(rows))
+    ratios = fidelity.ratios(store, common.stored())
+    if len(ratios):
+        st.subheader("Overshoot of LW at 90 %", anchor=False)
+        st.markdown(papertext.RATIOS)
+        st.markdown(papertext.ratios_table(ratios))
+    st.markdown(papertext.DEFAULTS)
+    st.caption(f"The same for the results that come with the project is docs/fidelity.md, written by `{papertext.COMMAND}`.")
+
+
+st.segmented_control("Part", list(PARTS), key="part", required=True, format_func=PARTS.get, label_visibility="collapsed")
+if state.get("part") == "figures":
+    choices()
+    figures.draw(variant())
+else:
+    {"table1": table1, "tables": tables, "protocol": differing, "fidelity": which}[state.get("part")]()

@@ -1,0 +1,71 @@
+"""Compute on demand, with real workers: progress, Cancel, one job for two browsers, and the accuracy in the end."""
+
+import time
+
+import pytest
+from playwright.sync_api import expect
+from visitor import PATIENCE
+
+from asr_core import jobs
+from asr_core.store import Store
+
+# A setting that is not stored, on the shipped dense network: few images, one method.
+SMALL = "data=digits&methods=bn_only&eval=64&stats=16&calib=16"
+A_SECOND = 2.0  # Cancel takes well under one; the tests share the processor
+
+
+@pytest.fixture
+def store(server) -> Store:
+    """What the server writes to."""
+    return Store(server.cache)
+
+
+def compute(visitor):
+    return visitor.page.get_by_role("button", name="Compute", exact=True)
+
+
+def cancel(visitor):
+    return visitor.page.get_by_role("button", name="Cancel", exact=True)
+
+
+def test_a_running_job_shows_progress_and_is_cancelled_within_a_second(server, store, visit):
+    visitor = visit(server, "overview?data=digits&sparsity=0.63")  # all methods, all images: longer than this test
+    compute(visitor).click()
+    progress = visitor.page.get_by_test_id("stProgress")
+    expect(progress).to_contain_text("image passes", timeout=1000 * PATIENCE)
+    (job,) = jobs.listed(store)
+    assert job.state == "running"
+    clicked = time.time()
+    cancel(visitor).click()
+    expect(visitor.page.get_by_text("Cancelled; finished stages stay stored")).to_be_visible(timeout=1000 * PATIENCE)
+    job = jobs.read(store, job.id)
+    assert job.state == "cancelled" and job.finished - clicked < A_SECOND
+    assert not jobs.exists(job) and not visitor.broken()
+
+
+def test_two_browsers_that_ask_for_the_same_thing_share_one_job_and_both_see_its_accuracy(server, store, visit):
+    before = {job.id for job in jobs.listed(store)}
+    visitors = [visit(server, f"overview?{SMALL}&sparsity=0.6") for _ in range(2)]
+    for visitor in visitors:
+        assert "is not stored" in visitor.messages
+    for visitor in visitors:
+        compute(visitor).click(no_wait_after=True)
+    for visitor in visitors:
+        visitor.until(lambda visitor=visitor: "60 %" in visitor.crumbs[0] and any("BN only" in label for label in visitor.charts), "the accuracy", 2 * PATIENCE)
+    (job,) = [job for job in jobs.listed(store) if job.id not in before]
+    visitors[0].until(lambda: jobs.read(store, job.id).state == "finished", "the job's end", PATIENCE)
+    for visitor in visitors:
+        expect(visitor.page.get_by_test_id("stProgress")).to_have_count(0, timeout=1000 * PATIENCE)
+        visitor.finish()
+        assert "not stored" not in visitor.messages and not visitor.broken()
+    assert visitors[0].charts == visitors[1].charts
+    assert "At b = 20, BN only is highest with" in visitors[0].charts[0]
+
+
+def test_the_jobs_page_lists_what_was_computed(server, store, visit):
+    visitor = visit(server, "jobs")
+    if not jobs.listed(store):
+        pytest.skip("the tests before this one did not run")
+    assert "Log of job" in visitor.page.get_by_test_id("stMain").inner_text()
+    visitor.open("jobs")
+    assert not visitor.broken()

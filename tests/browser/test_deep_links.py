@@ -1,0 +1,109 @@
+"""Links: into a server that nobody has visited, into a second browser, and links that are wrong."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+from visitor import CHARTED, PAGES
+
+from asr_core.catalogue import stored
+from asr_core.store import PROJECT, Store
+from benchmarks import dashboard
+
+SETTING = "data=digits&sparsity=0.9&layer=layer2.0.conv1&channel=3"
+LOOKS = {
+    "overview": "colour=overshoot", "variance": "stage=predicted", "heatmaps": "rows=damage", "maps": "ranked=channel",
+    "curves": "x=images", "absorption": "gap=top1_gap", "severity": "gain=bn_lw", "ablation": "order2=sequential",
+}  # fmt: skip
+
+
+def has_torch(server) -> bool:
+    """Whether the server's process has torch in memory."""
+    return "libtorch" in Path(f"/proc/{server.process.pid}/maps").read_text()
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_link_opened_on_a_fresh_server_is_finished_and_the_same_in_a_second_browser(fresh_server, visit, page):
+    link = f"{page}?{SETTING}&{LOOKS.get(page, '')}".rstrip("&")
+    first = visit(fresh_server, link)
+    assert first.where == page and first.title
+    assert bool(first.charts) == (page in CHARTED) or first.offers_to_compute
+    assert first.address.items() >= dict(part.split("=") for part in link.partition("?")[2].split("&")).items()
+    assert not first.broken() and "address" not in first.messages
+    second = visit(fresh_server, first.page.url.removeprefix(first.url).lstrip("/"))
+    assert second.page.url == first.page.url
+    assert (second.title, second.crumbs, second.charts) == (first.title, first.crumbs, first.charts)
+    assert not second.broken()
+    assert not has_torch(fresh_server)
+
+
+def test_the_bare_address_opens_on_a_finished_result(fresh_server, visit):
+    visitor = visit(fresh_server)
+    assert visitor.where == "overview" and len(visitor.charts) >= 2
+    assert "data" in visitor.address and not visitor.broken()
+
+
+@pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="what a process has loaded is read from /proc")
+def test_the_server_never_loads_torch_however_many_pages_are_opened(server, visit):
+    visitor = visit(server, f"?{SETTING}")
+    links = visitor.page.get_by_test_id("stSidebarNavLink")
+    for number in range(links.count()):
+        before = visitor.title
+        links.nth(number).click()
+        visitor.until(lambda before=before, number=number: number == 0 or visitor.title != before, "another page")
+        visitor.finish()
+    assert links.count() == len(PAGES)
+    assert not has_torch(server) and not visitor.broken()
+
+
+WRONG = [
+    ("variance?data=digits&net=resnet19", "'resnet19' is none of", {"data": "digits"}),
+    ("overview?data=nowhere", "'nowhere' is none of", {}),
+    ("overview?data=digits&sparsity=1.7", "sparsity", {"data": "digits"}),
+    ("overview?data=digits&sparsity=lots", "sparsity", {"data": "digits"}),
+    ("variance?data=digits&layer=features.3.0", "has no layer 'features.3.0'", {"data": "digits"}),
+    ("maps?data=digits&layer=layer1.0.conv1&channel=4000", "has no channel 4000", {"layer": "layer1.0.conv1"}),
+    ("overview?data=digits&pin=0123456789abcdef01234567~simultaneous~off~reset~ema~0.1~20", "no stored result has the key", {"data": "digits"}),
+    ("overview?data=digits&pin=../../etc/passwd", "is no pinned setting", {"data": "digits"}),
+    ("overview?data=digits&layr=conv1", "unknown part 'layr'", {"data": "digits"}),
+    ("overview?data=digits&dense=0123456789abcdef", "is not stored here", {"data": "digits"}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("link", "said", "kept"), WRONG, ids=[said for _, said, _ in WRONG])
+def test_a_wrong_link_says_what_is_wrong_and_shows_the_nearest_view(server, visit, link, said, kept):
+    visitor = visit(server, link)
+    assert said in visitor.messages
+    assert visitor.address.items() >= kept.items()
+    assert visitor.crumbs[0].startswith("resnet18") and not visitor.broken()
+    assert visitor.charts or visitor.offers_to_compute
+
+
+def test_a_setting_that_is_not_stored_is_named_beside_the_nearest_one(server, visit):
+    visitor = visit(server, "overview?data=digits&sparsity=0.92")
+    assert "92 %" in visitor.messages and "is not stored" in visitor.messages and "90 %" in visitor.messages
+    assert visitor.charts and not visitor.broken()
+    assert visitor.offers_to_compute
+
+
+@pytest.fixture
+def results_to_remove(tmp_path) -> Path:
+    """A cache of its own that holds the results at 80 and 90 %."""
+    shipped = PROJECT / "cache" / "shipped" / "result"
+    for item in stored(Store(PROJECT / "cache")):
+        if item.setting.rule == "global_l1" and item.setting.data == "digits" and item.setting.sparsity in (0.8, 0.9):
+            shutil.copytree(shipped / item.key, tmp_path / "result" / item.key)
+    return tmp_path
+
+
+def test_a_result_that_is_removed_gives_way_to_the_nearest_one(chromium, results_to_remove, visit):
+    link = "variance?data=digits&sparsity=0.9"
+    with dashboard.served(results_to_remove) as server:
+        visitor = visit(server, link)
+        assert "90 %" in visitor.crumbs[0]
+        for item in stored(Store(results_to_remove)):
+            if item.setting.sparsity == 0.9:
+                shutil.rmtree(results_to_remove / "result" / item.key)
+        visitor.open(link)
+        assert "80 %" in visitor.crumbs[0] and "is not stored" in visitor.messages
+        assert visitor.charts and not visitor.broken()

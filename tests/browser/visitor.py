@@ -1,0 +1,146 @@
+"""What a visitor does and sees: opens pages, clicks points of charts, reads figures, messages and the address."""
+
+from urllib.parse import parse_qs, urlsplit
+
+from playwright.sync_api import Locator
+from playwright.sync_api import TimeoutError as PlaywrightTimeout
+
+from asr_core.store import PROJECT
+from benchmarks import dashboard
+
+PATIENCE = 90.0  # seconds: other tests may have the processor
+PAGES = sorted(path.stem for path in (PROJECT / "pages").glob("[!_]*.py"))
+CHARTED = [page for page in PAGES if page not in ("jobs", "paper")]  # these open on a table
+# Where a trace's points are in the window; the chart is brought to its middle first.
+POINTS = """([key, trace]) => {
+    const plot = document.querySelector(`.st-key-${key} .js-plotly-plot`), data = plot._fullData[trace];
+    plot.scrollIntoView({block: 'center', behavior: 'instant'});
+    const box = plot.getBoundingClientRect(), layout = plot._fullLayout;
+    const x = layout[data.xaxis.replace('x', 'xaxis')], y = layout[data.yaxis.replace('y', 'yaxis')];
+    return Array.from(data.x, (value, i) => ({
+        x: box.left + x._offset + x.d2p(value),
+        y: box.top + y._offset + (data.type === 'bar' ? (y.d2p(0) + y.d2p(data.y[i])) / 2 : y.d2p(data.y[i])),
+        inside: x.d2p(value) >= 0 && x.d2p(value) <= x._length && y.d2p(data.y[i]) >= 0 && y.d2p(data.y[i]) <= y._length,
+        custom: Array.from([data.customdata[i]].flat(), v => v?.length === undefined || typeof v === 'string' ? v : Array.from(v)).flat(),
+    }));
+}"""
+TRACES = """key => Array.from(document.querySelector(`.st-key-${key} .js-plotly-plot`)._fullData,
+    t => ({name: t.name, type: t.type, mode: t.mode, x: Array.from(t.x ?? []), y: Array.from(t.y ?? [])}))"""
+
+
+class Visitor:
+    """A browser context with one page open; remembers console errors and requests that leave the machine."""
+
+    def __init__(self, context, url: str):
+        self.context, self.url = context, url
+        self.page = context.new_page()
+        self.errors: list[str] = []
+        self.outside: list[str] = []
+        self.page.on("console", lambda m: self.errors.append(f"{m.text} {m.location.get('url')}") if m.type == "error" else None)
+        self.page.on("pageerror", lambda error: self.errors.append(str(error)))
+        self.page.on("request", lambda request: self._note(request.url))
+
+    def _note(self, url: str) -> None:
+        if not url.startswith((self.url, "data:", "blob:")):
+            self.outside.append(url)
+
+    def open(self, path: str) -> None:
+        """Type an address, and wait until the page is finished; the overview's is the bare one."""
+        self.page.goto(f"{self.url}/{path.removeprefix('overview')}")
+        self.finish()
+
+    def finish(self) -> None:
+        """Wait until the script has run and everything is drawn."""
+        dashboard.finished(self.page, PATIENCE)
+
+    def arrive(self, page: str, **address) -> None:
+        """Wait until a click has led to `page` with these parts in the address, and it is finished."""
+        self.until(lambda: self.where == page and all(self.address.get(k) == str(v) for k, v in address.items()), f"{page} {address}")
+        self.finish()
+
+    def until(self, true, what: str, seconds: float = PATIENCE) -> None:
+        """Wait until `true()`; fail with `what` and where the visitor is."""
+        left = seconds
+        while not true():
+            if left <= 0:
+                raise AssertionError(f"not within {seconds:g} s: {what}; at {self.page.url}")
+            self.page.wait_for_timeout(50)
+            left -= 0.05
+
+    @property
+    def where(self) -> str:
+        """The page in the address bar."""
+        return urlsplit(self.page.url).path.strip("/") or "overview"
+
+    @property
+    def address(self) -> dict[str, str]:
+        """What stands behind the question mark."""
+        return {name: values[0] for name, values in parse_qs(urlsplit(self.page.url).query).items()}
+
+    @property
+    def title(self) -> str:
+        """The page's heading."""
+        return self.page.get_by_role("heading", level=1).inner_text()
+
+    @property
+    def crumbs(self) -> list[str]:
+        """The breadcrumb: network, layer, channel."""
+        names = ("_crumb_network", "_crumb_layer", "_crumb_channel")
+        found = [self.page.locator(f".st-key-{name} button") for name in names]
+        return [crumb.first.inner_text().split("\n")[-1] for crumb in found if crumb.count()]
+
+    @property
+    def charts(self) -> list[str]:
+        """What the charts on the page say of themselves to who cannot see them."""
+        return [label for chart in self.page.get_by_test_id("stPlotlyChart").all() if (label := label_of(chart))]
+
+    @property
+    def messages(self) -> str:
+        """Everything in coloured boxes."""
+        return "\n".join(self.page.get_by_test_id("stAlert").all_inner_texts())
+
+    @property
+    def offers_to_compute(self) -> bool:
+        """Whether the page says what is not stored, with a button."""
+        return self.page.get_by_role("button", name="Compute", exact=True).count() > 0
+
+    def broken(self) -> list[str]:
+        """Tracebacks, console errors and requests that leave the machine: all must be absent."""
+        return [*self.page.get_by_test_id("stException").all_inner_texts(), *self.errors, *self.outside]
+
+    def traces(self, key: str) -> list[dict]:
+        """Name, type, mode, x and y of each trace of the chart `key`."""
+        return self.page.evaluate(TRACES, key)
+
+    def click_point(self, key: str, trace: int, want=lambda point: True) -> list:
+        """Click the point of a trace that stands farthest from the others; returns its customdata."""
+        points = self.page.evaluate(POINTS, [key, trace])
+        self.page.wait_for_timeout(200)  # a chart that was scrolled to must be at rest
+        points = self.page.evaluate(POINTS, [key, trace])
+        able = [point for point in points if point["inside"] and want(point)]
+        best = max(able, key=lambda p: min((abs(p["x"] - q["x"]) + abs(p["y"] - q["y"]) for q in points if q is not p), default=0))
+        self.page.mouse.move(best["x"] - 3, best["y"] - 1)
+        self.page.wait_for_timeout(100)
+        self.page.mouse.move(best["x"], best["y"])
+        self.page.wait_for_timeout(100)
+        self.page.mouse.click(best["x"], best["y"])
+        return best["custom"]
+
+    def download(self, button: Locator):
+        """Click a button that saves a file; returns Playwright's download."""
+        with self.page.expect_download(timeout=1000 * PATIENCE) as saved:
+            button.click()
+        return saved.value
+
+    def appears(self, locator: Locator, seconds: float = PATIENCE) -> bool:
+        """Whether something becomes visible in time."""
+        try:
+            locator.first.wait_for(timeout=1000 * seconds)
+        except PlaywrightTimeout:
+            return False
+        return True
+
+
+def label_of(chart: Locator) -> str | None:
+    """The alternative text of a chart."""
+    return chart.evaluate("chart => (chart.closest('[aria-label]') ?? chart.querySelector('[aria-label]'))?.getAttribute('aria-label')")

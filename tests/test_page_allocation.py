@@ -1,0 +1,228 @@
+"""The allocation page in every state: nothing stored, one rule, several rules, another state, running, failed."""
+
+import json
+import subprocess
+import sys
+from dataclasses import replace
+
+import pandas as pd
+import pytest
+import streamlit as st
+from made_allocation import ASR, LAYERS, STATES, store_repairability, store_run
+from streamlit.testing.v1 import AppTest
+from test_compute_panel import LINE, make_job
+from test_estimate import SPEED
+
+from asr_core import maps, registry, transition
+from asr_core.catalogue import Setting
+from asr_core.figures import allocation as figures
+from asr_core.jobs import Wanted
+from asr_core.runner import Runner
+from asr_core.spec import RepairSpec
+from asr_core.store import PROJECT, Store
+
+HERE = Setting(dense=f"{0:016x}")
+MISSING = "rules and sparsities are not stored"
+
+
+@pytest.fixture
+def store(tmp_path, monkeypatch):
+    monkeypatch.setenv("ASR_CACHE_DIR", str(tmp_path))
+    monkeypatch.setattr(Runner, "speed", lambda self, experiment: SPEED)  # measuring it starts a process
+    st.cache_resource.clear()
+    return Store(tmp_path)
+
+
+def opened(**address) -> AppTest:
+    """The page after a link with `address`."""
+    app = AppTest.from_file(PROJECT / "pages/_main.py", default_timeout=90)
+    for name, value in address.items():
+        app.query_params[name] = value
+    app.run()
+    app.switch_page("allocation.py").run()
+    assert not app.exception
+    return app
+
+
+def words(app: AppTest) -> str:
+    return "\n".join(item.value for kind in (app.markdown, app.caption, app.info, app.warning, app.subheader) for item in kind)
+
+
+def charts(app: AppTest) -> list[dict]:
+    return [json.loads(chart.proto.spec) for chart in app.get("plotly_chart")]
+
+
+def tables(app: AppTest, column: str) -> pd.DataFrame:
+    return next(table.value for table in app.dataframe if column in table.value.columns)
+
+
+def answers(asr: int) -> dict:
+    return {"dense": 900, "no_repair": 100, "bn_only": 700, ASR.slug: asr}
+
+
+def test_an_empty_store_is_said_in_words(store):
+    assert "Nothing is stored yet" in words(opened())
+
+
+def test_one_stored_rule_is_drawn_and_the_others_are_offered(store):
+    store_run(store, right=answers(800))
+    app = opened()
+    said = words(app)
+    assert len(charts(app)) == 2
+    assert "Share of each conv's weights that is kept at 95 % sparsity, by 1 rule" in said
+    assert "repairability of this network's layers is not stored yet" in said
+    assert "so there is no verdict" in said
+    assert "needs ERK and another rule" in said
+    assert any(MISSING in item.label for item in app.expander)
+    assert any(button.label == "Compute" for button in app.button)
+
+
+def test_rules_are_compared_and_the_winner_is_told_from_noise(store):
+    store_run(store, "global_l1", right=answers(800))
+    store_run(store, "uniform", right=answers(806))
+    store_run(store, "global_l1", 0.97, right=answers(600))
+    store_run(store, "uniform", 0.97, right=answers(605))
+    app = opened()
+    table = tables(app, "best rule").set_index("sparsity")
+    assert table["best rule"].to_dict() == {"95 %": "uniform", "97 %": "uniform"}
+    assert table["that is"].to_dict() == {"95 %": "clear, p = 0.031", "97 %": "within noise, p = 0.062"}
+    assert table.loc["97 %", "not told apart from the best"] == "global L1"
+    assert "**1 of 2** sparsities: uniform at 95 %" in words(app)
+    assert "beats it: global L1 95 %, uniform 95 %" in words(app)
+
+
+def test_layers_that_a_rule_keeps_dense_are_named_with_their_cost(store):
+    store_run(store, kept={"conv1": 200, "layer1.0.conv1": 50, "layer2.0.conv1": 100, "layer2.0.downsample.0": 50})
+    row = tables(opened(), "layers kept dense").iloc[0]
+    assert (row["rule"], row["layers kept dense"], row["which"], row["share of all kept weights"]) == ("global L1", 1, "conv1", "50.0%")
+
+
+@pytest.mark.parametrize(("uniform", "answer"), [(5, "**true**"), (100, "**false**")])
+def test_the_statement_about_erk_is_checked_on_the_stored_densities(store, uniform, answer):
+    store_run(store, "erk", kept={"layer2.0.downsample.0": 100})
+    store_run(store, "uniform", kept={"layer2.0.downsample.0": uniform})
+    said = words(opened(data="digits", rule="erk"))
+    assert answer in said and "ERK 100.0% (for 38.5% of its budget)" in said
+    assert f"uniform {uniform:.1f}%" in said
+
+
+def test_a_network_without_projections_says_that_the_statement_cannot_be_checked(store):
+    store_run(store, layers={name: count for name, count in LAYERS.items() if "downsample" not in name})
+    assert "has no 1x1 projection on a shortcut" in words(opened())
+
+
+def test_the_selected_layer_is_told_in_numbers_and_every_bar_carries_its_layer(store):
+    store_run(store)
+    app = opened(data="digits", layer="layer2.0.conv1")
+    assert "Selected layer: layer2.0.conv1" in words(app)
+    assert tables(app, "of all kept")["weights"].tolist() == ["100 of 2,000"]
+    trace = charts(app)[0]["data"][0]
+    assert [row[0] for row in trace["customdata"]] == list(LAYERS)
+
+
+def test_a_layer_without_weights_stays_visible(store):
+    result = store_run(store, kept={"layer1.0.conv1": 0})
+    table = figures.DENSITIES.table(result, ((result.entry.manifest["key"],),))
+    figure = figures.DENSITIES.figure(table, **figures.DENSITIES.limits([table]))
+    cross = next(trace for trace in figure.data if trace.type == "scatter")
+    assert [row[0] for row in cross.customdata] == ["layer1.0.conv1"]
+
+
+def test_repairability_is_offered_as_one_job_of_the_dense_network_whatever_rule_is_shown(store, monkeypatch):
+    monkeypatch.setattr(maps, "has_weights", lambda store, dense_id: True)
+    submitted = []
+    monkeypatch.setattr(Runner, "submit", lambda self, wanted, where=None: submitted.append(wanted))
+    store_run(store, "global_l1", 0.9)
+    store_run(store, "uniform")
+    wanted = Wanted(HERE.experiment((), STATES[:1]), dense_id=HERE.dense, repairability=True)
+    for rule, sparsity in (("global_l1", "0.9"), ("uniform", "0.95")):
+        app = opened(data="digits", rule=rule, sparsity=sparsity)
+        app.button(key=f"_compute_{wanted.id}").click().run()
+        assert not app.exception
+    assert submitted == [wanted, wanted]
+
+
+def test_without_the_dense_weights_repairability_is_not_offered(store):
+    store_run(store)
+    assert "the weights of dense network 00000000 are not on this machine" in words(opened())
+
+
+def test_a_pinned_setting_stands_beside_the_present_one_whose_numbers_are_told(store):
+    pinned = store_run(store, right=answers(800))
+    store_run(store, "uniform", right=answers(850))
+    store_run(store, seed=1, right=answers(700))
+    key = pinned.entry.manifest["key"]
+    app = opened(data="digits", seed="1", pin=f"{key}~simultaneous~off~reset~ema~0.1~20")
+    assert len(charts(app)) == 4
+    assert "so there is no verdict" in words(app)  # of seed 1 only one rule is stored
+
+
+def test_n_m_stands_alone_at_its_own_sparsity(store):
+    store_run(store, right=answers(800))
+    store_run(store, "n_m", None, nm="2:4", right=answers(890))
+    app = opened(data="digits", rule="n_m", nm="2:4")
+    assert "is kept at 50 % sparsity, by 1 rule: N:M 2:4" in words(app)
+    assert any(MISSING in item.label for item in app.expander)
+
+
+def test_another_recalibration_without_results_is_said_in_words(store):
+    store_run(store)
+    app = opened(data="digits", b="50")
+    assert "is stored at this recalibration for any rule" in words(app)
+
+
+def test_a_repair_that_is_not_stored_falls_back_on_bn_only(store):
+    store_run(store, repairs=(RepairSpec.of("bn_only"),))
+    app = opened(data="digits", methods="asr_bn")
+    assert app.selectbox(key="fix").value == "bn_only"
+
+
+def first_missing() -> Wanted:
+    """What the page offers first where only global L1 at 95 % is stored."""
+    setting = replace(HERE, rule=transition.in_order(set(registry.names("pruning rule")) - {"global_l1"})[0])
+    return Wanted(setting.experiment((RepairSpec.of("bn_only"), ASR), STATES))
+
+
+@pytest.mark.parametrize(("state", "line", "sign"), [
+    ("running", LINE, "about 42 s left"), ("queued", None, "Starting"), ("failed", None, "The computation failed: no memory"), ("cancelled", None, "Cancelled"),
+])  # fmt: skip
+def test_a_missing_rule_in_every_state_of_its_job(store, state, line, sign):
+    store_run(store)
+    make_job(store, state, line=line, wanted=first_missing(), reason="no memory" if state == "failed" else None)
+    app = opened(data="digits", methods="bn_only,asr_bn")
+    bars = [bar.proto.text for bar in app.get("progress")]
+    assert any(sign in text for text in [*bars, words(app), *(error.value for error in app.error)])
+    labels = [button.label for button in app.button]
+    assert ("Cancel" in labels) == (state in ("running", "queued"))
+    assert ("Retry" in labels) == (state in ("failed", "cancelled"))
+
+
+def test_repairability_is_white_at_1_and_named_as_our_reading(store):
+    result = store_run(store)
+    store_repairability(store, HERE, undefined=("layer1.0.conv1",))
+    table = figures.REPAIRABILITY.table(result)
+    figure = figures.REPAIRABILITY.figure(table, **figures.REPAIRABILITY.limits([table]))
+    rr, blanks, marks = figure.data[:3]
+    assert [list(row) for row in rr.z[:2]] == [[-3, None, -1, 0], [-2, None, 0, 1]] and rr.zmid == 0 and rr.zmin == -rr.zmax
+    assert list(blanks.text) == ["–"] * 5 and set(blanks.x) == {1}
+    assert marks.customdata[1].tolist() == ["layer1.0.conv1", "50 %", "undefined"]
+    sentence = figures.REPAIRABILITY.sentence(table)
+    assert "pruned to 95 %, channelwise variance matching leaves between 0.25 of the damage (conv1) and 2 (layer2.0.downsample.0)" in sentence
+    assert "in 1 of 4 layers; undefined in 1" in sentence
+    assert all("our reading of the abstract of arXiv 2605.25508" in text for text in (sentence, marks.hovertemplate))
+
+
+def test_stored_repairability_is_drawn_and_told_for_the_selected_layer(store):
+    store_run(store, right=answers(800))
+    store_repairability(store, HERE)
+    app = opened(data="digits", layer="layer2.0.conv1")
+    assert len(charts(app)) == 3
+    table = tables(app, "RR").set_index("trial sparsity")
+    assert table.loc["95 %", "RR"] == 1 and table.loc["50 %", "D_res"] == pytest.approx(0.2)
+    assert "not stored yet" not in words(app)
+
+
+def test_the_page_s_modules_need_no_torch():
+    code = "import sys, pages._common, pages._charts, asr_core.figures.allocation, asr_core.figures.transition; print('torch' in sys.modules)"
+    found = subprocess.run([sys.executable, "-c", code], cwd=PROJECT, capture_output=True, text=True, check=True)
+    assert found.stdout == "False\n"

@@ -1,0 +1,134 @@
+"""The sidebar's section for the user's own images and weights."""
+
+import zipfile
+
+import pytest
+from fake_results import fake_result
+from made_uploads import picture, saved, state_of, tried_here, zipped
+from streamlit.testing.v1 import AppTest
+from test_estimate import SPEED
+
+from asr_core import uploads
+from asr_core.runner import Runner
+from asr_core.store import PROJECT, Store
+
+SMALL = {"data": "digits", "net": "shufflenet_v2_x0_5", "stem": "small", "sparsity": "0.8"}
+
+
+@pytest.fixture
+def store(tmp_path, monkeypatch):
+    monkeypatch.setenv("ASR_CACHE_DIR", str(tmp_path / "cache"))
+    monkeypatch.setattr(Runner, "speed", lambda self, experiment: SPEED)  # measuring it starts a process
+    return Store(tmp_path / "cache")
+
+
+@pytest.fixture
+def here(monkeypatch):
+    """The trial of a weights file runs in this process."""
+    monkeypatch.setattr(uploads.subprocess, "run", tried_here)
+
+
+@pytest.fixture
+def submitted(monkeypatch):
+    """What was submitted, in place of starting a worker."""
+    found = []
+    monkeypatch.setattr(Runner, "submit", lambda self, wanted, where=None: found.append(wanted))
+    return found
+
+
+def opened(**address) -> AppTest:
+    app = AppTest.from_file(PROJECT / "pages/_main.py", default_timeout=60)
+    for name, value in address.items():
+        app.query_params[name] = value
+    app.run()
+    assert not app.exception
+    return app
+
+
+def give(app, key: str, name: str, content: bytes, button: str):
+    """Upload a file and press the button that uses it."""
+    next(item for item in app.file_uploader if item.key.startswith(key)).set_value((name, content, "application/octet-stream")).run()
+    app.button(key=button).click().run()
+    assert not app.exception
+    return app
+
+
+def compute(app):
+    next(button for button in app.button if button.label == "Compute").click().run()
+    assert not app.exception
+
+
+def said(app) -> str:
+    return "\n".join(item.value for kind in (app.success, app.error) for item in kind)
+
+
+def weights_of(classes: int) -> bytes:
+    return saved(state_of(classes)).getvalue()
+
+
+def test_a_folder_on_the_machine_becomes_the_dataset_and_can_be_computed(store, submitted, tmp_path):
+    with zipfile.ZipFile(zipped()) as archive:
+        archive.extractall(tmp_path / "flowers")
+    app = opened(**SMALL)
+    app.text_input(key="_own_path").set_value(str(tmp_path / "flowers")).run()
+    app.button(key="_own_use_path").click().run()
+    assert "flowers: 2 classes, 4 images to train on" in said(app) and not app.exception
+    assert app.query_params["data"].startswith("folder:") and app.query_params["classes"] == "2"
+    assert app.selectbox(key="data").format_func(app.selectbox(key="data").value).endswith("flowers")
+    compute(app)
+    wanted = submitted[0].experiment
+    assert wanted.data.digest == app.query_params["data"].removeprefix("folder:") and wanted.data.classes == 2
+    assert wanted.calibration.stat_images == 2
+
+
+@pytest.mark.parametrize(("path", "why"), [("/nowhere/at/all", "there is no folder /nowhere/at/all"), ("odd\0name", "there is no folder")])
+def test_a_folder_that_is_none_says_why(store, path, why):
+    app = opened(**SMALL)
+    app.text_input(key="_own_path").set_value(path).run()
+    app.button(key="_own_use_path").click().run()
+    assert why in said(app) and not app.exception and app.query_params["data"] == "digits"
+
+
+def test_a_zip_becomes_the_dataset_and_is_let_go_of(store):
+    app = give(opened(**SMALL), "_own_zip", "../../x.zip", zipped().getvalue(), "_own_use_zip")
+    assert "2 classes, 4 images" in said(app) and app.button(key="_own_use_zip").disabled
+    assert not list(store.root.rglob("x.zip"))
+
+
+def test_a_zip_that_leads_out_of_itself_is_refused_and_changes_nothing(store):
+    app = give(opened(**SMALL), "_own_zip", "x.zip", zipped(more=[("../x.png", picture())]).getvalue(), "_own_use_zip")
+    assert "leads out of it" in said(app) and app.query_params["data"] == "digits" and not store.uploads.exists()
+
+
+def test_weights_become_the_dense_network_and_are_found_by_the_job(here, store, submitted):
+    app = give(opened(**SMALL), "_own_weights", "w.pt", weights_of(10), "_own_use_weights")
+    assert "The weights fit shufflenet_v2_x0_5 with 10 classes" in said(app)
+    compute(app)
+    dense = submitted[0].experiment.dense
+    assert dense.source == "file" and app.query_params["weights"] == dense.weights_digest
+    assert uploads.weights_file(store, dense.weights_digest).is_file()
+
+
+def test_weights_of_another_head_are_refused_with_their_classes(here, store):
+    app = give(opened(**SMALL), "_own_weights", "w.pt", weights_of(3), "_own_use_weights")
+    assert "Its head has 3 classes, the images 10" in said(app) and "weights" not in app.query_params
+
+
+def test_own_images_let_go_of_weights_for_other_classes(here, store):
+    app = give(opened(**SMALL), "_own_weights", "w.pt", weights_of(10), "_own_use_weights")
+    give(app, "_own_zip", "x.zip", zipped().getvalue(), "_own_use_zip")
+    assert "weights" not in app.query_params and "source" not in app.query_params
+
+
+def test_going_back_to_a_bundled_set_leaves_nothing_of_the_own_one(here, store):
+    fake_result(store)
+    app = give(opened(**SMALL), "_own_zip", "x.zip", zipped().getvalue(), "_own_use_zip")
+    give(app, "_own_weights", "w.pt", weights_of(2), "_own_use_weights")
+    app.selectbox(key="data").set_value("digits").run()
+    assert not app.exception and not {"classes", "weights", "source"} & set(app.query_params)
+
+
+def test_a_link_to_weights_that_are_not_here_offers_no_traceback(store):
+    app = opened(**SMALL, source="file", weights="0" * 24)
+    assert "Nothing is stored yet" in app.info[0].value
+    assert opened(**SMALL, source="file").error[0].value.startswith("source 'file' needs a weights file")

@@ -1,0 +1,323 @@
+"""Pages on one setting, and the frame around all pages: every state, broken links, pin, difference, shared selection."""
+
+import ast
+import json
+import subprocess
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from made_results import store_result
+from streamlit.testing.v1 import AppTest
+from test_compute_panel import LINE, make_job
+from test_estimate import SPEED
+
+from asr_core import results, shipping
+from asr_core.figures import style
+from asr_core.jobs import Wanted
+from asr_core.runner import Runner
+from asr_core.spec import default_states
+from asr_core.store import PROJECT, Store
+from pages import _common as common
+
+PAGES = ("overview", "variance", "heatmaps", "curves", "maps")
+CHARTS = {"overview": 2, "variance": 4, "heatmaps": 2, "curves": 2, "maps": 0}  # of a stored setting whose maps are not
+
+
+@pytest.fixture
+def store(tmp_path, monkeypatch):
+    monkeypatch.setenv("ASR_CACHE_DIR", str(tmp_path))
+    monkeypatch.setattr(Runner, "speed", lambda self, experiment: SPEED)  # measuring it starts a process
+    return Store(tmp_path)
+
+
+def opened(page: str, **address) -> AppTest:
+    """The page after a link with `address`; it must not fail."""
+    app = AppTest.from_file(PROJECT / "pages/_main.py", default_timeout=60)
+    for name, value in address.items():
+        app.query_params[name] = value
+    return turned(app.run(), page)
+
+
+def turned(app: AppTest, page: str) -> AppTest:
+    """The same session on another page."""
+    app.switch_page(f"{page}.py").run()
+    assert not app.exception and not app.error, [*app.exception, *app.error]
+    return app
+
+
+def words(app: AppTest) -> str:
+    return "\n".join(item.value for kind in (app.markdown, app.caption, app.info, app.warning, app.title) for item in kind)
+
+
+def charts(app: AppTest) -> list[dict]:
+    return [json.loads(chart.proto.spec) for chart in app.get("plotly_chart")]
+
+
+def pin_of(result, look="simultaneous~off~reset~ema~0.1~20") -> str:
+    return f"{result.entry.manifest['key']}~{look}"
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_an_empty_store_is_said_in_words_and_offers_to_compute(store, page):
+    app = opened(page)
+    assert "Nothing is stored yet" in words(app) and "To compute: **about" in words(app)
+    assert [button.label for button in app.button].count("Compute") == 1 and not charts(app)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_choices_hold_and_reach_the_address_while_nothing_is_stored(store, page):
+    app = opened(page)
+    app.selectbox(key="net").set_value("resnet50").run()
+    app.number_input(key="seed").set_value(3).run()
+    assert not app.exception and app.query_params["net"] == "resnet50" and app.query_params["seed"] == "3"
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_stored_setting_is_drawn_and_told(store, page):
+    store_result(store)
+    app = opened(page)
+    assert len(charts(app)) == CHARTS[page] and app.title[0].value in words(app)
+    assert all(chart.proto.alt for chart in app.get("plotly_chart"))
+    assert not app.warning
+
+
+def job_of(store, state, **more):
+    """A job that computes what the pages want of a digits setting that is not stored."""
+    wanted = common.catalogue.Setting(sparsity=0.97).experiment(LOOK.repairs, default_states((10, 20, 30, 50)))
+    return make_job(store, state, wanted=Wanted(wanted), **more)
+
+
+LOOK = common.Look(("bn_only", "lw_bn", "raw_bn", "asr_bn"), ("simultaneous",), ("off",), "median", "reset", "ema", 0.1, 20)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_running_job_shows_its_progress_above_the_nearest_stored_setting(store, page):
+    store_result(store)
+    job_of(store, "running", line=LINE)
+    app = opened(page, data="digits", sparsity="0.97")
+    assert "is not stored. Shown below is the nearest stored setting" in words(app)
+    assert app.get("progress")[0].proto.text.startswith("accuracy (BN only)") and app.button(key=f"_cancel_{jobs_id(store)}").label == "Cancel"
+    assert len(charts(app)) == CHARTS[page]
+
+
+def jobs_id(store) -> str:
+    return next(store.jobs.iterdir()).name
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_what_a_running_job_has_stored_so_far_is_drawn(store, page, monkeypatch):
+    """First statistics of some repairs and no accuracy at all."""
+    made = store_result(store, sparsity=0.97)
+    store.clear(["result"])
+    some = made.repairs[made.repairs["slug"].str.startswith(("bn_only", "lw_bn"))]
+    begun = replace(made, accuracy=None, repairs=some, entry=None)
+    monkeypatch.setattr(results, "partial", lambda *_: begun)
+    job_of(store, "running", line=LINE)
+    app = opened(page, data="digits", sparsity="0.97")
+    assert "This setting is being computed" in words(app)
+    if page == "variance":
+        drawn = {trace.get("name") for trace in charts(app)[0]["data"]}
+        assert style.label("lw_bn.simultaneous.nobias") in drawn and not any(name and "ASR" in name for name in drawn)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_failed_job_shows_its_reason_and_leaves_the_page_alive(store, page):
+    store_result(store)
+    job_of(store, "failed", reason="no room on the disk")
+    app = AppTest.from_file(PROJECT / "pages/_main.py", default_timeout=60)
+    app.query_params |= {"data": "digits", "sparsity": "0.97"}
+    app.run()
+    app.switch_page(f"{page}.py").run()
+    assert not app.exception and app.error[0].value == "The computation failed: no room on the disk"
+    assert len(charts(app)) == CHARTS[page] and "Retry" in [button.label for button in app.button]
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_dead_layers_and_numbers_that_are_not_finite_do_not_break_a_page(store, page):
+    def spoil(tables):
+        last = tables["channels"]["layer"].eq("layer2.0.conv2")
+        tables["channels"].loc[last, ["v_pruned", "mu_pruned"]] = 0.0
+        tables["channels"].loc[::5, ["v_dense", "kept_energy"]] = np.nan
+        tables["channels"].loc[1::7, "v_dense"] = 0.0
+        tables["repairs"].loc[::3, ["gamma", "v_repaired", "mu_repaired", "shrinkage"]] = np.nan
+        tables["repairs"].loc[1::5, "v_recalibrated"] = np.inf
+        tables["accuracy"].loc[tables["accuracy"]["slug"].str.contains("raw_bn"), ["top1", "top1_low", "top1_high"]] = np.nan
+        numeric = tables["layers"].select_dtypes("number").columns
+        tables["layers"].loc[tables["layers"]["layer"].eq("layer2.0.conv2"), numeric] = np.nan
+
+    store_result(store, change=spoil)
+    for layer in ("conv1", "layer2.0.conv2"):
+        for stage in ("repaired", "recalibrated", "predicted"):
+            assert len(charts(opened(page, data="digits", layer=layer, stage=stage))) == CHARTS[page]
+            if page != "variance":
+                break
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_network_in_which_every_channel_is_dead_is_told(store, page):
+    def kill(tables):
+        tables["channels"][["v_pruned", "mu_pruned"]] = 0.0
+        tables["repairs"][["v_repaired", "v_recalibrated"]] = 0.0
+
+    store_result(store, change=kill)
+    assert len(charts(opened(page))) == CHARTS[page]
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_network_of_one_layer_with_one_channel_is_drawn(store, page):
+    store_result(store, layers={"conv1": 1}, dead=0.0)
+    app = opened(page)
+    assert len(charts(app)) == (1 if page == "heatmaps" else CHARTS[page])
+    assert page != "heatmaps" or "This network has no repaired layer" in words(app)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_result_that_was_shipped_without_channels_says_so(store, page):
+    made = store_result(store)
+    shipping.ship_result(made.entry, store, channels=False)
+    store.clear(["result"])
+    app = opened(page)
+    assert "shipped without its channels" in words(app)
+    assert len(charts(app)) == {"overview": 2, "heatmaps": 1, "curves": 2}.get(page, 0)
+
+
+@pytest.mark.parametrize(
+    ("address", "message"),
+    [
+        ({"net": "resnet81"}, "did you mean resnet18?"),
+        ({"sparsity": "95"}, "For 95 % write 0.95"),
+        ({"sparsity": "nan"}, "sparsity is nan"),
+        ({"layer": "features.0"}, "resnet18 has no layer 'features.0'; showing"),
+        ({"layer": "conv1", "channel": "999"}, "conv1 has no channel 999; showing 15"),
+        ({"layer": "../../etc"}, "is no layer name"),
+        ({"pin": "f" * 24 + "~simultaneous~off~reset~ema~0.1~20"}, "The pinned setting cannot be shown: no stored result has the key"),
+        ({"pin": "odd"}, "'odd' is no pinned setting"),
+        ({"dense": "f" * 16}, "The dense network ffffffff is not stored here"),
+        ({"b": "-1"}, "-1 is outside [0"),
+        ({"colour": "red"}, "'red' is none of severity"),
+        ({"sprsity": "0.9"}, "did you mean sparsity?"),
+    ],
+)
+@pytest.mark.parametrize("page", ["overview", "variance"])
+def test_a_broken_link_says_what_is_wrong_and_shows_the_nearest_view(store, page, address, message):
+    store_result(store)
+    app = opened(page, **{"data": "digits"} | address)
+    assert message in words(app) and len(charts(app)) == CHARTS[page]
+
+
+def test_a_removed_result_falls_back_to_the_nearest_one(store):
+    store_result(store, sparsity=0.9)
+    app = opened("overview", data="digits", sparsity="0.99")
+    assert "sparsity 99 % → 90 %" in words(app) and len(charts(app)) == 2
+
+
+@pytest.mark.parametrize("page", PAGES[:4])
+def test_a_pinned_setting_is_drawn_beside_the_present_one_on_equal_axes(store, page):
+    pinned = store_result(store, sparsity=0.5)
+    store_result(store, sparsity=0.9)
+    app = opened(page, data="digits", sparsity="0.9", pin=pin_of(pinned))
+    drawn = charts(app)
+    assert len(drawn) == 2 * CHARTS[page]
+    for left, right in zip(drawn[::2], drawn[1::2], strict=True):
+        for axis in ("xaxis", "yaxis"):
+            assert left["layout"][axis].get("range") == right["layout"][axis].get("range")
+    assert "pinned" in words(app) and "current" in words(app)
+
+
+@pytest.mark.parametrize(("page", "titles"), [("curves", "current minus pinned top-1, percentage points"), ("heatmaps", "log2 current \u2212 log2 pinned")])
+def test_the_difference_view_shows_current_minus_pinned(store, page, titles):
+    pinned = store_result(store, sparsity=0.5)
+    store_result(store, sparsity=0.9)
+    both = opened(page, data="digits", sparsity="0.9", pin=pin_of(pinned))
+    app = opened(page, data="digits", sparsity="0.9", pin=pin_of(pinned), compare="difference")
+    assert len(charts(app)) < len(charts(both)) and "minus pinned (" in words(app)
+    assert any(titles in json.dumps(chart, ensure_ascii=False) for chart in charts(app))
+
+
+def test_pin_and_unpin_from_the_header(store):
+    store_result(store)
+    app = opened("overview")
+    app.button(key="_pin").click().run()
+    assert app.query_params["pin"].endswith("~simultaneous~off~reset~ema~0.1~20") and len(charts(app)) == 4
+    app.button(key="_unpin").click().run()
+    assert "pin" not in app.query_params and len(charts(app)) == 2
+
+
+def test_one_selection_is_shared_by_all_pages(store):
+    store_result(store)
+    app = opened("variance", data="digits", layer="layer2.0.conv1", channel="7")
+    for page in PAGES:
+        turned(app, page)
+        assert app.query_params["layer"] == "layer2.0.conv1" and app.query_params["channel"] == "7"
+        assert app.button(key="_crumb_layer").label == "layer2.0.conv1" and app.button(key="_crumb_channel").label == "channel 7"
+
+
+def test_a_row_of_the_worst_layers_opens_its_channels(store):
+    store_result(store)
+    app = opened("overview")
+    worst = app.dataframe[0].value["layer"].iloc[0]
+    app.session_state["worst"] = {"selection": {"rows": [0], "columns": [], "cells": []}}
+    app.button(key="_crumb_layer").click().run()
+    assert not app.exception and app.title[0].value == "Channel variance" and app.query_params["layer"] == worst
+
+
+def test_every_page_file_is_in_the_navigation():
+    listed = {file for section in navigation().values() for file, *_ in section}
+    assert {path.stem for path in (PROJECT / "pages").glob("[!_]*.py")} == listed
+
+
+def navigation() -> dict:
+    """PAGES of pages/_main.py, read without running it."""
+    for node in ast.parse((PROJECT / "pages/_main.py").read_text()).body:
+        if isinstance(node, ast.Assign) and node.targets[0].id == "PAGES":
+            return ast.literal_eval(node.value)
+    raise AssertionError("pages/_main.py has no PAGES")
+
+
+def test_no_page_imports_torch(tmp_path):
+    """Opening every page on an empty and on a filled store, as the server does."""
+    store_result(Store(tmp_path / "cache"))
+    code = f"""
+import sys
+from streamlit.testing.v1 import AppTest
+sys.path.insert(0, 'tests')
+app = AppTest.from_file('pages/_main.py', default_timeout=100).run()
+for page in {sorted(file for section in navigation().values() for file, *_ in section)}:
+    app.switch_page(page + '.py').run()
+    assert not app.exception, page
+    assert 'torch' not in sys.modules, page
+"""
+    import os
+
+    done = subprocess.run([sys.executable, "-c", code], cwd=PROJECT, env=os.environ | {"ASR_CACHE_DIR": str(tmp_path / "cache")}, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-2000:]
+
+
+def imports(path) -> set[str]:
+    """Top-level names of all modules that a file imports, wherever in it."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            found.add(node.module.partition(".")[0])
+    return found
+
+
+@pytest.mark.parametrize(
+    ("files", "never"),
+    [
+        ("asr_core/**/*.py", {"streamlit", "pages", "app"}),
+        ("asr_core/*.py", {"plotly", "streamlit"}),
+        ("asr_core/repairs/*.py", {"plotly"}),
+        ("asr_core/pruning/*.py", {"plotly"}),
+        ("pages/*.py", {"torch", "torchvision", "plotly"}),
+        ("app.py", {"torch", "plotly", "asr_core"}),
+    ],
+)
+def test_the_rooms_of_the_house_import_only_along_its_arrows(files, never):
+    paths = sorted(PROJECT.glob(files))
+    wrong = {str(path.relative_to(PROJECT)): bad for path in paths if (bad := imports(path) & never)}
+    assert paths and not wrong

@@ -1,0 +1,247 @@
+"""Uploads: what is kept, and everything that is refused before it can do harm."""
+
+import io
+import pickle
+import stat
+import struct
+import subprocess
+import sys
+import zipfile
+
+import pytest
+import torch
+from made_uploads import MODEL, TREE, picture, saved, state_of, tried_here, zipped
+from safetensors.torch import save_file
+
+from asr_core import archives, data, folders, uploads
+from asr_core.errors import DataError, WeightsError
+from asr_core.experiment import Lab, train_dense
+from asr_core.runtime import Runtime
+from asr_core.spec import DenseSpec, ExperimentSpec, PruneSpec
+from asr_core.store import PROJECT, Store
+
+
+@pytest.fixture
+def store(tmp_path):
+    return Store(tmp_path / "cache")
+
+
+ZIPPED = zipped().getvalue()
+
+
+def refusal(store: Store, archive: io.BytesIO) -> str:
+    """Why an archive is refused; nothing of it may stay."""
+    with pytest.raises(DataError) as caught:
+        uploads.keep_images(store, archive)
+    assert not store.uploads.exists() and not list((store.root / ".tmp").glob("*"))
+    assert "\n" not in str(caught.value) and str(store.root) not in str(caught.value)
+    return str(caught.value)
+
+
+def test_a_zip_of_a_tree_becomes_a_folder_known_by_its_content(store, tmp_path):
+    found = uploads.keep_images(store, zipped())
+    with zipfile.ZipFile(zipped()) as archive:
+        archive.extractall(tmp_path / "same")
+    assert found["digest"] == folders.identify(tmp_path / "same", store)["digest"]
+    assert found["classes"] == 2 and found["images"] == {"train": 4, "test": 4} and found["label"].startswith("upload-")
+    loaded = data.load(data.DataSpec(dataset="folder", digest=found["digest"], classes=2, image_size=8), store)
+    assert loaded.class_names == ("cat", "dog") and len(loaded.train_images) == 4
+
+
+def test_the_same_zip_twice_is_kept_once(store):
+    first = uploads.keep_images(store, zipped())
+    assert uploads.keep_images(store, zipped()) == first and len(list(store.uploads.iterdir())) == 1
+
+
+def test_a_folder_around_the_tree_and_what_is_no_image_are_left_out(store):
+    noise = [("flowers/labels.csv", b"x"), ("flowers/run.sh", b"x"), ("__MACOSX/flowers/._0.png", b"x"), ("flowers/train/.DS_Store", b"x")]
+    found = uploads.keep_images(store, zipped([f"flowers/{name}" for name in TREE], noise))
+    kept = {str(path.relative_to(store.uploads)).split("/", 2)[2] for path in store.uploads.rglob("*") if path.is_file()}
+    assert found["classes"] == 2 and kept == set(TREE)
+
+
+@pytest.mark.parametrize("name", ["/etc/x.png", "train/../../x.png", "../x.png", "C:/x.png", "train\\cat\\x.png"])
+def test_names_that_lead_out_of_the_archive_are_refused(store, name):
+    assert "leads out of it" in refusal(store, zipped(more=[(name, picture())]))
+
+
+def test_links_and_devices_are_refused(store):
+    def link(info):
+        if info.filename.endswith("test/dog/1.png"):
+            info.create_system, info.external_attr = 3, (stat.S_IFLNK | 0o777) << 16
+
+    assert "a link or no plain file" in refusal(store, zipped(change=link))
+
+
+def test_an_archive_that_would_unpack_to_too_much_is_refused_by_its_listing(store, monkeypatch):
+    monkeypatch.setattr(archives, "UNPACKED", 10_000)
+    assert "unpacks to" in refusal(store, zipped(more=[("train/cat/big.png", bytes(10**6))]))
+
+
+def test_a_listing_that_lies_about_a_size_unpacks_no_more_than_it_says(store):
+    bomb = zipped(more=[("train/cat/big.png", bytes(10**6))])
+    with zipfile.ZipFile(bomb) as archive:
+        packed = archive.getinfo("train/cat/big.png").compress_size
+    content = bomb.getvalue().replace(struct.pack("<LL", packed, 10**6), struct.pack("<LL", packed, 100))
+    assert content != bomb.getvalue() and "cannot be read" in refusal(store, io.BytesIO(content))
+
+
+def test_too_many_images_are_refused(store, monkeypatch):
+    monkeypatch.setattr(archives, "FILES", 7)
+    assert "holds 8 images; at most 7" in refusal(store, zipped())
+
+
+def test_a_huge_listing_is_refused_before_it_is_read(store, monkeypatch):
+    monkeypatch.setattr(archives, "LISTING", 100)
+    monkeypatch.setattr(zipfile, "ZipFile", None)
+    assert "lists too many files" in refusal(store, io.BytesIO(ZIPPED))
+
+
+def test_an_upload_over_the_bound_is_refused(store, monkeypatch):
+    monkeypatch.setattr(uploads, "LARGEST", 0)
+    assert "at most 0 MB" in refusal(store, zipped()) and "name a folder" in refusal(store, zipped())
+
+
+@pytest.mark.parametrize("content", [b"", b"no zip at all", ZIPPED[:-30]])
+def test_what_is_no_sound_zip_is_refused(store, content):
+    message = refusal(store, io.BytesIO(content))
+    assert "cannot be read" in message or "must hold something" in message or "lists too many" in message
+
+
+def test_damaged_contents_are_refused(store):
+    with zipfile.ZipFile(io.BytesIO(ZIPPED)) as archive:
+        start = archive.infolist()[0].header_offset + 30 + len(TREE[0])
+    assert "cannot be read" in refusal(store, io.BytesIO(ZIPPED[: start + 5] + b"\0\0\0\0" + ZIPPED[start + 9 :]))
+
+
+def test_encrypted_archives_are_refused(store):
+    changed = bytearray(ZIPPED)
+    for at in (i for i in range(len(changed)) if changed[i : i + 4] == b"PK\1\2"):
+        changed[at + 8] |= 1
+    assert "encrypted" in refusal(store, io.BytesIO(bytes(changed)))
+
+
+def test_a_name_that_comes_twice_and_one_that_is_too_long_are_refused(store):
+    with pytest.warns(UserWarning, match="Duplicate name"):
+        twice = zipped([*TREE, TREE[0]])
+    assert "same name" in refusal(store, twice)
+    assert "more than 255 bytes" in refusal(store, zipped(more=[(f"train/cat/{'x' * 300}.png", b"")]))
+    assert "a file and a folder at once" in refusal(store, zipped(["train/a.png", "train/a.png/b.png"]))
+
+
+def test_what_is_no_image_folder_says_what_it_lacks(store):
+    assert "the archive has no folder test/; an image folder needs train/CLASS/" in refusal(store, zipped(TREE[:4]))
+    assert "test has not" in refusal(store, zipped([*TREE, "train/fox/1.png"]))
+
+
+@pytest.fixture
+def here(monkeypatch):
+    """The trial of a file runs in this process: one test below starts the real one, which imports torch for seconds."""
+    monkeypatch.setattr(uploads.subprocess, "run", tried_here)
+
+
+def keep(store, name, file) -> str:
+    return uploads.keep_weights(store, name, file, MODEL, 10, 32)
+
+
+def why_not(store, name, file) -> str:
+    """Why weights are refused; nothing of them may stay."""
+    with pytest.raises(WeightsError) as caught:
+        keep(store, name, file)
+    assert not store.uploads.exists() and not list((store.root / ".tmp").glob("*"))
+    assert "\n" not in str(caught.value) and str(store.root) not in str(caught.value)
+    return str(caught.value)
+
+
+def test_kept_weights_are_found_by_their_digest_and_become_the_dense_network(here, store, tmp_path):
+    state = state_of()
+    save_file({name: tensor.contiguous() for name, tensor in state.items()}, tmp_path / "mine.safetensors")
+    with open(tmp_path / "mine.safetensors", "rb") as file:
+        digest = keep(store, "../../etc/Mine.SAFETENSORS", file)
+    assert [path.relative_to(store.uploads).as_posix() for path in store.uploads.rglob("*") if path.is_file()] == [f"{digest}/weights.safetensors"]
+    spec = ExperimentSpec(model=MODEL, dense=DenseSpec(source="file", weights_digest=digest), prune=PruneSpec.of("global_l1", sparsity=0.5))
+    lab = Lab.__new__(Lab)
+    lab.spec, lab.store, lab.runtime, lab.report = spec, store, Runtime(), type("Silent", (), {"count": None})
+    network, _ = train_dense(lab)
+    assert all(torch.equal(tensor, state[name]) for name, tensor in network.state_dict().items())
+
+
+def test_weights_of_torch_save_are_kept(here, store):
+    digest = keep(store, "w.pt", saved({"state_dict": state_of()}, "new"))
+    assert uploads.weights_file(store, digest).name == "weights.pt"
+
+
+class Evil:
+    def __reduce__(self):
+        return (open, ("executed", "w"))
+
+
+@pytest.mark.parametrize("kind", ["zip", "legacy", "pickle"])
+def test_a_pickle_with_code_is_refused_and_never_run(here, store, kind, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    file = io.BytesIO(pickle.dumps(Evil())) if kind == "pickle" else saved({"weight": Evil()}, kind)
+    assert "cannot be read" in why_not(store, "w.pth", file)
+    assert not list(tmp_path.rglob("executed"))
+
+
+def test_weights_of_another_shape_are_named(here, store):
+    message = why_not(store, "w.pt", saved(state_of(classes=3), "new"))
+    assert "weights.pt does not fit ShuffleNetV2: 2 mis-shaped: fc.weight (3, 1024) where (10, 1024) is needed" in message
+    assert "Its head has 3 classes, the images 10" in message
+
+
+def test_a_compressed_archive_is_refused_as_weights(here, store):
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("archive/data.pkl", bytes(10**6))
+    assert "compressed archive" in why_not(store, "w.pt", packed)
+
+
+def test_other_suffixes_broken_headers_and_oversized_files_are_refused_without_a_process(store, monkeypatch):
+    monkeypatch.setattr(subprocess, "run", None)
+    assert "must end in .safetensors, .pt, .pth" in why_not(store, "w.bin", saved({}, "new"))
+    assert "no sound .safetensors" in why_not(store, "w.safetensors", io.BytesIO(b"\xff" * 100))
+    assert "holds no tensor" in why_not(store, "w.safetensors", io.BytesIO(struct.pack("<Q", 2) + b"{}"))
+    monkeypatch.setattr(uploads, "LARGEST", 0)
+    assert "python -m asr_core run --weights FILE" in why_not(store, "w.pt", saved({}, "new"))
+
+
+def test_a_file_is_tried_in_a_process_of_its_own_with_the_reason_as_its_last_word(store, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert "cannot be read" in why_not(store, "w.pt", saved({"weight": Evil()}, "new"))
+    assert not list(tmp_path.rglob("executed"))
+
+
+def test_a_file_that_takes_too_long_is_given_up(store, monkeypatch):
+    monkeypatch.setattr(uploads, "PATIENCE", 0.01)
+    assert "within 0.01 s" in why_not(store, "w.pt", saved({}, "new"))
+
+
+@pytest.mark.parametrize("digest", ["0" * 24, "../../etc/passwd", "*", ""])
+def test_a_digest_that_is_not_kept_becomes_no_path(store, digest):
+    (store.root / "uploads" / "x").mkdir(parents=True)
+    (store.root / "uploads" / "x" / "weights.pt").write_bytes(b"x")
+    with pytest.raises(WeightsError, match="is not on this machine"):
+        uploads.weights_file(store, digest)
+
+
+def test_kept_weights_that_changed_are_not_used(here, store):
+    digest = keep(store, "w.pt", saved(state_of(), "new"))
+    uploads.weights_file(store, digest).write_bytes(b"other")
+    with pytest.raises(WeightsError, match="is not on this machine"):
+        uploads.weights_file(store, digest)
+
+
+def test_uploads_are_no_stage_of_the_store(store):
+    uploads.keep_images(store, zipped())
+    assert "uploads" not in store.stages() and store.verify() == []
+
+
+def test_checking_uploads_does_not_import_torch():
+    code = "import sys, io, asr_core.uploads as u; u._digest(io.BytesIO(b'x')); assert 'torch' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], cwd=PROJECT, check=True)
+
+
+def test_the_servers_bound_is_the_one_that_messages_name():
+    text = (PROJECT / ".streamlit" / "config.toml").read_text()
+    assert f"maxUploadSize = {uploads.LARGEST} " in text
