@@ -2,7 +2,7 @@
 PYTHON ?= python3
 PY := .venv/bin/python
 
-.PHONY: run example test bench clean
+.PHONY: run example test bench bench-ui clean
 
 .venv/installed: requirements.txt
 	$(PYTHON) -c 'import sys; assert sys.version_info >= (3, 11), f"Python 3.11 or newer is needed, this is {sys.version.split()[0]}; set PYTHON=..."'
@@ -22,6 +22,9 @@ test: .venv/installed  ## lint and run all tests
 
 bench: .venv/installed  ## speed against a straightforward script and against the bare forward pass
 	$(PY) -m benchmarks
+
+bench-ui: .venv/installed  ## speed and memory of the dashboard, over a running server and headless Chromium
+	$(PY) -m benchmarks.ui
 
 clean:  ## remove the environment; results in cache/ stay
 	rm -rf .venv

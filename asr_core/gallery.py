@@ -4,14 +4,14 @@ Run by `python -m asr_core gallery`: prints what it will cost, skips what is shi
 piece as soon as it is there. Safe to stop at any time and to start again.
 """
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
-from asr_core import ablation, data, estimate, experiment, maps, plan, results, settings, shipping
+from asr_core import ablation, allocations, data, estimate, experiment, kernels, maps, plan, results, settings, shipping
 from asr_core.plan import Keys, Task
 from asr_core.runtime import Runtime
 from asr_core.runtime import facts as facts_of
 from asr_core.spec import BatchNormState, ExperimentSpec, RepairSpec, default_states
-from asr_core.store import WEIGHTS, Store
+from asr_core.store import WEIGHTS, Entry, Store
 from asr_core.weights import weights_identity
 
 CIFAR = {"epochs": 12, "batch_size": 128, "precision": "bfloat16", "eval_images": 2000}
@@ -30,11 +30,13 @@ REPORTED = BatchNormState.of("reset", "ema", 0.1, 20)
 
 @dataclass(frozen=True)
 class Piece:
-    """One experiment to ship: with its channel tables or only layers and accuracy, and with maps and masks or not."""
+    """One experiment to ship: with its channel tables or only layers and accuracy; with maps, masks and kernels
+    or not; with the repairability of its dense network or not."""
 
     experiment: ExperimentSpec
     channels: bool = True
     maps: bool = False
+    repairability: bool = False
 
 
 def pieces(where: Store, images: str | None) -> list[Piece]:
@@ -45,28 +47,30 @@ def pieces(where: Store, images: str | None) -> list[Piece]:
 
     found = [*(Piece(ask(**pruning)) for pruning in PRUNINGS), *studies(ask)]
     found.append(Piece(short(ask(stem="half", sparsity=0.9), (False, True)), maps=True))
-    vgg = [Piece(short(ask(**VGG, **pruning)), channels=False) for pruning in PRUNINGS]
+    vgg = [Piece(short(ask(**VGG, **pruning)), channels=False) for pruning in PRUNINGS[:3]]
     if not images:
         return found + vgg
 
     def ask_cifar(**changes) -> ExperimentSpec:
         return ask(**CIFAR | {"dataset": f"folder:{images}"} | changes)
 
-    return found + one_network(ask_cifar) + vgg + more_networks(ask_cifar)
+    second, *others = more_networks(ask_cifar)
+    return found + one_network(ask_cifar) + second + vgg + sum(others, [])
 
 
 def one_network(ask) -> list[Piece]:
     """The pieces of one network on CIFAR-10: every pruning, the studies, allocation."""
     found = [Piece(few_states(ask(**pruning))) for pruning in PRUNINGS]
     found += studies(ask)
-    return found + [Piece(short(ask(**allocation)), channels=False) for allocation in ALLOCATIONS]
+    first, *rest = [Piece(short(ask(**allocation)), channels=False) for allocation in ALLOCATIONS]
+    return [*found, replace(first, repairability=True), *rest]
 
 
-def more_networks(ask) -> list[Piece]:
+def more_networks(ask) -> list[list[Piece]]:
     """Further networks on CIFAR-10: a second seed, another architecture, one whose maps can be read, a third seed."""
     first, last = ([Piece(short(ask(seed=seed, **pruning)), channels=False) for pruning in PRUNINGS] for seed in SEEDS)
     densenet = [Piece(short(ask(**DENSENET, **pruning)), channels=pruning == PRUNINGS[0]) for pruning in PRUNINGS]
-    return [*first, *densenet, Piece(short(ask(stem="half", epochs=8, sparsity=0.9), (False, True)), maps=True), *last]
+    return [first, densenet, [Piece(short(ask(stem="half", epochs=8, sparsity=0.9), (False, True)), maps=True)], last]
 
 
 def few_states(spec: ExperimentSpec) -> ExperimentSpec:
@@ -100,14 +104,20 @@ def shipped(piece: Piece, where: Store) -> bool:
     if found is None or where.shipped not in found.entry.folder.parents:
         return False
     dense_id = found.setting["dense_id"]
-    return not piece.maps or all(Store(where.shipped).has(stage, key) for stage, key in map_keys(piece, dense_id))
+    kernel_keys = [("kernels", kernels.key_of(dense_id, layer)) for layer in MAPPED] if piece.maps else []
+    return all(Store(where.shipped).has(stage, key) for stage, key in [*extra_keys(piece, dense_id), *kernel_keys])
 
 
-def map_keys(piece: Piece, dense_id: str) -> list[tuple[str, str]]:
-    """(stage, key) of the masks and of each network's maps, before recalibration and at the reported state."""
-    keys, spec = Keys(piece.experiment, dense_id), piece.experiment
-    found = {maps.key_of(keys, target, repair, wanted) for wanted in map_specs() for target, repair in maps.networks(spec)}
-    return [("prune", keys.prune), *(("maps", key) for key in sorted(found))]
+def extra_keys(piece: Piece, dense_id: str) -> list[tuple[str, str]]:
+    """(stage, key) of what a piece has beside its result: masks and each network's maps, before recalibration and at
+    the reported state; repairability."""
+    keys, spec, found = Keys(piece.experiment, dense_id), piece.experiment, []
+    if piece.repairability:
+        found.append(("repairability", allocations.task_of(spec, dense_id).key))
+    if piece.maps:
+        mapped = {maps.key_of(keys, target, repair, wanted) for wanted in map_specs() for target, repair in maps.networks(spec)}
+        found += [("prune", keys.prune), *(("maps", key) for key in sorted(mapped))]
+    return found
 
 
 def map_specs() -> list[maps.MapSpec]:
@@ -135,8 +145,11 @@ def make(piece: Piece, where: Store, report: experiment.Report, runtime: Runtime
     if piece.maps:
         for wanted in map_specs():
             maps.run(spec, where, wanted, dense_id, report, runtime)
-        for stage, key in map_keys(piece, dense_id):
-            shipping.ship_whole(stage, where.find(stage, key), where)
+        ship_kernels(where.find("dense", dense_id, WEIGHTS), MAPPED, where)
+    if piece.repairability:
+        allocations.run(spec, where, dense_id, report=report, where=runtime)
+    for stage, key in extra_keys(piece, dense_id):
+        shipping.ship_whole(stage, where.find(stage, key), where)
     if where.shipped not in found.entry.folder.parents:
         shipping.ship_result(found.entry, where, piece.channels)
     shipping.ship_recipe(where.find("dense", dense_id, WEIGHTS), where)
@@ -149,6 +162,15 @@ def ship_dense(lab: experiment.Lab) -> None:
     dense_id = weights_identity(state)
     facts |= {"recipe": lab.spec.recipe_key, "dense_id": dense_id, "rounded": "float16", **facts_of(lab.device)}
     Store(lab.store.shipped).put("dense", dense_id, {WEIGHTS: state}, facts, asdict(lab.spec.dense))
+
+
+def ship_kernels(entry: Entry, layers, where: Store) -> None:
+    """Put the float16 weights of some convs of a dense network into `where`.shipped, one entry each."""
+    weights, dense_id = entry.weights(), entry.folder.name
+    for layer in layers:
+        name, key = f"{layer}.weight", kernels.key_of(dense_id, layer)
+        if not where.has("kernels", key):
+            Store(where.shipped).put("kernels", key, {WEIGHTS: {name: weights[name].half()}}, {"dense_id": dense_id, "layer": layer})
 
 
 def seconds(piece: Piece, tasks: list[Task], speed: estimate.Speed) -> float:

@@ -9,7 +9,7 @@ from asr_core import maps
 from asr_core.errors import SpecError, StoreError
 from asr_core.plan import Keys
 from asr_core.results import Result
-from asr_core.spec import ExperimentSpec
+from asr_core.spec import ExperimentSpec, key
 from asr_core.store import WEIGHTS, Store
 
 
@@ -30,6 +30,11 @@ class Kernel:
         return int(np.count_nonzero(self.of["no_repair"]))
 
 
+def key_of(dense_id: str, layer: str) -> str:
+    """Store key of the dense weights of one conv alone, which can be shipped where the whole network is not."""
+    return key("kernels", dense_id, layer)
+
+
 def read(spec: ExperimentSpec, store: Store, result: Result, layer: str, channel: int) -> Kernel:
     """The kernel of output channel `channel` of conv `layer`, dense, pruned and with the factors in `result`.
 
@@ -40,12 +45,13 @@ def read(spec: ExperimentSpec, store: Store, result: Result, layer: str, channel
     if layer not in layers:
         raise SpecError(maps.nearest_layer(layer, layers))
     dense_id = result.setting["dense_id"]
-    if not maps.has_weights(store, dense_id):
+    entry = store.find("dense", dense_id, WEIGHTS) or store.find("kernels", key_of(dense_id, layer))
+    if entry is None:
         raise StoreError(f"the weights of dense network {dense_id[:8]} are not on this machine (shipped results can come without them).")
     masks = store.find("prune", Keys(spec, dense_id).prune)
     if masks is None:
         raise StoreError("which weights were pruned is not stored on this machine; computing the maps of any layer stores it.")
-    dense = _weights(store.find("dense", dense_id, WEIGHTS).path(WEIGHTS), f"{layer}.weight", channel)
+    dense = _weights(entry.path(WEIGHTS), f"{layer}.weight", channel)
     keep = _mask(masks.path("masks.npz"), layer, channel, dense.shape)
     kernels = {"dense": dense, "no_repair": dense * keep}
     rows = result.repairs

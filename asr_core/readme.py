@@ -5,7 +5,7 @@ from dataclasses import asdict
 
 from tabulate import tabulate
 
-from asr_core import textreport
+from asr_core import catalogue, registry, textreport
 from asr_core.errors import StoreError
 from asr_core.results import read
 from asr_core.spec import CalibrationSpec, ModelSpec
@@ -44,6 +44,28 @@ def results_text(store: Store) -> str:
     return "\n".join(_one(known[name]) for name in SHOWN if name in known)
 
 
+def shipped_text(store: Store) -> str:
+    """Markdown of all shipped networks: what each was pruned to, and how many accuracies are there."""
+    rows = {}
+    for item in catalogue.stored(store):
+        if (store.shipped / "result" / item.key).is_dir():
+            name = _network(item.facts)
+            rows.setdefault(name, []).append((_pruning(item.facts["prune"]), item.rows))
+    table = [(*name, ", ".join(sorted({pruned for pruned, _ in found})), sum(rows for _, rows in found)) for name, found in rows.items()]
+    return tabulate(table, ("network", "images", "dense", "pruned by", "accuracies"), tablefmt="github") + "\n"
+
+
+def _network(facts: dict) -> tuple[str, str, str]:
+    model, dense = facts["model"], facts["dense"]
+    changed = [f"{model[part]} {part}" for part, usual in (("stem", "imagenet"), ("head", "torchvision")) if model[part] != usual]
+    return ", ".join([model["architecture"], *changed]), facts["dataset_label"], f"{facts['dense_id'][:8]}, {dense['epochs']} epochs, seed {dense['seed']}"
+
+
+def _pruning(prune: dict) -> str:
+    how = f"{prune['keep_n']}:{prune['group_m']}" if "keep_n" in prune else f"{100 * prune['sparsity']:g} %"
+    return how if prune["rule"] == "n_m" else f"{registry.get('pruning rule', prune['rule']).label} {how}"
+
+
 def _main(result) -> bool:
     """Whether a result is of the main network and grid: not a study, another stem or another seed."""
     setting = result.setting
@@ -69,6 +91,6 @@ def write(store: Store) -> None:
     text, results = path.read_text(), results_text(store)
     if not results:
         raise StoreError(f"{store.shipped} holds no result to write into README.md; run the gallery first.")
-    for name, new in (("results", results), ("benchmark", benchmark_text())):
+    for name, new in (("results", results), ("shipped", shipped_text(store)), ("benchmark", benchmark_text())):
         text = text.replace(f"<!-- {name}:begin -->\n{section(text, name)}", f"<!-- {name}:begin -->\n{new}")
     path.write_text(text)

@@ -29,13 +29,13 @@ st.plotly_chart(go.Figure(go.Scatter(x=[1, 2, 3], y=[1, 3, 2])))
 PAGES = ("", "variance", "heatmaps", "curves", "absorption", "severity", "ablation")
 USERS, VIEWS, TABS = 10, 200, 50
 MIB = 2**20
-# page, chart, buttons that are clicked in turn: each click changes the chart
+# page, chart, (control, its button) that are clicked in turn: each click changes the chart
 CONTROLS = (
-    ("variance", "scatter", (".st-key-stage button:nth-of-type(3)", ".st-key-stage button:nth-of-type(2)", ".st-key-stage button:nth-of-type(1)")),
-    ("variance", "scatter", (".st-key-methods button:nth-of-type(3)", ".st-key-methods button:nth-of-type(3)")),
-    ("heatmaps", "cells_map", (".st-key-rows button:nth-of-type(2)", ".st-key-rows button:nth-of-type(1)")),
-    ("", "accuracy", (".st-key-averaging button:nth-of-type(2)", ".st-key-averaging button:nth-of-type(1)")),
-    ("curves", "curves", (".st-key-x button:nth-of-type(2)", ".st-key-x button:nth-of-type(1)")),
+    ("variance", "scatter", (("stage", 3), ("stage", 2), ("stage", 1))),
+    ("variance", "scatter", (("methods", 3), ("methods", 3))),
+    ("heatmaps", "cells_map", (("rows", 2), ("rows", 1))),
+    ("", "accuracy", (("averaging", 2), ("averaging", 1))),
+    ("curves", "curves", (("x", 2), ("x", 1))),
 )
 LARGE = CONTROLS[0]  # the one that draws most points
 SPEED = {  # seconds per image: known, so that no measuring disturbs the measurement
@@ -139,9 +139,14 @@ def clicks(context, server, setting: dict, control: tuple, repeats: int) -> list
     """Times of a control's clicks, after a first round that fills the caches."""
     name, chart, buttons = control
     page = stopwatch.open_page(context, f"{server.url}/{name}?{urlencode(setting)}")
-    times = [stopwatch.timed(page, chart, lambda b=button: page.click(b)) for _ in range(repeats + 1) for button in buttons]
+    times = [stopwatch.timed(page, chart, lambda b=button: page.click(selector(*b))) for _ in range(repeats + 1) for button in buttons]
     page.close()
     return times[len(buttons) :]
+
+
+def selector(control: str, number: int) -> str:
+    """The button of a row of buttons, from 1; not the one that shows the control's help."""
+    return f".st-key-{control} [data-rac] button:nth-of-type({number})"
 
 
 def ten_users(browser, server, setting: dict) -> list[dict]:
@@ -149,7 +154,7 @@ def ten_users(browser, server, setting: dict) -> list[dict]:
     name, chart, buttons = LARGE
     contexts = [browser.new_context(viewport=dashboard.SIZE) for _ in range(USERS)]
     pages = [stopwatch.open_page(context, f"{server.url}/{name}?{urlencode(setting)}") for context in contexts]
-    times = [time for button in buttons for time in stopwatch.all_at_once(pages, chart, button)]
+    times = [time for button in buttons for time in stopwatch.all_at_once(pages, chart, selector(*button))]
     for page in pages:
         if broken := page.locator("[data-testid=stException]").all_inner_texts():
             raise RuntimeError(f"with {USERS} users at once: {broken[0]}")

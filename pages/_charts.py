@@ -127,7 +127,11 @@ def _export_bar(drawn: Drawn, widget: str) -> None:
 
 def _difference(chart: Chart, key: str, made: list[Drawn], how: dict) -> None:
     """Current minus pinned as one figure."""
-    table = chart.difference(made[0].table, made[1].table)
+    try:
+        table = chart.difference(made[0].table, made[1].table)
+    except NothingToDraw as reason:
+        st.info(str(reason))
+        return
     st.caption(f"current ({made[1].view.title}{look_text(made[1].view)}) minus pinned ({made[0].view.title}{look_text(made[0].view)})")
     figure = chart.difference_figure(table, **how)
     sentence = f"Difference, current minus pinned. Pinned: {made[0].sentence} Current: {made[1].sentence}"

@@ -52,7 +52,23 @@ def compute_panel(
         if job is not None and job.live:
             _running(crew, job)
         else:
+            if job is not None and job.state == "finished":
+                _once_more(job)
             _offer(crew, wanted, where, job)
+
+
+def _once_more(job: Job) -> None:
+    """Draw the page again, once: the job may have ended after this page took its tables."""
+    end, drawn = (job.id, job.finished), time.monotonic()
+    if st.session_state.get("_ended") == end:
+        return
+    st.session_state["_ended"] = end
+
+    def look():
+        if time.monotonic() - drawn > WATCH / 2:  # not in the run that draws it: that one goes on to its end
+            st.rerun()
+
+    st.fragment(look, run_every=WATCH)()
 
 
 def _stamp(store: Store) -> tuple:

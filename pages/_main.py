@@ -28,6 +28,12 @@ PAGES = {
     "Work": (("jobs", "Jobs", ":material/pending_actions:", "What is computed, waits, is done or failed."),),
 }
 
+# Streamlit writes in charts in a grey that is too faint on white (contrast 3.7): use the text's own colour.
+STYLE = """
+[data-testid=stMainBlockContainer] {padding: 4rem 2.5rem 3rem}
+.js-plotly-plot :is(.xtitle, .ytitle, .xtick text, .ytick text, .legendtext, .cbaxis text, .cbtitle) {fill: currentColor !important}
+"""
+
 
 def main() -> None:
     """One run of the dashboard."""
@@ -40,7 +46,7 @@ def main() -> None:
     }  # fmt: skip
     page = st.navigation(pages)
     st.set_page_config(page_title=f"{page.title} · ASR Lens")
-    st.html("<style>[data-testid=stMainBlockContainer] {padding: 4rem 2.5rem 3rem}</style>")
+    st.html(f"<style>{STYLE}</style>")
     target = st.session_state.pop("_goto", None)
     if target in {file for files in PAGES.values() for file, *_ in files}:
         st.switch_page(f"{target}.py")

@@ -5,7 +5,7 @@ import streamlit as st
 from asr_core import maps as stored_maps
 from asr_core import results
 from asr_core.errors import AsrError, DataError
-from asr_core.figures import kernels, maps, style
+from asr_core.figures import kernels, map_difference, maps, style
 from asr_core.jobs import Wanted
 from pages import _charts
 from pages import _common as common
@@ -199,7 +199,7 @@ if there is not None:
         st.caption(there.fewer)
     what = {"layer": common.layer_in, "channel": channel, "slugs": shown_slugs, "dense": other_dense, **recalibration(view)}
     st.subheader("All images", anchor=False)
-    _charts.show(maps.MAPS, "maps", select=select_image, how={"scale": state.get("scale"), "overlay": state.get("overlay"), "inputs": missing_inputs is None}, **what)
+    _charts.show(map_difference.MAPS, "maps", select=select_image, how={"scale": state.get("scale"), "overlay": state.get("overlay"), "inputs": missing_inputs is None}, **what)
     left, right = st.columns([3, 2]) if state.get("pin") is None else (st.container(), st.container())
     with left:
         st.subheader("One image, every value", anchor=False)

@@ -1,6 +1,7 @@
 """Sharing out a budget: exact totals, bounds held, densities in proportion to scores everywhere else."""
 
 import math
+from dataclasses import asdict, replace
 from fractions import Fraction
 
 import pytest
@@ -9,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tiny_networks import TinyResNet, TinyVGG, seeded
 
-from asr_core import masks, models
+from asr_core import catalogue, masks, models
 from asr_core.allocation import kept_per_layer
 from asr_core.errors import SpecError
-from asr_core.spec import ModelSpec
+from asr_core.spec import BatchNormState, ModelSpec
 
 SCORES = st.one_of(st.floats(1e-6, 1e6), st.sampled_from([0.0, math.nan, 1.0]))
 
@@ -183,3 +184,14 @@ def test_floors_beyond_the_budget_are_refused_with_the_remedy(rule):
         masks.choose_masks(seeded(TinyVGG), rule, sparsity=0.9, min_density=0.5)
     with pytest.raises(SpecError, match="must keep at least"):
         masks.check_budget(models.outline(ModelSpec(), 10, 32), rule, sparsity=0.99, min_density=0.02)
+
+
+def test_two_settings_that_differ_in_floors_alone_are_two_settings():
+    """Or the dashboard would show results of one as those of the other."""
+    plain = catalogue.Setting(rule="erk", floors="keep_first,min_density=0.015625", dense="0" * 16)
+    spec = plain.experiment((), (BatchNormState(),))
+    assert spec.prune.asked == {"include_linear": False, "keep_first": True, "min_density": 0.015625, "sparsity": 0.95}
+    facts = asdict(spec) | {"dense_id": plain.dense, "prune": {"rule": "erk", **spec.prune.asked}}
+    assert catalogue.Setting.of(facts) == plain != replace(plain, floors=None)
+    with pytest.raises(SpecError, match=r"unknown option of a pruning rule 'keep_frist'\. Did you mean 'keep_first'"):
+        catalogue.floors_of("keep_frist")

@@ -15,7 +15,7 @@ from asr_core.jobs import Wanted
 from asr_core.runner import Runner
 from asr_core.runtime import Runtime
 from asr_core.store import Store, write_json
-from pages._compute import news
+from pages._compute import WATCH, news
 
 LINE = {
     "time": 1.0, "stage": "evaluation", "target": "bn_only", "images": 1200, "of_images": 5000, "tasks": 7,
@@ -134,6 +134,16 @@ def test_a_failed_job_shows_its_reason_and_a_retry(store, submitted):
     assert labels(app) == ["Retry"]
     app.button[0].click().run()
     assert submitted == [Wanted(SMALL)]
+
+
+def test_a_job_that_ended_while_the_page_was_drawn_has_it_drawn_again_once(store, monkeypatch):
+    make_job(store, "finished")
+    asked = []
+    monkeypatch.setattr("streamlit.fragment", lambda look, run_every: lambda: asked.append((look, run_every)))
+    app = run(panel)
+    app.run()
+    assert len(asked) == 1 and asked[0][1] == WATCH and labels(app) == ["Compute"]
+    assert app.session_state["_ended"][0] == Wanted(SMALL).id
 
 
 def test_a_cancelled_job_offers_to_go_on(store):

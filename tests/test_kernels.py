@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 from made_maps import SPEC, copy
 
-from asr_core import experiment, kernels, results
+from asr_core import experiment, gallery, kernels, results
 from asr_core.errors import SpecError, StoreError
 from asr_core.runtime import Runtime
+from asr_core.store import WEIGHTS
 
 
 @pytest.fixture(scope="module")
@@ -61,6 +62,20 @@ def test_what_is_not_on_this_machine_is_named(tmp_path, result):
     store.clear(["dense"])
     with pytest.raises(StoreError, match=r"weights of dense network \w{8} are not on this machine"):
         kernels.read(SPEC, store, result, "conv1.0", 0)
+
+
+def test_where_the_dense_network_is_not_here_the_shipped_weights_of_the_conv_are_read(tmp_path, result):
+    store = copy(tmp_path)
+    whole = kernels.read(SPEC, store, result, "conv5.0", 3)
+    dense_id = result.setting["dense_id"]
+    gallery.ship_kernels(store.find("dense", dense_id, WEIGHTS), ["conv5.0"], store)
+    store.clear(["dense"])
+    shipped = kernels.read(SPEC, store, result, "conv5.0", 3)
+    assert shipped.of.keys() == whole.of.keys() and shipped.kept == whole.kept
+    for name, kernel in whole.of.items():
+        np.testing.assert_allclose(shipped.of[name], kernel, rtol=1e-3, atol=1e-6)
+    with pytest.raises(StoreError, match="are not on this machine"):
+        kernels.read(SPEC, store, result, "conv1.0", 3)
 
 
 def test_kernels_and_stored_maps_are_read_without_torch(store):

@@ -21,6 +21,10 @@ def test_every_number_of_the_results_section_comes_from_a_shipped_result():
     assert readme.section(README, "results") == readme.results_text(Store(PROJECT / "cache"))
 
 
+def test_the_list_of_what_is_shipped_is_true():
+    assert readme.section(README, "shipped") == readme.shipped_text(Store(PROJECT / "cache"))
+
+
 def test_every_number_of_the_benchmark_section_comes_from_the_kept_benchmark():
     assert readme.section(README, "benchmark") == readme.benchmark_text()
 

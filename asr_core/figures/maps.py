@@ -152,7 +152,7 @@ def figure(pixels: pd.DataFrame, scale: str = "row", overlay: bool = False, inpu
     made = go.Figure(go.Image(source=sprites.address(sprites.sheet(np.concatenate(blocks, 1))), hoverinfo="skip"))
     _marks(made, pixels, values, side, 0 if given is None else 1)
     _bars(made, scale, low, high, span)
-    return _framed(made, pixels, titles, side)
+    return framed(made, pixels, titles, side)
 
 
 def short(name: str) -> str:
@@ -197,7 +197,7 @@ def _bars(made: go.Figure, scale: str, low, high, span) -> None:
         )  # fmt: skip
 
 
-def _framed(made: go.Figure, pixels: pd.DataFrame, titles: list[str], side: int) -> go.Figure:
+def framed(made: go.Figure, pixels: pd.DataFrame, titles: list[str], side: int) -> go.Figure:
     """Titles over the columns, files beside the rows, square tiles."""
     rows = pixels.drop_duplicates("image")
     step, shown = side + sprites.GAP, min(TILE, WIDTH // len(titles))

@@ -1,7 +1,7 @@
 """From the network to a layer, a channel, its maps and its kernel by clicks; back by the breadcrumb; and without a mouse."""
 
 import pytest
-from visitor import Visitor
+from visitor import PAGES, Visitor
 
 LAYER = "layer2.0.conv1"
 TABS = 120  # presses of the Tab key within which a control of a page must be reached
@@ -43,14 +43,11 @@ def test_a_channel_leads_to_its_maps_and_kernel_and_the_breadcrumb_back(server, 
 
 def test_layer_and_channel_are_the_same_on_all_pages(server, visit):
     visitor = visit(server, f"variance?data=digits&sparsity=0.9&layer={LAYER}&channel=7")
-    links = visitor.page.get_by_test_id("stSidebarNavLink")
-    for number in range(links.count()):
-        before = visitor.page.url
-        links.nth(number).click()
-        visitor.until(lambda before=before, number=number: visitor.page.url != before or number == 1, "another page")
-        visitor.finish()
+    for page in PAGES:
+        visitor.follow(page)
         assert visitor.address.items() >= {"layer": LAYER, "channel": "7", "sparsity": "0.9"}.items()
         assert visitor.crumbs[1:] == [LAYER, "channel 7"]
+    assert not visitor.broken()
 
 
 def test_next_and_previous_channel_by_key(server, visit):
@@ -73,7 +70,7 @@ def tab_to(visitor: Visitor, selector: str) -> None:
 
 def test_sparsity_can_be_changed_without_a_mouse(server, visit):
     visitor = visit(server, "overview?data=digits&sparsity=0.9")
-    tab_to(visitor, ".st-key-sparsity")
+    tab_to(visitor, ".st-key-sparsity input")
     visitor.page.keyboard.press("ArrowLeft")
     visitor.arrive("overview", sparsity=0.8)
     assert "80 %" in visitor.crumbs[0] and not visitor.broken()
@@ -81,7 +78,7 @@ def test_sparsity_can_be_changed_without_a_mouse(server, visit):
 
 def test_a_control_of_a_page_and_another_page_can_be_reached_without_a_mouse(server, visit):
     visitor = visit(server, "curves?data=digits&sparsity=0.9")
-    tab_to(visitor, ".st-key-x")
+    tab_to(visitor, ".st-key-x [role=radio]")
     visitor.page.keyboard.press("ArrowRight")
     visitor.page.keyboard.press("Enter")
     visitor.arrive("curves", x="images")

@@ -26,7 +26,7 @@ CONTRASTS = """selector => {
 }"""
 WRITTEN = {
     "headings": "h1, h3", "paragraphs": "[data-testid=stMain] [data-testid=stMarkdownContainer] > p", "labels": "[data-testid=stWidgetLabel] p",
-    "numbers": "[data-testid=stMetricValue] div", "navigation": "[data-testid=stSidebarNavLink] span", "axis titles": ".xtitle, .ytitle",
+    "numbers": "[data-testid=stMetricValue] div", "navigation": "[data-testid=stSidebarNavLink] span:not([data-testid=stIconMaterial])", "axis titles": ".xtitle, .ytitle",
     "ticks": ".xtick text, .ytick text", "legends": ".legendtext",
 }  # fmt: skip
 

@@ -38,7 +38,7 @@ def picture(visitor) -> bytes:
     chart = visitor.page.locator(f".st-key-{CHART} .js-plotly-plot")
     chart.scroll_into_view_if_needed()
     chart.hover()
-    saved = visitor.download(chart.locator("a.modebar-btn[data-title*=ownload]"))
+    saved = visitor.download(chart.get_by_role("button", name="Download plot"))
     with open(saved.path(), "rb") as file:
         return file.read()
 

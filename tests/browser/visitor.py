@@ -53,6 +53,13 @@ class Visitor:
         """Wait until the script has run and everything is drawn."""
         dashboard.finished(self.page, PATIENCE)
 
+    def follow(self, page: str) -> None:
+        """Click a page's link in the sidebar, and wait until it is finished."""
+        href = f"{self.url}/{page}".removesuffix("overview")
+        if page != self.where:
+            self.page.locator(f'[data-testid=stSidebarNavLink][href="{href}"]').click()
+        self.arrive(page, data="digits")
+
     def arrive(self, page: str, **address) -> None:
         """Wait until a click has led to `page` with these parts in the address, and it is finished."""
         self.until(lambda: self.where == page and all(self.address.get(k) == str(v) for k, v in address.items()), f"{page} {address}")

@@ -1,0 +1,38 @@
+"""The made-up results that the dashboard is timed on, and the controls that are clicked."""
+
+import pytest
+
+from asr_core.catalogue import Setting, covering, open_results, stored
+from asr_core.store import Store
+from benchmarks import dashboard, ui, wide
+from pages._params import PARAMS
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """(store, address) of the made-up results."""
+    store = Store(dashboard.cache_with_shipped(tmp_path_factory.mktemp("wide") / "cache"))
+    return store, wide.store_wide(store)
+
+
+def test_the_widest_layer_has_2048_channels_in_every_network_and_the_others_stay(made):
+    store, address = made
+    (item,) = covering(stored(store), Setting(seed=wide.SEED, sparsity=float(address["sparsity"])))
+    found = open_results(store, (item.key,))
+    sizes = found.channels.groupby("layer", sort=False).size()
+    assert sizes[address["layer"]] == wide.CHANNELS and (sizes.drop(address["layer"]) <= 512).all()
+    per_repair = found.repairs[found.repairs["layer"] == address["layer"]].groupby("slug", observed=True)["channel"].nunique()
+    assert len(per_repair) >= 4 and (per_repair == wide.CHANNELS).all()
+
+
+def test_made_up_results_are_told_from_real_ones_by_their_seed(made):
+    store, address = made
+    made_up = [item for item in stored(store) if item.setting.seed == wide.SEED]
+    assert sorted(item.setting.sparsity for item in made_up) == sorted(wide.SPARSITIES)
+    assert address["seed"] == str(wide.SEED)
+
+
+def test_every_clicked_control_is_one_of_the_dashboard_s():
+    for page, _, buttons in ui.CONTROLS:
+        assert page in ui.PAGES
+        assert all(control in PARAMS for control, _ in buttons)

@@ -1,0 +1,169 @@
+"""Equal budgets and bands over seeds: which numbers are compared, which are missing, and what the page draws."""
+
+import json
+
+import pytest
+from made_results import store_result
+from streamlit.testing.v1 import AppTest
+from test_estimate import SPEED
+
+from asr_core import budgets
+from asr_core.catalogue import Setting
+from asr_core.figures import NothingToDraw, curves
+from asr_core.figures import budgets as figures
+from asr_core.runner import Runner
+from asr_core.spec import BatchNormState, RepairSpec
+from asr_core.store import PROJECT, Store
+
+ASR = "asr_bn.simultaneous.nobias.median"
+
+
+@pytest.fixture
+def store(tmp_path, monkeypatch):
+    monkeypatch.setenv("ASR_CACHE_DIR", str(tmp_path))
+    monkeypatch.setattr(Runner, "speed", lambda self, experiment: SPEED)  # measuring it starts a process
+    return Store(tmp_path)
+
+
+def cumulative(batches: int) -> tuple:
+    return (BatchNormState(), BatchNormState.of(averaging="cumulative", batches=batches))
+
+
+def at(count: int, **setting) -> dict:
+    """Arguments of a stored result that makes one budget known."""
+    return {"stats": count, "calib": min(count, 128), "states": cumulative(max(1, count // 128))} | setting
+
+
+def top1(result, slug: str, batches: int) -> float:
+    rows = result.accuracy
+    return rows.loc[rows["slug"].eq(slug) & rows["calib_batches"].eq(batches), "top1"].iloc[0]
+
+
+def page(**address) -> AppTest:
+    app = AppTest.from_file(PROJECT / "pages/_main.py", default_timeout=60)
+    for name, value in ({"data": "digits"} | address).items():
+        app.query_params[name] = value
+    app.run().switch_page("curves.py").run()
+    assert not app.exception and not app.error
+    return app
+
+
+def words(app: AppTest) -> str:
+    return "\n".join(item.value for kind in (app.markdown, app.caption, app.info) for item in kind)
+
+
+def names(app: AppTest, chart: int) -> list[str]:
+    return [trace["name"] for trace in json.loads(app.get("plotly_chart")[chart].proto.spec)["data"] if trace.get("name")]
+
+
+def test_a_repair_costs_its_statistics_images_and_bn_only_its_batches(store):
+    small, large = store_result(store, **at(16)), store_result(store, **at(256))
+    found = budgets.table([small, large], [ASR, "bn_only"]).set_index(["slug", "images"])["top1"]
+    assert found[ASR, 16] == top1(small, ASR, 0) and found[ASR, 256] == top1(large, ASR, 0)
+    assert found["bn_only", 16] == top1(small, "bn_only", 1) and found["bn_only", 256] == top1(large, "bn_only", 2)
+    assert len(found) == 6  # and both references, once
+
+
+def test_only_budgets_that_both_kinds_have_are_compared(store):
+    repairs_only = store_result(store, stats=8, states=(BatchNormState(),))
+    found = budgets.table([store_result(store, **at(32)), repairs_only], [ASR])
+    assert budgets.compared(found).index.tolist() == [32]
+    assert budgets.compared(budgets.table([repairs_only], [ASR])).empty
+
+
+def test_an_ema_is_not_taken_for_cumulative_averaging(store):
+    ema = store_result(store, stats=128, states=(BatchNormState(), BatchNormState.of("reset", "ema", 0.1, 1)))
+    assert "cumulative" not in set(budgets.table([ema], [ASR])["way"])
+
+
+def test_missing_budgets_are_listed_as_far_as_there_are_images(store):
+    found = budgets.table([store_result(store, **at(16))], [ASR])
+    assert budgets.absent(found, [ASR], 1437) == [8, 32, 64, 128, 256]
+    assert budgets.absent(found, [ASR], 100) == [8, 32, 64]
+    assert 16 in budgets.absent(found, [ASR, "lw_bn.sequential.bias"], 1437)
+
+
+def test_computing_a_missing_budget_makes_it_known(store):
+    repair = RepairSpec.of("asr_bn", "simultaneous", False)
+    for count in budgets.IMAGES:
+        spec = budgets.experiment(Setting(), (repair,), count)
+        assert [r.slug for r in spec.repairs] == ["bn_only", repair.slug] and spec.calibration.stat_images == count
+        assert spec.max_batches * spec.calibration.calib_batch_size == count
+    made = [store_result(store, **at(count)) for count in budgets.IMAGES]
+    assert budgets.absent(budgets.table(made, [ASR]), [ASR], 1437) == []
+
+
+def test_another_dense_network_is_never_compared(store):
+    here, other = store_result(store, **at(16)), store_result(store, **at(32, dense="f" * 16))
+    assert set(figures.equal_table(here, [ASR], [other])["images"]) == {0, 16}
+
+
+def test_the_sentence_says_who_is_ahead_where(store):
+    def level(value):
+        def change(tables):
+            rows = tables["accuracy"]
+            rows.loc[rows["slug"].eq(ASR), "top1"] = value
+
+        return change
+
+    few, many = store_result(store, level(0.99), **at(8)), store_result(store, level(0.01), **at(64))
+    told = figures.equal_sentence(figures.equal_table(few, [ASR], [many]))
+    assert "At equal budgets (2 compared), the best repair is ahead at 8 images, BN only at the others." in told
+    assert "99.0 %" in told and "64 images" in told
+    assert "ahead of BN only at each" in figures.equal_sentence(figures.equal_table(few, [ASR]))
+    assert "BN only is ahead of every repair" in figures.equal_sentence(figures.equal_table(many, [ASR]))
+
+
+def test_nothing_to_compare_is_said(store):
+    with pytest.raises(NothingToDraw, match="compute them below"):
+        figures.equal_table(store_result(store), [ASR])
+
+
+def test_the_page_draws_stored_budgets_and_offers_the_missing_ones(store):
+    store_result(store)
+    for count in (8, 64):
+        store_result(store, **at(count))
+    app = page(methods="asr_bn")
+    assert "At equal budgets (2 compared)" in words(app) and len(app.get("plotly_chart")) == 3
+    assert any(name.endswith("· cumulative") for name in names(app, -1))
+    assert any(expander.label == "4 of 6 budgets are not stored for the chosen repairs" for expander in app.expander)
+    assert app.selectbox(key="_budget").options == ["16", "32", "128", "256"]
+
+
+def test_with_no_budget_stored_the_page_says_so_and_offers_all(store):
+    store_result(store)
+    app = page()
+    assert "No repair without recalibration and BN only are stored at an equal number of images" in words(app)
+    assert any(expander.label.startswith("6 of 6 budgets") for expander in app.expander)
+
+
+def test_seeds_become_bands_and_the_legend_counts_them(store):
+    made = [store_result(store, seed=seed) for seed in range(3)]
+    app = page(seeds="on", methods="asr_bn")
+    assert any(name.endswith("· 3 seeds") for name in names(app, 0))
+    found = curves.curves_table(made[0], [ASR], more=made[1:])
+    rows = found[found["slug"].eq(ASR) & found["batches"].eq(20)].iloc[0]
+    each = [top1_at(result, 20) for result in made]
+    assert rows["top1"] == pytest.approx(sum(each) / 3) and (rows["top1_low"], rows["top1_high"]) == (min(each), max(each))
+
+
+def top1_at(result, batches: int) -> float:
+    rows = result.accuracy
+    chosen = rows["slug"].eq(ASR) & rows["calib_batches"].eq(batches) & rows["start"].eq("reset")
+    return rows.loc[chosen.fillna(False).astype(bool), "top1"].iloc[0]
+
+
+def test_a_method_that_one_seed_lacks_keeps_the_seeds_it_has(store):
+    whole = store_result(store)
+    lacking = store_result(store, seed=1, repairs=(RepairSpec.of("bn_only"),))
+    found = curves.curves_table(whole, ["bn_only", ASR], more=[lacking])
+    assert set(found.loc[found["slug"].eq("bn_only"), "seeds"]) == {2} and set(found.loc[found["slug"].eq(ASR), "seeds"]) == {1}
+    alone = found[found["slug"].eq(ASR) & found["batches"].eq(20)].iloc[0]
+    rows = whole.accuracy
+    own = rows[rows["slug"].eq(ASR) & rows["calib_batches"].eq(20) & rows["start"].eq("reset").fillna(False)].iloc[0]
+    assert (alone["top1_low"], alone["top1_high"]) == (own["top1_low"], own["top1_high"])
+
+
+def test_no_other_seed_is_said(store):
+    store_result(store)
+    assert "No other seed of this setting is stored" in words(page(seeds="on"))
