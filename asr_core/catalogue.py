@@ -159,10 +159,11 @@ class Stored:
 
 
 def stored(store: Store) -> list[Stored]:
-    """All stored results: shipped first, then oldest first."""
+    """All stored results, each once: shipped first, then oldest first."""
+    found = {m["key"]: m for m in store.manifests("result")}
     return [
         Stored(m["key"], Setting.of(m["facts"]["setting"]), m["facts"]["setting"], m["files"]["accuracy.parquet"]["rows"], m["finished"])
-        for m in store.manifests("result")
+        for m in found.values()
     ]  # fmt: skip
 
 
@@ -214,7 +215,7 @@ def open_results(store: Store, keys: tuple[str, ...]) -> results.Result:
     """
     found = []
     for key in keys:
-        entry = store.find("result", key)
+        entry = results.entry_of(store, key)
         if entry is None:
             raise StoreError(f"the stored result {key} is gone; choose another setting or compute it again.")
         found.append(results.read(entry))

@@ -244,7 +244,8 @@ def run(
     Raises AsrError subclasses for bad input, before anything expensive. Ctrl-C leaves all finished
     stages stored and no debris.
     """
-    if stored := results.find(spec, store):
+    stored = results.find(spec, store)
+    if stored and stored.channels is not None:
         return stored
     report = report or Report()
     store.check_writable()

@@ -7,7 +7,7 @@ from itertools import combinations, product
 import numpy as np
 import pandas as pd
 
-from asr_core import ablation, protocol, reproduction, severity
+from asr_core import ablation, protocol, reproduction, results, severity
 from asr_core.catalogue import Stored
 from asr_core.protocol import METHODS, Variant
 from asr_core.reproduction import CELL
@@ -121,7 +121,7 @@ def ratios(store: Store, stored: list[Stored]) -> pd.DataFrame:
         if match.repeat or match.cell.pruning != "global_l1_0.90" or match.cell.architecture not in PUBLISHED_RATIOS:
             continue
         where = dict(zip(("paper_dataset", "paper"), PUBLISHED_RATIOS[match.cell.architecture], strict=True))
-        layers = pd.concat([entry.table("layers") for key in match.keys if (entry := store.find("result", key))], ignore_index=True)
+        layers = pd.concat([entry.table("layers") for key in match.keys if (entry := results.entry_of(store, key))], ignore_index=True)
         for order, bias in product(ORDERS, (False, True)):
             slug = replace(Variant(), order=order, bias=bias).repair("lw_bn").slug
             own = layers[(layers["slug"] == slug) & (layers["state"] == "repaired")].dropna(subset="q75")

@@ -4,6 +4,8 @@ Run by `python -m asr_core gallery`: prints what it will cost, skips what is shi
 piece as soon as it is there. Safe to stop at any time and to start again.
 """
 
+import functools
+import operator
 from dataclasses import asdict, dataclass, replace
 
 from asr_core import ablation, allocations, data, estimate, experiment, kernels, maps, plan, results, settings, shipping
@@ -55,7 +57,7 @@ def pieces(where: Store, images: str | None) -> list[Piece]:
         return ask(**CIFAR | {"dataset": f"folder:{images}"} | changes)
 
     second, *others = more_networks(ask_cifar)
-    return found + one_network(ask_cifar) + second + vgg + sum(others, [])
+    return found + one_network(ask_cifar) + second + vgg + functools.reduce(operator.iadd, others, [])
 
 
 def one_network(ask) -> list[Piece]:
@@ -100,12 +102,14 @@ def budget(ask, count: int) -> ExperimentSpec:
 
 def shipped(piece: Piece, where: Store) -> bool:
     """Whether the piece lies in cache/shipped."""
-    found = results.find(piece.experiment, where)
-    if found is None or where.shipped not in found.entry.folder.parents:
-        return False
-    dense_id = found.setting["dense_id"]
+    known = results.dense_ids(Store(where.shipped), piece.experiment)
+    return any(all(Store(where.shipped).has(*name) for name in names(piece, dense_id)) for dense_id in known)
+
+
+def names(piece: Piece, dense_id: str) -> list[tuple[str, str]]:
+    """(stage, key) of all that a piece consists of."""
     kernel_keys = [("kernels", kernels.key_of(dense_id, layer)) for layer in MAPPED] if piece.maps else []
-    return all(Store(where.shipped).has(stage, key) for stage, key in [*extra_keys(piece, dense_id), *kernel_keys])
+    return [("result", Keys(piece.experiment, dense_id).result), *extra_keys(piece, dense_id), *kernel_keys]
 
 
 def extra_keys(piece: Piece, dense_id: str) -> list[tuple[str, str]]:
@@ -150,7 +154,7 @@ def make(piece: Piece, where: Store, report: experiment.Report, runtime: Runtime
         allocations.run(spec, where, dense_id, report=report, where=runtime)
     for stage, key in extra_keys(piece, dense_id):
         shipping.ship_whole(stage, where.find(stage, key), where)
-    if where.shipped not in found.entry.folder.parents:
+    if not Store(where.shipped).has("result", found.entry.folder.name):
         shipping.ship_result(found.entry, where, piece.channels)
     shipping.ship_recipe(where.find("dense", dense_id, WEIGHTS), where)
 

@@ -60,7 +60,10 @@ class Wanted:
 
     def stored(self, store: Store) -> bool:
         """Whether all of it is there."""
-        return not self.tasks(store) if self.maps or self.repairability else results.find(self.experiment, store) is not None
+        if self.maps or self.repairability:
+            return not self.tasks(store)
+        found = results.find(self.experiment, store)
+        return found is not None and found.channels is not None  # a shipped one can come without
 
 
 @dataclass(frozen=True)

@@ -49,9 +49,14 @@ def dense_ids(store: Store, spec: ExperimentSpec, with_weights: bool = False) ->
 def find(spec: ExperimentSpec, store: Store) -> Result | None:
     """The stored result of `spec`, or None; reads tables only."""
     for dense_id in dense_ids(store, spec):
-        if entry := store.find("result", Keys(spec, dense_id).result):
+        if entry := entry_of(store, Keys(spec, dense_id).result):
             return read(entry)
     return None
+
+
+def entry_of(store: Store, key: str) -> Entry | None:
+    """The stored result under `key`, one with its channels before one without (shipped ones can come so)."""
+    return store.find("result", key, "channels.parquet") or store.find("result", key)
 
 
 def read(entry: Entry) -> Result:

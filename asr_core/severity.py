@@ -6,7 +6,7 @@ from functools import lru_cache
 import numpy as np
 import pandas as pd
 
-from asr_core import ablation, catalogue
+from asr_core import ablation, catalogue, results
 from asr_core.spec import BatchNormState, RepairSpec
 from asr_core.store import Store
 
@@ -46,7 +46,7 @@ def accuracies(root: str, grouped: tuple[tuple[str, ...], ...]) -> pd.DataFrame:
     """
     store, parts = Store(root), []
     for point, keys in enumerate(grouped):
-        entries = [entry for key in keys if (entry := store.find("result", key))]
+        entries = [entry for key in keys if (entry := results.entry_of(store, key))]
         if entries:
             rows = pd.concat([entry.table("accuracy") for entry in entries], ignore_index=True)
             setting = catalogue.Setting.of(entries[0]["setting"])

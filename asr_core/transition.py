@@ -11,7 +11,7 @@ from functools import lru_cache
 import numpy as np
 import pandas as pd
 
-from asr_core import ablation, catalogue, registry
+from asr_core import ablation, catalogue, registry, results
 from asr_core.intervals import mcnemar
 from asr_core.spec import BatchNormState, canonical
 from asr_core.store import Store
@@ -68,7 +68,7 @@ def read(root: str, grouped: tuple[tuple[str, ...], ...]) -> tuple[pd.DataFrame,
     """
     store, rows, convs = Store(root), [], []
     for keys in grouped:
-        entries = [entry for key in keys if (entry := store.find("result", key))]
+        entries = [entry for key in keys if (entry := results.entry_of(store, key))]
         if entries:
             facts = entries[0]["setting"]
             where = {"rule": _rule(facts["prune"]), "sparsity": round(facts["sparsity_asked"], 6), "achieved": facts["sparsity_achieved"]}
@@ -166,7 +166,7 @@ def accuracy(rows: pd.DataFrame, slug: str, state: BatchNormState) -> pd.DataFra
 @lru_cache(maxsize=64)
 def _correct(root: str, key: str) -> np.ndarray | None:
     """Correctness per accuracy row and test image of a stored result, None where it is not kept."""
-    entry = Store(root).find("result", key)
+    entry = results.entry_of(Store(root), key)
     if entry is None or not entry.has("correct.npz"):
         return None
     arrays = entry.arrays("correct")

@@ -20,12 +20,12 @@ FLAGS = [
     "--disable-sync",
 ]  # fmt: skip
 SIZE = {"width": 1500, "height": 1000}
-# The script has run, nothing is a placeholder, every chart is drawn.
+# The script has run (or broken down), nothing is a placeholder, every chart is drawn.
 FINISHED = """() => {
     const app = document.querySelector('[data-testid=stApp]');
     const charts = [...document.querySelectorAll('[data-testid=stPlotlyChart]')];
     return app?.dataset.testScriptState === 'notRunning' && app.dataset.testConnectionState === 'CONNECTED'
-        && document.querySelector('h1') && !document.querySelector('[data-testid=stSkeleton]')
+        && document.querySelector('h1, [data-testid=stException]') && !document.querySelector('[data-testid=stSkeleton]')
         && charts.every(chart => chart.querySelector('.main-svg'));
 }"""
 

@@ -1,5 +1,6 @@
 """What comes with the project is sound, small enough, free of images, and can be recomputed from it."""
 
+import itertools
 import subprocess
 import sys
 
@@ -72,7 +73,7 @@ def test_at_higher_sparsity_no_conv_of_the_same_network_keeps_more_by_global_mag
     assert max(len(found) for found in by_network.values()) >= 6
     for found in by_network.values():
         ordered = [found[sparsity] for sparsity in sorted(found)]
-        assert all((more >= less).all() for more, less in zip(ordered, ordered[1:], strict=False))
+        assert all((more >= less).all() for more, less in itertools.pairwise(ordered))
 
 
 def test_where_all_convs_are_absorbed_and_none_is_dead_cumulative_recalibration_makes_all_methods_equal(opened):
