@@ -7,7 +7,7 @@ evaluation subset, and facts that say which images these are.
 
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 
 import numpy as np
@@ -181,6 +181,12 @@ def read(spec: ExperimentSpec, store: Store, dense_id: str, wanted: MapSpec) -> 
     absent = tuple(target for target, _ in networks(spec) if target not in found)
     arrays = {target: entry.array("maps") for target, entry in found.items()}
     return Maps(wanted.layer, arrays, dense["test_images"], dense["files"], dense["classes"], dense["fewer"], absent)
+
+
+def mapped_layers(spec: ExperimentSpec, store: Store, dense_id: str, wanted: MapSpec, layers: list[str]) -> list[str]:
+    """Those of `layers` whose maps are stored of the dense network, for as many images as `wanted`."""
+    keys = Keys(spec, dense_id)
+    return [layer for layer in layers if store.has("maps", key_of(keys, "dense", None, replace(wanted, layer=layer)))]
 
 
 def nearest_layer(layer: str, layers: list[str]) -> str:

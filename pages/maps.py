@@ -127,11 +127,14 @@ def looks(there: stored_maps.Maps | None, images: bool) -> None:
 
 def offer_to_compute() -> None:
     """Which maps are not stored, what they cost, and the button; nothing if all are there."""
-    asked = wanted(view)
+    asked, found = wanted(view), shown(view)
+    if found is not None and not found.absent:
+        return
     try:
         absent = [task.target for task in asked.tasks(common.store()) if task.stage == "maps"]
     except AsrError as error:
-        st.info(f"The output maps of {layer} are not stored, and cannot be computed here: {error}")
+        which = "" if found is None else f" for {', '.join(style.label(target) for target in found.absent)}"
+        st.info(f"The output maps of {layer} are not stored{which}, and cannot be computed here: {error}")
         return
     if not absent:
         return
@@ -141,6 +144,17 @@ def offer_to_compute() -> None:
         if asked.dense_id is None:
             st.caption("The weights of the dense network are not on this machine either: another one is trained by the same recipe, and the maps are of that one.")
         compute_panel(asked.experiment, common.store(), layer_maps=asked.maps, dense_id=asked.dense_id)
+
+
+def other_layers() -> None:
+    """Where this layer's maps are not stored: one button per layer whose maps are."""
+    asked = _wanted(view)
+    there = stored_maps.mapped_layers(asked.experiment, common.store(), view.result.setting["dense_id"], asked.maps, view.layers)
+    if shown(view) is None and there:
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.markdown("Maps are stored of:")
+            for name in there:
+                st.button(name, key=f"_mapped_{name}", on_click=state.put, kwargs={"layer": name, "channel": None})
 
 
 def inputs_there(found: common.View) -> str | None:
@@ -190,6 +204,7 @@ if state.get("mapped") == "after":
     st.caption(f"After recalibration: {view.look.recalibration}.")
 if other := other_dense(view):
     st.warning(f"The weights of this result's dense network {view.result.setting['dense_id'][:8]} are not on this machine. The maps are of {other[:8]}, trained here by the same recipe: numbers and tables belong to the former.")
+other_layers()
 offer_to_compute()
 
 if there is not None:

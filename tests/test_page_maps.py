@@ -1,6 +1,7 @@
 """The spatial maps page in every state: stored, not stored, dead channel, no input images, broken links."""
 
 import json
+import shutil
 
 import numpy as np
 import pandas as pd
@@ -107,6 +108,28 @@ def test_maps_that_are_not_stored_offer_to_be_computed_with_their_time(use, mapp
     assert "image" not in kinds(app) and "Pruning left" in said(app)
     next(button for button in app.button if button.label == "Compute").click().run()
     assert submitted[0].maps == maps.MapSpec(layer="conv1.0") and submitted[0].dense_id == results.dense_ids(mapped, SPEC)[0]
+
+
+def test_where_a_layer_has_no_maps_a_button_leads_to_one_that_has(use, mapped):
+    app = opened(use(mapped), layer="conv1.0")
+    app.button(key=f"_mapped_{LAYER}").click().run()
+    assert not app.exception
+    assert any("Channel" in h.value and "in numbers" in h.value for h in app.subheader)
+    assert app.selectbox(key="layer").value == LAYER
+    assert not any(button.key == f"_mapped_{LAYER}" for button in app.button)
+
+
+def test_shipped_maps_without_the_weights_are_shown_without_complaint(use, tmp_path, mapped):
+    store = Store(tmp_path)
+    shutil.copytree(mapped.root, tmp_path, dirs_exist_ok=True)
+    store.clear(["dense"])
+    dense = tmp_path / "dense" / results.find(SPEC, mapped).setting["dense_id"]
+    dense.mkdir(parents=True)
+    manifest = json.loads((mapped.root / "dense" / dense.name / "manifest.json").read_text())
+    (dense / "manifest.json").write_text(json.dumps(manifest | {"files": {}}))
+    app = opened(use(store))
+    assert any(h.value == "All images" for h in app.subheader)
+    assert not any("cannot be computed" in info.value for info in app.info)
 
 
 def test_after_recalibration_only_the_repairs_are_missing(use, mapped):
