@@ -6,7 +6,7 @@ import warnings
 
 import click
 
-from asr_core import allocations, registry, spec, textreport
+from asr_core import allocations, checks, registry, spec, textreport
 from asr_core.errors import AsrError, SpecError
 from asr_core.runtime import Runtime
 from asr_core.store import Store
@@ -57,7 +57,7 @@ def _sparsities(context, parameter, value):
         found = [float(part) for part in value.split(",")]
     except ValueError:
         raise SpecError(f"sparsities are {value!r}; give fractions in [0, 1), for example 0.5,0.9.") from None
-    return tuple(spec.checked_sparsity(sparsity) for sparsity in found)
+    return tuple(checks.checked_sparsity(sparsity) for sparsity in found)
 
 
 def _budgets(context, parameter, value):
@@ -225,8 +225,8 @@ def paper(store, as_json, fidelity, bias, include_linear, **asked):
     if fidelity:
         papertext.write_fidelity(store)
         return
-    chosen = {"own": None, "off": False, "on": True}[spec.choose("bias", bias, ("own", "off", "on"))]
-    spec.choose("order", asked["order"], spec.ORDERS)
+    chosen = {"own": None, "off": False, "on": True}[checks.choose("bias", bias, ("own", "off", "on"))]
+    checks.choose("order", asked["order"], spec.ORDERS)
     variant = protocol.Variant(bias=chosen, linear=include_linear, **asked)
     stored = catalogue.stored(store)
     click.echo(json.dumps(papertext.as_json(store, stored, variant), indent=1) if as_json else papertext.report(store, stored, variant))
@@ -262,7 +262,7 @@ def clear(store, stages, everything):
     """Remove local entries of STAGES (shipped results stay)."""
     local = store.local_stages()
     for stage in stages:
-        spec.choose("stage", stage, local)
+        checks.choose("stage", stage, local)
     if not stages and not everything:
         raise SpecError(f"name the stages to clear, or --all. Stored: {', '.join(local) or 'nothing'}.")
     click.echo(f"removed {store.clear(local if everything else stages)} entries.")

@@ -10,8 +10,9 @@ from dataclasses import asdict, dataclass
 import pandas as pd
 
 from asr_core import data, maps, plan, registry, transition
+from asr_core.checks import checked_sparsity, choose
 from asr_core.plan import Keys, Task
-from asr_core.spec import ExperimentSpec, PruneSpec, checked_sparsity, choose, key
+from asr_core.spec import ExperimentSpec, PruneSpec, key
 from asr_core.store import Store
 
 SPARSITIES = (0.5, 0.7, 0.8, 0.9, 0.95)  # trial sparsities of a layer

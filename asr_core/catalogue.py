@@ -5,8 +5,9 @@ from dataclasses import asdict, dataclass, fields, replace
 import pandas as pd
 
 from asr_core import data, registry, results
+from asr_core.checks import choose
 from asr_core.errors import SpecError, StoreError
-from asr_core.spec import CalibrationSpec, DataSpec, DenseSpec, EvalSpec, ExperimentSpec, ModelSpec, PruneSpec, choose
+from asr_core.spec import CalibrationSpec, DataSpec, DenseSpec, EvalSpec, ExperimentSpec, ModelSpec, PruneSpec
 from asr_core.store import Store
 
 # Coarse to fine: the nearest setting agrees in as many of the first groups as it can.

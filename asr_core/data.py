@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from asr_core import folders, spec
+from asr_core import checks, folders, spec
 from asr_core.decode import decode
 from asr_core.errors import DataError
 from asr_core.sources import LABELS, open_source
@@ -32,7 +32,7 @@ def resolve(name: str, store: Store, image_size: int = 32) -> DataSpec:
     """
     kind, _, path = name.partition(":")
     if not (kind == "folder" and path):
-        spec.choose("dataset", name, (*CLASSES, "folder:PATH"))
+        checks.choose("dataset", name, (*CLASSES, "folder:PATH"))
         return DataSpec(dataset=name, image_size=image_size, classes=CLASSES[name])
     plain = DataSpec(image_size=image_size)  # a bad size is refused before a folder is read
     found = folders.identify(path, store)

@@ -22,9 +22,9 @@ from torch.nn import functional as F
 
 from asr_core import models, stats
 from asr_core.allocations import READING, SPARSITIES, RepairabilityTask
+from asr_core.checks import checked_sparsity
 from asr_core.errors import DataError
 from asr_core.pruning import Cut, cuts
-from asr_core.spec import checked_sparsity
 from asr_core.stats import Moments
 
 CHUNK = 1 << 16  # values whose moments are taken at a time: 256 KiB, which stay in the processor's cache

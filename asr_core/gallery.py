@@ -22,11 +22,13 @@ PRUNINGS.insert(1, {"pruning": "n_m"})
 ALLOCATIONS = [{"pruning": rule, "sparsity": s} for s in (0.95, 0.9, 0.94, 0.955, 0.97) for rule in ("global_l1", "uniform", "erk", "lamp", "rr")]
 VGG = {"architecture": "vgg16_bn", "head": "linear"}
 DENSENET = {"architecture": "densenet121", "epochs": 5}
+TABLE_1 = [{"sparsity": 0.9}, {"pruning": "n_m"}, {"sparsity": 0.7}]
 BUDGETS = (8, 16, 32, 64, 128, 256)  # images of the small-budget study
 SEEDS = (1, 2)
 # of the half stem, whose layer2 is 8x8 for 32x32 images
 MAPPED = {"layer1.0.conv1": 8, "layer2.0.conv1": 8, "layer3.0.conv1": 8}  # conv -> test images
 METHODS = ("bn_only", "lw_bn", "raw_bn", "asr_bn")
+CUMULATIVE = BatchNormState.of(averaging="cumulative", batches=20)
 REPORTED = BatchNormState.of("reset", "ema", 0.1, 20)
 
 
@@ -65,7 +67,7 @@ def one_network(ask) -> list[Piece]:
     found = [Piece(few_states(ask(**pruning))) for pruning in PRUNINGS]
     found += studies(ask)
     first, *rest = [Piece(short(ask(**allocation)), channels=False) for allocation in ALLOCATIONS]
-    return [*found, replace(first, repairability=True), *rest]
+    return [*found, replace(first, repairability=True), *rest, *protocols(ask)]
 
 
 def more_networks(ask) -> list[list[Piece]]:
@@ -84,7 +86,15 @@ def few_states(spec: ExperimentSpec) -> ExperimentSpec:
 def short(spec: ExperimentSpec, biases: tuple = (None,)) -> ExperimentSpec:
     """`spec` with simultaneous collection only, without recalibration, and at b = 20. biases: None is each method's own."""
     repairs = tuple(dict.fromkeys(RepairSpec.of(method, "simultaneous", bias) for method in METHODS for bias in biases))
-    return spec.with_(repairs=repairs, states=(BatchNormState(), REPORTED, BatchNormState.of(averaging="cumulative", batches=20)))
+    return spec.with_(repairs=repairs, states=(BatchNormState(), REPORTED, CUMULATIVE))
+
+
+def protocols(ask) -> list[Piece]:
+    """What the paper leaves open, at the prunings of its table 1: another eps, linear layers pruned too."""
+    states = (BatchNormState(), REPORTED, BatchNormState.of("keep", "ema", 0.1, 20), CUMULATIVE)
+    found = [ask(**pruning).with_(repairs=settings.repairs(METHODS, eps=1e-5)) for pruning in TABLE_1]
+    found += [ask(include_linear=True, **pruning) for pruning in TABLE_1]
+    return [Piece(spec.with_(states=states), channels=False) for spec in found]
 
 
 def studies(ask) -> list[Piece]:

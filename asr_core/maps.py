@@ -13,9 +13,10 @@ from difflib import get_close_matches
 import numpy as np
 
 from asr_core import data, plan, registry, results
+from asr_core.checks import whole
 from asr_core.errors import DataError, SpecError, StoreError
 from asr_core.plan import NO_STATE, Keys, Task
-from asr_core.spec import BatchNormState, DataSpec, ExperimentSpec, RepairSpec, key, whole
+from asr_core.spec import BatchNormState, DataSpec, ExperimentSpec, RepairSpec, key
 from asr_core.store import WEIGHTS, Entry, Store
 
 MOST_IMAGES = 64

@@ -7,8 +7,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from asr_core.checks import choose, whole
 from asr_core.errors import SpecError
-from asr_core.spec import choose, whole
 
 TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3  # names of malloc.h
 DEVICES = ("auto", "cpu", "cuda", "mps")

@@ -1,4 +1,4 @@
-"""A stopwatch inside the page: from navigation, click or key until a new chart is painted, and what the server took of it."""
+"""A stopwatch inside the page: from navigation, click or key until a new chart is painted."""
 
 import time
 
@@ -15,7 +15,7 @@ SCRIPT = """(() => {
     requestAnimationFrame(first);
     const plotOf = key => document.querySelector(`.st-key-${key} .js-plotly-plot`);
     window.__watch = key => {
-        const plot = plotOf(key), data = plot?.data, watch = {began: null, painted: null, sent: null, answered: null};
+        const plot = plotOf(key), data = plot?.data, watch = {began: null, painted: null};
         const look = () => {
             const now = plotOf(key);
             if (watch.began !== null && drawn(now) && (now !== plot || now.data !== data))
@@ -27,17 +27,6 @@ SCRIPT = """(() => {
     };
     const begin = event => { if (window.__now && window.__now.began === null) window.__now.began = event.timeStamp; };
     for (const kind of ['click', 'keydown']) window.addEventListener(kind, begin, {capture: true});
-    const Socket = window.WebSocket;
-    window.WebSocket = class extends Socket {
-        constructor(...given) {
-            super(...given);
-            this.addEventListener('message', () => { if (window.__now?.sent) window.__now.answered = performance.now(); });
-        }
-        send(data) {
-            if (window.__now?.began && !window.__now.sent) window.__now.sent = performance.now();
-            super.send(data);
-        }
-    };
 })()"""
 CLICK_AT = "([selector, moment]) => setTimeout(() => document.querySelector(selector).click(), moment - Date.now())"
 
@@ -64,22 +53,21 @@ def first_chart(browser, url: str) -> float:
         context.close()
 
 
-def timed(page, chart: str, act) -> dict[str, float]:
-    """Milliseconds from what `act()` does to the chart's new picture (`browser`), and of the script's run (`server`)."""
+def timed(page, chart: str, act) -> float:
+    """Milliseconds from the click or key in `act()` to the chart's new picture."""
     page.evaluate("key => window.__watch(key)", chart)
     act()
     return result(page)
 
 
-def result(page) -> dict[str, float]:
+def result(page) -> float:
     """What the running watch says, once the picture and the rest of the page are there."""
     page.wait_for_function("window.__now.painted", timeout=120_000)
     dashboard.finished(page, 120)
-    seen = page.evaluate("window.__now")
-    return {"browser": seen["painted"] - seen["began"], "server": seen["answered"] - seen["sent"]}
+    return page.evaluate("window.__now.painted - window.__now.began")
 
 
-def all_at_once(pages: list, chart: str, selector: str) -> list[dict[str, float]]:
+def all_at_once(pages: list, chart: str, selector: str) -> list[float]:
     """The same click in all pages at one moment."""
     moment = 1000 * time.time() + 1000
     for page in pages:

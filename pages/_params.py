@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from difflib import get_close_matches
 
-from asr_core import architectures, catalogue, protocol, registry, spec
+from asr_core import architectures, catalogue, checks, protocol, registry, spec
 from asr_core.errors import SpecError
 from asr_core.figures import style
 
@@ -101,7 +101,7 @@ SETTING = {
     "seed": number(0, 0, MOST),
     "dense": matching(None, "[0-9a-f]{8,64}", "identity of a dense network"),
     "rule": choice("global_l1", registry.names("pruning rule")),
-    "sparsity": Param(0.95, spec.checked_sparsity),
+    "sparsity": Param(0.95, checks.checked_sparsity),
     "nm": matching(None, "[0-9]{1,3}:[0-9]{1,3}", "N:M pattern such as 2:4"),
     "linear": switch(),
     "floors": matching(None, "[a-z_]+(=[0-9.e-]+)?(,[a-z_]+(=[0-9.e-]+)?)*", "list such as keep_first,min_density=0.01"),

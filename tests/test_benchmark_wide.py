@@ -35,4 +35,4 @@ def test_made_up_results_are_told_from_real_ones_by_their_seed(made):
 def test_every_clicked_control_is_one_of_the_dashboard_s():
     for page, _, buttons in ui.CONTROLS:
         assert page in ui.PAGES
-        assert all(control in PARAMS for control, _ in buttons)
+        assert all(control in PARAMS for control, _, _ in buttons)

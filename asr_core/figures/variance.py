@@ -13,6 +13,7 @@ STAGES = {
     "recalibrated": "measured, after recalibration at the reporting point",
     "predicted": "predicted: γ² · v_pruned",
 }
+CROWDED = 5000  # points in a figure: more are drawn smaller, which hides fewer and costs less where no GPU draws them
 WEBGL_FROM = 1500  # points in a figure: fewer are drawn as SVG, which counts towards no limit
 
 
@@ -65,6 +66,11 @@ def _marks(many: bool):
     return go.Scattergl if many else go.Scatter
 
 
+def _size(table: pd.DataFrame, size: float) -> float:
+    """Diameter of a mark in pixels."""
+    return size if len(table) <= CROWDED else 0.6 * size
+
+
 def scatter_figure(table: pd.DataFrame, low: float = 1e-6, high: float = 1e2, left: float = 1e-6, right: float = 1e2) -> go.Figure:
     """v over [low, high] against v_dense over [left, right], log-log; dead channels lie on the lower edge."""
     figure, marks = go.Figure(), _marks(len(table) > WEBGL_FROM)
@@ -76,7 +82,7 @@ def scatter_figure(table: pd.DataFrame, low: float = 1e-6, high: float = 1e2, le
         y = rows["v"].where(~rows["dead"], floor)
         figure.add_trace(marks(
             x=x.to_numpy("float32"), y=y.to_numpy("float32"), mode="markers", name=style.label(slug), customdata=rows[["channel", "v_dense", "v", "gamma"]].to_numpy("float32"),
-            marker={"color": colour, "symbol": symbol, "size": 7, "opacity": 0.75}, unselected={"marker": {"opacity": 0.75}},
+            marker={"color": colour, "symbol": symbol, "size": _size(table, 7), "opacity": 0.75}, unselected={"marker": {"opacity": 0.75}},
             hovertemplate="channel %{customdata[0]}<br>dense %{customdata[1]:.3g}<br>" + style.label(slug) + " %{customdata[2]:.3g}<br>factor %{customdata[3]:.3f}<extra></extra>",
         ))  # fmt: skip
     if table["dead"].any():
@@ -150,7 +156,7 @@ def sorted_figure(table: pd.DataFrame, low: float = 1e-6, high: float = 1e2) -> 
         figure.add_trace(marks(
             x=rows["rank"].to_numpy("int32"), y=rows["v"].where(~rows["dead"], low * 1.25).to_numpy("float32"), name=style.label(slug),
             mode="lines" if line else "markers", line={"color": colour, "width": 2.5} if line else None,
-            marker=None if line else {"color": colour, "symbol": symbol, "size": 5}, customdata=rows[["channel"]].to_numpy("int32"),
+            marker=None if line else {"color": colour, "symbol": symbol, "size": _size(table, 5)}, customdata=rows[["channel"]].to_numpy("int32"),
             hovertemplate="channel %{customdata[0]}, rank %{x}<br>" + style.label(slug) + " %{y:.3g}<extra></extra>",
         ))  # fmt: skip
     figure.update_yaxes(style.log_axis(low, high))

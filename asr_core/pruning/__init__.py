@@ -8,8 +8,8 @@ readable without it.
 from dataclasses import dataclass
 
 from asr_core.allocation import check_floors, kept_per_layer
+from asr_core.checks import checked_sparsity, flag, fraction
 from asr_core.registry import Configurable, Parameter
-from asr_core.spec import checked_sparsity, flag, fraction
 
 SPARSITY = Parameter(0.95, "fraction of weights removed, in [0, 1)", lambda name, value: checked_sparsity(value))
 INCLUDE_LINEAR = Parameter(False, "also prune linear layers (the paper does not say which tensors it prunes)", flag)

@@ -1,9 +1,9 @@
 """Structured N:M pruning."""
 
+from asr_core.checks import whole
 from asr_core.errors import SpecError
 from asr_core.pruning import INCLUDE_LINEAR, PruningRule
 from asr_core.registry import Parameter, register
-from asr_core.spec import whole
 
 
 @register("pruning rule")

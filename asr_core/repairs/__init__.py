@@ -7,8 +7,8 @@ readable without it.
 
 from dataclasses import dataclass
 
+from asr_core.checks import flag, positive
 from asr_core.registry import Configurable, Parameter
-from asr_core.spec import flag, positive
 
 
 def _nonnegative(name, value) -> float:

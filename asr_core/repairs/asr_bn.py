@@ -1,9 +1,9 @@
 """Adaptive Signal Resuscitation, eq. 4 to 8."""
 
+from asr_core.checks import choose, positive
 from asr_core.errors import SpecError
 from asr_core.registry import Parameter, register
 from asr_core.repairs import COMMON, Factors, RepairMethod, live, raw_factors, shrunk
-from asr_core.spec import choose, positive
 
 PRIORS = ("median", "mean", "fixed")
 

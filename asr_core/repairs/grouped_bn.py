@@ -1,8 +1,8 @@
 """Variance matching at any granularity and shrinkage: the surface between eq. 1, eq. 4 and eq. 7."""
 
+from asr_core.checks import choose, positive, whole
 from asr_core.registry import Parameter, register
 from asr_core.repairs import COMMON, Factors, RepairMethod, live, shrunk, variance_ratio_root
-from asr_core.spec import choose, positive, whole
 
 PRIORS = ("median", "mean")
 
