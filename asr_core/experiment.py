@@ -257,7 +257,9 @@ def run(
     start = time.perf_counter()
     lab.keys  # trains the dense network if need be  # noqa: B018
     perform(lab, plan.missing(spec, store, lab.dense_id, *counts))
-    return results.publish(spec, store, lab.dense_id, lab.data, time.perf_counter() - start)
+    dense_id, images = lab.dense_id, lab.data
+    del lab  # its networks go before the tables are made
+    return results.publish(spec, store, dense_id, images, time.perf_counter() - start)
 
 
 def perform(lab: Lab, tasks: list[Task]) -> None:
