@@ -181,7 +181,7 @@ def memory_lines(browser, server, setting: dict, views: int, tabs: int) -> list[
     see(browser, server, setting, views)
     viewed = process.memory_info().rss
     for number in range(tabs):
-        see(browser, server, setting | {"seed": str(wide.SEED)}, 1, first=number)
+        see(browser, server, setting, 1, first=number)
     closed = process.memory_info().rss
     grown, left = (viewed - before) / MIB, (closed - viewed) / MIB
     return [
