@@ -6,6 +6,7 @@ evaluate; the two never mix.
 """
 
 import json
+import mmap
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
@@ -83,6 +84,13 @@ def load(data: DataSpec, store: Store, progress=None, data_dir: Path | str | Non
     )  # fmt: skip
 
 
+def _let_go(images: np.ndarray) -> None:
+    """Unmap the pages of a mapped file that were read: copies of the kernel's cache, they count as this process's memory."""
+    mapped = getattr(images, "_mmap", None)
+    if mapped is not None and hasattr(mmap, "MADV_DONTNEED"):
+        mapped.madvise(mmap.MADV_DONTNEED)
+
+
 def _check_classes(data: DataSpec) -> None:
     expected = CLASSES.get(data.dataset, data.classes)
     if data.classes != expected:
@@ -130,6 +138,8 @@ class Dataset:
         shift = (-torch.tensor(self.mean, dtype=torch.float64) / std).float().repeat(pixels)
         values = torch.from_numpy(np.array(images, order="C")).view(count, pixels * 3).float()
         torch.addcmul(shift, values, scale, out=values)
+        for mapped in (self.train_images, self.test_images):
+            _let_go(mapped)
         return values.view(count, height, width, 3).permute(0, 3, 1, 2)
 
     def check_counts(self, stat_images: int, eval_images: int | None) -> None:
