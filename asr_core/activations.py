@@ -64,7 +64,7 @@ def compact(found: np.ndarray) -> np.ndarray:
 def compute(lab, task: maps.MapTask):
     """Files and facts of a maps entry; fewer images than asked where the layer is large."""
     indices = lab.data.eval_indices(lab.spec.evaluation.eval_images, lab.spec.evaluation.seed)[: task.images]
-    batch = lab.data.batch(lab.data.test_images[indices])
+    batch = lab.data.test_batch(indices)
     model = lab.in_state(task)
     one = activation_maps(model, batch[:1], task.layer)
     fit = min(len(indices), max(1, BYTES // (one.nbytes // 2)))

@@ -6,7 +6,6 @@ evaluate; the two never mix.
 """
 
 import json
-import mmap
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
@@ -84,11 +83,16 @@ def load(data: DataSpec, store: Store, progress=None, data_dir: Path | str | Non
     )  # fmt: skip
 
 
-def _let_go(images: np.ndarray) -> None:
-    """Unmap the pages of a mapped file that were read: copies of the kernel's cache, they count as this process's memory."""
-    mapped = getattr(images, "_mmap", None)
-    if mapped is not None and hasattr(mmap, "MADV_DONTNEED"):
-        mapped.madvise(mmap.MADV_DONTNEED)
+def _chosen(images: np.ndarray, indices) -> np.ndarray:
+    """images[indices]. Of a mapped file they are read: each touched page would draw its neighbours into this process's memory."""
+    if not isinstance(images, np.memmap):
+        return images[indices]
+    found = np.empty((len(indices), *images.shape[1:]), images.dtype)
+    with open(images.filename, "rb", buffering=0) as file:
+        for image, index in zip(found, indices, strict=True):
+            file.seek(images.offset + int(index) * image.nbytes)
+            file.readinto(image)
+    return found
 
 
 def _check_classes(data: DataSpec) -> None:
@@ -138,9 +142,15 @@ class Dataset:
         shift = (-torch.tensor(self.mean, dtype=torch.float64) / std).float().repeat(pixels)
         values = torch.from_numpy(np.array(images, order="C")).view(count, pixels * 3).float()
         torch.addcmul(shift, values, scale, out=values)
-        for mapped in (self.train_images, self.test_images):
-            _let_go(mapped)
         return values.view(count, height, width, 3).permute(0, 3, 1, 2)
+
+    def train_batch(self, indices):
+        """The training images at `indices` as one normalised batch."""
+        return self.batch(_chosen(self.train_images, indices))
+
+    def test_batch(self, indices):
+        """The test images at `indices` as one normalised batch."""
+        return self.batch(_chosen(self.test_images, indices))
 
     def check_counts(self, stat_images: int, eval_images: int | None) -> None:
         """Raise DataError if more statistics or test images are asked than there are."""
@@ -166,12 +176,12 @@ class Dataset:
     def stat_batch(self, stat_images: int, seed: int):
         """The statistics images: the first `stat_images` of the walk, as one batch; raises DataError."""
         self.check_counts(stat_images, None)
-        return self.batch(self.train_images[self.calibration_indices(stat_images, seed)])
+        return self.train_batch(self.calibration_indices(stat_images, seed))
 
     def calibration_batches(self, count: int, batch_size: int, seed: int):
         """Yield the first `count` full batches of the walk, normalised."""
         for indices in self.calibration_indices(count * batch_size, seed).reshape(count, batch_size):
-            yield self.batch(self.train_images[indices])
+            yield self.train_batch(indices)
 
     def eval_indices(self, eval_images: int | None, seed: int) -> np.ndarray:
         """All test images (None), or a fixed seeded subset of `eval_images`, sorted; raises DataError."""

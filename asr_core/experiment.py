@@ -206,7 +206,7 @@ def compute_recalibration(lab: Lab, task: Task):
 
 def compute_evaluation(lab: Lab, task: Task):
     indices = lab.data.eval_indices(lab.spec.evaluation.eval_images, lab.spec.evaluation.seed)
-    batches = (lab.data.batch(lab.data.test_images[part]) for part in _parts(indices))
+    batches = (lab.data.test_batch(part) for part in _parts(indices))
     outputs = evaluation.logits(lab.in_state(task), _counted(batches, lab.report))
     predictions, labels = evaluation.predictions_of(outputs), lab.data.test_labels[indices]
     scored = evaluation.score(predictions, labels)

@@ -273,6 +273,15 @@ def test_chunks_and_threads_do_not_change_the_images(chunk, threads_from, tree, 
     assert {stage for stage, _ in told} == {"images"} and sum(count for _, count in told) == 10
 
 
+def test_batches_by_index_hold_just_these_images_whether_mapped_or_in_memory(tree, store):
+    images = data.load(resolve(tree, store), store)
+    held = replace(images, train_images=np.array(images.train_images), test_images=np.array(images.test_images))
+    for indices in ([3, 0, 3], np.array([5])):
+        expected = images.batch(np.array(images.train_images)[indices])
+        assert torch.equal(images.train_batch(indices), expected) and torch.equal(held.train_batch(indices), expected)
+    assert torch.equal(images.test_batch([2, 1]), images.batch(np.array(images.test_images)[[2, 1]]))
+
+
 def test_images_are_decoded_once_for_both_normalisations(tree, store, monkeypatch):
     spec = resolve(tree, store)
     own = data.load(spec, store)
