@@ -225,7 +225,7 @@ def paper(store, as_json, fidelity, bias, include_linear, **asked):
     if fidelity:
         papertext.write_fidelity(store)
         return
-    chosen = {"own": None, "off": False, "on": True}[checks.choose("bias", bias, ("own", "off", "on"))]
+    chosen = protocol.BIASES[checks.choose("bias", bias, protocol.BIASES)]
     checks.choose("order", asked["order"], spec.ORDERS)
     variant = protocol.Variant(bias=chosen, linear=include_linear, **asked)
     stored = catalogue.stored(store)

@@ -58,7 +58,12 @@ def absent(found: pd.DataFrame, slugs, train_images: int) -> list[int]:
 
 def experiment(setting: Setting, repairs: tuple[RepairSpec, ...], count: int) -> ExperimentSpec:
     """What makes one budget known: `repairs` from `count` images, and BN only on the same images; raises AsrError."""
-    size = min(count, BATCH)
-    states = (BatchNormState(), BatchNormState.of(averaging="cumulative", batches=count // size))
     every = tuple(dict.fromkeys((RepairSpec.of("bn_only"), *repairs)))
-    return replace(setting, stats=count, calib=size).experiment(every, states)
+    return on(setting.experiment(every, (BatchNormState(),)), count)
+
+
+def on(spec: ExperimentSpec, count: int) -> ExperimentSpec:
+    """`spec` with its factors from `count` images, without recalibration, and with cumulative recalibration on the same images."""
+    size = min(count, BATCH)
+    calibration = replace(spec.calibration, stat_images=count, calib_batch_size=size)
+    return spec.with_(calibration=calibration, states=(BatchNormState(), BatchNormState.of(averaging="cumulative", batches=count // size)))

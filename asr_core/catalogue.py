@@ -175,6 +175,11 @@ def covering(catalogue: list[Stored], setting: Setting) -> list[Stored]:
     return sorted(same, key=lambda item: (item.rows, item.finished), reverse=True)
 
 
+def keys_of(items: list[Stored]) -> tuple[str, ...]:
+    """Keys of results of one setting, most rows first."""
+    return tuple(item.key for item in sorted(items, key=lambda item: item.rows, reverse=True))
+
+
 def _matches(wanted: Setting, setting: Setting) -> bool:
     return setting == (wanted if wanted.dense else replace(wanted, dense=setting.dense))
 

@@ -30,7 +30,7 @@ def work(experiment: ExperimentSpec, store: Store) -> list[Task]:
     Raises DataError for a folder that is not on this machine.
     """
     counts = data.counts(experiment.data, store)
-    dense_id = next(iter(results.dense_ids(store, experiment, with_weights=True)), None)
+    dense_id = results.dense_here(store, experiment)
     missing = plan.missing(experiment, store, dense_id, *counts)
     key = data.images_key(experiment.data)
     decoding = [] if store.has("images", key) else [Task("images", key, sum(counts), kind="decode")]

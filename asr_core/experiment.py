@@ -1,6 +1,5 @@
 """The pipeline: run what a plan lists, every stage through the store, networks built only when needed."""
 
-import copy
 import time
 from dataclasses import asdict
 from functools import cached_property
@@ -80,8 +79,26 @@ class Lab:
     def stat_batch(self) -> torch.Tensor:
         return self.data.stat_batch(self.spec.calibration.stat_images, self.spec.calibration.seed)
 
-    def dense(self, into: torch.nn.Module | None = None) -> torch.nn.Module:
-        """The dense network, on the device, eval mode: a new one, or `into` refilled."""
+    def network(self, target: str, repair: RepairSpec | None) -> torch.nn.Module:
+        """The dense, pruned or repaired network as it is before recalibration, on the device, eval mode.
+
+        Only one is held: the next one asked for is built in its memory, from the dense weights and the stored masks.
+        """
+        name = self.keys.network(target, repair)
+        if self._built[0] != name:
+            model, self._built = self._built[1], (None, None)
+            model = self._dense(model)
+            if target != "dense":
+                bits = self.store.find("prune", self.keys.prune).arrays("masks")
+                masks.apply_masks(model, masks.unpack(bits, model))
+            if repair and repair.order:
+                table = self.store.find("repair", name).table("factors")
+                repair_model.apply_repairs(model, repair_model.repairs_from_table(table))
+            self._built, self._kept = (name, model), batchnorm.running_of(model)
+        return batchnorm.load_running(self._built[1], self._kept)
+
+    def _dense(self, into: torch.nn.Module | None) -> torch.nn.Module:
+        """The dense network: a new one, or `into` refilled."""
         entry = self.store.find("dense", self.dense_id, WEIGHTS)
         if entry is None:
             raise StoreError(f"the weights of dense network {self.dense_id} are gone; run again to train a new one.")
@@ -89,33 +106,6 @@ class Lab:
             return models.refill(into, entry.weights())
         images = self.spec.data
         return models.with_weights(self.spec.model, images.classes, images.image_size, entry.weights()).to(self.device)
-
-    def network(self, target: str, repair: RepairSpec | None) -> torch.nn.Module:
-        """The dense, pruned or repaired network as it is before recalibration.
-
-        At most two are held: the pruned one, which each repair is a copy of, and the last one asked for.
-        """
-        name = self.keys.network(target, repair)
-        if self._built[0] != name:
-            model, self._built = self._built[1], (None, None)
-            self._built = (name, self.dense(model) if target == "dense" else self._repaired(model, target, repair))
-            self._kept = batchnorm.running_of(self._built[1])
-        return batchnorm.load_running(self._built[1], self._kept)
-
-    def _repaired(self, model, target: str, repair: RepairSpec | None) -> torch.nn.Module:
-        """The pruned or a repaired network, in the memory of `model`, the one built last (None: in new memory)."""
-        model = copy.deepcopy(self.pruned) if model is None else models.refill(model, self.pruned.state_dict())
-        if repair is None or repair.order is None:
-            return model
-        table = self.store.find("repair", self.keys.network(target, repair)).table("factors")
-        return repair_model.apply_repairs(model, repair_model.repairs_from_table(table))
-
-    @cached_property
-    def pruned(self) -> torch.nn.Module:
-        """The pruned network, never recalibrated."""
-        model = self.dense()
-        bits = self.store.find("prune", self.keys.prune).arrays("masks")
-        return masks.apply_masks(model, masks.unpack(bits, model))
 
     def stored_stats(self, target: str) -> dict[str, stats.Moments]:
         """Channel moments of the dense or pruned network, from the store."""
@@ -191,7 +181,8 @@ def compute_stats(lab: Lab, task: Task):
 def compute_repair(lab: Lab, task: Task):
     dense_stats = lab.stored_stats("dense")
     pruned_stats = lab.stored_stats("no_repair") if task.repair.order == "simultaneous" else None
-    repairs = repair_model.compute_repairs(lab.pruned, lab.stat_batch, task.repair, dense_stats, pruned_stats)
+    pruned = lab.network("no_repair", None)
+    repairs = repair_model.compute_repairs(pruned, lab.stat_batch, task.repair, dense_stats, pruned_stats)
     lab.report.advance(task.images)
     fallback = [name for name, repair in repairs.items() if repair.factors.fallback]
     return {"factors.parquet": repair_model.repairs_table(repairs)}, {"fallback": fallback}
@@ -251,7 +242,7 @@ def run(
     store.check_writable()
     lab = Lab(spec, store, report, where or Runtime())
     check(lab)
-    known = next(iter(results.dense_ids(store, spec, with_weights=True)), None)
+    known = results.dense_here(store, spec)
     counts = len(lab.data.train_labels), len(lab.data.test_labels)
     report.planned(plan.missing(spec, store, known, *counts))
     start = time.perf_counter()
@@ -265,6 +256,7 @@ def run(
 def perform(lab: Lab, tasks: list[Task]) -> None:
     """Compute and store `tasks`, one after the other."""
     for task in tasks:
+        runtime.give_back_memory()
         lab.report.started(task)
         lab.store.get_or_compute(task.stage, task.key, lambda task=task: _with_facts(lab, task))
         lab.report.finished(task)

@@ -121,7 +121,7 @@ def ratios(store: Store, stored: list[Stored]) -> pd.DataFrame:
         if match.repeat or match.cell.pruning != "global_l1_0.90" or match.cell.architecture not in PUBLISHED_RATIOS:
             continue
         where = dict(zip(("paper_dataset", "paper"), PUBLISHED_RATIOS[match.cell.architecture], strict=True))
-        layers = pd.concat([entry.table("layers") for key in match.keys if (entry := results.entry_of(store, key))], ignore_index=True)
+        layers = pd.concat([entry.table("layers") for entry in results.entries(store, match.keys)], ignore_index=True)
         for order, bias in product(ORDERS, (False, True)):
             slug = replace(Variant(), order=order, bias=bias).repair("lw_bn").slug
             own = layers[(layers["slug"] == slug) & (layers["state"] == "repaired")].dropna(subset="q75")

@@ -4,32 +4,41 @@ Run by `python -m asr_core gallery`: prints what it will cost, skips what is shi
 piece as soon as it is there. Safe to stop at any time and to start again.
 """
 
-import functools
-import operator
 from dataclasses import asdict, dataclass, replace
+from itertools import chain
 
-from asr_core import ablation, allocations, data, estimate, experiment, kernels, maps, plan, results, settings, shipping
+from asr_core import (
+    ablation,
+    allocations,
+    budgets,
+    estimate,
+    experiment,
+    kernels,
+    maps,
+    results,
+    settings,
+    shipping,
+    transition,
+)
 from asr_core.plan import Keys, Task
 from asr_core.runtime import Runtime
 from asr_core.runtime import facts as facts_of
-from asr_core.spec import BatchNormState, ExperimentSpec, RepairSpec, default_states
+from asr_core.spec import REPORTED_STATE, BatchNormState, ExperimentSpec, RepairSpec, default_states
 from asr_core.store import WEIGHTS, Entry, Store
 from asr_core.weights import weights_identity
 
 CIFAR = {"epochs": 12, "batch_size": 128, "precision": "bfloat16", "eval_images": 2000}
 PRUNINGS = [{"sparsity": s} for s in (0.9, 0.95, 0.5, 0.7, 0.8, 0.97)]
 PRUNINGS.insert(1, {"pruning": "n_m"})
-ALLOCATIONS = [{"pruning": rule, "sparsity": s} for s in (0.95, 0.9, 0.94, 0.955, 0.97) for rule in ("global_l1", "uniform", "erk", "lamp", "rr")]
+ALLOCATIONS = [{"pruning": rule, "sparsity": s} for s in transition.BUDGETS for rule in allocations.rules()]
 VGG = {"architecture": "vgg16_bn", "head": "linear"}
 DENSENET = {"architecture": "densenet121", "epochs": 5}
 TABLE_1 = [{"sparsity": 0.9}, {"pruning": "n_m"}, {"sparsity": 0.7}]
-BUDGETS = (8, 16, 32, 64, 128, 256)  # images of the small-budget study
 SEEDS = (1, 2)
 # of the half stem, whose layer2 is 8x8 for 32x32 images
 MAPPED = {"layer1.0.conv1": 8, "layer2.0.conv1": 8, "layer3.0.conv1": 8}  # conv -> test images
 METHODS = ("bn_only", "lw_bn", "raw_bn", "asr_bn")
 CUMULATIVE = BatchNormState.of(averaging="cumulative", batches=20)
-REPORTED = BatchNormState.of("reset", "ema", 0.1, 20)
 
 
 @dataclass(frozen=True)
@@ -59,15 +68,25 @@ def pieces(where: Store, images: str | None) -> list[Piece]:
         return ask(**CIFAR | {"dataset": f"folder:{images}"} | changes)
 
     second, *others = more_networks(ask_cifar)
-    return found + one_network(ask_cifar) + second + vgg + functools.reduce(operator.iadd, others, [])
+    return [*found, *one_network(ask_cifar), *deep_network(ask_cifar), *second, *vgg, *chain(*others)]
 
 
 def one_network(ask) -> list[Piece]:
     """The pieces of one network on CIFAR-10: every pruning, the studies, allocation."""
     found = [Piece(few_states(ask(**pruning))) for pruning in PRUNINGS]
     found += studies(ask)
-    first, *rest = [Piece(short(ask(**allocation)), channels=False) for allocation in ALLOCATIONS]
-    return [*found, replace(first, repairability=True), *rest, *protocols(ask)]
+    return [*found, *allocation(ask, short), *protocols(ask)]
+
+
+def deep_network(ask) -> list[Piece]:
+    """vgg16_bn on CIFAR-10: allocation. A forward pass costs 15 times that of resnet18, hence few epochs and rows."""
+    return allocation(lambda **changes: ask(**VGG, epochs=3, **changes), lean)
+
+
+def allocation(ask, narrow) -> list[Piece]:
+    """Every rule with a budget at every budget of the transition, narrowed by `narrow`; the first with the network's repairability."""
+    first, *rest = [Piece(narrow(ask(**pruning)), channels=False) for pruning in ALLOCATIONS]
+    return [replace(first, repairability=True), *rest]
 
 
 def more_networks(ask) -> list[list[Piece]]:
@@ -86,12 +105,18 @@ def few_states(spec: ExperimentSpec) -> ExperimentSpec:
 def short(spec: ExperimentSpec, biases: tuple = (None,)) -> ExperimentSpec:
     """`spec` with simultaneous collection only, without recalibration, and at b = 20. biases: None is each method's own."""
     repairs = tuple(dict.fromkeys(RepairSpec.of(method, "simultaneous", bias) for method in METHODS for bias in biases))
-    return spec.with_(repairs=repairs, states=(BatchNormState(), REPORTED, CUMULATIVE))
+    return spec.with_(repairs=repairs, states=(BatchNormState(), REPORTED_STATE, CUMULATIVE))
+
+
+def lean(spec: ExperimentSpec) -> ExperimentSpec:
+    """`short` without raw_bn and without cumulative averaging."""
+    repairs = tuple(repair for repair in short(spec).repairs if repair.method != "raw_bn")
+    return spec.with_(repairs=repairs, states=(BatchNormState(), REPORTED_STATE))
 
 
 def protocols(ask) -> list[Piece]:
     """What the paper leaves open, at the prunings of its table 1: another eps, linear layers pruned too."""
-    states = (BatchNormState(), REPORTED, BatchNormState.of("keep", "ema", 0.1, 20), CUMULATIVE)
+    states = (BatchNormState(), REPORTED_STATE, BatchNormState.of("keep", "ema", 0.1, 20), CUMULATIVE)
     found = [ask(**pruning).with_(repairs=settings.repairs(METHODS, eps=1e-5)) for pruning in TABLE_1]
     found += [ask(include_linear=True, **pruning) for pruning in TABLE_1]
     return [Piece(spec.with_(states=states), channels=False) for spec in found]
@@ -99,15 +124,8 @@ def protocols(ask) -> list[Piece]:
 
 def studies(ask) -> list[Piece]:
     """At 90 %: the surface of granularity x prior, and repairs and BN only on equally few images."""
-    surface = ask(sparsity=0.9).with_(repairs=ablation.surface_repairs(), states=(BatchNormState(), REPORTED))
-    return [Piece(surface, channels=False), *(Piece(budget(ask, count), channels=False) for count in BUDGETS)]
-
-
-def budget(ask, count: int) -> ExperimentSpec:
-    """Each repair from `count` images without recalibration, and cumulative recalibration on the same images."""
-    size = min(count, 128)
-    states = (BatchNormState(), BatchNormState.of(averaging="cumulative", batches=count // size))
-    return ask(sparsity=0.9, stat_images=count, calib_batch_size=size).with_(states=states)
+    surface = ask(sparsity=0.9).with_(repairs=ablation.surface_repairs(), states=(BatchNormState(), REPORTED_STATE))
+    return [Piece(surface, channels=False), *(Piece(budgets.on(ask(sparsity=0.9), count), channels=False) for count in budgets.IMAGES)]
 
 
 def shipped(piece: Piece, where: Store) -> bool:
@@ -136,14 +154,15 @@ def extra_keys(piece: Piece, dense_id: str) -> list[tuple[str, str]]:
 
 def map_specs() -> list[maps.MapSpec]:
     """The maps of a piece: each MAPPED conv before recalibration and at the reported state."""
-    return [maps.MapSpec(layer=layer, state=state, images=count) for layer, count in MAPPED.items() for state in (BatchNormState(), REPORTED)]
+    return [maps.MapSpec(layer=layer, state=state, images=count) for layer, count in MAPPED.items() for state in (BatchNormState(), REPORTED_STATE)]
 
 
 def missing(piece: Piece, where: Store) -> list[Task]:
     """What shipping the piece would compute."""
-    spec = piece.experiment
-    dense_id = next(iter(results.dense_ids(where, spec, with_weights=True)), None)
-    found = plan.missing(spec, where, dense_id, *data.counts(spec.data, where))
+    spec, dense_id = piece.experiment, results.dense_here(where, piece.experiment)
+    found = estimate.work(spec, where)
+    if piece.repairability:
+        found += [task for task in allocations.missing(spec, where, dense_id) if task.stage == "repairability"]
     if piece.maps:
         found += [task for wanted in map_specs() for task in maps.missing(spec, where, dense_id, wanted) if task.stage == "maps"]
     return found
@@ -185,8 +204,3 @@ def ship_kernels(entry: Entry, layers, where: Store) -> None:
         name, key = f"{layer}.weight", kernels.key_of(dense_id, layer)
         if not where.has("kernels", key):
             Store(where.shipped).put("kernels", key, {WEIGHTS: {name: weights[name].half()}}, {"dense_id": dense_id, "layer": layer})
-
-
-def seconds(piece: Piece, tasks: list[Task], speed: estimate.Speed) -> float:
-    """Expected seconds of a piece whose `tasks` are missing."""
-    return sum(estimate.costs(tasks, speed)) + len(piece.experiment.repairs) * speed["assemble"]

@@ -67,7 +67,7 @@ def known_dense(spec: ExperimentSpec, store: Store, dense_id: str | None = None)
     Raises StoreError where the weights of `dense_id` are not on this machine.
     """
     if dense_id is None:
-        return next(iter(results.dense_ids(store, spec, with_weights=True)), None)
+        return results.dense_here(store, spec)
     if not has_weights(store, dense_id):
         raise StoreError(
             f"the weights of dense network {dense_id[:8]} are not on this machine (a shipped result can come "

@@ -14,6 +14,8 @@ from asr_core.distortion import repairability
 from asr_core.errors import ModelError, SpecError
 from asr_core.pruning import kept_of
 
+CHANNELS = 64  # output channels of a layer whose copies are held at once
+
 
 def prunable(model: nn.Module, include_linear: bool = False) -> dict[str, torch.Tensor]:
     """Weights a rule may prune, by layer name, in registration order: convs, and linear layers on request."""
@@ -102,13 +104,23 @@ def kept_table(model: nn.Module, masks: dict[str, torch.Tensor]) -> pd.DataFrame
     and kept_energy (kept sum of w^2 / sum of w^2, NaN for a channel of zeros)."""
     parts = []
     for name, conv in models.conv_layers(model).items():
-        energy, keep = conv.weight.detach().cpu().flatten(1).square(), masks[name].flatten(1)
-        whole, kept = (part.sum(1, dtype=torch.float64) for part in (energy, energy * keep))
+        keep = masks[name].flatten(1)
+        whole, kept = _energies(conv.weight.detach(), keep)
         parts.append(pd.DataFrame({
             "layer": name, "channel": range(len(keep)), "kept_fraction": (keep.sum(1) / keep.shape[1]).double().numpy(),
             "kept_energy": (kept / whole).numpy(),
         }))  # fmt: skip
     return pd.concat(parts, ignore_index=True)
+
+
+def _energies(weight: torch.Tensor, keep: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Sums of w^2 per output channel, float64: of all weights, and of those in `keep` (C_out, weights of a channel)."""
+    found = []
+    for part, kept in zip(weight.split(CHANNELS), keep.split(CHANNELS), strict=True):  # float64 copies of a few at a time
+        energy = part.cpu().flatten(1).square()
+        found.append([each.sum(1, dtype=torch.float64) for each in (energy, energy * kept)])
+    whole, kept = map(torch.cat, zip(*found, strict=True))
+    return whole, kept
 
 
 def pack(masks: dict[str, torch.Tensor]) -> dict[str, np.ndarray]:

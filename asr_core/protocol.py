@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 import pandas as pd
 
 from asr_core import data, registry
-from asr_core.catalogue import Setting, Stored
+from asr_core.catalogue import Setting, Stored, keys_of
 from asr_core.errors import DataError
 from asr_core.sources import LABELS
 from asr_core.spec import BatchNormState, ExperimentSpec, RepairSpec
@@ -21,6 +21,7 @@ PRUNINGS = {
 }  # fmt: skip
 PRUNING_LABELS = {"none": "", "global_l1_0.50": "50 %", "global_l1_0.70": "70 %", "global_l1_0.90": "90 %", "nm_2:4": "2:4"}
 METHODS = ("bn_only", "lw_bn", "asr_bn")  # of table 1
+BIASES = {"own": None, "off": False, "on": True}  # name of a mean correction -> Variant.bias
 SIDE = 224  # pixels: what ImageNet weights are made for; the paper names no size
 NOT_STATED = "not stated"
 
@@ -119,9 +120,8 @@ def matches(stored: list[Stored], linear: bool = False) -> list[Match]:
 
 def _repeats(cell: Cell, makes: dict) -> list[Match]:
     settings = makes[min(makes, key=_distance)]
-    keys = {s: tuple(i.key for i in sorted(items, key=lambda i: i.rows, reverse=True)) for s, items in settings.items()}
     ordered = sorted(settings, key=lambda setting: setting.seed)
-    return [Match(cell, setting, keys[setting], repeat) for repeat, setting in enumerate(ordered)]
+    return [Match(cell, setting, keys_of(settings[setting]), repeat) for repeat, setting in enumerate(ordered)]
 
 
 def _distance(make: Setting) -> tuple:

@@ -15,6 +15,7 @@ from asr_core.spec import RepairSpec
 
 # Sequential repair holds one batch of all statistics images; above this it goes layer by layer.
 MAX_PIXELS = 256 * 224 * 224
+CHANNELS = 64  # output channels of a layer whose copies are held at once
 
 TABLE = ("layer", "channel", "gamma", "gamma_raw", "shrinkage", "prior_var", "bias", "alive", "fallback")
 
@@ -132,13 +133,20 @@ def _layer_by_layer(pruned, batch, spec, dense_stats, repaired_layers) -> dict:
 @torch.no_grad()
 def apply_repairs(model: nn.Module, repairs: dict[str, LayerRepair]) -> nn.Module:
     """Put factors and biases into the convs of `model`, in place (eq. 9-10); zeros stay zeros. Returns it."""
+    convs = models.conv_layers(model)
     for name, repair in repairs.items():
-        conv = model.get_submodule(name)
-        gamma = repair.factors.gamma.view(-1, 1, 1, 1)  # float64, so the product is, too, and is rounded once
-        conv.weight.mul_(gamma.float().to(conv.weight.device) if conv.weight.device.type == "mps" else gamma.to(conv.weight.device))
+        _scale(convs[name].weight, repair.factors.gamma)
+    for name, repair in repairs.items():  # after the large pieces of memory that scaling takes: not between them
         if repair.bias is not None:
-            conv.bias = nn.Parameter(repair.bias.to(conv.weight))
+            convs[name].bias = nn.Parameter(repair.bias.to(convs[name].weight))
     return model
+
+
+def _scale(weight: torch.Tensor, gamma: torch.Tensor) -> None:
+    """Multiply each output channel of `weight` by its factor (float64: the product is, too, and is rounded once)."""
+    gamma = (gamma.float() if weight.device.type == "mps" else gamma).to(weight.device).view(-1, 1, 1, 1)
+    for part, factors in zip(weight.split(CHANNELS), gamma.split(CHANNELS), strict=True):  # float64 copies of a few at a time
+        part.mul_(factors)
 
 
 def repairs_table(repairs: dict[str, LayerRepair]) -> pd.DataFrame:

@@ -46,6 +46,11 @@ def dense_ids(store: Store, spec: ExperimentSpec, with_weights: bool = False) ->
     return [m["facts"]["dense_id"] for m in found if not with_weights or WEIGHTS in m["files"]]
 
 
+def dense_here(store: Store, spec: ExperimentSpec) -> str | None:
+    """Identity of a dense network of the recipe that has its weights here, None where one must be trained first."""
+    return next(iter(dense_ids(store, spec, with_weights=True)), None)
+
+
 def find(spec: ExperimentSpec, store: Store) -> Result | None:
     """The stored result of `spec`, or None; reads tables only."""
     for dense_id in dense_ids(store, spec):
@@ -57,6 +62,11 @@ def find(spec: ExperimentSpec, store: Store) -> Result | None:
 def entry_of(store: Store, key: str) -> Entry | None:
     """The stored result under `key`, one with its channels before one without (shipped ones can come so)."""
     return store.find("result", key, "channels.parquet") or store.find("result", key)
+
+
+def entries(store: Store, keys) -> list[Entry]:
+    """Those of the stored results under `keys` that are still there."""
+    return [entry for key in keys if (entry := entry_of(store, key))]
 
 
 def read(entry: Entry) -> Result:

@@ -33,7 +33,7 @@ class Runtime:
         """Set the threads and return the torch device; raises SpecError if it is not on this machine."""
         import torch
 
-        _give_back_memory()
+        _keep_less_memory()
         if self.threads:
             torch.set_num_threads(self.threads)
         here = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
@@ -45,12 +45,18 @@ class Runtime:
         return torch.device(self.device)
 
 
-def _give_back_memory() -> None:
+def _keep_less_memory() -> None:
     """Have glibc return freed memory from 16 MiB on (by default it keeps up to 64); elsewhere nothing happens."""
     with suppress(OSError, AttributeError):
         libc = ctypes.CDLL("libc.so.6")
         libc.mallopt(TRIM_THRESHOLD, 16 << 20)
         libc.mallopt(MMAP_THRESHOLD, 32 << 20)  # its own default on the way; setting one alone would fix the other low
+
+
+def give_back_memory() -> None:
+    """Have glibc return all memory that is free now, between other pieces too; elsewhere nothing happens."""
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL("libc.so.6").malloc_trim(0)
 
 
 def facts(where) -> dict:

@@ -34,8 +34,7 @@ def _keys_of(settings: dict, like: catalogue.Setting) -> tuple[str, ...]:
         same = sum(getattr(setting, name) == getattr(like, name) for name in MEASURING)
         return same, max(item.rows for item in settings[setting])
 
-    items = settings[max(settings, key=fits)]
-    return tuple(item.key for item in sorted(items, key=lambda item: item.rows, reverse=True))
+    return catalogue.keys_of(settings[max(settings, key=fits)])
 
 
 @lru_cache(maxsize=4)  # entries never change under their keys
@@ -46,7 +45,7 @@ def accuracies(root: str, grouped: tuple[tuple[str, ...], ...]) -> pd.DataFrame:
     """
     store, parts = Store(root), []
     for point, keys in enumerate(grouped):
-        entries = [entry for key in keys if (entry := results.entry_of(store, key))]
+        entries = results.entries(store, keys)
         if entries:
             rows = pd.concat([entry.table("accuracy") for entry in entries], ignore_index=True)
             setting = catalogue.Setting.of(entries[0]["setting"])

@@ -2,6 +2,7 @@
 
 import sys
 import time
+from contextlib import contextmanager
 from dataclasses import replace
 
 import click
@@ -39,31 +40,32 @@ class Bar(experiment.Report):
         self.bar.update(images * self.cost)
 
 
-def run(spec: ExperimentSpec, store: Store, where: Runtime) -> Result:
-    """Run `spec` with a progress bar."""
+@contextmanager
+def shown():
+    """A Bar, closed at the end whatever happens."""
     report = Bar()
     try:
-        return experiment.run(spec, store, report, where)
+        yield report
     finally:
         report.bar.close()
+
+
+def run(spec: ExperimentSpec, store: Store, where: Runtime) -> Result:
+    """Run `spec` with a progress bar."""
+    with shown() as report:
+        return experiment.run(spec, store, report, where)
 
 
 def maps(spec: ExperimentSpec, store: Store, wanted: channel_maps.MapSpec, where: Runtime) -> channel_maps.Maps:
     """Compute and store the wanted maps with a progress bar."""
-    report = Bar()
-    try:
+    with shown() as report:
         return channel_maps.run(spec, store, wanted, report=report, where=where)
-    finally:
-        report.bar.close()
 
 
 def allocate(spec: ExperimentSpec, store: Store, prunings: list[PruneSpec], sparsities: tuple[float, ...], where: Runtime) -> allocations.Allocation:
     """Compare prunings of the recipe's dense network with a progress bar."""
-    report = Bar()
-    try:
+    with shown() as report:
         return allocations.allocate(spec, store, prunings, sparsities, report, where)
-    finally:
-        report.bar.close()
 
 
 def gallery(store: Store, images: str | None, where: Runtime) -> None:
@@ -72,11 +74,8 @@ def gallery(store: Store, images: str | None, where: Runtime) -> None:
     expected = _costs(wanted, store, where)
     begun = time.perf_counter()
     for piece in wanted:
-        report = Bar()
-        try:
+        with shown() as report:
             shipped.make(piece, store, report, where)
-        finally:
-            report.bar.close()
     if wanted:
         took = time.perf_counter() - begun
         click.echo(f"took {estimate.duration(took)}, {took / expected:.2f} of the estimate")
@@ -90,7 +89,7 @@ def _costs(wanted: list, store: Store, where: Runtime) -> float:
         names = {(spec.recipe_key, task.stage, task.key): task for task in shipped.missing(piece, store)}
         tasks = [task for name, task in names.items() if name not in known]
         known |= names.keys()
-        cost = shipped.seconds(piece, tasks, _speed(spec, store, where))
+        cost = estimate.seconds(tasks, _speed(spec, store, where), len(spec.repairs))
         click.echo(f"{textreport.cost(spec, tasks)}: {estimate.duration(cost)}")
         total += cost
     click.echo(f"{len(wanted)} pieces to compute, about {estimate.duration(total)}")

@@ -216,14 +216,14 @@ def _features(frozen: nn.Module, data, device, progress) -> list[torch.Tensor]:
     """What `frozen` returns for all training images: CPU tensors whose first axis is the image."""
     count, kept = len(data.train_labels), []
     for start in range(0, count, FEATURE_BATCH):
-        part = slice(start, min(start + FEATURE_BATCH, count))
-        found = frozen(data.batch(data.train_images[part]).to(device))
+        part = np.arange(start, min(start + FEATURE_BATCH, count))
+        found = frozen(data.train_batch(part).to(device))
         if not kept:
             kept = [torch.empty((count, *x.shape[1:]), memory_format=_layout(x)) for x in found]
         for whole, x in zip(kept, found, strict=True):
-            whole[part] = x.cpu()
+            whole[part[0] : part[-1] + 1] = x.cpu()
         if progress:
-            progress("features", part.stop - part.start)
+            progress("features", len(part))
     return kept
 
 

@@ -56,7 +56,7 @@ def groups(stored: list[catalogue.Stored], setting: catalogue.Setting) -> tuple[
     for item in stored:
         if replace(item.setting, rule=setting.rule, sparsity=setting.sparsity, nm=setting.nm) == setting:
             by.setdefault(item.setting, []).append(item)
-    return tuple(tuple(item.key for item in sorted(items, key=lambda item: item.rows, reverse=True)) for items in by.values())
+    return tuple(map(catalogue.keys_of, by.values()))
 
 
 @lru_cache(maxsize=8)  # entries never change under their keys
@@ -68,7 +68,7 @@ def read(root: str, grouped: tuple[tuple[str, ...], ...]) -> tuple[pd.DataFrame,
     """
     store, rows, convs = Store(root), [], []
     for keys in grouped:
-        entries = [entry for key in keys if (entry := results.entry_of(store, key))]
+        entries = results.entries(store, keys)
         if entries:
             facts = entries[0]["setting"]
             where = {"rule": _rule(facts["prune"]), "sparsity": round(facts["sparsity_asked"], 6), "achieved": facts["sparsity_achieved"]}

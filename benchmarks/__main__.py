@@ -79,7 +79,7 @@ def measured(asked: setting.Asked, scratch: Path, cache_dir: str | None, repeats
         seconds = cold.command(asked, cold_cache)
     store = Store(cache_dir or cold_cache)
     spec = asked.spec(store)
-    dense_id = next(iter(results.dense_ids(store, spec, with_weights=True)), None)
+    dense_id = results.dense_here(store, spec)
     if dense_id is None:
         raise click.UsageError(f"{cache_dir} holds no dense network of this setting; leave --cache-dir out to train one.")
     folder = asked.options["dataset"].partition(":")[2] or None

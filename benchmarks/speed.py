@@ -85,7 +85,7 @@ class Bench:
     def _bare(self, times: Times) -> None:
         largest = max(count for _, count in self.passes)
         chosen = np.arange(largest) % len(self.images.train_labels)
-        images = self.images.batch(self.images.train_images[chosen])
+        images = self.images.train_batch(chosen)
         for kind in self.passes:
             times.bare[kind].append(limit.bare_forward(self.model, kind, images))
 

@@ -4,13 +4,12 @@ from dataclasses import replace
 
 import streamlit as st
 
-from asr_core import catalogue, folders, spec, uploads
+from asr_core import budgets, catalogue, folders, spec, uploads
 from asr_core.errors import AsrError
 from pages import _common as common
 from pages import _state as state
 
 SAID, ROUND = "_own_said", "_own_round"
-STATS = (8, 16, 32, 64, 128, 256)
 
 
 def draw() -> None:
@@ -79,7 +78,7 @@ def adopt_images(found: dict) -> str:
     """
     train, test = found["images"]["train"], found["images"]["test"]
     stats = state.get("stats")
-    fits = stats if stats <= train else max((n for n in STATS if n <= train), default=2)
+    fits = stats if stats <= train else max((n for n in budgets.IMAGES if n <= train), default=2)
     few = state.get("eval") is not None and state.get("eval") > test
     if state.get("source") == "file" and common.chosen().experiment((), (spec.BatchNormState(),)).data.classes != found["classes"]:
         state.put(source="scratch", weights=None)

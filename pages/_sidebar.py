@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import streamlit as st
 
-from asr_core import architectures, catalogue, folders, registry, spec
+from asr_core import architectures, budgets, catalogue, folders, registry, spec
 from asr_core.catalogue import Stored
 from asr_core.sources import LABELS
 from asr_core.spec import BUDGETS
@@ -168,5 +168,5 @@ def _recalibration() -> None:
 
 def _images(everything: list[Stored]) -> None:
     with st.expander("Statistics and test images", icon=":material/photo_library:"):
-        _select("stats", "Statistics images", (8, 16, 32, 64, 128, 256), everything, "Training images that give the channel statistics of dense and pruned network.")
+        _select("stats", "Statistics images", budgets.IMAGES, everything, "Training images that give the channel statistics of dense and pruned network.")
         _select("eval", "Test images", (None, 1000), everything, "All test images, or a fixed seeded subset.", {None: "all"})

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from types import SimpleNamespace
 
-from asr_core import registry, settings, textreport
+from asr_core import ablation, registry, settings, textreport
 from asr_core.catalogue import Setting
 from asr_core.results import Result
 from asr_core.spec import BatchNormState, RepairSpec
@@ -92,12 +92,7 @@ def missing(found: View) -> list[str]:
     rows = found.result.accuracy
     have = set(rows["slug"])
     absent = [slug for repair in found.look.repairs if (slug := repair.slug) not in have]
-    bn = found.look.bn_state
-    same = rows["calib_batches"].eq(bn.batches)
-    for name in ("start", "averaging", "momentum"):
-        value = getattr(bn, name)
-        same &= rows[name].isna() if value is None else rows[name].eq(value).fillna(False)
-    if not same.any():
+    if ablation.rows_in(rows, found.look.bn_state).empty:
         absent.append(f"recalibration {found.look.recalibration}")
     return absent
 

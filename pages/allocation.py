@@ -6,7 +6,7 @@ from itertools import product
 import pandas as pd
 import streamlit as st
 
-from asr_core import maps, registry, transition
+from asr_core import allocations, maps, transition
 from asr_core.catalogue import Setting
 from asr_core.figures import Chart, NothingToDraw, allocation, style
 from asr_core.figures import transition as accuracy
@@ -62,7 +62,7 @@ def offer_runs() -> None:
     """Rules and sparsities around the transition that are not stored for this network, and the panel for one of them."""
     have = {(row.rule, row.sparsity) for row in rows[["rule", "sparsity"]].drop_duplicates().itertuples()}
     here = [view.setting.sparsity] if view.setting.sparsity else []
-    rules = [rule for rule in transition.in_order(registry.names("pruning rule")) if "sparsity" in registry.get("pruning rule", rule).parameters]
+    rules = transition.in_order(allocations.rules())
     budgets = dict.fromkeys([*here, *transition.BUDGETS])
     absent = [(rule, sparsity) for sparsity, rule in product(budgets, rules) if (rule, sparsity) not in have]
     if not absent:

@@ -62,7 +62,7 @@ def _wanted(found: common.View) -> Wanted:
     own, store = found.result.setting["dense_id"], common.store()
     if stored_maps.has_weights(store, own) or stored_maps.read(experiment, store, own, asked):
         return Wanted(experiment, asked, own)
-    return Wanted(experiment, asked, next(iter(results.dense_ids(store, experiment, with_weights=True)), None))
+    return Wanted(experiment, asked, results.dense_here(store, experiment))
 
 
 def shown_slugs(found: common.View) -> list[str]:

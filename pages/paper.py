@@ -14,7 +14,6 @@ from pages import _state as state
 from pages._compute import compute_panel
 
 PARTS = {"table1": "Table 1", "tables": "Tables 2 and 3", "figures": "Figures 3 to 12", "protocol": "What differs", "fidelity": "Which protocol?"}
-BIASES = {"own": None, "off": False, "on": True}
 MARKS = {True: " ▲", False: ""}
 
 
@@ -22,7 +21,7 @@ def variant() -> Variant:
     """What the paper leaves open, as page and sidebar choose it."""
     seen = common.look()
     return Variant(
-        order=state.get("order2"), bias=BIASES[state.get("bias2")], linear=state.get("linear"),
+        order=state.get("order2"), bias=protocol.BIASES[state.get("bias2")], linear=state.get("linear"),
         start=seen.start, averaging=seen.averaging, momentum=seen.momentum, batches=seen.b,
     )  # fmt: skip
 
@@ -63,7 +62,7 @@ def choices() -> None:
     """What the paper leaves open, beside the sidebar's recalibration."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
         st.segmented_control("Order of collection", ("simultaneous", "sequential"), key="order2", required=True, help="The paper does not state it.")
-        st.segmented_control("Mean correction", list(BIASES), key="bias2", required=True, format_func={"own": "as in table 2", "off": "off", "on": "on"}.get, help="As in table 2: LW without, ASR with. Otherwise all methods alike.")
+        st.segmented_control("Mean correction", list(protocol.BIASES), key="bias2", required=True, format_func={"own": "as in table 2", "off": "off", "on": "on"}.get, help="As in table 2: LW without, ASR with. Otherwise all methods alike.")
     st.caption(f"Shown: {papertext.described(variant())}. Recalibration and pruned tensors are chosen in the sidebar.")
 
 

@@ -18,7 +18,7 @@ from asr_core.spec import (
     PruneSpec,
     RepairSpec,
 )  # fmt: skip
-from asr_core.store import Store
+from asr_core.store import WEIGHTS, Store
 
 RECALIBRATED = BatchNormState.of("reset", "ema", 0.1, 1)
 SPEC = ExperimentSpec(
@@ -43,7 +43,7 @@ def root() -> Path:
         torch.manual_seed(0)
         state = models.build(SPEC.model, SPEC.data.classes, SPEC.data.image_size).state_dict()
     dense_id = weights.weights_identity(state)
-    store.put("dense", dense_id, {"weights.safetensors": state}, {"recipe": SPEC.recipe_key, "dense_id": dense_id})
+    store.put("dense", dense_id, {WEIGHTS: state}, {"recipe": SPEC.recipe_key, "dense_id": dense_id})
     experiment.run(SPEC, store)
     return folder
 

@@ -10,6 +10,7 @@ import warnings
 import numpy as np
 import pandas as pd
 import pytest
+from counting import Counter
 
 from asr_core import data, experiment, plan, results
 from asr_core.errors import AsrError, DataError, ModelError
@@ -41,22 +42,6 @@ SMALL = ExperimentSpec(
     ),
     states=default_states((1, 2)),
 )
-
-
-class Counter(experiment.Report):
-    """Counts image passes by stage."""
-
-    def __init__(self):
-        self.images, self.stage, self.listed = {}, "images", None
-
-    def planned(self, missing):
-        self.listed = missing
-
-    def started(self, task):
-        self.stage = task.stage
-
-    def advance(self, images):
-        self.images[self.stage] = self.images.get(self.stage, 0) + images
 
 
 @pytest.fixture(scope="module")

@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 import torch
 from click.testing import CliRunner
+from counting import Counter
 from tiny_networks import FAMILIES, TinyResNet, TinyVGG, Twice, convs, fingerprint, noise, outputs, seeded
 from torch import nn
 
@@ -219,22 +220,6 @@ def test_only_a_rule_that_measures_depends_on_the_calibration_images():
     for rule in (name for name in allocations.rules() if name != "rr"):
         keys = {plan.Keys(spec.with_(prune=PruneSpec.of(rule)), "dense").prune for spec in (TINY, others)}
         assert len(keys) == 1
-
-
-class Counter(experiment.Report):
-    """Counts image passes by stage."""
-
-    def __init__(self):
-        self.images, self.listed, self.stage = {}, None, "images"
-
-    def planned(self, missing):
-        self.listed = missing
-
-    def started(self, task):
-        self.stage = task.stage
-
-    def advance(self, images):
-        self.images[self.stage] = self.images.get(self.stage, 0) + images
 
 
 @pytest.fixture(scope="module")

@@ -34,6 +34,9 @@ class Images:
     def batch(self, images):
         return torch.from_numpy(images / 127.5 - 1).float().permute(0, 3, 1, 2)
 
+    def train_batch(self, indices):
+        return self.batch(self.train_images[indices])
+
 
 class Progress:
     """Adds up the images of each stage."""
