@@ -6,7 +6,7 @@ import warnings
 
 import click
 
-from asr_core import allocations, checks, registry, spec, textreport
+from asr_core import allocations, checks, grid, registry, textreport
 from asr_core.errors import AsrError, SpecError
 from asr_core.runtime import Runtime
 from asr_core.store import Store
@@ -157,7 +157,7 @@ def maps(store, layer, images, batches, start, averaging, device, threads, data_
     """Store the output maps of one conv: dense, pruned and each repaired network, all channels."""
     from asr_core import maps, settings, terminal
 
-    state = spec.BatchNormState.of(start, averaging, asked["momentum"], batches)
+    state = grid.BatchNormState.of(start, averaging, asked["momentum"], batches)
     wanted = maps.MapSpec(layer=layer, state=state, images=images)
     experiment = settings.experiment(store, **asked)
     where = Runtime(device=device, threads=threads, data_dir=data_dir, weights=asked["weights"])
@@ -226,7 +226,7 @@ def paper(store, as_json, fidelity, bias, include_linear, **asked):
         papertext.write_fidelity(store)
         return
     chosen = protocol.BIASES[checks.choose("bias", bias, protocol.BIASES)]
-    checks.choose("order", asked["order"], spec.ORDERS)
+    checks.choose("order", asked["order"], grid.ORDERS)
     variant = protocol.Variant(bias=chosen, linear=include_linear, **asked)
     stored = catalogue.stored(store)
     click.echo(json.dumps(papertext.as_json(store, stored, variant), indent=1) if as_json else papertext.report(store, stored, variant))
@@ -256,11 +256,11 @@ def verify(store):
 
 @cache.command()
 @click.argument("stages", nargs=-1)
-@click.option("--all", "everything", is_flag=True, help="Every stage, dense networks and results too.")
+@click.option("--all", "everything", is_flag=True, help="Every stage, dense networks, results and uploads too.")
 @click.pass_obj
 def clear(store, stages, everything):
-    """Remove local entries of STAGES (shipped results stay)."""
-    local = store.local_stages()
+    """Remove local entries of STAGES (shipped results stay), or `uploads`: images and weights sent to the dashboard."""
+    local = store.clearable()
     for stage in stages:
         checks.choose("stage", stage, local)
     if not stages and not everything:

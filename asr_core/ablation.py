@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from asr_core.spec import ORDERS, BatchNormState, RepairSpec
+from asr_core.grid import ORDERS, BatchNormState, RepairSpec
 
 PAPER = Path(__file__).parent / "paper"
 GROUP_SIZES = (1, 4, 16, 64, 0)  # channels that share a factor; 0: all of the layer

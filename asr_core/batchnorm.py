@@ -16,7 +16,7 @@ from torch import nn
 
 from asr_core import models
 from asr_core.errors import DataError, ModelError, SpecError
-from asr_core.spec import BatchNormState
+from asr_core.grid import BatchNormState
 
 Record = dict[str, np.ndarray]  # name -> (batches, 2, channel): mean and unbiased variance
 Running = dict[str, tuple[np.ndarray, np.ndarray]]  # name -> (mean, variance), float64, shape (channel,)

@@ -8,8 +8,9 @@ from dataclasses import replace
 import pandas as pd
 
 from asr_core.catalogue import Setting
+from asr_core.grid import BatchNormState, RepairSpec
 from asr_core.results import Result
-from asr_core.spec import BatchNormState, ExperimentSpec, RepairSpec
+from asr_core.spec import ExperimentSpec
 
 IMAGES = (8, 16, 32, 64, 128, 256)  # budgets that are compared
 BATCH = 128  # images per recalibration batch at most

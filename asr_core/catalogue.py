@@ -93,6 +93,17 @@ class Setting:
             evaluation=EvalSpec(eval_images=self.eval), repairs=repairs, states=states,
         )  # fmt: skip
 
+    @property
+    def network(self) -> str:
+        """The architecture, with its stem and head where they are not torchvision's: 'vgg16_bn, linear head'."""
+        changed = [f"{value} {part}" for part, value, usual in (("stem", self.stem, "imagenet"), ("head", self.head, "torchvision")) if value != usual]
+        return ", ".join([self.net, *changed])
+
+    @property
+    def pruning(self) -> str:
+        """The pruning in words: 'global L1 95 %', '2:4'."""
+        return self.nm or f"{registry.get('pruning rule', self.rule).label} {100 * self.sparsity:g} %"
+
     def _data(self) -> DataSpec:
         dataset, _, digest = self.data.partition(":")
         classes = data.CLASSES.get(dataset, self.classes or 2)

@@ -11,10 +11,11 @@ import json
 import pandas as pd
 
 from asr_core import data, plan, results
+from asr_core.entries import write_json
 from asr_core.plan import Task
 from asr_core.runtime import worker_threads
 from asr_core.spec import DataSpec, ExperimentSpec
-from asr_core.store import Store, write_json
+from asr_core.store import Store
 
 FILE = "speeds.json"
 PRUNING = 2  # choosing masks and indexing the convs take about as long as building the network twice

@@ -24,11 +24,13 @@ from asr_core import (
     uploads,
     weights,
 )  # fmt: skip
+from asr_core.entries import WEIGHTS
 from asr_core.errors import StoreError
+from asr_core.grid import RepairSpec
 from asr_core.plan import NO_STATE, Keys, Task
 from asr_core.runtime import Runtime
-from asr_core.spec import ExperimentSpec, RepairSpec
-from asr_core.store import WEIGHTS, Store
+from asr_core.spec import ExperimentSpec
+from asr_core.store import Store
 
 EVAL_BATCH = 256
 KEPT_LOGITS = 64  # images whose logits are kept, to see whether two networks are the same function

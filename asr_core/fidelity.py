@@ -9,9 +9,9 @@ import pandas as pd
 
 from asr_core import ablation, protocol, reproduction, results, severity
 from asr_core.catalogue import Stored
+from asr_core.grid import ORDERS
 from asr_core.protocol import METHODS, Variant
 from asr_core.reproduction import CELL
-from asr_core.spec import ORDERS
 from asr_core.store import Store
 
 RECALIBRATIONS = (("reset", "ema"), ("keep", "ema"), ("reset", "cumulative"))

@@ -14,8 +14,9 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from asr_core.entries import digest_file, write_json
 from asr_core.errors import DataError
-from asr_core.store import Store, digest_file, disk_errors, write_json
+from asr_core.store import Store, disk_errors
 
 SUFFIXES = (".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
 SOURCES = "sources.json"

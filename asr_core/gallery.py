@@ -20,11 +20,13 @@ from asr_core import (
     shipping,
     transition,
 )
+from asr_core.entries import WEIGHTS, Entry
+from asr_core.grid import REPORTED_STATE, BatchNormState, RepairSpec, default_states
 from asr_core.plan import Keys, Task
 from asr_core.runtime import Runtime
 from asr_core.runtime import facts as facts_of
-from asr_core.spec import REPORTED_STATE, BatchNormState, ExperimentSpec, RepairSpec, default_states
-from asr_core.store import WEIGHTS, Entry, Store
+from asr_core.spec import ExperimentSpec
+from asr_core.store import Store
 from asr_core.weights import weights_identity
 
 CIFAR = {"epochs": 12, "batch_size": 128, "precision": "bfloat16", "eval_images": 2000}

@@ -14,11 +14,12 @@ from pathlib import Path
 import psutil
 
 from asr_core import allocations, estimate, maps, results
+from asr_core.entries import write_json
 from asr_core.maps import MapSpec
 from asr_core.plan import Task
 from asr_core.runtime import Runtime
 from asr_core.spec import ExperimentSpec, from_dict, key
-from asr_core.store import Store, write_json
+from asr_core.store import Store
 
 LIVE = ("queued", "running")
 STATES = (*LIVE, "finished", "failed", "cancelled")

@@ -6,11 +6,12 @@ from pathlib import Path
 import numpy as np
 
 from asr_core import maps
+from asr_core.entries import WEIGHTS
 from asr_core.errors import SpecError, StoreError
 from asr_core.plan import Keys
 from asr_core.results import Result
 from asr_core.spec import ExperimentSpec, key
-from asr_core.store import WEIGHTS, Store
+from asr_core.store import Store
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,8 +12,8 @@ repair (g, c) is no repair started from m0 = -c/g, v0 = 1/g^2.
 import numpy as np
 import pandas as pd
 
+from asr_core.grid import BatchNormState
 from asr_core.results import Result
-from asr_core.spec import BatchNormState
 
 EPS = 1e-5  # what BatchNorm adds to a variance, by default
 

@@ -14,10 +14,12 @@ import numpy as np
 
 from asr_core import data, plan, registry, results
 from asr_core.checks import whole
+from asr_core.entries import WEIGHTS, Entry
 from asr_core.errors import DataError, SpecError, StoreError
+from asr_core.grid import BatchNormState, RepairSpec
 from asr_core.plan import NO_STATE, Keys, Task
-from asr_core.spec import BatchNormState, DataSpec, ExperimentSpec, RepairSpec, key
-from asr_core.store import WEIGHTS, Entry, Store
+from asr_core.spec import DataSpec, ExperimentSpec, key
+from asr_core.store import Store
 
 MOST_IMAGES = 64
 READABLE = 4  # maps with fewer rows or columns cannot be read as pictures

@@ -5,9 +5,10 @@ from tabulate import tabulate
 
 from asr_core import catalogue, fidelity, protocol, reproduction
 from asr_core.catalogue import Stored
+from asr_core.entries import PROJECT
 from asr_core.protocol import ARCHITECTURES, DATASETS, PRUNING_LABELS, Variant
 from asr_core.sources import LABELS
-from asr_core.store import PROJECT, Store
+from asr_core.store import Store
 from asr_core.textreport import method_label
 
 BIAS_LABELS = {None: "as in table 2", False: "off", True: "on"}

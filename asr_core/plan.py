@@ -9,7 +9,8 @@ from dataclasses import dataclass
 import pandas as pd
 
 from asr_core import registry
-from asr_core.spec import REPORTED_STATE, BatchNormState, ExperimentSpec, RepairSpec, key
+from asr_core.grid import REPORTED_STATE, BatchNormState, RepairSpec
+from asr_core.spec import ExperimentSpec, key
 from asr_core.store import Store
 
 NO_STATE = BatchNormState()

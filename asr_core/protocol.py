@@ -7,8 +7,9 @@ import pandas as pd
 from asr_core import data, registry
 from asr_core.catalogue import Setting, Stored, keys_of
 from asr_core.errors import DataError
+from asr_core.grid import BatchNormState, RepairSpec
 from asr_core.sources import LABELS
-from asr_core.spec import BatchNormState, ExperimentSpec, RepairSpec
+from asr_core.spec import ExperimentSpec
 from asr_core.store import Store
 
 ARCHITECTURES = {"resnet18": "ResNet-18", "resnet50": "ResNet-50", "densenet121": "DenseNet-121", "vgg16_bn": "VGG-16-BN"}

@@ -5,11 +5,12 @@ from dataclasses import asdict
 
 from tabulate import tabulate
 
-from asr_core import catalogue, registry, textreport
+from asr_core import catalogue, textreport
+from asr_core.entries import PROJECT
 from asr_core.errors import StoreError
 from asr_core.results import read
 from asr_core.spec import CalibrationSpec, ModelSpec
-from asr_core.store import PROJECT, Store
+from asr_core.store import Store
 
 CIFAR = "CIFAR-10 (JPEG copy)"
 SHOWN = ((CIFAR, "global_l1", 0.9), (CIFAR, "n_m", 0.5), ("scikit-learn digits", "global_l1", 0.95))
@@ -49,21 +50,14 @@ def shipped_text(store: Store) -> str:
     rows = {}
     for item in catalogue.stored(store):
         if (store.shipped / "result" / item.key).is_dir():
-            name = _network(item.facts)
-            rows.setdefault(name, []).append((_pruning(item.facts["prune"]), item.rows))
+            rows.setdefault(_network(item), []).append((item.setting.pruning, item.rows))
     table = [(*name, ", ".join(sorted({pruned for pruned, _ in found})), sum(rows for _, rows in found)) for name, found in rows.items()]
     return tabulate(table, ("network", "images", "dense", "pruned by", "accuracies"), tablefmt="github") + "\n"
 
 
-def _network(facts: dict) -> tuple[str, str, str]:
-    model, dense = facts["model"], facts["dense"]
-    changed = [f"{model[part]} {part}" for part, usual in (("stem", "imagenet"), ("head", "torchvision")) if model[part] != usual]
-    return ", ".join([model["architecture"], *changed]), facts["dataset_label"], f"{facts['dense_id'][:8]}, {dense['epochs']} epochs, seed {dense['seed']}"
-
-
-def _pruning(prune: dict) -> str:
-    how = f"{prune['keep_n']}:{prune['group_m']}" if "keep_n" in prune else f"{100 * prune['sparsity']:g} %"
-    return how if prune["rule"] == "n_m" else f"{registry.get('pruning rule', prune['rule']).label} {how}"
+def _network(item: catalogue.Stored) -> tuple[str, str, str]:
+    setting = item.setting
+    return setting.network, item.facts["dataset_label"], f"{setting.dense[:8]}, {setting.epochs} epochs, seed {setting.seed}"
 
 
 def _main(result) -> bool:

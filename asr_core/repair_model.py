@@ -10,8 +10,8 @@ from torch import nn
 
 from asr_core import models, registry, stats
 from asr_core.errors import DataError, ModelError
+from asr_core.grid import RepairSpec
 from asr_core.repairs import Factors
-from asr_core.spec import RepairSpec
 
 # Sequential repair holds one batch of all statistics images; above this it goes layer by layer.
 MAX_PIXELS = 256 * 224 * 224

@@ -7,9 +7,9 @@ import pandas as pd
 
 from asr_core import ablation, estimate, protocol, severity
 from asr_core.catalogue import Stored
+from asr_core.grid import BatchNormState
 from asr_core.protocol import DATASETS, METHODS, Cell, Match, Variant
 from asr_core.sources import LABELS
-from asr_core.spec import BatchNormState
 from asr_core.store import Store
 
 CELL = ["architecture", "dataset", "pruning"]

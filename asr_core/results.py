@@ -6,9 +6,11 @@ import numpy as np
 import pandas as pd
 
 from asr_core import data, diagnostics, plan, registry, shipping
+from asr_core.entries import WEIGHTS, Entry
+from asr_core.grid import REPORTED_STATE
 from asr_core.plan import NO_STATE, Keys
-from asr_core.spec import REPORTED_STATE, ExperimentSpec
-from asr_core.store import WEIGHTS, Entry, Store
+from asr_core.spec import ExperimentSpec
+from asr_core.store import Store
 
 ROW_FIELDS = (
     "method", "order", "bias", "prior", "start", "averaging", "momentum", "calib_batches",

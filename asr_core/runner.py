@@ -14,11 +14,12 @@ from dataclasses import asdict
 import psutil
 
 from asr_core import estimate, jobs
+from asr_core.entries import PROJECT, write_json
 from asr_core.errors import AsrError, StoreError
 from asr_core.jobs import Job, Wanted
 from asr_core.runtime import Runtime, worker_threads
 from asr_core.spec import ExperimentSpec
-from asr_core.store import PROJECT, Store, disk_errors, write_json
+from asr_core.store import Store, disk_errors
 
 KEPT = 50  # ended jobs whose folders stay
 GRACE = 0.6  # seconds from SIGTERM to SIGKILL

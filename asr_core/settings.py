@@ -3,19 +3,11 @@
 from dataclasses import replace
 
 from asr_core import data, registry
+from asr_core.entries import digest_file
 from asr_core.errors import SpecError
-from asr_core.spec import (
-    BUDGETS,
-    CalibrationSpec,
-    DenseSpec,
-    EvalSpec,
-    ExperimentSpec,
-    ModelSpec,
-    PruneSpec,
-    RepairSpec,
-    default_states,
-)  # fmt: skip
-from asr_core.store import Store, digest_file
+from asr_core.grid import BUDGETS, RepairSpec, default_states
+from asr_core.spec import CalibrationSpec, DenseSpec, EvalSpec, ExperimentSpec, ModelSpec, PruneSpec
+from asr_core.store import Store
 
 BIASES = {"off": False, "on": True}
 PRUNING = ("pruning", "sparsity", "keep_n", "group_m", "include_linear", "keep_first", "keep_head", "min_density")

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from asr_core import ablation, catalogue, results
-from asr_core.spec import BatchNormState, RepairSpec
+from asr_core.grid import BatchNormState, RepairSpec
 from asr_core.store import Store
 
 GAINS = {"asr_lw": ("asr_bn", "lw_bn"), "asr_bn": ("asr_bn", "bn_only"), "bn_lw": ("bn_only", "lw_bn")}
@@ -50,7 +50,7 @@ def accuracies(root: str, grouped: tuple[tuple[str, ...], ...]) -> pd.DataFrame:
             rows = pd.concat([entry.table("accuracy") for entry in entries], ignore_index=True)
             setting = catalogue.Setting.of(entries[0]["setting"])
             facts = {name: entries[0]["setting"].get(name) for name in FACTS}
-            label = f"{setting.net} · {entries[0]['setting']['dataset_label']} · {setting.nm or f'{100 * setting.sparsity:g} %'} · seed {setting.seed}"
+            label = f"{setting.network} · {entries[0]['setting']['dataset_label']} · {setting.pruning} · seed {setting.seed}"
             parts.append(rows.assign(point=point, key=keys[0], label=label, net=setting.net, **facts))
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
 

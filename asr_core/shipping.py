@@ -9,7 +9,8 @@ import shutil
 import numpy as np
 import pandas as pd
 
-from asr_core.store import MANIFEST, Entry, Store, write_json
+from asr_core.entries import MANIFEST, Entry, write_json
+from asr_core.store import Store
 
 LOG = "log2 "  # begins the name of a column that holds log2 of the values
 POSITIVE = ("v_dense", "v_pruned", "v_repaired", "v_recalibrated", "gamma", "gamma_raw", "prior_var")

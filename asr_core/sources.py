@@ -16,9 +16,10 @@ from pathlib import Path
 import numpy as np
 
 from asr_core import folders
+from asr_core.entries import PROJECT
 from asr_core.errors import DataError
 from asr_core.spec import DataSpec
-from asr_core.store import PROJECT, Store
+from asr_core.store import Store
 
 LABELS = {
     "digits": "scikit-learn digits", "cifar10": "CIFAR-10", "cifar100": "CIFAR-100", "imagenette": "Imagenette",

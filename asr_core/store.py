@@ -5,148 +5,24 @@ asked, how long it took, versions, file hashes. Shipped entries (cache/shipped) 
 looked up first. An entry that fails its hashes is set aside with a warning and computed again.
 """
 
-import hashlib
-import json
 import os
 import shutil
-import sys
 import time
 import uuid
 import warnings
 from contextlib import contextmanager, suppress
-from functools import cache
-from importlib import metadata
 from pathlib import Path
 
 import filelock
 import psutil
 
+from asr_core.entries import MANIFEST, PROJECT, Entry, digest_file, read_manifest, versions, write, write_json
 from asr_core.errors import StoreError
-
-MANIFEST = "manifest.json"
-WEIGHTS = "weights.safetensors"  # of a dense network; a shipped one can come without
-PROJECT = Path(__file__).resolve().parent.parent
 
 
 def default_root() -> Path:
     """`ASR_CACHE_DIR`, or cache/ beside the package."""
     return Path(os.environ.get("ASR_CACHE_DIR") or PROJECT / "cache")
-
-
-@cache
-def versions() -> dict:
-    """Versions that stand in each manifest (torch's without importing it)."""
-    found = {name: metadata.version(name) for name in ("torch", "torchvision", "numpy", "pandas")}
-    return {"python": sys.version.split()[0], **found, "commit": _commit()}
-
-
-def _commit() -> str | None:
-    """Commit of the checkout, read from .git without starting git; None outside a checkout."""
-    head = PROJECT / ".git" / "HEAD"
-    try:
-        text = head.read_text().strip()
-        if text.startswith("ref: "):
-            text = (PROJECT / ".git" / text[5:]).read_text().strip()
-    except OSError:
-        return None
-    return text[:12]
-
-
-def digest_file(path: Path) -> str:
-    """sha256 of a file's content."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def write_json(path: Path, value) -> None:
-    """Write JSON so that a reader never sees half of it."""
-    part = path.with_name(f"{path.name}.{uuid.uuid4().hex[:8]}")
-    part.write_text(json.dumps(value, indent=1, default=str))
-    os.replace(part, path)
-
-
-def _write(path: Path, value) -> None:
-    """Write one file of an entry; the suffix says how. A Path is a finished file to move here."""
-    if isinstance(value, Path):
-        os.replace(value, path)
-    elif path.suffix == ".parquet":
-        value.to_parquet(path, index=False, compression="zstd")
-    elif path.suffix == ".npz":
-        import numpy as np
-
-        floats = all(array.dtype.kind == "f" for array in value.values())
-        save = np.savez if floats else np.savez_compressed  # floats shrink by 8 % only, and take 20 times as long
-        save(path, allow_pickle=False, **value)
-    elif path.suffix == ".npy":
-        import numpy as np
-
-        np.save(path, value, allow_pickle=False)
-    elif path.suffix == ".safetensors":
-        from safetensors.torch import save_file
-
-        save_file({name: tensor.contiguous() for name, tensor in value.items()}, path)
-    else:
-        write_json(path, value)
-
-
-class Entry:
-    """One stored entry: read access to its manifest and files."""
-
-    def __init__(self, folder: Path):
-        self.folder = folder
-        self.manifest = json.loads((folder / MANIFEST).read_text())
-        if not isinstance(self.manifest, dict) or not self.manifest.keys() >= {"facts", "files", "finished"}:
-            raise ValueError(f"{folder / MANIFEST} is no manifest")
-
-    def __getitem__(self, field: str):
-        """A field of the manifest's `facts`: the small results of the stage."""
-        return self.manifest["facts"][field]
-
-    def has(self, name: str) -> bool:
-        """Whether the entry holds file `name`."""
-        return name in self.manifest["files"]
-
-    def path(self, name: str) -> Path:
-        """Path of file `name`; raises StoreError if the entry does not hold it."""
-        if not self.has(name):
-            raise StoreError(
-                f"{self.folder} holds no {name}; it has {', '.join(self.manifest['files']) or 'no files'}."
-            )
-        return self.folder / name
-
-    def table(self, name: str):
-        """A Parquet file as a pandas DataFrame."""
-        import pandas as pd
-
-        return pd.read_parquet(self.path(f"{name}.parquet"))
-
-    def arrays(self, name: str) -> dict:
-        """An npz file as a dict of numpy arrays; pickles are refused."""
-        import numpy as np
-
-        with np.load(self.path(f"{name}.npz"), allow_pickle=False) as file:
-            return dict(file)
-
-    def array(self, name: str):
-        """An npy file as a read-only memory map."""
-        import numpy as np
-
-        return np.load(self.path(f"{name}.npy"), mmap_mode="r", allow_pickle=False)
-
-    def weights(self) -> dict:
-        """weights.safetensors as a dict of torch tensors (CPU)."""
-        from safetensors.torch import load_file
-
-        return load_file(self.path(WEIGHTS))
-
-    def damage(self) -> str | None:
-        """What is wrong with the files, or None if each has the hash in the manifest."""
-        for name, expected in self.manifest["files"].items():
-            if not (self.folder / name).is_file():
-                return f"{name} is missing"
-            if digest_file(self.folder / name) != expected["sha256"]:
-                return f"{name} has changed"
-        return None
 
 
 class Store:
@@ -178,7 +54,7 @@ class Store:
         """Manifests of all entries of `stage`, files unread: shipped first, then oldest first."""
         found = []
         for base in (self.shipped, self.root):
-            readable = [m for folder in (base / stage).glob("*") if (m := _read_manifest(folder))]
+            readable = [m for folder in (base / stage).glob("*") if (m := read_manifest(folder))]
             found += sorted(readable, key=lambda manifest: manifest["finished"])
         return found
 
@@ -208,7 +84,7 @@ class Store:
         with self.workspace() as part:
             listing = {}
             for name, value in files.items():
-                _write(part / name, value)
+                write(part / name, value)
                 listing[name] = {"sha256": digest_file(part / name), "bytes": (part / name).stat().st_size}
                 if name.endswith(".parquet"):
                     listing[name]["rows"] = len(value)
@@ -246,8 +122,12 @@ class Store:
         with self.workspace() as part:
             (part / "probe").write_bytes(b"0" * 4096)
 
+    def clearable(self) -> list[str]:
+        """What `clear` can remove: stages with local entries, and `uploads` where there are any."""
+        return [*self.local_stages(), *([self.uploads.name] if self.uploads.is_dir() else [])]
+
     def clear(self, stages: list[str]) -> int:
-        """Remove local entries of `stages`; shipped ones stay. Returns how many went."""
+        """Remove local entries of `stages` (see `clearable`); shipped ones stay. Returns how many went."""
         count = 0
         for stage in stages:
             for folder in (self.root / stage).glob("*"):
@@ -323,13 +203,6 @@ class Store:
                 yield part
             finally:
                 shutil.rmtree(part, ignore_errors=True)
-
-
-def _read_manifest(folder: Path) -> dict | None:
-    try:
-        return Entry(folder).manifest
-    except (OSError, ValueError):  # going away, or damaged: `find` deals with it
-        return None
 
 
 @contextmanager

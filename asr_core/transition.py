@@ -12,8 +12,9 @@ import numpy as np
 import pandas as pd
 
 from asr_core import ablation, catalogue, registry, results
+from asr_core.grid import BatchNormState
 from asr_core.intervals import mcnemar
-from asr_core.spec import BatchNormState, canonical
+from asr_core.spec import canonical
 from asr_core.store import Store
 
 RULES = ("global_l1", "uniform", "erk", "lamp", "rr", "n_m")  # their order in figures and tables

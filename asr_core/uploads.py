@@ -16,9 +16,10 @@ from pathlib import Path
 from typing import BinaryIO
 
 from asr_core import archives, folders
+from asr_core.entries import PROJECT, digest_file
 from asr_core.errors import DataError, WeightsError
 from asr_core.spec import ModelSpec
-from asr_core.store import PROJECT, Store, digest_file, disk_errors
+from asr_core.store import Store, disk_errors
 
 LARGEST = 256  # MB of one upload; as server.maxUploadSize in .streamlit/config.toml
 KINDS = (".safetensors", ".pt", ".pth")

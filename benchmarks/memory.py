@@ -16,8 +16,10 @@ import psutil
 import torch
 
 from asr_core import experiment, models, runtime, stats
-from asr_core.spec import CalibrationSpec, DenseSpec, EvalSpec, ExperimentSpec, ModelSpec, default_states
-from asr_core.store import WEIGHTS, Store
+from asr_core.entries import WEIGHTS
+from asr_core.grid import default_states
+from asr_core.spec import CalibrationSpec, DenseSpec, EvalSpec, ExperimentSpec, ModelSpec
+from asr_core.store import Store
 from benchmarks import setting, speed
 from benchmarks.report import Line
 

@@ -12,7 +12,7 @@ import sys
 import time
 from pathlib import Path
 
-from asr_core.store import PROJECT
+from asr_core.entries import PROJECT
 
 
 def times(cache: Path, address: dict, page: str, changes: list, rounds: int) -> list[float]:

@@ -11,8 +11,9 @@ from torchvision import transforms
 from torchvision.datasets import ImageFolder
 
 from asr_core import data, models, plan, settings
+from asr_core.entries import WEIGHTS
 from asr_core.spec import ExperimentSpec
-from asr_core.store import WEIGHTS, Store
+from asr_core.store import Store
 from benchmarks import straightforward
 
 

@@ -17,8 +17,9 @@ import psutil
 
 from asr_core import estimate
 from asr_core.catalogue import Setting
-from asr_core.spec import default_repairs, default_states
-from asr_core.store import Store, versions
+from asr_core.entries import versions
+from asr_core.grid import default_repairs, default_states
+from asr_core.store import Store
 from benchmarks import dashboard, report, script, stopwatch, wide
 from benchmarks.report import Line
 

@@ -11,9 +11,10 @@ import streamlit as st
 from asr_core import catalogue, results
 from asr_core.catalogue import Setting, Stored
 from asr_core.errors import AsrError
+from asr_core.grid import BUDGETS, default_states
 from asr_core.results import Result
 from asr_core.settings import BIASES  # noqa: F401 - pages say common.BIASES
-from asr_core.spec import BUDGETS, ExperimentSpec, canonical, default_states
+from asr_core.spec import ExperimentSpec, canonical
 from asr_core.store import Store, default_root
 from pages import _params
 from pages import _state as state

@@ -8,18 +8,23 @@ from functools import cache
 from pathlib import Path
 
 from starlette.requests import Request
-from starlette.responses import HTMLResponse
+from starlette.responses import HTMLResponse, RedirectResponse
 from starlette.routing import Route
 from streamlit import file_util
 
+FRONT = "overview"  # Streamlit knows the first page by the bare address only
 SERVER = '<script>window.__streamlit = {BACKEND_BASE_URL: new URL(".", location.href).href}</script>'
 PLOTLY = '<link rel="modulepreload" crossorigin href="./static/js/{name}">'
 
 
 def routes() -> list[Route]:
     """One route per page; anything else, and anything under a base path, is left to Streamlit."""
-    pages = [path.stem for path in sorted(Path(__file__).parent.glob("[!_]*.py"))]
-    return [Route(f"/{page}", _document) for page in ("", *pages)]
+    pages = [path.stem for path in sorted(Path(__file__).parent.glob("[!_]*.py")) if path.stem != FRONT]
+    return [Route(f"/{FRONT}", _front), *(Route(f"/{page}", _document) for page in ("", *pages))]
+
+
+async def _front(request: Request) -> RedirectResponse:
+    return RedirectResponse(f"./?{request.url.query}")
 
 
 async def _document(request: Request) -> HTMLResponse:

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import streamlit as st
 
-from asr_core import budgets, catalogue, folders, spec, uploads
+from asr_core import budgets, catalogue, folders, grid, spec, uploads
 from asr_core.errors import AsrError
 from pages import _common as common
 from pages import _state as state
@@ -80,7 +80,7 @@ def adopt_images(found: dict) -> str:
     stats = state.get("stats")
     fits = stats if stats <= train else max((n for n in budgets.IMAGES if n <= train), default=2)
     few = state.get("eval") is not None and state.get("eval") > test
-    if state.get("source") == "file" and common.chosen().experiment((), (spec.BatchNormState(),)).data.classes != found["classes"]:
+    if state.get("source") == "file" and common.chosen().experiment((), (grid.BatchNormState(),)).data.classes != found["classes"]:
         state.put(source="scratch", weights=None)
     state.put(data=f"folder:{found['digest']}", classes=found["classes"], dense=None, stats=fits, eval=None if few else state.get("eval"))
     return f"{found['label']}: {found['classes']} classes, {train:,} images to train on, {test:,} to test on. Now compute it, or give weights first."
@@ -88,7 +88,7 @@ def adopt_images(found: dict) -> str:
 
 def adopt_weights(file) -> str:
     """Keep a state_dict that fits the present choice and make it the dense network; raises WeightsError."""
-    plain = replace(common.chosen(), source="scratch", weights=None).experiment((), (spec.BatchNormState(),))
+    plain = replace(common.chosen(), source="scratch", weights=None).experiment((), (grid.BatchNormState(),))
     digest = uploads.keep_weights(common.store(), file.name, file, plain.model, plain.data.classes, plain.data.image_size)
     recipe = {name: getattr(catalogue.Setting(), name) for name in ("epochs", "batch", "lr", "precision")}  # a file has none
     state.put(source="file", weights=digest, dense=None, **recipe)

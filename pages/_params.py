@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from difflib import get_close_matches
 
-from asr_core import architectures, catalogue, checks, protocol, registry, spec
+from asr_core import architectures, catalogue, checks, grid, protocol, registry, spec
 from asr_core.errors import SpecError
 from asr_core.figures import style
 
@@ -112,11 +112,11 @@ SETTING = {
 }
 LOOK = {
     "methods": many(("bn_only", "lw_bn", "raw_bn", "asr_bn"), METHODS),
-    "orders": many(("simultaneous",), spec.ORDERS),
+    "orders": many(("simultaneous",), grid.ORDERS),
     "biases": many(("off",), ("off", "on")),
     "prior": choice("median", ("median", "mean", "fixed")),
-    "start": choice("reset", spec.STARTS),
-    "averaging": choice("ema", spec.AVERAGINGS),
+    "start": choice("reset", grid.STARTS),
+    "averaging": choice("ema", grid.AVERAGINGS),
     "momentum": number(0.1, 1e-6, 1, whole=False),
     "b": number(20, 0, 10_000),
 }
@@ -141,8 +141,8 @@ PAGES = {
     "gap": choice("logit_gap", ("logit_gap", "top1_gap")),
     "gain": choice("asr_lw", ("asr_lw", "asr_bn", "bn_lw")),
     "against": choice("severity", ("severity", "overshoot")),
-    "order2": choice("simultaneous", spec.ORDERS),
-    "map": choice("simultaneous-off", [f"{order}-{bias}" for order in spec.ORDERS for bias in ("off", "on")]),
+    "order2": choice("simultaneous", grid.ORDERS),
+    "map": choice("simultaneous-off", [f"{order}-{bias}" for order in grid.ORDERS for bias in ("off", "on")]),
     "fix": matching(None, r"[a-z0-9_.=]{1,80}", "repair"),
     "mapped": choice("before", ("before", "after")),
     "ranked": choice("damage", ("channel", "damage", "gain", "disagreement")),

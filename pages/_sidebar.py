@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import streamlit as st
 
-from asr_core import architectures, budgets, catalogue, folders, registry, spec
+from asr_core import architectures, budgets, catalogue, folders, grid, registry, spec
 from asr_core.catalogue import Stored
+from asr_core.grid import BUDGETS
 from asr_core.sources import LABELS
-from asr_core.spec import BUDGETS
 from asr_core.textreport import method_label
 from pages import _common as common
 from pages import _own, _params
@@ -144,7 +144,7 @@ def _methods() -> None:
     helps = "\n\n".join(f"**{method_label(name)}**: {' '.join(registry.get('repair method', name).__doc__.split())}" for name in _params.METHODS)
     st.pills("Methods", _params.METHODS, selection_mode="multi", key="methods", format_func=method_label, help=helps)
     st.pills(
-        "Order of collection", spec.ORDERS, selection_mode="multi", key="orders",
+        "Order of collection", grid.ORDERS, selection_mode="multi", key="orders",
         help="simultaneous: all statistics of the pruned network first, then all factors. sequential: each layer measured after the layers before it were repaired.",
     )  # fmt: skip
     st.pills(
@@ -155,9 +155,9 @@ def _methods() -> None:
 
 def _recalibration() -> None:
     with st.expander("BatchNorm recalibration", icon=":material/tune:", expanded=True):
-        st.segmented_control("Averaging", spec.AVERAGINGS, key="averaging", required=True, help="ema: running average with a momentum. cumulative: plain mean over the batches (ignores start and momentum).")
+        st.segmented_control("Averaging", grid.AVERAGINGS, key="averaging", required=True, help="ema: running average with a momentum. cumulative: plain mean over the batches (ignores start and momentum).")
         ema = state.get("averaging") == "ema"
-        st.segmented_control("Start", spec.STARTS, key="start", required=True, disabled=not ema, help="reset: mean 0, variance 1. keep: the dense network's statistics.")
+        st.segmented_control("Start", grid.STARTS, key="start", required=True, disabled=not ema, help="reset: mean 0, variance 1. keep: the dense network's statistics.")
         left, right = st.columns(2)
         left.selectbox("Batches b", sorted({0, *BUDGETS, state.get("b")}), key="b", help="Batches of training images for recalibration; 0: none.", accept_new_options=False)
         right.number_input("Momentum", 1e-6, 1.0, key="momentum", step=0.05, format="%g", disabled=not ema, help="Weight of each new batch (PyTorch's default is 0.1).")

@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 from types import SimpleNamespace
 
-from asr_core import ablation, registry, settings, textreport
+from asr_core import ablation, settings, textreport
 from asr_core.catalogue import Setting
+from asr_core.grid import BatchNormState, RepairSpec
 from asr_core.results import Result
-from asr_core.spec import BatchNormState, RepairSpec
 
 
 @dataclass(frozen=True)
@@ -81,10 +81,7 @@ class View:
 
 def short(setting: Setting, label: str | None = None) -> str:
     """A setting in a few words: 'resnet18 · digits · global L1 95 % · seed 0'."""
-    how = setting.nm or f"{100 * setting.sparsity:g} %"
-    network = " ".join([setting.net, *(x for x in (setting.stem, setting.head) if x not in ("imagenet", "torchvision"))])
-    rule = registry.get("pruning rule", setting.rule).label
-    return f"{network} · {label or setting.data} · {rule} {how} · seed {setting.seed}"
+    return f"{setting.network} · {label or setting.data} · {setting.pruning} · seed {setting.seed}"
 
 
 def missing(found: View) -> list[str]:

@@ -5,7 +5,7 @@ import streamlit as st
 
 from asr_core import ablation as grid
 from asr_core.figures import ablation
-from asr_core.spec import ORDERS, BatchNormState
+from asr_core.grid import ORDERS, BatchNormState
 from pages import _charts
 from pages import _common as common
 from pages._compute import compute_panel

@@ -10,7 +10,7 @@ from asr_core import allocations, maps, transition
 from asr_core.catalogue import Setting
 from asr_core.figures import Chart, NothingToDraw, allocation, style
 from asr_core.figures import transition as accuracy
-from asr_core.spec import BatchNormState, RepairSpec
+from asr_core.grid import BatchNormState, RepairSpec
 from pages import _charts
 from pages import _common as common
 from pages import _state as state

@@ -5,7 +5,7 @@ import streamlit as st
 from asr_core import maps as stored_maps
 from asr_core import results
 from asr_core.errors import AsrError, DataError
-from asr_core.figures import kernels, map_difference, maps, style
+from asr_core.figures import kernels, map_difference, map_numbers, map_pixels, maps, style
 from asr_core.jobs import Wanted
 from pages import _charts
 from pages import _common as common
@@ -97,8 +97,8 @@ def select_image(point: dict) -> None:
 def choose() -> tuple[int, object]:
     """The controls; returns the channel and the ranking."""
     stage = "recalibrated" if state.get("mapped") == "after" else "repaired"
-    ranking = maps.ranking(view.result, layer, view.slugs, stage)
-    order = maps.ranked(ranking, state.get("ranked"))
+    ranking = map_numbers.ranking(view.result, layer, view.slugs, stage)
+    order = map_numbers.ranked(ranking, state.get("ranked"))
     channel = common.channel_of(view, layer)
     if channel is None:
         channel = order[0]
@@ -181,7 +181,7 @@ def numbers(channel: int, rank) -> None:
             ("Disagreement", f"{rank['disagreement']:.3f}", RANKS["disagreement"]),
         ):  # fmt: skip
             st.metric(label, value.replace("nan%", "undefined").replace("nan", "undefined"), help=help, width="content")
-    table = maps.numbers(view.result, layer, channel, view.slugs)
+    table = map_numbers.numbers(view.result, layer, channel, view.slugs)
     names = {"network": "network", "variance": "variance", "ratio": "÷ dense", "recalibrated": "recalibrated", "gamma": "factor γ", "shrinkage": "shrinkage"}
     st.dataframe(table[list(names)].rename(columns=names), hide_index=True, alt=f"Variances and factors of channel {channel} of {layer}.")
     if rank["dead"]:
@@ -218,7 +218,7 @@ if there is not None:
     left, right = st.columns([3, 2]) if state.get("pin") is None else (st.container(), st.container())
     with left:
         st.subheader("One image, every value", anchor=False)
-        _charts.show(maps.PIXELS, "pixels", how={"scale": state.get("scale")}, image=state.get("image"), **what)
+        _charts.show(map_pixels.PIXELS, "pixels", how={"scale": state.get("scale")}, image=state.get("image"), **what)
 else:
     right = st.container()
 

@@ -5,7 +5,7 @@ import streamlit as st
 
 from asr_core import severity as settings
 from asr_core.figures import severity
-from asr_core.spec import BatchNormState
+from asr_core.grid import BatchNormState
 from pages import _charts
 from pages import _common as common
 from pages import _state as state

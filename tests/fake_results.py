@@ -7,10 +7,11 @@ import pandas as pd
 
 from asr_core import diagnostics, results
 from asr_core.catalogue import Setting
+from asr_core.entries import Entry
+from asr_core.grid import BatchNormState, default_repairs, default_states
 from asr_core.intervals import wilson
 from asr_core.plan import Keys
-from asr_core.spec import BatchNormState, default_repairs, default_states
-from asr_core.store import Entry, Store
+from asr_core.store import Store
 
 LAYERS = {"conv1": 16, "layer1.0.conv1": 16, "layer1.0.conv2": 24, "layer2.0.conv1": 32, "layer2.0.conv2": 32}
 TESTS = 1000

@@ -5,9 +5,9 @@ import pandas as pd
 from fake_results import TESTS, fake_result
 
 from asr_core import allocations, catalogue, results
+from asr_core.grid import BatchNormState, RepairSpec
 from asr_core.intervals import wilson
 from asr_core.results import Result
-from asr_core.spec import BatchNormState, RepairSpec
 from asr_core.store import Store
 
 LAYERS = {"conv1": 8, "layer1.0.conv1": 8, "layer2.0.conv1": 8, "layer2.0.downsample.0": 8}

@@ -8,17 +8,10 @@ from pathlib import Path
 import torch
 
 from asr_core import experiment, maps, models, weights
-from asr_core.spec import (
-    BatchNormState,
-    CalibrationSpec,
-    DenseSpec,
-    EvalSpec,
-    ExperimentSpec,
-    ModelSpec,
-    PruneSpec,
-    RepairSpec,
-)  # fmt: skip
-from asr_core.store import WEIGHTS, Store
+from asr_core.entries import WEIGHTS
+from asr_core.grid import BatchNormState, RepairSpec
+from asr_core.spec import CalibrationSpec, DenseSpec, EvalSpec, ExperimentSpec, ModelSpec, PruneSpec
+from asr_core.store import Store
 
 RECALIBRATED = BatchNormState.of("reset", "ema", 0.1, 1)
 SPEC = ExperimentSpec(

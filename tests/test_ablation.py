@@ -11,7 +11,7 @@ from asr_core.figures import NothingToDraw
 from asr_core.figures import ablation as figures
 from asr_core.figures import absorption as gaps
 from asr_core.figures import severity as points
-from asr_core.spec import BatchNormState, RepairSpec, default_repairs
+from asr_core.grid import BatchNormState, RepairSpec, default_repairs
 from asr_core.store import Store
 
 EMA, CUMULATIVE = BatchNormState.of("reset", "ema", 0.1, 20), BatchNormState.of(averaging="cumulative", batches=20)

@@ -14,7 +14,8 @@ from tiny_networks import FAMILIES, PreActivation, noise, seeded
 from torch import nn
 
 from asr_core import batchnorm, models, prune, recalibrate, repair
-from asr_core.spec import BatchNormState, ModelSpec
+from asr_core.grid import BatchNormState
+from asr_core.spec import ModelSpec
 
 # Small inputs, but no 1x1 feature map before the last pool. Pruned at 60 % in each layer: dead channels,
 # which have no scale to absorb, would need whole rows of zeros, and there are none.

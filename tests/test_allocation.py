@@ -13,7 +13,8 @@ from tiny_networks import TinyResNet, TinyVGG, seeded
 from asr_core import catalogue, masks, models
 from asr_core.allocation import kept_per_layer
 from asr_core.errors import SpecError
-from asr_core.spec import BatchNormState, ModelSpec
+from asr_core.grid import BatchNormState
+from asr_core.spec import ModelSpec
 
 SCORES = st.one_of(st.floats(1e-6, 1e6), st.sampled_from([0.0, math.nan, 1.0]))
 

@@ -13,7 +13,7 @@ from torch.optim.swa_utils import update_bn
 
 from asr_core import batchnorm, models, recalibrate
 from asr_core.errors import DataError, ModelError, SpecError, UnknownName
-from asr_core.spec import BatchNormState
+from asr_core.grid import BatchNormState
 
 BATCHES = [noise(6, seed) for seed in range(5)]
 

@@ -11,8 +11,9 @@ from PIL import Image
 from torch.utils.data import DataLoader
 
 from asr_core import data, experiment, plan, results
+from asr_core.entries import PROJECT
 from asr_core.spec import DenseSpec
-from asr_core.store import PROJECT, Store
+from asr_core.store import Store
 from benchmarks import limit, repairability, setting, speed, straightforward
 from benchmarks.report import Line, as_json, table
 

@@ -9,11 +9,12 @@ from test_estimate import SPEED
 
 from asr_core import budgets
 from asr_core.catalogue import Setting
+from asr_core.entries import PROJECT
 from asr_core.figures import NothingToDraw, curves
 from asr_core.figures import budgets as figures
+from asr_core.grid import BatchNormState, RepairSpec
 from asr_core.runner import Runner
-from asr_core.spec import BatchNormState, RepairSpec
-from asr_core.store import PROJECT, Store
+from asr_core.store import Store
 
 ASR = "asr_bn.simultaneous.nobias.median"
 

@@ -11,10 +11,11 @@ from streamlit.testing.v1 import AppTest
 from test_estimate import SMALL, SPEED
 
 from asr_core import estimate
+from asr_core.entries import write_json
 from asr_core.jobs import Wanted
 from asr_core.runner import Runner
 from asr_core.runtime import Runtime
-from asr_core.store import Store, write_json
+from asr_core.store import Store
 from pages._compute import WATCH, news
 
 LINE = {
@@ -66,7 +67,7 @@ def panel():
 def jobs_page():
     import runpy
 
-    from asr_core.store import PROJECT
+    from asr_core.entries import PROJECT
 
     runpy.run_path(str(PROJECT / "pages" / "jobs.py"))
 

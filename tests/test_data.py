@@ -21,9 +21,10 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from asr_core import data, decode, folders, sources
+from asr_core.entries import PROJECT
 from asr_core.errors import DataError, SpecError, StoreError, UnknownName
 from asr_core.spec import DataSpec
-from asr_core.store import PROJECT, Store
+from asr_core.store import Store
 
 
 @pytest.fixture

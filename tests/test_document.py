@@ -1,17 +1,26 @@
 """The HTML document that every page begins with."""
 
+import asyncio
 import re
 from pathlib import Path
 
+from starlette.requests import Request
 from streamlit import file_util
 
-from asr_core.store import PROJECT
+from asr_core.entries import PROJECT
 from pages import _document
 
 
 def test_every_page_and_the_bare_address_have_it():
     paths = {route.path for route in _document.routes()}
     assert paths == {"/", *(f"/{path.stem}" for path in (PROJECT / "pages").glob("[!_]*.py"))}
+
+
+def test_the_front_page_s_own_name_leads_to_the_bare_address_with_the_whole_state():
+    route = next(route for route in _document.routes() if route.path == "/overview")
+    asked = {"type": "http", "method": "GET", "path": "/overview", "query_string": b"sparsity=0.9&layer=layer1.0.conv1", "headers": [], "server": ("127.0.0.1", 80)}
+    answer = asyncio.run(route.endpoint(Request(asked)))
+    assert answer.status_code == 307 and answer.headers["location"] == "./?sparsity=0.9&layer=layer1.0.conv1"
 
 
 def test_the_server_is_named_in_the_head_and_plotly_is_fetched_at_once_from_a_file_that_exists():

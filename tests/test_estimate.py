@@ -11,18 +11,10 @@ from PIL import Image
 
 from asr_core import data, estimate, folders
 from asr_core.errors import DataError
+from asr_core.grid import RepairSpec, default_states
 from asr_core.jobs import Wanted
 from asr_core.runner import Runner
-from asr_core.spec import (
-    CalibrationSpec,
-    DataSpec,
-    DenseSpec,
-    ExperimentSpec,
-    ModelSpec,
-    PruneSpec,
-    RepairSpec,
-    default_states,
-)
+from asr_core.spec import CalibrationSpec, DataSpec, DenseSpec, ExperimentSpec, ModelSpec, PruneSpec
 from asr_core.store import Store
 
 SMALL = ExperimentSpec(

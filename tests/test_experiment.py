@@ -14,18 +14,8 @@ from counting import Counter
 
 from asr_core import data, experiment, plan, results
 from asr_core.errors import AsrError, DataError, ModelError
-from asr_core.spec import (
-    BatchNormState,
-    CalibrationSpec,
-    DataSpec,
-    DenseSpec,
-    EvalSpec,
-    ExperimentSpec,
-    ModelSpec,
-    PruneSpec,
-    RepairSpec,
-    default_states,
-)
+from asr_core.grid import BatchNormState, RepairSpec, default_states
+from asr_core.spec import CalibrationSpec, DataSpec, DenseSpec, EvalSpec, ExperimentSpec, ModelSpec, PruneSpec
 from asr_core.store import Store
 
 SMALL = ExperimentSpec(

@@ -6,8 +6,9 @@ from made_results import store_result
 
 from asr_core import fidelity, papertext
 from asr_core.catalogue import stored
-from asr_core.spec import BatchNormState, RepairSpec
-from asr_core.store import PROJECT, Store
+from asr_core.entries import PROJECT
+from asr_core.grid import BatchNormState, RepairSpec
+from asr_core.store import Store
 
 REPORTED = BatchNormState.of("reset", "ema", 0.1, 20)
 

@@ -12,11 +12,12 @@ import pytest
 
 from asr_core import allocations, estimate, jobs, maps, plan, results
 from asr_core import runner as runners
+from asr_core.entries import PROJECT
 from asr_core.errors import AsrError, SpecError, StoreError, UnknownName
+from asr_core.grid import BatchNormState, RepairSpec
 from asr_core.jobs import Wanted
 from asr_core.runner import Runner
 from asr_core.spec import (
-    BatchNormState,
     CalibrationSpec,
     DataSpec,
     DenseSpec,
@@ -24,11 +25,10 @@ from asr_core.spec import (
     ExperimentSpec,
     ModelSpec,
     PruneSpec,
-    RepairSpec,
     from_dict,
     key,
 )
-from asr_core.store import PROJECT, Store
+from asr_core.store import Store
 
 TINY = ExperimentSpec(
     model=ModelSpec(architecture="mobilenet_v3_small"),

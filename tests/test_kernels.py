@@ -8,9 +8,9 @@ import pytest
 from made_maps import SPEC, copy
 
 from asr_core import experiment, gallery, kernels, results
+from asr_core.entries import WEIGHTS
 from asr_core.errors import SpecError, StoreError
 from asr_core.runtime import Runtime
-from asr_core.store import WEIGHTS
 
 
 @pytest.fixture(scope="module")

@@ -10,10 +10,10 @@ from tiny_networks import Twice, convs, fingerprint, noise, outputs, seeded
 from asr_core import activation_maps, activations, data, experiment, maps, results
 from asr_core.__main__ import main
 from asr_core.errors import DataError, SpecError, StoreError
+from asr_core.grid import RepairSpec, default_repairs
 from asr_core.maps import MapSpec
 from asr_core.plan import Keys
 from asr_core.runtime import Runtime
-from asr_core.spec import RepairSpec, default_repairs
 from asr_core.store import Store
 
 REPAIRED = [repair.slug for repair in SPEC.repairs]

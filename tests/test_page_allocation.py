@@ -15,11 +15,12 @@ from test_estimate import SPEED
 
 from asr_core import maps, registry, transition
 from asr_core.catalogue import Setting
+from asr_core.entries import PROJECT
 from asr_core.figures import allocation as figures
+from asr_core.grid import RepairSpec
 from asr_core.jobs import Wanted
 from asr_core.runner import Runner
-from asr_core.spec import RepairSpec
-from asr_core.store import PROJECT, Store
+from asr_core.store import Store
 
 HERE = Setting(dense=f"{0:016x}")
 MISSING = "rules and sparsities are not stored"

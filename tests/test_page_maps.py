@@ -11,11 +11,12 @@ from made_maps import LAYER, SPEC, copy
 from streamlit.testing.v1 import AppTest
 
 from asr_core import catalogue, data, maps, results
+from asr_core.entries import PROJECT
 from asr_core.figures import kernels as kernel_figures
+from asr_core.figures import map_numbers, sprites
 from asr_core.figures import maps as figures
-from asr_core.figures import sprites
 from asr_core.runner import Runner
-from asr_core.store import PROJECT, Store
+from asr_core.store import Store
 
 SPEED = {"start": 2.0, "build": 0.1, "assemble": 0.05, "decode": 2e-4, "train": 0.01, "stats": 0.002, "repair": 0.002, "recalibration": 0.002, "evaluation": 0.002}
 EIGHT = maps.MapSpec(layer=LAYER)
@@ -241,9 +242,9 @@ def test_the_row_scale_comes_from_dense_and_differences_are_centred():
 def test_ranking_names_the_worst_and_puts_undefined_last():
     channels = pd.DataFrame({"layer": "a", "channel": range(4), "v_dense": [1.0, 1.0, 0.0, 4.0], "v_pruned": [0.25, 0.0, 0.0, 4.0]})
     repairs = pd.DataFrame({"slug": ["x"] * 4 + ["y"] * 4, "layer": "a", "channel": [*range(4)] * 2, "v_repaired": [1.0, 0, 0, 9, 4, 0, 0, 4]})
-    made = figures.ranking(results.Result(None, None, channels, repairs, None, None, None), "a", ["x", "y"])
-    assert figures.ranked(made, "damage") == [1, 0, 3, 2] and figures.ranked(made, "gain")[0] == 0
-    assert figures.ranked(made, "disagreement")[0] == 0 and figures.ranked(made, "channel") == [0, 1, 2, 3]
+    made = map_numbers.ranking(results.Result(None, None, channels, repairs, None, None, None), "a", ["x", "y"])
+    assert map_numbers.ranked(made, "damage") == [1, 0, 3, 2] and map_numbers.ranked(made, "gain")[0] == 0
+    assert map_numbers.ranked(made, "disagreement")[0] == 0 and map_numbers.ranked(made, "channel") == [0, 1, 2, 3]
     assert made["dead"].tolist() == [False, True, True, False]
 
 

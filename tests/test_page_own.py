@@ -9,8 +9,9 @@ from streamlit.testing.v1 import AppTest
 from test_estimate import SPEED
 
 from asr_core import uploads
+from asr_core.entries import PROJECT
 from asr_core.runner import Runner
-from asr_core.store import PROJECT, Store
+from asr_core.store import Store
 
 SMALL = {"data": "digits", "net": "shufflenet_v2_x0_5", "stem": "small", "sparsity": "0.8"}
 

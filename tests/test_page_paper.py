@@ -8,10 +8,11 @@ from streamlit.testing.v1 import AppTest
 from test_estimate import SPEED
 
 from asr_core import papertext
+from asr_core.entries import PROJECT
+from asr_core.grid import default_repairs
 from asr_core.protocol import Variant
 from asr_core.runner import Runner
-from asr_core.spec import default_repairs
-from asr_core.store import PROJECT, Store
+from asr_core.store import Store
 
 MAIN = Path(__file__).resolve().parent.parent / "pages" / "_main.py"
 PARTS = ("table1", "tables", "figures", "protocol", "fidelity")

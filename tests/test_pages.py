@@ -14,11 +14,12 @@ from test_compute_panel import LINE, make_job
 from test_estimate import SPEED
 
 from asr_core import results, shipping
+from asr_core.entries import PROJECT
 from asr_core.figures import style
+from asr_core.grid import default_states
 from asr_core.jobs import Wanted
 from asr_core.runner import Runner
-from asr_core.spec import default_states
-from asr_core.store import PROJECT, Store
+from asr_core.store import Store
 from pages import _common as common
 
 PAGES = ("overview", "variance", "heatmaps", "curves", "maps")

@@ -8,8 +8,8 @@ from made_results import store_result
 from streamlit.testing.v1 import AppTest
 from test_estimate import SPEED
 
+from asr_core.grid import default_repairs, default_states
 from asr_core.runner import Runner
-from asr_core.spec import default_repairs, default_states
 from asr_core.store import Store
 
 MAIN = Path(__file__).resolve().parent.parent / "pages" / "_main.py"

@@ -5,7 +5,8 @@ import re
 import pytest
 
 from asr_core import readme
-from asr_core.store import PROJECT, Store
+from asr_core.entries import PROJECT
+from asr_core.store import Store
 
 README = (PROJECT / "README.md").read_text()
 

@@ -16,8 +16,9 @@ from torch import nn
 
 from asr_core import masks, prune, registry, repair, repair_factors
 from asr_core.errors import SpecError, UnknownName
+from asr_core.grid import ORDERS, RepairSpec
 from asr_core.repairs import Factors
-from asr_core.spec import ORDERS, PruneSpec, RepairSpec, key
+from asr_core.spec import PruneSpec, key
 
 RULES = registry.names("pruning rule")
 METHODS = registry.names("repair method")

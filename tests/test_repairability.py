@@ -18,16 +18,8 @@ from torch import nn
 from asr_core import allocations, experiment, masks, plan, prune, pruning, repairability, results, textreport
 from asr_core.__main__ import main
 from asr_core.errors import DataError, ModelError, SpecError
-from asr_core.spec import (
-    BatchNormState,
-    CalibrationSpec,
-    DenseSpec,
-    EvalSpec,
-    ExperimentSpec,
-    ModelSpec,
-    PruneSpec,
-    RepairSpec,
-)
+from asr_core.grid import BatchNormState, RepairSpec
+from asr_core.spec import CalibrationSpec, DenseSpec, EvalSpec, ExperimentSpec, ModelSpec, PruneSpec
 from asr_core.store import Store
 
 GRID = (0.3, 0.6, 0.9)

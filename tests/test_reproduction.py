@@ -11,8 +11,8 @@ from made_results import store_result
 from asr_core import ablation, papertext, protocol, reproduction, train
 from asr_core.__main__ import main
 from asr_core.catalogue import Setting, Stored, stored
+from asr_core.grid import BatchNormState, RepairSpec
 from asr_core.protocol import Cell, Variant
-from asr_core.spec import BatchNormState, RepairSpec
 from asr_core.store import Store
 
 CIFAR_90 = Cell("resnet18", "cifar10", "global_l1_0.90")

@@ -9,8 +9,10 @@ import pandas as pd
 import pytest
 
 from asr_core import catalogue, diagnostics, experiment, results, shipping
-from asr_core.spec import BatchNormState, RepairSpec, from_dict
-from asr_core.store import PROJECT, Store
+from asr_core.entries import PROJECT
+from asr_core.grid import BatchNormState, RepairSpec
+from asr_core.spec import from_dict
+from asr_core.store import Store
 
 CACHE = Store(PROJECT / "cache")
 KEYS = sorted(folder.name for folder in (CACHE.shipped / "result").iterdir())

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from asr_core import registry, spec
+from asr_core import grid, registry, spec
 from asr_core.errors import AsrError, SpecError, UnknownName
+from asr_core.grid import BatchNormState, RepairSpec, default_repairs, default_states
 from asr_core.spec import (
-    BatchNormState,
     CalibrationSpec,
     DataSpec,
     DenseSpec,
@@ -19,10 +19,7 @@ from asr_core.spec import (
     ExperimentSpec,
     ModelSpec,
     PruneSpec,
-    RepairSpec,
     canonical,
-    default_repairs,
-    default_states,
     key,
 )
 
@@ -211,7 +208,7 @@ def test_the_default_states_are_none_and_three_ways_at_each_budget():
     ways = {(s.start, s.averaging, s.momentum) for s in states[1:]}
     assert ways == {("reset", "ema", 0.1), ("keep", "ema", 0.1), (None, "cumulative", None)}
     assert default_states((0,)) == (BatchNormState(),)
-    assert ExperimentSpec().max_batches == 50 and spec.REPORTED_STATE in states
+    assert ExperimentSpec().max_batches == 50 and grid.REPORTED_STATE in states
 
 
 # --- bad input ---

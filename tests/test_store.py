@@ -121,6 +121,13 @@ def test_clear_removes_local_entries_of_the_named_stages_only(store):
     assert store.find("repair", "k") and not store.find("stats", "k")
 
 
+def test_uploads_can_be_cleared_and_are_no_stage(store):
+    assert store.clearable() == []
+    (store.uploads / "3f2a").mkdir(parents=True)
+    assert store.clearable() == ["uploads"] and store.local_stages() == []
+    assert store.clear(store.clearable()) == 1 and not list(store.uploads.iterdir())
+
+
 def test_a_cache_directory_that_cannot_be_written_is_named_with_the_remedy(tmp_path):
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(StoreError, match=r"cannot write to the cache directory .*--cache-dir or ASR_CACHE_DIR"):
@@ -131,7 +138,7 @@ def test_a_full_disk_is_one_clear_error_and_no_debris(store, monkeypatch):
     def full(path, value):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("asr_core.store._write", full)
+    monkeypatch.setattr("asr_core.store.write", full)
     with pytest.raises(StoreError, match="No space left on device"):
         store.put("stats", "k", {"a.npz": {}}, {})
     assert list((store.root / ".tmp").glob("*")) == [] and store.find("stats", "k") is None
@@ -171,7 +178,7 @@ def test_after_kill_9_in_the_middle_of_a_stage_a_rerun_succeeds_and_sweeps_up(st
             path.write_bytes(b"half")
             print("writing", flush=True)
             time.sleep(60)
-        module._write = stuck
+        module.write = stuck
         store.get_or_compute("stats", "k", lambda: ({"a.npz": {}}, {}))
         """,
         store.root,

@@ -9,7 +9,7 @@ from asr_core import catalogue, transition
 from asr_core.catalogue import Setting
 from asr_core.figures import NothingToDraw
 from asr_core.figures import transition as figures
-from asr_core.spec import BatchNormState
+from asr_core.grid import BatchNormState
 from asr_core.store import Store
 
 HERE = Setting(dense=f"{0:016x}")

@@ -7,8 +7,8 @@ from plotly.subplots import make_subplots
 
 from asr_core import ablation
 from asr_core.figures import Chart, NothingToDraw, style
+from asr_core.grid import ORDERS, BatchNormState
 from asr_core.results import Result
-from asr_core.spec import ORDERS, BatchNormState
 from asr_core.textreport import method_label
 
 PAPER_LOOK = ("#D55E00", "line-ns")

@@ -7,8 +7,8 @@ from plotly.subplots import make_subplots
 
 from asr_core import leftover
 from asr_core.figures import Chart, NothingToDraw, style
+from asr_core.grid import BatchNormState
 from asr_core.results import Result
-from asr_core.spec import BatchNormState
 
 WAYS = {"cumulative": "cumulative", "reset": "ema from reset", "keep": "ema from keep"}
 FLOOR = 1e-5  # lowest value drawn on a logarithmic axis

@@ -8,8 +8,8 @@ from asr_core import transition
 from asr_core.allocations import READING, repairability_of
 from asr_core.catalogue import Setting
 from asr_core.figures import Chart, NothingToDraw, style
+from asr_core.grid import BatchNormState
 from asr_core.results import Result
-from asr_core.spec import BatchNormState
 from asr_core.store import Store, default_root
 
 RULES = {"global_l1": "#0072B2", "uniform": "#E69F00", "erk": "#D55E00", "lamp": "#009E73", "rr": "#CC79A7", "n_m": "#56B4E9"}

@@ -6,13 +6,13 @@ from functools import lru_cache
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
-from plotly.subplots import make_subplots
 
 from asr_core import maps, spec
 from asr_core.errors import DataError
 from asr_core.figures import Chart, NothingToDraw, sprites, style
+from asr_core.grid import BatchNormState
 from asr_core.results import Result
-from asr_core.spec import BatchNormState, DataSpec, ExperimentSpec
+from asr_core.spec import DataSpec, ExperimentSpec
 from asr_core.store import Store, default_root
 
 PIXEL = ("image", "file", "class", "row", "column")
@@ -254,90 +254,3 @@ def sentence(pixels: pd.DataFrame) -> str:
 
 
 MAPS = Chart("maps.MAPS", table, figure, sentence, limits)
-
-
-def one_image(result: Result, layer: str, channel: int, image: int, **what) -> pd.DataFrame:
-    """The table of a single image, chosen by its index into the test split."""
-    pixels = table(result, layer, channel, **what)
-    attrs, pixels = pixels.attrs, pixels[pixels["image"] == image]
-    if pixels.empty:
-        raise NothingToDraw(f"No maps of test image {image} are stored here.")
-    pixels.attrs = attrs
-    return pixels.reset_index(drop=True)
-
-
-def pixel_figure(pixels: pd.DataFrame, scale: str = "row", low=None, high=None, span=None) -> go.Figure:
-    """One image: each network's map, and each one minus dense beneath; hover shows every value."""
-    values, names = stacked(pixels), networks(pixels)
-    low, high, span = (edge[0, :, 0, 0] for edge in ranges(values, scale, low, high, span))
-    titles = [short(name) for name in names]
-    made = make_subplots(2, len(names), column_titles=titles, horizontal_spacing=0.012, vertical_spacing=0.04)
-    for i, name in enumerate(names):
-        _grid(made, 1, i + 1, values[0, i], style.MAGNITUDE, low[i], high[i], style.label(name))
-        if i:
-            _grid(made, 2, i + 1, values[0, i] - values[0, 0], style.RATIO, -span[i - 1], span[i - 1], f"{style.label(name)} − dense")
-    style.finish(made, 110 + 2 * min(190, WIDTH // len(names)), "", "")
-    made.update_annotations(font_size=11)
-    made.update_xaxes(visible=False, constrain="domain")
-    made.update_yaxes(visible=False, autorange="reversed", constrain="domain")
-    for i in range(1, 2 * len(names) + 1):
-        made.layout[f"yaxis{i if i > 1 else ''}"].scaleanchor = f"x{i if i > 1 else ''}"
-    made.update_layout(margin={"t": 64})
-    return made
-
-
-def _grid(made: go.Figure, row: int, column: int, values: np.ndarray, colours: str, low: float, high: float, name: str) -> None:
-    low, high = (low, high) if high > low else (low - 1, low + 1)
-    made.add_heatmap(
-        z=values, zmin=float(low), zmax=float(high), colorscale=colours, showscale=False, row=row, col=column,
-        hovertemplate=f"{name}<br>row %{{y}}, column %{{x}}: %{{z:.4g}}<extra></extra>",
-    )  # fmt: skip
-
-
-def pixel_sentence(pixels: pd.DataFrame) -> str:
-    """What the networks answer to one image."""
-    row = pixels.iloc[0]
-    found = errors(pixels).dropna(subset="error").sort_values("error")
-    text = f"Test image {row['image']} ({row['file']}, class {row['class']})."
-    if found.empty:
-        return text + " The dense map does not vary, so there is nothing to compare with."
-    return text + " Difference to dense, in its standard deviations: " + ", ".join(f"{style.label(r.slug)} {r.error:.2g}" for r in found.itertuples()) + "."
-
-
-PIXELS = Chart("maps.PIXELS", one_image, pixel_figure, pixel_sentence, limits)
-
-
-def numbers(result: Result, layer: str, channel: int, slugs=()) -> pd.DataFrame:
-    """One channel's numbers, a row per network: variance, after recalibration, ratio to dense, gamma, gamma_raw, shrinkage."""
-    row = result.channels[(result.channels["layer"] == layer) & (result.channels["channel"] == channel)].iloc[0]
-    rows = [{"slug": "dense", "variance": row["v_dense"]}, {"slug": "no_repair", "variance": row["v_pruned"]}]
-    own = result.repairs[(result.repairs["layer"] == layer) & (result.repairs["channel"] == channel)].set_index("slug")
-    names = {"v_repaired": "variance", "v_recalibrated": "recalibrated", "gamma": "gamma", "gamma_raw": "gamma_raw", "shrinkage": "shrinkage"}
-    rows += [{"slug": slug} | {new: own.loc[slug, old] for old, new in names.items() if old in own} for slug in slugs if slug in own.index]
-    made = pd.DataFrame(rows, columns=["slug", *names.values()])
-    ratio = made["variance"] / row["v_dense"] if row["v_dense"] > 0 else np.nan
-    made.insert(1, "network", [style.label(slug) for slug in made["slug"]])
-    return made.assign(ratio=ratio)
-
-
-def ranking(result: Result, layer: str, slugs=(), stage: str = "repaired") -> pd.DataFrame:
-    """Channels of a layer: channel, damage, gain, disagreement, dead.
-
-    With r = sqrt(v / v_dense): damage |r_pruned - 1|; gain: by how much the best of `slugs` makes
-    |r - 1| smaller; disagreement: largest minus smallest r among `slugs`. NaN where v_dense is 0.
-    """
-    rows = result.channels[result.channels["layer"] == layer].set_index("channel")
-    dense = rows["v_dense"].where(rows["v_dense"] > 0)
-    damage = (np.sqrt(rows["v_pruned"] / dense) - 1).abs()
-    own = result.repairs[(result.repairs["layer"] == layer) & result.repairs["slug"].isin(list(slugs))]
-    moment = f"v_{stage}" if f"v_{stage}" in own else "v_repaired"
-    roots = np.sqrt(own.pivot(index="channel", columns="slug", values=moment).reindex(rows.index).div(dense, axis=0))
-    made = pd.DataFrame({"damage": damage, "gain": damage - (roots - 1).abs().min(axis=1), "disagreement": roots.max(axis=1) - roots.min(axis=1)})
-    return made.assign(dead=rows["v_pruned"].eq(0) | rows["v_pruned"].isna()).rename_axis("channel").reset_index()
-
-
-def ranked(found: pd.DataFrame, by: str) -> list[int]:
-    """Channels in the order of `by` (`channel`, or a column of `ranking`, largest first; undefined ones last)."""
-    if by == "channel":
-        return found["channel"].tolist()
-    return found.sort_values(by, ascending=False, kind="stable", na_position="last")["channel"].tolist()

@@ -7,8 +7,8 @@ import plotly.graph_objects as go
 from asr_core import ablation
 from asr_core import severity as settings
 from asr_core.figures import Chart, NothingToDraw, style
+from asr_core.grid import BatchNormState
 from asr_core.results import Result
-from asr_core.spec import BatchNormState
 from asr_core.store import default_root
 from asr_core.textreport import method_label, recalibration_label
 

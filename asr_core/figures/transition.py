@@ -6,8 +6,8 @@ from plotly.subplots import make_subplots
 
 from asr_core import transition
 from asr_core.figures import Chart, NothingToDraw, style
+from asr_core.grid import BatchNormState
 from asr_core.results import Result
-from asr_core.spec import BatchNormState
 from asr_core.store import default_root
 
 FROM = 0.9  # sparsity from which on points are drawn; from the present one, if that is lower

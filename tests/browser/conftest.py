@@ -8,8 +8,9 @@ from visitor import Visitor
 
 from asr_core import estimate
 from asr_core.catalogue import Setting
-from asr_core.spec import default_repairs, default_states
-from asr_core.store import PROJECT, Store
+from asr_core.entries import PROJECT
+from asr_core.grid import default_repairs, default_states
+from asr_core.store import Store
 from benchmarks import dashboard
 
 ARTIFACTS = PROJECT / "artifacts"
