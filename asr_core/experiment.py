@@ -97,6 +97,7 @@ class Lab:
                 table = self.store.find("repair", name).table("factors")
                 repair_model.apply_repairs(model, repair_model.repairs_from_table(table))
             self._built, self._kept = (name, model), batchnorm.running_of(model)
+            runtime.give_back_memory()
         return batchnorm.load_running(self._built[1], self._kept)
 
     def _dense(self, into: torch.nn.Module | None) -> torch.nn.Module:
@@ -258,7 +259,6 @@ def run(
 def perform(lab: Lab, tasks: list[Task]) -> None:
     """Compute and store `tasks`, one after the other."""
     for task in tasks:
-        runtime.give_back_memory()
         lab.report.started(task)
         lab.store.get_or_compute(task.stage, task.key, lambda task=task: _with_facts(lab, task))
         lab.report.finished(task)
