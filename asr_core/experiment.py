@@ -88,17 +88,24 @@ class Lab:
         """
         name = self.keys.network(target, repair)
         if self._built[0] != name:
-            model, self._built = self._built[1], (None, None)
-            model = self._dense(model)
-            if target != "dense":
-                bits = self.store.find("prune", self.keys.prune).arrays("masks")
-                masks.apply_masks(model, masks.unpack(bits, model))
+            model = self._unrepaired(target)
             if repair and repair.order:
                 table = self.store.find("repair", name).table("factors")
                 repair_model.apply_repairs(model, repair_model.repairs_from_table(table))
             self._built, self._kept = (name, model), batchnorm.running_of(model)
             runtime.give_back_memory()
         return batchnorm.load_running(self._built[1], self._kept)
+
+    def _unrepaired(self, target: str) -> torch.nn.Module:
+        """The dense or the pruned network; what is held is given up, or is it."""
+        (name, model), self._built = self._built, (None, None)
+        if target != "dense" and name == self.keys.prune:
+            return batchnorm.load_running(model, self._kept)
+        model = self._dense(model)
+        if target != "dense":
+            bits = self.store.find("prune", self.keys.prune).arrays("masks")
+            masks.apply_masks(model, masks.unpack(bits, model))
+        return model
 
     def _dense(self, into: torch.nn.Module | None) -> torch.nn.Module:
         """The dense network: a new one, or `into` refilled."""

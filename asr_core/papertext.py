@@ -207,7 +207,8 @@ def conclusion(rows: pd.DataFrame) -> str:
     """What the rows of one network say, in words."""
     verdicts = rows["verdict"].value_counts()
     told = rows["told"]
-    text = f"{rows['cells'].max()} of the paper's cells are stored, {rows['values'].max()} numbers. "
+    cells = rows["cells"].max()
+    text = f"{cells} of the paper's cells {'is' if cells == 1 else 'are'} stored, {rows['values'].max()} numbers. "
     named = [f"{verdicts[name]} order the methods {name} does" if name == fidelity.REPRODUCES else f"{verdicts[name]} order them {name}" for name in (fidelity.REPRODUCES, fidelity.CONTRADICTS) if name in verdicts]
     named += [f"for {verdicts[fidelity.CANNOT_TELL]} it cannot be told" if named else "for none can it be told whether they order the methods as the paper does"] if fidelity.CANNOT_TELL in verdicts else []
     text += f"Of {len(rows)} protocols, {', '.join(named)} ({_between(str(told.min()), str(told.max()))} pairs of methods are apart). "

@@ -143,10 +143,11 @@ def apply_repairs(model: nn.Module, repairs: dict[str, LayerRepair]) -> nn.Modul
 
 
 def _scale(weight: torch.Tensor, gamma: torch.Tensor) -> None:
-    """Multiply each output channel of `weight` by its factor (float64: the product is, too, and is rounded once)."""
-    gamma = (gamma.float() if weight.device.type == "mps" else gamma).to(weight.device).view(-1, 1, 1, 1)
-    for part, factors in zip(weight.split(CHANNELS), gamma.split(CHANNELS), strict=True):  # float64 copies of a few at a time
-        part.mul_(factors)
+    """Multiply each output channel of `weight` by its factor, in float64 (float32 on mps): the product is rounded once."""
+    precise = torch.float32 if weight.device.type == "mps" else torch.float64
+    gamma = gamma.to(weight.device, precise).view(-1, 1, 1, 1)
+    for part, factors in zip(weight.split(CHANNELS), gamma.split(CHANNELS), strict=True):  # copies of a few channels at a time
+        part.copy_(part.to(precise) * factors)
 
 
 def repairs_table(repairs: dict[str, LayerRepair]) -> pd.DataFrame:

@@ -35,10 +35,9 @@ VERDICT_RULE = (
 
 
 def label_of(rule: str) -> str:
-    """A rule in words: N:M with its pattern, and RR, of which only an abstract is at hand, as our reading."""
+    """A rule in words, N:M with its pattern."""
     name, _, pattern = rule.partition(" ")
-    label = registry.get("pruning rule", name).label
-    return f"{label} (our reading)" if name == "rr" else f"{label} {pattern}".strip()
+    return f"{registry.get('pruning rule', name).label} {pattern}".strip()
 
 
 def in_order(rules: Iterable[str]) -> list[str]:
