@@ -173,6 +173,7 @@ def compute_prune(lab: Lab, task: Task):
     model = lab.network("dense", None)
     images = lab.stat_batch if task.images else None
     chosen, table = masks.choose_masks(model, lab.spec.prune.rule, images, **lab.spec.prune.asked)
+    runtime.give_back_memory()  # the magnitudes of all weights
     if task.images:
         lab.report.advance(task.images)
     kept = masks.kept_table(model, chosen)

@@ -107,7 +107,7 @@ def kept_table(model: nn.Module, masks: dict[str, torch.Tensor]) -> pd.DataFrame
         keep = masks[name].flatten(1)
         whole, kept = _energies(conv.weight.detach(), keep)
         parts.append(pd.DataFrame({
-            "layer": name, "channel": range(len(keep)), "kept_fraction": (keep.sum(1) / keep.shape[1]).double().numpy(),
+            "layer": name, "channel": range(len(keep)), "kept_fraction": (keep.count_nonzero(1) / keep.shape[1]).double().numpy(),
             "kept_energy": (kept / whole).numpy(),
         }))  # fmt: skip
     return pd.concat(parts, ignore_index=True)
