@@ -23,11 +23,11 @@ def routes() -> list[Route]:
     return [Route(f"/{FRONT}", _front), *(Route(f"/{page}", _document) for page in ("", *pages))]
 
 
-async def _front(request: Request) -> RedirectResponse:
+def _front(request: Request) -> RedirectResponse:
     return RedirectResponse(f"./?{request.url.query}")
 
 
-async def _document(request: Request) -> HTMLResponse:
+def _document(request: Request) -> HTMLResponse:
     return HTMLResponse(text(), headers={"Cache-Control": "no-cache"})
 
 

@@ -1,6 +1,5 @@
 """The HTML document that every page begins with."""
 
-import asyncio
 import re
 from pathlib import Path
 
@@ -19,7 +18,7 @@ def test_every_page_and_the_bare_address_have_it():
 def test_the_front_page_s_own_name_leads_to_the_bare_address_with_the_whole_state():
     route = next(route for route in _document.routes() if route.path == "/overview")
     asked = {"type": "http", "method": "GET", "path": "/overview", "query_string": b"sparsity=0.9&layer=layer1.0.conv1", "headers": [], "server": ("127.0.0.1", 80)}
-    answer = asyncio.run(route.endpoint(Request(asked)))
+    answer = route.endpoint(Request(asked))
     assert answer.status_code == 307 and answer.headers["location"] == "./?sparsity=0.9&layer=layer1.0.conv1"
 
 
