@@ -94,10 +94,14 @@ class Setting:
         )  # fmt: skip
 
     @property
+    def changed(self) -> list[str]:
+        """Stem and head where they are not torchvision's: ['linear head']."""
+        return [f"{value} {part}" for part, value, usual in (("stem", self.stem, "imagenet"), ("head", self.head, "torchvision")) if value != usual]
+
+    @property
     def network(self) -> str:
-        """The architecture, with its stem and head where they are not torchvision's: 'vgg16_bn, linear head'."""
-        changed = [f"{value} {part}" for part, value, usual in (("stem", self.stem, "imagenet"), ("head", self.head, "torchvision")) if value != usual]
-        return ", ".join([self.net, *changed])
+        """The architecture and what of it is changed: 'vgg16_bn, linear head'."""
+        return ", ".join([self.net, *self.changed])
 
     @property
     def pruning(self) -> str:

@@ -14,8 +14,6 @@ from asr_core.distortion import repairability
 from asr_core.errors import ModelError, SpecError
 from asr_core.pruning import kept_of
 
-CHANNELS = 64  # output channels of a layer whose copies are held at once
-
 
 def prunable(model: nn.Module, include_linear: bool = False) -> dict[str, torch.Tensor]:
     """Weights a rule may prune, by layer name, in registration order: convs, and linear layers on request."""
@@ -116,7 +114,7 @@ def kept_table(model: nn.Module, masks: dict[str, torch.Tensor]) -> pd.DataFrame
 def _energies(weight: torch.Tensor, keep: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """Sums of w^2 per output channel, float64: of all weights, and of those in `keep` (C_out, weights of a channel)."""
     found = []
-    for part, kept in zip(weight.split(CHANNELS), keep.split(CHANNELS), strict=True):  # float64 copies of a few at a time
+    for part, kept in models.in_parts(weight, keep):
         energy = part.cpu().flatten(1).square()
         found.append([each.sum(1, dtype=torch.float64) for each in (energy, energy * kept)])
     whole, kept = map(torch.cat, zip(*found, strict=True))

@@ -10,6 +10,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from asr_core.errors import ModelError
 from asr_core.spec import ModelSpec
 
+CHANNELS = 64  # of a layer, that are worked on at once
 # Without these torchvision warns, or builds training-only branches.
 _ARGUMENTS = {
     "googlenet": {"aux_logits": False, "init_weights": True},
@@ -87,6 +88,11 @@ def batchnorms(model: nn.Module) -> dict[str, _BatchNorm]:
         for name, module in model.named_modules()
         if isinstance(module, _BatchNorm) and module.running_mean is not None
     }
+
+
+def in_parts(*tensors: torch.Tensor):
+    """The same few output channels (the first axis) of all `tensors` at a time, so that copies of them stay small."""
+    return zip(*(tensor.split(CHANNELS) for tensor in tensors), strict=True)
 
 
 def check_network(model: nn.Module, batchnorm: bool = True):

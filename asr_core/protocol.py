@@ -87,11 +87,9 @@ class Match:
     def network(self) -> str:
         """How the dense network was made, in words; different ones are never compared in one grid."""
         found = self.setting
-        stem = "" if found.stem == "imagenet" else f"{found.stem} stem, "
-        head = "" if found.head == "torchvision" else f"{found.head} head, "
         epochs = f"{found.epochs} epochs"
         made = {"scratch": f"from scratch, {epochs}", "imagenet": f"ImageNet weights, {epochs}", "file": "from a file"}[found.source]
-        return f"{ARCHITECTURES[self.cell.architecture]}, {stem}{head}{made}, {found.size} pixels"
+        return ", ".join([ARCHITECTURES[self.cell.architecture], *found.changed, made, f"{found.size} pixels"])
 
 
 def dataset_of(item: Stored) -> str | None:

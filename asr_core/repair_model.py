@@ -15,7 +15,6 @@ from asr_core.repairs import Factors
 
 # Sequential repair holds one batch of all statistics images; above this it goes layer by layer.
 MAX_PIXELS = 256 * 224 * 224
-CHANNELS = 64  # output channels of a layer whose copies are held at once
 
 TABLE = ("layer", "channel", "gamma", "gamma_raw", "shrinkage", "prior_var", "bias", "alive", "fallback")
 
@@ -146,7 +145,7 @@ def _scale(weight: torch.Tensor, gamma: torch.Tensor) -> None:
     """Multiply each output channel of `weight` by its factor, in float64 (float32 on mps): the product is rounded once."""
     precise = torch.float32 if weight.device.type == "mps" else torch.float64
     gamma = gamma.to(weight.device, precise).view(-1, 1, 1, 1)
-    for part, factors in zip(weight.split(CHANNELS), gamma.split(CHANNELS), strict=True):  # copies of a few channels at a time
+    for part, factors in models.in_parts(weight, gamma):
         part.copy_(part.to(precise) * factors)
 
 

@@ -221,7 +221,7 @@ def _features(frozen: nn.Module, data, device, progress) -> list[torch.Tensor]:
         if not kept:
             kept = [torch.empty((count, *x.shape[1:]), memory_format=_layout(x)) for x in found]
         for whole, x in zip(kept, found, strict=True):
-            whole[part[0] : part[-1] + 1] = x.cpu()
+            whole[start : start + len(part)] = x.cpu()
         if progress:
             progress("features", len(part))
     return kept

@@ -5,7 +5,7 @@ from contextlib import suppress
 import streamlit as st
 
 from asr_core.errors import AsrError
-from pages import _charts, _header, _sidebar
+from pages import _charts, _document, _header, _sidebar
 from pages import _common as common
 from pages import _state as state
 
@@ -40,7 +40,7 @@ def main() -> None:
     # Before st.navigation: the browser would otherwise fetch the page's own icon from the net as its tab's icon.
     st.set_page_config(page_title="ASR Lens", page_icon="🔬", layout="wide")
     pages = {
-        section: [st.Page(f"{file}.py", title=title, icon=icon, url_path=file, help=about, default=file == "overview")
+        section: [st.Page(f"{file}.py", title=title, icon=icon, url_path=file, help=about, default=file == _document.FRONT)
                   for file, title, icon, about in files]
         for section, files in PAGES.items()
     }  # fmt: skip
