@@ -3,8 +3,10 @@
 import hashlib
 import json
 import os
+import subprocess
 import sys
 import uuid
+from contextlib import suppress
 from functools import cache
 from importlib import metadata
 from pathlib import Path
@@ -20,19 +22,16 @@ PROJECT = Path(__file__).resolve().parent.parent
 def versions() -> dict:
     """Versions that stand in each manifest (torch's without importing it)."""
     found = {name: metadata.version(name) for name in ("torch", "torchvision", "numpy", "pandas")}
-    return {"python": sys.version.split()[0], **found, "commit": _commit()}
+    return {"python": sys.version.split()[0], **found, "commit": commit_of(PROJECT)}
 
 
-def _commit() -> str | None:
-    """Commit of the checkout, read from .git without starting git; None outside a checkout."""
-    head = PROJECT / ".git" / "HEAD"
-    try:
-        text = head.read_text().strip()
-        if text.startswith("ref: "):
-            text = (PROJECT / ".git" / text[5:]).read_text().strip()
-    except OSError:
-        return None
-    return text[:12]
+def commit_of(project: Path) -> str | None:
+    """Commit of a checkout, with `-dirty` where files differ from it; None outside a checkout or without git."""
+    asked = ["git", "-C", str(project), "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]
+    with suppress(OSError, subprocess.CalledProcessError):
+        if (project / ".git").exists():  # else git would answer for a folder above
+            return subprocess.run(asked, capture_output=True, text=True, check=True).stdout.strip()
+    return None
 
 
 def digest_file(path: Path) -> str:

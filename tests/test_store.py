@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from asr_core.entries import commit_of
 from asr_core.errors import StoreError
 from asr_core.store import Store
 
@@ -41,6 +42,25 @@ def test_a_stage_is_computed_once_and_read_back(store):
     assert first["value"] == again["value"] == 2.5
     assert again.table("table")["x"].tolist() == [2.5]
     assert again.arrays("bits")["a"].tolist() == [0, 1, 2]
+
+
+def test_the_commit_is_told_in_a_checkout_and_in_a_worktree_with_packed_refs_and_a_change_shows(tmp_path):
+    def git(folder, *words):
+        done = subprocess.run(["git", "-C", folder, "-c", "user.name=a", "-c", "user.email=a@b", *words], check=True, capture_output=True, text=True)
+        return done.stdout.strip()
+
+    here, beside = tmp_path / "here", tmp_path / "beside"
+    here.mkdir()
+    assert commit_of(here) is None
+    git(here, "init", "-q")
+    (here / "file").write_text("one")
+    git(here, "add", ".")
+    git(here, "commit", "-qm", "one")
+    git(here, "pack-refs", "--all")
+    git(here, "worktree", "add", "-q", "--detach", beside)
+    assert commit_of(here) == commit_of(beside) == git(here, "rev-parse", "HEAD")[:12]
+    (beside / "file").write_text("two")
+    assert commit_of(beside) == f"{commit_of(here)}-dirty"
 
 
 def test_the_manifest_names_versions_duration_rows_and_hashes(store):
