@@ -63,10 +63,11 @@ def missing(spec: ExperimentSpec, store: Store, dense_id: str | None, sparsities
 def run(spec: ExperimentSpec, store: Store, dense_id: str | None = None, sparsities=SPARSITIES, report=None, where=None) -> str:
     """Measure and store the repairability of a dense network, unless it is there; returns the network's identity.
 
-    dense_id: of a network whose weights are here; None: the recipe's, trained if need be. report: an
-    `experiment.Report`; where: a Runtime. Raises AsrError subclasses before anything expensive.
+    dense_id: of a network whose weights are here; None: the recipe's, trained if need be. report: a
+    `lab.Report`; where: a Runtime. Raises AsrError subclasses before anything expensive.
     """
     from asr_core import experiment
+    from asr_core.lab import Lab, Report
     from asr_core.runtime import Runtime
 
     dense_id = maps.known_dense(spec, store, dense_id)
@@ -74,7 +75,7 @@ def run(spec: ExperimentSpec, store: Store, dense_id: str | None = None, sparsit
     if not todo:
         return dense_id
     store.check_writable()
-    lab = experiment.Lab(spec, store, report or experiment.Report(), where or Runtime())
+    lab = Lab(spec, store, report or Report(), where or Runtime())
     experiment.check(lab)
     lab.report.planned(todo)
     if dense_id:
@@ -111,11 +112,12 @@ class Allocation:
 def allocate(spec: ExperimentSpec, store: Store, prunings: list[PruneSpec], sparsities=SPARSITIES, report=None, where=None) -> Allocation:
     """Prune the recipe's dense network (trained if need be) in each way, measure its convs, store both, and return the tables."""
     from asr_core import experiment
+    from asr_core.lab import Lab, Report
     from asr_core.runtime import Runtime
 
     dense_id = run(spec, store, None, sparsities, report, where)
     for each in (spec.with_(prune=prune) for prune in prunings):
-        lab = experiment.Lab(each, store, report or experiment.Report(), where or Runtime())
+        lab = Lab(each, store, report or Report(), where or Runtime())
         lab.dense_id = dense_id
         experiment.perform(lab, [plan.prune_task(each, lab.keys)])
     layers, _ = repairability_of(store, spec, dense_id, sparsities)

@@ -22,7 +22,7 @@ GROUPS = {
     "test images": ("eval",),
 }
 RECIPE = DenseSpec()
-FLOORS = ("keep_first", "keep_head", "min_density")
+FLOORS = {"keep_first": "first conv dense", "keep_head": "head dense", "min_density": "each layer at least {:.4g} dense"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,7 +75,7 @@ class Setting:
             source=dense["source"], epochs=dense["epochs"], batch=dense["batch_size"], lr=dense["learning_rate"],
             precision=dense.get("precision", RECIPE.precision), weights=dense["weights_digest"], seed=dense["seed"], dense=facts["dense_id"],
             rule=prune["rule"], sparsity=prune.get("sparsity"), linear=prune.get("include_linear", False),
-            floors=",".join(name if prune[name] is True else f"{name}={prune[name]!r}" for name in FLOORS if prune.get(name)) or None,
+            floors=floors_text(prune),
             nm=f"{prune['keep_n']}:{prune['group_m']}" if "keep_n" in prune else None,
             stats=calibration["stat_images"], calib=calibration["calib_batch_size"],
             draw=calibration["seed"] if calibration["seed"] != dense["seed"] else None,
@@ -105,8 +105,10 @@ class Setting:
 
     @property
     def pruning(self) -> str:
-        """The pruning in words: 'global L1 95 %', '2:4'."""
-        return self.nm or f"{registry.get('pruning rule', self.rule).label} {100 * self.sparsity:g} %"
+        """The pruning in words: 'global L1 95 %', '2:4 (linear layers too)'."""
+        how = self.nm or f"{registry.get('pruning rule', self.rule).label} {100 * self.sparsity:g} %"
+        more = ["linear layers too"] * self.linear + [FLOORS[name].format(value) for name, value in floors_of(self.floors).items()]
+        return f"{how} ({', '.join(more)})" if more else how
 
     def _data(self) -> DataSpec:
         dataset, _, digest = self.data.partition(":")
@@ -161,6 +163,11 @@ def floors_of(floors: str | None) -> dict:
         except ValueError:
             raise SpecError(f"{name} is {value!r}; give a number.") from None
     return found
+
+
+def floors_text(params: dict) -> str | None:
+    """The inverse of `floors_of`; other parameters of the rule are left out, and None is nothing."""
+    return ",".join(name if params[name] is True else f"{name}={params[name]!r}" for name in FLOORS if params.get(name)) or None
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,7 @@ SOURCES = "sources.json"
 FIELDS = {"fingerprint", "digest", "classes", "images", "label"}
 CIFAR10_JPEG = "78086fc20c1b1c15"
 KNOWN = {CIFAR10_JPEG: "CIFAR-10 (JPEG copy)"}
+REMEDY = "Name their folder: `--dataset folder:PATH` on the command line, or under *Own network and data* in the sidebar of the dashboard."
 
 
 @dataclass(frozen=True)
@@ -164,7 +165,7 @@ def locate(digest: str, store: Store) -> Tree:
             if (tree := read_tree(path)).fingerprint == known["fingerprint"]:
                 return tree
     seen = f"; they were at {places[-1][0]}, which has changed or gone" if places else ""
-    raise DataError(f"the images of folder {digest} are not on this machine{seen}. Name them: --dataset folder:PATH.")
+    raise DataError(f"the images of folder {digest} are not on this machine{seen}. {REMEDY}")
 
 
 def counts(digest: str, store: Store) -> tuple[int, int]:
@@ -172,7 +173,7 @@ def counts(digest: str, store: Store) -> tuple[int, int]:
     for known in _sources(store).values():
         if known["digest"] == digest:
             return known["images"]["train"], known["images"]["test"]
-    raise DataError(f"the images of folder {digest} are not on this machine. Name them: --dataset folder:PATH.")
+    raise DataError(f"the images of folder {digest} are not on this machine. {REMEDY}")
 
 
 def label(digest: str, store: Store) -> str:

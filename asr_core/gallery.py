@@ -22,6 +22,7 @@ from asr_core import (
 )
 from asr_core.entries import WEIGHTS, Entry
 from asr_core.grid import REPORTED_STATE, BatchNormState, RepairSpec, default_states
+from asr_core.lab import Lab, Report, train_dense
 from asr_core.plan import Keys, Task
 from asr_core.runtime import Runtime
 from asr_core.runtime import facts as facts_of
@@ -170,11 +171,11 @@ def missing(piece: Piece, where: Store) -> list[Task]:
     return found
 
 
-def make(piece: Piece, where: Store, report: experiment.Report, runtime: Runtime) -> None:
+def make(piece: Piece, where: Store, report: Report, runtime: Runtime) -> None:
     """Compute the piece and ship it; the default digits network itself is shipped, before anything is computed from it."""
     spec = piece.experiment
     if spec.recipe_key == ExperimentSpec().recipe_key and not results.dense_ids(Store(where.shipped), spec, with_weights=True):
-        ship_dense(experiment.Lab(spec, where, report, runtime))
+        ship_dense(Lab(spec, where, report, runtime))
     found = experiment.run(spec, where, report, runtime)
     dense_id = found.setting["dense_id"]
     if piece.maps:
@@ -190,9 +191,9 @@ def make(piece: Piece, where: Store, report: experiment.Report, runtime: Runtime
     shipping.ship_recipe(where.find("dense", dense_id, WEIGHTS), where)
 
 
-def ship_dense(lab: experiment.Lab) -> None:
+def ship_dense(lab: Lab) -> None:
     """Train the recipe's network, round its conv and linear weights to float16, and put it into cache/shipped."""
-    model, facts = experiment.train_dense(lab)
+    model, facts = train_dense(lab)
     state = {name: t.half() if t.ndim > 1 else t for name, t in model.state_dict().items()}
     dense_id = weights_identity(state)
     facts |= {"recipe": lab.spec.recipe_key, "dense_id": dense_id, "rounded": "float16", **facts_of(lab.device)}

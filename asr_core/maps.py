@@ -138,14 +138,16 @@ def has_weights(store: Store, dense_id: str) -> bool:
 def run(spec: ExperimentSpec, store: Store, wanted: MapSpec, dense_id: str | None = None, report=None, where=None) -> "Maps":
     """Compute and store what is missing of the wanted maps, and return them all.
 
-    dense_id: of a dense network whose weights are here; None: the recipe's, trained if need be. report: an `experiment.Report`; where: a Runtime. Raises AsrError subclasses before anything expensive.
+    dense_id: of a dense network whose weights are here; None: the recipe's, trained if need be. report: a
+    `lab.Report`; where: a Runtime. Raises AsrError subclasses before anything expensive.
     """
     from asr_core import activations, experiment
+    from asr_core.lab import Lab, Report
     from asr_core.runtime import Runtime
 
     dense_id = known_dense(spec, store, dense_id)
     store.check_writable()
-    lab = experiment.Lab(fitted(spec, store, dense_id, wanted), store, report or experiment.Report(), where or Runtime())
+    lab = Lab(fitted(spec, store, dense_id, wanted), store, report or Report(), where or Runtime())
     activations.check(lab, wanted.layer)
     lab.report.planned(missing(spec, store, dense_id, wanted))
     if dense_id:

@@ -12,6 +12,7 @@ from tqdm import tqdm
 from asr_core import allocations, estimate, experiment, probe, textreport
 from asr_core import gallery as shipped
 from asr_core import maps as channel_maps
+from asr_core.lab import Report
 from asr_core.plan import Task
 from asr_core.results import Result
 from asr_core.runtime import Runtime
@@ -21,7 +22,7 @@ from asr_core.store import Store
 TRAIN_COST = 4  # a training pass costs about four forward passes
 
 
-class Bar(experiment.Report):
+class Bar(Report):
     """One bar over the whole run, in forward passes of one image."""
 
     def __init__(self):

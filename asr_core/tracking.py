@@ -5,8 +5,9 @@ import time
 from collections import Counter
 from pathlib import Path
 
-from asr_core import estimate, experiment
+from asr_core import estimate
 from asr_core.jobs import Wanted
+from asr_core.lab import Report
 from asr_core.plan import Task
 from asr_core.runtime import clock
 from asr_core.store import Store
@@ -15,7 +16,7 @@ PAUSE = 0.25  # seconds between two lines, except where a stage begins
 TRUSTED = 0.5  # seconds of work that say more than what was expected
 
 
-class Tracker(experiment.Report):
+class Tracker(Report):
     """Appends JSON lines to `path`: time (Unix), stage, target, images and tasks done, of_images and
     of_tasks in all, seconds_left, share of the expected time in [0, 1]. importing: seconds that this
     worker took before it could build a network."""

@@ -11,6 +11,7 @@ import pandas as pd
 import torch
 
 from asr_core import data, evaluation, experiment, masks, plan
+from asr_core.lab import Report
 from asr_core.spec import ExperimentSpec
 from asr_core.store import Store
 from benchmarks import limit, setting, straightforward
@@ -19,7 +20,7 @@ from benchmarks.report import Line
 TOLERANCE = 1e-4  # relative, of factors
 
 
-class StageTimes(experiment.Report):
+class StageTimes(Report):
     """Seconds by stage, each from its start to the moment it is stored."""
 
     def __init__(self):

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pandas as pd
 import streamlit as st
 
-from asr_core import catalogue, results
+from asr_core import assembly, catalogue, results
 from asr_core.catalogue import Setting, Stored
 from asr_core.errors import AsrError
 from asr_core.grid import BUDGETS, default_states
@@ -118,7 +118,7 @@ def _partial() -> Result | None:
 
 @st.cache_resource(max_entries=2, show_spinner=False)
 def _begun(root: str, known_by: str, stats: tuple, evaluations: tuple, _wanted: ExperimentSpec) -> Result | None:
-    found = results.partial(_wanted, _store(root))
+    found = assembly.partial(_wanted, _store(root))
     return None if found.channels is None else _whole(found)
 
 

@@ -44,7 +44,7 @@ def compute_panel(
 
     With `layer_maps` only these maps, with `repairability` only that (on the dense network `dense_id`). where: data_dir and weights, if
     the worker needs them. While the job runs the whole page is drawn again whenever there is more to
-    show (`results.partial`). Draw it once per page and thing wanted.
+    show (`assembly.partial`). Draw it once per page and thing wanted.
     """
     wanted, crew = Wanted(experiment, layer_maps, dense_id, repairability), runner(store)
     job = crew.get(wanted.id)

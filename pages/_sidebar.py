@@ -111,9 +111,27 @@ def _pruning(everything: list[Stored], shown: common.View | None) -> None:
         state.put(nm=state.get("nm") or "2:4")
         _select("nm", "N:M", ("2:4", "1:4", "4:8"), everything, "N weights stay of each M consecutive ones along the input channels.")
     st.toggle("Prune linear layers too", key="linear", on_change=_chosen, args=("linear",), help="The paper does not say which tensors it prunes; off means conv weights only.")
+    if set(catalogue.FLOORS) <= set(known):
+        _floors(known)
     if shown is not None and shown.stands_in is None:
         facts = shown.result.setting
         st.caption(f"asked {100 * facts['sparsity_asked']:.4g} %, achieved {100 * facts['sparsity_achieved']:.2f} %")
+
+
+def _floors(known: dict) -> None:
+    """What layers keep in any case: three controls for the one parameter `floors`."""
+    held = catalogue.floors_of(state.get("floors"))
+    for name in catalogue.FLOORS:
+        st.session_state[f"_{name}"] = held.get(name, known[name].default)
+    with st.expander("Layers that keep weights", icon=":material/lock:", expanded=bool(held)):
+        st.toggle("First conv stays dense", key="_keep_first", on_change=_floors_chosen, help=known["keep_first"].help)
+        st.toggle("Head stays dense", key="_keep_head", on_change=_floors_chosen, disabled=not state.get("linear"), help=known["keep_head"].help)
+        st.number_input("Least density of a layer", 0.0, 0.99, step=0.01, format="%g", key="_min_density", on_change=_floors_chosen, help=known["min_density"].help)
+
+
+def _floors_chosen() -> None:
+    state.put(floors=catalogue.floors_text({name: st.session_state[f"_{name}"] for name in catalogue.FLOORS}))
+    _chosen("floors")
 
 
 def _sparsity(everything: list[Stored]) -> None:

@@ -1,9 +1,9 @@
 """A report that counts what an experiment does."""
 
-from asr_core import experiment
+from asr_core.lab import Report
 
 
-class Counter(experiment.Report):
+class Counter(Report):
     """Counts image passes by stage; `listed` is what was planned."""
 
     def __init__(self):

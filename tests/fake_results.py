@@ -5,7 +5,7 @@ from dataclasses import asdict
 import numpy as np
 import pandas as pd
 
-from asr_core import diagnostics, results
+from asr_core import assembly, diagnostics
 from asr_core.catalogue import Setting
 from asr_core.entries import Entry
 from asr_core.grid import BatchNormState, default_repairs, default_states
@@ -25,7 +25,7 @@ def fake_result(store: Store, layers=None, repairs=None, states=None, dead=0.1, 
     channels = fake_channels(layers or LAYERS, wanted.sparsity or 0.5, dead, spread, random)
     repaired = pd.concat([fake_repair(channels, repair, random) for repair in spec.repairs], ignore_index=True)
     measured = {(repair.slug, state) for repair in spec.repairs for state in ("repaired", "recalibrated")}
-    table = results.layers_table(channels, repaired, measured)
+    table = assembly.layers_table(channels, repaired, measured)
     facts = {
         "dataset_label": f"{wanted.data} (made up)", "data": asdict(spec.data), "model": asdict(spec.model),
         "dense": asdict(spec.dense), "dense_id": wanted.dense, "prune": {"rule": spec.prune.rule, **spec.prune.asked},
@@ -94,7 +94,7 @@ def _row(spec, wanted: Setting, method: str, repair, state, top1: float) -> dict
     correct = round(TESTS * top1)
     low, high = wilson(correct, TESTS)
     entry = {"top1": correct / TESTS, "top1_low": low, "top1_high": high, "n_eval": TESTS}
-    return results.accuracy_row(spec, wanted.dense, entry, method, repair, state, 1437) | {"logit_gap": 0.0}
+    return assembly.accuracy_row(spec, wanted.dense, entry, method, repair, state, 1437) | {"logit_gap": 0.0}
 
 
 def fake_convs(channels: pd.DataFrame, sparsity: float) -> pd.DataFrame:

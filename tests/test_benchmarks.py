@@ -10,8 +10,10 @@ import torch
 from PIL import Image
 from torch.utils.data import DataLoader
 
-from asr_core import data, experiment, plan, results
+from asr_core import data, plan, results
 from asr_core.entries import PROJECT
+from asr_core.lab import Lab, Report
+from asr_core.runtime import Runtime
 from asr_core.spec import DenseSpec
 from asr_core.store import Store
 from benchmarks import limit, repairability, setting, speed, straightforward
@@ -29,7 +31,7 @@ def bench(tmp_path_factory):
     root = tmp_path_factory.mktemp("bench")
     store = Store(root / "cache")
     spec = ASKED.spec(store)
-    lab = experiment.Lab(spec, store, experiment.Report(), experiment.Runtime())
+    lab = Lab(spec, store, Report(), Runtime())
     return speed.Bench(spec, store, lab.dense_id, None, root)
 
 

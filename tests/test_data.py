@@ -369,7 +369,7 @@ def test_a_moved_folder_is_found_once_it_is_named_again(tree, tmp_path, store):
 
 
 def test_a_folder_nobody_resolved_here_is_refused(store):
-    with pytest.raises(DataError, match=r"folder 0123 are not on this machine. Name them"):
+    with pytest.raises(DataError, match=r"folder 0123 are not on this machine. Name their folder"):
         data.load(DataSpec(dataset="folder", digest="0123"), store)
 
 

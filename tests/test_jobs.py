@@ -10,7 +10,7 @@ from dataclasses import asdict
 
 import pytest
 
-from asr_core import allocations, estimate, jobs, maps, plan, results
+from asr_core import allocations, assembly, estimate, jobs, maps, plan, results
 from asr_core import runner as runners
 from asr_core.entries import PROJECT
 from asr_core.errors import AsrError, SpecError, StoreError, UnknownName
@@ -122,7 +122,7 @@ def test_a_cancelled_job_keeps_finished_stages_and_leaves_nothing_half_written(r
     assert time.monotonic() - start < 1
     assert job.state == "cancelled" and not jobs.exists(job)
     assert not list((store.root / ".tmp").glob("*")) and store.verify() == []
-    assert results.partial(spec, store).channels is not None and results.find(spec, store) is None
+    assert assembly.partial(spec, store).channels is not None and results.find(spec, store) is None
     assert runner.cancel(job.id).state == "cancelled"
 
 
@@ -201,17 +201,17 @@ def test_a_worker_ends_when_its_server_is_killed(runner, finished):
 
 def test_partial_tables_have_the_columns_of_the_finished_ones(runner, finished):
     whole, store = results.find(TINY, runner.store), runner.store
-    assert asdict_tables(results.partial(TINY, store)) == asdict_tables(whole)
+    assert asdict_tables(assembly.partial(TINY, store)) == asdict_tables(whole)
     store.clear(["repair", "recalibration"])
-    part = results.partial(TINY, store)
+    part = assembly.partial(TINY, store)
     assert asdict_tables(part) == asdict_tables(whole)
     assert set(part.repairs["slug"]) == {"bn_only"} and set(part.layers["slug"]) == {"no_repair", "bn_only"}
     assert part.setting.keys() == whole.setting.keys()
     store.clear(["evaluation", "stats"])
-    part = results.partial(TINY, store)
+    part = assembly.partial(TINY, store)
     assert part.setting is not None and part.accuracy is part.channels is part.layers is None
     store.clear(["dense"])
-    assert results.partial(TINY, store).setting is None
+    assert assembly.partial(TINY, store).setting is None
 
 
 def asdict_tables(result):

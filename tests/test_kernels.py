@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 from made_maps import SPEC, copy
 
-from asr_core import experiment, gallery, kernels, results
+from asr_core import gallery, kernels, results
 from asr_core.entries import WEIGHTS
 from asr_core.errors import SpecError, StoreError
+from asr_core.lab import Lab, Report
 from asr_core.runtime import Runtime
 
 
@@ -24,7 +25,7 @@ def result(store):
 
 
 def test_kernels_are_the_weights_of_dense_pruned_and_repaired_networks(store, result):
-    lab = experiment.Lab(SPEC, store, experiment.Report(), Runtime())
+    lab = Lab(SPEC, store, Report(), Runtime())
     read = {
         (layer, channel): kernels.read(SPEC, store, result, layer, channel)
         for layer in ("conv1.0", "stage2.0.branch2.0", "stage2.0.branch2.3", "conv5.0")  # 3x3, 1x1, depthwise, last

@@ -7,10 +7,11 @@ from click.testing import CliRunner
 from made_maps import LAYER, RECALIBRATED, SPEC, WANTED, copy
 from tiny_networks import Twice, convs, fingerprint, noise, outputs, seeded
 
-from asr_core import activation_maps, activations, data, experiment, maps, results
+from asr_core import activation_maps, activations, data, maps, results
 from asr_core.__main__ import main
 from asr_core.errors import DataError, SpecError, StoreError
 from asr_core.grid import RepairSpec, default_repairs
+from asr_core.lab import Lab, Report
 from asr_core.maps import MapSpec
 from asr_core.plan import Keys
 from asr_core.runtime import Runtime
@@ -19,7 +20,7 @@ from asr_core.store import Store
 REPAIRED = [repair.slug for repair in SPEC.repairs]
 
 
-class Stages(experiment.Report):
+class Stages(Report):
     """Remembers which stages were computed."""
 
     def __init__(self):
@@ -100,7 +101,7 @@ def test_nan_and_infinity_survive():
 
 def test_each_network_of_the_grid_is_stored_with_its_images(found, store):
     assert list(found.of) == ["dense", "no_repair", *REPAIRED] and not found.absent
-    lab = experiment.Lab(SPEC, store, experiment.Report(), Runtime())
+    lab = Lab(SPEC, store, Report(), Runtime())
     chosen = lab.data.eval_indices(20, 0)[:3]
     assert found.images == list(chosen) and found.files == [lab.data.test_files()[i] for i in chosen]
     assert found.classes == [str(lab.data.test_labels[i]) for i in chosen] and found.fewer is None

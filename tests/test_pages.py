@@ -75,6 +75,19 @@ def test_choices_hold_and_reach_the_address_while_nothing_is_stored(store, page)
     assert not app.exception and app.query_params["net"] == "resnet50" and app.query_params["seed"] == "3"
 
 
+def test_layers_that_keep_weights_are_chosen_in_the_sidebar_and_reach_the_address(store):
+    store_result(store)
+    app = opened("overview", data="digits", floors="min_density=0.01")
+    assert app.number_input(key="_min_density").value == 0.01 and not app.toggle(key="_keep_first").value
+    app.toggle(key="_keep_first").set_value(True).run()
+    assert app.query_params["floors"] == "keep_first,min_density=0.01" and "To compute: **about" in words(app)
+    app.number_input(key="_min_density").set_value(0.0).run()
+    app.toggle(key="_keep_first").set_value(False).run()
+    assert not app.exception and "floors" not in app.query_params
+    app.selectbox(key="rule").set_value("n_m").run()
+    assert not app.exception and "_keep_first" not in {toggle.key for toggle in app.toggle}
+
+
 @pytest.mark.parametrize("page", PAGES)
 def test_a_stored_setting_is_drawn_and_told(store, page):
     store_result(store)

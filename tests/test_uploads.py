@@ -16,7 +16,7 @@ from safetensors.torch import save_file
 from asr_core import archives, data, folders, uploads
 from asr_core.entries import PROJECT
 from asr_core.errors import DataError, WeightsError
-from asr_core.experiment import Lab, train_dense
+from asr_core.lab import Lab, train_dense
 from asr_core.runtime import Runtime
 from asr_core.spec import DenseSpec, ExperimentSpec, PruneSpec
 from asr_core.store import Store

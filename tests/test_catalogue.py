@@ -1,0 +1,41 @@
+"""Settings in words, and their parts as text in an address."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from asr_core import catalogue
+from asr_core.catalogue import Setting
+from asr_core.errors import SpecError
+
+
+@pytest.mark.parametrize(("changes", "words"), [
+    ({}, "global L1 95 %"),
+    ({"rule": "n_m", "sparsity": None, "nm": "2:4"}, "2:4"),
+    ({"linear": True, "sparsity": 0.9}, "global L1 90 % (linear layers too)"),
+    ({"rule": "lamp", "linear": True, "floors": "keep_head,min_density=0.01"}, "LAMP 95 % (linear layers too, head dense, each layer at least 0.01 dense)"),
+])  # fmt: skip
+def test_the_pruning_in_words_names_all_that_makes_it_another_one(changes, words):
+    assert Setting(**changes).pruning == words
+
+
+def test_the_network_in_words_names_a_changed_stem_and_head():
+    assert Setting(net="resnet18").network == "resnet18"
+    assert Setting(net="vgg16_bn", head="linear", stem="half").network == "vgg16_bn, half stem, linear head"
+
+
+@given(st.booleans(), st.booleans(), st.floats(0, 0.99, exclude_min=True))
+def test_what_layers_keep_is_text_and_back(first, head, least):
+    asked = {"keep_first": first, "keep_head": head, "min_density": least}
+    assert catalogue.floors_of(catalogue.floors_text(asked)) == {name: value for name, value in asked.items() if value}
+
+
+def test_nothing_kept_is_no_text():
+    assert catalogue.floors_text({"keep_first": False, "min_density": 0.0, "sparsity": 0.9}) is None
+    assert catalogue.floors_of(None) == {}
+
+
+@pytest.mark.parametrize(("floors", "says"), [("keep_frist", "keep_first"), ("min_density=much", "give a number")])
+def test_an_unknown_or_unreadable_floor_is_refused(floors, says):
+    with pytest.raises(SpecError, match=says):
+        catalogue.floors_of(floors)
