@@ -77,9 +77,9 @@ def measured(scratch: Path, repeats: int, views: int, tabs: int) -> list[Line]:
         say("starts and first charts")
         lines = first_lines(browser, cache, scratch, repeats)
         with dashboard.served(cache) as server:
-            say("clicks")
-            lines += click_lines(browser, server, setting, repeats)
-            say("memory")
+            say(f"{report.table(lines)}\nclicks")
+            lines += (clicked := click_lines(browser, server, setting, repeats))
+            say(f"{report.table(clicked)}\nmemory")
             lines += memory_lines(browser, server, setting, views, tabs)
     return lines
 
