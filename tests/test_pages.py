@@ -13,7 +13,7 @@ from streamlit.testing.v1 import AppTest
 from test_compute_panel import LINE, make_job
 from test_estimate import SPEED
 
-from asr_core import results, shipping
+from asr_core import assembly, shipping
 from asr_core.entries import PROJECT
 from asr_core.figures import style
 from asr_core.grid import default_states
@@ -127,7 +127,7 @@ def test_what_a_running_job_has_stored_so_far_is_drawn(store, page, monkeypatch)
     store.clear(["result"])
     some = made.repairs[made.repairs["slug"].str.startswith(("bn_only", "lw_bn"))]
     begun = replace(made, accuracy=None, repairs=some, entry=None)
-    monkeypatch.setattr(results, "partial", lambda *_: begun)
+    monkeypatch.setattr(assembly, "partial", lambda *_: begun)
     job_of(store, "running", line=LINE)
     app = opened(page, data="digits", sparsity="0.97")
     assert "This setting is being computed" in words(app)

@@ -5,7 +5,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from asr_core import diagnostics
-from asr_core.figures import Chart, NothingToDraw, style
+from asr_core.figures import Chart, NothingToDraw, cloud, style
 from asr_core.figures.variance import repaired_rows, scatter_limits
 from asr_core.results import Result
 
@@ -36,14 +36,14 @@ def panels_figure(table: pd.DataFrame, low: float = 1e-6, high: float = 1e2, lef
     for slug, rows in table.groupby("slug", sort=False):
         colour, symbol = style.look_of(slug)
         x, y = _unit(rows["v_dense"], left, right), _unit(rows["v"], low, high)
-        figure.add_scattergl(
+        figure.add_scatter(
             x=(rows["layer"].map(across) + x).to_numpy("float32"), y=(rows["layer"].map(down) + y).to_numpy("float32"), mode="markers",
             name=style.label(slug), marker={"color": colour, "symbol": symbol, "size": 3.5, "opacity": 0.7}, unselected={"marker": {"opacity": 0.7}},
             customdata=rows[["depth", "channel"]].to_numpy("int32"), hovertemplate="channel %{customdata[1]}<extra>" + style.label(slug) + "</extra>",
         )  # fmt: skip
     figure.update_xaxes(visible=False, range=[-0.02, COLUMNS * (1 + GAP)])
     figure.update_yaxes(visible=False, range=[-(height - 1) * (1 + 2 * GAP) - 0.05, 1 + 2 * GAP])
-    return style.finish(figure, 60 + 150 * height, "", "", font={"size": 11})
+    return cloud.condensed(style.finish(figure, 60 + 150 * height, "", "", font={"size": 11}))
 
 
 def _unit(values: pd.Series, low: float, high: float) -> pd.Series:

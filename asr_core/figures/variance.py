@@ -5,7 +5,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from asr_core import diagnostics
-from asr_core.figures import Chart, NothingToDraw, style
+from asr_core.figures import Chart, NothingToDraw, cloud, style
 from asr_core.results import Result
 
 STAGES = {
@@ -13,8 +13,7 @@ STAGES = {
     "recalibrated": "measured, after recalibration at the reporting point",
     "predicted": "predicted: γ² · v_pruned",
 }
-CROWDED = 5000  # points in a figure: more are drawn smaller, which hides fewer and costs less where no GPU draws them
-WEBGL_FROM = 1500  # points in a figure: fewer are drawn as SVG, which counts towards no limit
+CROWDED = 5000  # marks in a figure: more are drawn smaller, which hides fewer
 
 
 def points_table(result: Result, layer: str, slugs=(), stage: str = "repaired") -> pd.DataFrame:
@@ -62,10 +61,6 @@ def repaired_rows(result: Result, base: pd.DataFrame, slugs, stage: str, layer: 
     return parts
 
 
-def _marks(many: bool):
-    return go.Scattergl if many else go.Scatter
-
-
 def _size(table: pd.DataFrame, size: float) -> float:
     """Diameter of a mark in pixels."""
     return size if len(table) <= CROWDED else 0.6 * size
@@ -73,14 +68,14 @@ def _size(table: pd.DataFrame, size: float) -> float:
 
 def scatter_figure(table: pd.DataFrame, low: float = 1e-6, high: float = 1e2, left: float = 1e-6, right: float = 1e2) -> go.Figure:
     """v over [low, high] against v_dense over [left, right], log-log; dead channels lie on the lower edge."""
-    figure, marks = go.Figure(), _marks(len(table) > WEBGL_FROM)
+    figure = go.Figure()
     figure.add_scatter(x=[left, right], y=[left, right], mode="lines", line={"color": style.REFERENCE, "dash": "dash"}, name="y = x: repaired exactly", hoverinfo="skip")
     floor = low * 1.25
     for slug, rows in table.groupby("slug", sort=False):
         colour, symbol = style.look_of(slug)
         x = rows["v_dense"].where(rows["v_dense"] > diagnostics.FLOOR, left * 1.25)
         y = rows["v"].where(~rows["dead"], floor)
-        figure.add_trace(marks(
+        figure.add_trace(go.Scatter(
             x=x.to_numpy("float32"), y=y.to_numpy("float32"), mode="markers", name=style.label(slug), customdata=rows[["channel", "v_dense", "v", "gamma"]].to_numpy("float32"),
             marker={"color": colour, "symbol": symbol, "size": _size(table, 7), "opacity": 0.75}, unselected={"marker": {"opacity": 0.75}},
             hovertemplate="channel %{customdata[0]}<br>dense %{customdata[1]:.3g}<br>" + style.label(slug) + " %{customdata[2]:.3g}<br>factor %{customdata[3]:.3f}<extra></extra>",
@@ -92,7 +87,7 @@ def scatter_figure(table: pd.DataFrame, low: float = 1e-6, high: float = 1e2, le
         )  # fmt: skip
     figure.update_xaxes(style.log_axis(left, right))
     figure.update_yaxes(style.log_axis(low, high))
-    return style.finish(figure, 520, "dense variance of the channel (activation units²)", "variance after pruning and repair (activation units²)")
+    return cloud.condensed(style.finish(figure, 520, "dense variance of the channel (activation units²)", "variance after pruning and repair (activation units²)"))
 
 
 def scatter_limits(tables) -> dict:
@@ -147,20 +142,21 @@ def sorted_figure(table: pd.DataFrame, low: float = 1e-6, high: float = 1e2) -> 
     """The paper's figure 4: channels sorted by dense variance, one line per network."""
     order = table[table["slug"] == "no_repair"].sort_values("v_dense", ascending=False)["channel"]
     rank = pd.Series(np.arange(1, len(order) + 1), index=order.to_numpy())
-    figure, marks = go.Figure(), _marks(len(table) > WEBGL_FROM)
+    figure = go.Figure()
     dense = table[table["slug"] == "no_repair"].assign(slug="dense", v=lambda t: t["v_dense"], dead=lambda t: t["v_dense"] <= diagnostics.FLOOR)
     for slug, rows in pd.concat([dense, table]).groupby("slug", sort=False):
         colour, symbol = style.look_of(slug)
         rows = rows.assign(rank=rank.loc[rows["channel"]].to_numpy()).sort_values("rank")
         line = slug == "dense"
-        figure.add_trace(marks(
+        figure.add_trace(go.Scatter(
             x=rows["rank"].to_numpy("int32"), y=rows["v"].where(~rows["dead"], low * 1.25).to_numpy("float32"), name=style.label(slug),
             mode="lines" if line else "markers", line={"color": colour, "width": 2.5} if line else None,
             marker=None if line else {"color": colour, "symbol": symbol, "size": _size(table, 5)}, customdata=rows[["channel"]].to_numpy("int32"),
             hovertemplate="channel %{customdata[0]}, rank %{x}<br>" + style.label(slug) + " %{y:.3g}<extra></extra>",
         ))  # fmt: skip
+    figure.update_xaxes(range=[1 - 0.02 * len(order), 1.02 * len(order)])
     figure.update_yaxes(style.log_axis(low, high))
-    return style.finish(figure, 520, "channels, sorted by dense variance", "variance (activation units²)")
+    return cloud.condensed(style.finish(figure, 520, "channels, sorted by dense variance", "variance (activation units²)"))
 
 
 def sorted_sentence(table: pd.DataFrame) -> str:
@@ -195,15 +191,15 @@ def energy_figure(table: pd.DataFrame, high: float = 1.2) -> go.Figure:
     """Share of variance kept against share of weight energy kept."""
     figure = go.Figure()
     figure.add_scatter(x=[0, 1], y=[0, 1], mode="lines", line={"color": style.REFERENCE, "dash": "dash"}, name="y = x", hoverinfo="skip")
-    figure.add_trace(_marks(len(table) > WEBGL_FROM)(
+    figure.add_trace(go.Scatter(
         x=table["kept_energy"].to_numpy("float32"), y=table["variance_kept"].to_numpy("float32"), mode="markers", name="channels",
         customdata=table[["channel", "kept_fraction"]].to_numpy("float32"), unselected={"marker": {"opacity": 0.8}},
-        marker={"size": 7, "color": table["kept_fraction"].to_numpy("float32"), "colorscale": style.MAGNITUDE, "opacity": 0.8, "colorbar": {"title": {"text": "weights kept", "side": "right"}, "thickness": 12, "tickformat": ".0%"}},
+        marker={"size": 7, "color": table["kept_fraction"].to_numpy("float32"), "colorscale": style.MAGNITUDE, "opacity": 0.8, "colorbar": {"title": {"text": "weights kept", "side": "right"}, "thickness": 12, "tickformat": ".1%"}},
         hovertemplate="channel %{customdata[0]}<br>%{customdata[1]:.1%} of weights kept<br>%{x:.1%} of weight energy<br>%{y:.1%} of variance<extra></extra>",
     ))  # fmt: skip
     figure.update_xaxes(range=[-0.03, 1.03], tickformat=".0%")
     figure.update_yaxes(range=[-0.03 * high, high], tickformat=".0%")
-    return style.finish(figure, 420, "share of the channel's weight energy (Σ w²) kept", "v_pruned / v_dense")
+    return cloud.condensed(style.finish(figure, 420, "share of the channel's weight energy (Σ w²) kept", "v_pruned / v_dense"))
 
 
 def energy_limits(tables) -> dict:
