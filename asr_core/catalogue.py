@@ -85,7 +85,7 @@ class Setting:
     def experiment(self, repairs: tuple, states: tuple) -> ExperimentSpec:
         """The validated experiment of this setting with `repairs` and `states`; raises AsrError."""
         return ExperimentSpec(
-            data=self._data(), model=ModelSpec(architecture=self.net, stem=self.stem, head=self.head),
+            data=self._data(), model=self.model,
             dense=self._dense(), prune=PruneSpec.of(self.rule, **self._prune()),
             calibration=CalibrationSpec(
                 stat_images=self.stats, calib_batch_size=self.calib, seed=self.seed if self.draw is None else self.draw
@@ -94,21 +94,21 @@ class Setting:
         )  # fmt: skip
 
     @property
-    def changed(self) -> list[str]:
-        """Stem and head where they are not torchvision's: ['linear head']."""
-        return [f"{value} {part}" for part, value, usual in (("stem", self.stem, "imagenet"), ("head", self.head, "torchvision")) if value != usual]
+    def model(self) -> ModelSpec:
+        """The network."""
+        return ModelSpec(architecture=self.net, stem=self.stem, head=self.head)
 
     @property
-    def network(self) -> str:
-        """The architecture and what of it is changed: 'vgg16_bn, linear head'."""
-        return ", ".join([self.net, *self.changed])
+    def how(self) -> tuple[str, str]:
+        """How the network is pruned, without a sparsity: ('LAMP', ' (linear layers too)')."""
+        more = ["linear layers too"] * self.linear + [FLOORS[name].format(value) for name, value in floors_of(self.floors).items()]
+        return self.nm or registry.get("pruning rule", self.rule).label, f" ({', '.join(more)})" if more else ""
 
     @property
     def pruning(self) -> str:
         """The pruning in words: 'global L1 95 %', '2:4 (linear layers too)'."""
-        how = self.nm or f"{registry.get('pruning rule', self.rule).label} {100 * self.sparsity:g} %"
-        more = ["linear layers too"] * self.linear + [FLOORS[name].format(value) for name, value in floors_of(self.floors).items()]
-        return f"{how} ({', '.join(more)})" if more else how
+        rule, more = self.how
+        return f"{rule}{'' if self.nm else f' {100 * self.sparsity:g} %'}{more}"
 
     def _data(self) -> DataSpec:
         dataset, _, digest = self.data.partition(":")

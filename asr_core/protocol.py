@@ -89,7 +89,7 @@ class Match:
         found = self.setting
         epochs = f"{found.epochs} epochs"
         made = {"scratch": f"from scratch, {epochs}", "imagenet": f"ImageNet weights, {epochs}", "file": "from a file"}[found.source]
-        return ", ".join([ARCHITECTURES[self.cell.architecture], *found.changed, made, f"{found.size} pixels"])
+        return ", ".join([ARCHITECTURES[self.cell.architecture], *found.model.changed, made, f"{found.size} pixels"])
 
 
 def dataset_of(item: Stored) -> str | None:

@@ -50,14 +50,25 @@ def shipped_text(store: Store) -> str:
     rows = {}
     for item in catalogue.stored(store):
         if (store.shipped / "result" / item.key).is_dir():
-            rows.setdefault(_network(item), []).append((item.setting.pruning, item.rows))
-    table = [(*name, ", ".join(sorted({pruned for pruned, _ in found})), sum(rows for _, rows in found)) for name, found in rows.items()]
+            rows.setdefault(_network(item), []).append(item)
+    table = [(*name, _prunings(items), sum(item.rows for item in items)) for name, items in rows.items()]
     return tabulate(table, ("network", "images", "dense", "pruned by", "accuracies"), tablefmt="github") + "\n"
+
+
+def _prunings(items: list[catalogue.Stored]) -> str:
+    """The prunings of some results, rule by rule: '2:4; global L1 50, 90 %'."""
+    found = {}
+    for setting in (item.setting for item in items):
+        found.setdefault(setting.how, set()).add(setting.sparsity)
+    return "; ".join(
+        rule + (f" {', '.join(f'{100 * value:g}' for value in sorted(sparsities))} %" if None not in sparsities else "") + more
+        for (rule, more), sparsities in sorted(found.items())
+    )
 
 
 def _network(item: catalogue.Stored) -> tuple[str, str, str]:
     setting = item.setting
-    return setting.network, item.facts["dataset_label"], f"{setting.dense[:8]}, {setting.epochs} epochs, seed {setting.seed}"
+    return setting.model.words, item.facts["dataset_label"], f"{setting.dense[:8]}, {setting.epochs} epochs, seed {setting.seed}"
 
 
 def _main(result) -> bool:

@@ -50,7 +50,7 @@ def accuracies(root: str, grouped: tuple[tuple[str, ...], ...]) -> pd.DataFrame:
             rows = pd.concat([entry.table("accuracy") for entry in entries], ignore_index=True)
             setting = catalogue.Setting.of(entries[0]["setting"])
             facts = {name: entries[0]["setting"].get(name) for name in FACTS}
-            label = f"{setting.network} · {entries[0]['setting']['dataset_label']} · {setting.pruning} · seed {setting.seed}"
+            label = f"{setting.model.words} · {entries[0]['setting']['dataset_label']} · {setting.pruning} · seed {setting.seed}"
             parts.append(rows.assign(point=point, key=keys[0], label=label, net=setting.net, **facts))
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
 

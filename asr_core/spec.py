@@ -87,6 +87,16 @@ class ModelSpec:
         choose("stem", self.stem, architectures.STEMS)
         choose("head", self.head, architectures.HEADS)
 
+    @property
+    def changed(self) -> list[str]:
+        """Stem and head where they are not torchvision's: ['linear head']."""
+        return [f"{value} {part}" for part, value, usual in (("stem", self.stem, "imagenet"), ("head", self.head, "torchvision")) if value != usual]
+
+    @property
+    def words(self) -> str:
+        """The architecture and what of it is changed: 'vgg16_bn, linear head'."""
+        return ", ".join([self.architecture, *self.changed])
+
 
 @dataclass(frozen=True, kw_only=True)
 class DenseSpec:

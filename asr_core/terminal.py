@@ -72,29 +72,26 @@ def allocate(spec: ExperimentSpec, store: Store, prunings: list[PruneSpec], spar
 def gallery(store: Store, images: str | None, where: Runtime) -> None:
     """Compute and ship what the gallery lacks: its cost first, then each piece, and at the end how the estimate held."""
     wanted = [piece for piece in shipped.pieces(store, images) if not shipped.shipped(piece, store)]
-    expected = _costs(wanted, store, where)
-    begun = time.perf_counter()
-    for piece in wanted:
+    expected, begun = _costs(wanted, store, where), time.perf_counter()
+    for number, piece in enumerate(wanted, start=1):
         with shown() as report:
             shipped.make(piece, store, report, where)
-    if wanted:
-        took = time.perf_counter() - begun
-        click.echo(f"took {estimate.duration(took)}, {took / expected:.2f} of the estimate")
+        took, thought = time.perf_counter() - begun, sum(expected[:number])
+        click.echo(f"{number} of {len(wanted)} shipped after {estimate.duration(took)}, {took / thought:.2f} of the estimate")
 
 
-def _costs(wanted: list, store: Store, where: Runtime) -> float:
-    """Print the passes and the expected time of each piece; returns the seconds of all."""
-    known, total = set(), 0.0
+def _costs(wanted: list, store: Store, where: Runtime) -> list[float]:
+    """Print the passes and the expected time of each piece; returns their seconds."""
+    known, costs = set(), []
     for piece in wanted:
         spec = piece.experiment
         names = {(spec.recipe_key, task.stage, task.key): task for task in shipped.missing(piece, store)}
         tasks = [task for name, task in names.items() if name not in known]
         known |= names.keys()
-        cost = estimate.seconds(tasks, _speed(spec, store, where), len(spec.repairs))
-        click.echo(f"{textreport.cost(spec, tasks)}: {estimate.duration(cost)}")
-        total += cost
-    click.echo(f"{len(wanted)} pieces to compute, about {estimate.duration(total)}")
-    return total
+        costs.append(estimate.seconds(tasks, _speed(spec, store, where), len(spec.repairs)))
+        click.echo(f"{textreport.cost(spec, tasks)}: {estimate.duration(costs[-1])}")
+    click.echo(f"{len(wanted)} pieces to compute, about {estimate.duration(sum(costs))}")
+    return costs
 
 
 def _speed(spec: ExperimentSpec, store: Store, where: Runtime) -> estimate.Speed:

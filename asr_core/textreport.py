@@ -141,12 +141,12 @@ def _by_trial(table: pd.DataFrame, name: str) -> str:
 
 
 def cost(spec: ExperimentSpec, missing: list[Task]) -> str:
-    """One line: the setting, and the image passes that it needs by stage."""
+    """One line: what makes the setting, and the image passes that it needs by stage."""
     counted = count_images(missing)
     passes = ", ".join(f"{row.stage} {row.images:,}" for row in counted.itertuples() if row.images)
-    asked = ", ".join(f"{name} {value}" for name, value in spec.prune.params)
+    asked = ", ".join(f"{name} {value}" for name, value in spec.prune.asked.items() if value)
     total = f"{counted['images'].sum():,}"
-    return f"{spec.model.architecture} on {spec.data.dataset}, {spec.prune.rule} ({asked}): {total} image passes ({passes})"
+    return f"{spec.model.words} on {spec.data.dataset}, seed {spec.dense.seed}, {spec.prune.rule} ({asked}): {total} image passes ({passes})"
 
 
 def stored(store: Store) -> str:

@@ -81,7 +81,7 @@ class View:
 
 def short(setting: Setting, label: str | None = None) -> str:
     """A setting in a few words: 'resnet18 · digits · global L1 95 % · seed 0'."""
-    return f"{setting.network} · {label or setting.data} · {setting.pruning} · seed {setting.seed}"
+    return f"{setting.model.words} · {label or setting.data} · {setting.pruning} · seed {setting.seed}"
 
 
 def missing(found: View) -> list[str]:

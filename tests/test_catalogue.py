@@ -20,8 +20,8 @@ def test_the_pruning_in_words_names_all_that_makes_it_another_one(changes, words
 
 
 def test_the_network_in_words_names_a_changed_stem_and_head():
-    assert Setting(net="resnet18").network == "resnet18"
-    assert Setting(net="vgg16_bn", head="linear", stem="half").network == "vgg16_bn, half stem, linear head"
+    assert Setting(net="resnet18").model.words == "resnet18"
+    assert Setting(net="vgg16_bn", head="linear", stem="half").model.words == "vgg16_bn, half stem, linear head"
 
 
 @given(st.booleans(), st.booleans(), st.floats(0, 0.99, exclude_min=True))
