@@ -19,6 +19,7 @@ from asr_core.errors import DataError, SpecError, StoreError
 from asr_core.grid import BatchNormState, RepairSpec
 from asr_core.plan import NO_STATE, Keys, Task
 from asr_core.spec import DataSpec, ExperimentSpec, key
+from asr_core.spec import from_dict as experiment_from
 from asr_core.store import Store
 
 MOST_IMAGES = 64
@@ -192,6 +193,21 @@ def mapped_layers(spec: ExperimentSpec, store: Store, dense_id: str, wanted: Map
     """Those of `layers` whose maps are stored of the dense network, for as many images as `wanted`."""
     keys = Keys(spec, dense_id)
     return [layer for layer in layers if store.has("maps", key_of(keys, "dense", None, replace(wanted, layer=layer)))]
+
+
+def mapped_settings(store: Store, found: list) -> list[tuple]:
+    """(stored result, its layers whose maps are stored), for those of `found` (catalogue.Stored) whose pruned network has some."""
+    layers, dense, there = sorted({m["facts"]["layer"] for m in store.manifests("maps")}), {}, {}
+    for item in found:
+        network = item.setting.dense, item.setting.eval
+        if item.setting in there or dense.get(network) == []:
+            continue
+        keys = Keys(experiment_from(store.find("result", item.key).manifest["spec"]), item.setting.dense)
+        of = {t: [name for name in layers if store.has("maps", key_of(keys, t, None, MapSpec(layer=name)))] for t in ("dense", "no_repair")}
+        dense[network] = of["dense"]
+        if of["no_repair"]:
+            there[item.setting] = item, of["no_repair"]
+    return list(there.values())
 
 
 def nearest_layer(layer: str, layers: list[str]) -> str:

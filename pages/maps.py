@@ -11,6 +11,7 @@ from pages import _charts
 from pages import _common as common
 from pages import _state as state
 from pages._compute import compute_panel
+from pages._views import short
 
 RANKS = {
     "channel": "In order.",
@@ -20,6 +21,7 @@ RANKS = {
 }
 
 SEEN: dict = {}  # of this run of the page
+MOST = 5  # other settings that are offered
 
 view = common.view()
 if view.result.entry is None or view.result.channels.empty:
@@ -146,11 +148,39 @@ def offer_to_compute() -> None:
         compute_panel(asked.experiment, common.store(), layer_maps=asked.maps, dense_id=asked.dense_id)
 
 
+@st.cache_resource(max_entries=2, show_spinner=False)
+def _mapped_settings(root: str, stamps: tuple) -> list:
+    return stored_maps.mapped_settings(common.store(), common.stored())
+
+
+def open_maps(item, name: str) -> None:
+    """Another stored setting, at a layer whose maps are stored."""
+    common.adopt(item)
+    state.put(layer=name, channel=None)
+
+
+def other_settings() -> None:
+    """Where no layer of this setting has maps: buttons of settings that have."""
+    store = common.store()
+    found = _mapped_settings(str(store.root), (store.stamp("maps"), store.stamp("result")))
+    if found:
+        st.markdown("Maps are stored of another setting:")
+    for item, names in found[:MOST]:
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.markdown(short(item.setting, item.facts["dataset_label"]))
+            for name in names:
+                st.button(name, key=f"_mapped_{item.key}_{name}", on_click=open_maps, args=(item, name))
+
+
 def other_layers() -> None:
-    """Where this layer's maps are not stored: one button per layer whose maps are."""
+    """Where this layer's maps are not stored: one button per layer whose maps are, here or of other settings."""
+    if shown(view) is not None:
+        return
     asked = _wanted(view)
     there = stored_maps.mapped_layers(asked.experiment, common.store(), view.result.setting["dense_id"], asked.maps, view.layers)
-    if shown(view) is None and there:
+    if not there:
+        other_settings()
+    else:
         with st.container(horizontal=True, vertical_alignment="center"):
             st.markdown("Maps are stored of:")
             for name in there:
@@ -178,12 +208,12 @@ def numbers(channel: int, rank) -> None:
             ("Their energy", f"{row['kept_energy']:.1%}", "Kept Σ w² / Σ w²."),
             ("Damage", f"{rank['damage']:.3f}", RANKS["damage"]),
             ("Gain", f"{rank['gain']:.3f}", RANKS["gain"]),
-            ("Disagreement", f"{rank['disagreement']:.3f}", RANKS["disagreement"]),
+            ("Disagreement", f"{rank['disagreement']:.3g}", RANKS["disagreement"]),
         ):  # fmt: skip
             st.metric(label, value.replace("nan%", "undefined").replace("nan", "undefined"), help=help, width="content")
     table = map_numbers.numbers(view.result, layer, channel, view.slugs)
     names = {"network": "network", "variance": "variance", "ratio": "÷ dense", "recalibrated": "recalibrated", "gamma": "factor γ", "shrinkage": "shrinkage"}
-    st.dataframe(table[list(names)].rename(columns=names), hide_index=True, alt=f"Variances and factors of channel {channel} of {layer}.")
+    common.number_table(table, names, f"Variances and factors of channel {channel} of {layer}.")
     if rank["dead"]:
         st.caption("Dead: pruned, this channel answers with one constant to every image, so its variance is 0 and no factor can restore it.")
 

@@ -53,7 +53,7 @@ def numbers(table, channel: int) -> None:
     one = rows.iloc[0]
     st.markdown(f"Dense variance {one.v_dense:.4g}; {one.kept_fraction:.1%} of its weights kept, with {one.kept_energy:.1%} of their energy (Σ w²).")
     names = {"label": "network", "v": "variance", "gamma": "factor γ", "shrinkage": "shrinkage"}
-    st.dataframe(rows[[*names]].rename(columns=names), hide_index=True, alt=f"Variances and factors of channel {channel}.")
+    common.number_table(rows, names, f"Variances and factors of channel {channel}.")
     st.button("Its spatial maps", icon=":material/image:", on_click=state.go, args=("maps",))
 
 

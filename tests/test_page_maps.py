@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 import streamlit as st
 from made_maps import LAYER, SPEC, copy
+from made_results import store_result
 from streamlit.testing.v1 import AppTest
 
 from asr_core import catalogue, data, maps, results
@@ -118,6 +119,20 @@ def test_where_a_layer_has_no_maps_a_button_leads_to_one_that_has(use, mapped):
     assert any("Channel" in h.value and "in numbers" in h.value for h in app.subheader)
     assert app.selectbox(key="layer").value == LAYER
     assert not any(button.key == f"_mapped_{LAYER}" for button in app.button)
+
+
+def test_where_a_setting_has_no_maps_a_button_leads_to_one_that_has(use, tmp_path, mapped):
+    shutil.copytree(mapped.root, tmp_path, dirs_exist_ok=True)
+    other = store_result(Store(tmp_path))
+    app = AppTest.from_file(PROJECT / "pages/_main.py", default_timeout=60)
+    use(Store(tmp_path))
+    app.query_params |= {"data": "digits", "net": other.setting["model"]["architecture"], "seed": str(other.setting["dense"]["seed"])}
+    app.run()
+    app.switch_page("maps.py").run()
+    assert not app.exception and "Maps are stored of another setting" in said(app)
+    next(button for button in app.button if button.label == LAYER).click().run()
+    assert not app.exception and "of another setting" not in said(app)
+    assert app.selectbox(key="layer").value == LAYER and "image" in kinds(app)
 
 
 def test_shipped_maps_without_the_weights_are_shown_without_complaint(use, tmp_path, mapped):

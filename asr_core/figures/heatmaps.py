@@ -105,7 +105,7 @@ def _ratio_colours(scale: str, with_bar: bool) -> dict:
 def _cell_text(value: float) -> str:
     if not np.isfinite(value):
         return "–"
-    return f"{value:.2f}" if value < 10 else f"{value:.1f}" if value < 100 else f"{value:.0e}".replace("e+0", "e") if value >= 1000 else f"{value:.0f}"
+    return f"{value:.2f}" if value < 10 else f"{value:.1f}" if value < 100 else f"{value:.0e}".replace("e+0", "e").replace("e+", "e") if value >= 1000 else f"{value:.0f}"
 
 
 def _clickable(figure: go.Figure, table: pd.DataFrame, rows: list[str]) -> None:
