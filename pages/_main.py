@@ -31,7 +31,7 @@ PAGES = {
 # Streamlit writes in charts in a grey that is too faint on white (contrast 3.7): use the text's own colour.
 STYLE = """
 [data-testid=stMainBlockContainer] {padding: 4rem 2.5rem 3rem}
-.js-plotly-plot :is(.xtitle, .ytitle, .xtick text, .ytick text, .legendtext, .cbaxis text, .cbtitle) {fill: currentColor !important}
+.js-plotly-plot :is([class$=title], [class*=tick] text, .legendtext, .cbaxis text) {fill: currentColor !important}
 """
 
 

@@ -15,6 +15,7 @@ from pages import _charts
 from pages import _common as common
 from pages import _state as state
 from pages._compute import compute_panel
+from pages._views import short
 
 view = common.view()
 KINDS = {"first": "first conv", "projection": "projections", "1x1": "other 1x1", "other": "other convs"}
@@ -23,6 +24,21 @@ KINDS = {"first": "first conv", "projection": "projections", "1x1": "other 1x1",
 def groups_of(found: common.View) -> tuple:
     """Keys of all stored rules and sparsities of a view's dense network."""
     return transition.groups(common.stored(), replace(found.setting, dense=found.result.setting["dense_id"]))
+
+
+def other_networks() -> None:
+    """Where one rule is all there is to see: buttons of stored settings whose network was pruned by several."""
+    rules, first = {}, {}
+    for item in (item for item in common.stored() if item.setting.sparsity and not item.setting.linear):
+        rules.setdefault(item.setting.dense, set()).add(item.setting.rule)
+        first.setdefault(item.setting.dense, item)
+    several = [dense for dense, found in rules.items() if len(found) > 1]
+    if several and view.setting.dense not in several:
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.markdown("Several rules are stored of:")
+            for dense in several:
+                item = first[dense]
+                st.button(short(item.setting, item.facts["dataset_label"]), key=f"_ruled_{dense}", on_click=common.adopt, args=(item,))
 
 
 def own(chart: Chart, **what) -> pd.DataFrame | None:
@@ -152,6 +168,7 @@ with st.expander("What am I looking at?"):
 
 grouped = groups_of(view)
 rows = transition.read(str(common.store().root), grouped)[0]
+other_networks()
 st.subheader("Where the weights stay", anchor=False)
 st.caption("Click a bar or a cell to select its layer.")
 _charts.show(allocation.DENSITIES, "densities", select=select_layer, groups=groups_of)

@@ -78,6 +78,17 @@ def test_one_stored_rule_is_drawn_and_the_others_are_offered(store):
     assert any(button.label == "Compute" for button in app.button)
 
 
+def test_a_network_with_one_rule_leads_to_one_with_several(store):
+    store_run(store, right=answers(800))
+    store_run(store, "uniform", right=answers(806), seed=1)
+    assert "Several rules" not in words(opened())
+    store_run(store, "erk", right=answers(806), seed=1)
+    app = opened(data="digits", seed="0")
+    assert "Several rules are stored of:" in words(app)
+    next(button for button in app.button if "seed 1" in button.label).click().run()
+    assert not app.exception and "Several rules" not in words(app) and "by 2 rules" in words(app)
+
+
 def test_rules_are_compared_and_the_winner_is_told_from_noise(store):
     store_run(store, "global_l1", right=answers(800))
     store_run(store, "uniform", right=answers(806))

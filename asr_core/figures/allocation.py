@@ -60,7 +60,7 @@ def bars_figure(table: pd.DataFrame, low: float = 1e-3) -> go.Figure:
         figure.add_bar(x=[None], y=[None], name=KINDS[kind], marker={"color": style.REFERENCE, "pattern": HATCH | {"shape": PATTERNS[kind]}})
     layers = table.drop_duplicates("layer").sort_values("depth")
     shown = layers.iloc[:: -(-len(layers) // 40)]
-    style.finish(figure, 90 + 120 * len(rules), "conv layers in execution order", "share of weights kept", barmode="overlay", bargap=0.15)
+    style.finish(figure, 190 + 110 * len(rules), "conv layers in execution order", "share of weights kept", barmode="overlay", bargap=0.15)
     figure.update_layout(showlegend=len(figure.data) > len(rules))
     figure.update_xaxes(tickvals=shown["depth"], ticktext=shown["layer"], tickangle=-60, showgrid=False, range=[layers["depth"].min() - 0.7, layers["depth"].max() + 0.7])
     figure.update_yaxes(**_density_ticks(bottoms.values(), low), zeroline=False, gridcolor=style.GRID)
