@@ -256,7 +256,8 @@ def signal_sentence(table: pd.DataFrame) -> str:
         return "Predicted: nothing of the starting statistics is left. Every method's channels come out of BatchNorm at full strength, so repairs cannot matter here."
     far = worst.sort_values("distance", ascending=False)
     words = [f"{row.label} {row.signal:.2g} in {row.layer}" for row in far.head(3).itertuples()]
-    rest = f"; the other {len(far) - 3} stay within {far['distance'].iloc[3]:.2g} of 1" if len(far) > 3 else ""
+    left = len(far) - 3
+    rest = f"; the other {'one stays' if left == 1 else f'{left} stay'} within {far['distance'].iloc[3]:.2g} of 1" if left > 0 else ""
     return f"Predicted: the starting statistics still change how strong channels come out of BatchNorm. Furthest from 1, median over a layer's channels: {'; '.join(words)}{rest}."
 
 
