@@ -14,7 +14,7 @@ from asr_core.store import Store
 
 CIFAR = "CIFAR-10 (JPEG copy)"
 SHOWN = ((CIFAR, "global_l1", 0.9), (CIFAR, "n_m", 0.5), ("scikit-learn digits", "global_l1", 0.95))
-BENCHMARK = PROJECT / "docs" / "benchmark.json"
+BENCHMARKS = {"benchmark": PROJECT / "docs" / "benchmark.json", "dashboard": PROJECT / "docs" / "benchmark-ui.json"}  # section -> numbers
 
 
 def section(text: str, name: str) -> str:
@@ -22,19 +22,19 @@ def section(text: str, name: str) -> str:
     return text.split(f"<!-- {name}:begin -->\n")[1].split(f"<!-- {name}:end -->")[0]
 
 
-def benchmark_text() -> str:
-    """Markdown of the last benchmark that was kept: what had a target, what came of it, and what made it."""
-    found = json.loads(BENCHMARK.read_text())
+def benchmark_text(name: str) -> str:
+    """Markdown of the last benchmark of a section that was kept: what had a target, what came of it, and what made it."""
+    found = json.loads(BENCHMARKS[name].read_text())
     rows = [
         (line["what"], line["measured"], line["against"], line["unit"], line["factor"], line["target"], "yes" if line["met"] else "**no**")
         for line in found["lines"] if line["target"]
     ]  # fmt: skip
     headers = ("measure", "ours", "against", "unit", "factor", "target", "met")
     table = tabulate(rows, headers, tablefmt="github", floatfmt=".4g", missingval="", disable_numparse=[0, 3, 5, 6])
-    options = ", ".join(f"{name} {value}" for name, value in found["options"].items())
+    options = "".join(f"{name} {value}, " for name, value in found.get("options", {}).items())
     made = " ".join(f"{name} {version}," for name, version in found["versions"].items()).rstrip(",")
     repeats = f"medians of {found['repeats']} runs" if found["repeats"] > 1 else "one run"
-    return f"{table}\n\n{options}; {repeats}; {found['machine']['cores']} cores; {made}.\n"
+    return f"{table}\n\n{options}{repeats}; {found['machine']['cores']} cores; {made}.\n"
 
 
 def results_text(store: Store) -> str:
@@ -96,6 +96,6 @@ def write(store: Store) -> None:
     text, results = path.read_text(), results_text(store)
     if not results:
         raise StoreError(f"{store.shipped} holds no result to write into README.md; run the gallery first.")
-    for name, new in (("results", results), ("shipped", shipped_text(store)), ("benchmark", benchmark_text())):
+    for name, new in (("results", results), ("shipped", shipped_text(store)), *((name, benchmark_text(name)) for name in BENCHMARKS)):
         text = text.replace(f"<!-- {name}:begin -->\n{section(text, name)}", f"<!-- {name}:begin -->\n{new}")
     path.write_text(text)

@@ -26,8 +26,9 @@ def test_the_list_of_what_is_shipped_is_true():
     assert readme.section(README, "shipped") == readme.shipped_text(Store(PROJECT / "cache"))
 
 
-def test_every_number_of_the_benchmark_section_comes_from_the_kept_benchmark():
-    assert readme.section(README, "benchmark") == readme.benchmark_text()
+@pytest.mark.parametrize("name", readme.BENCHMARKS)
+def test_every_number_of_the_benchmark_sections_comes_from_the_kept_benchmarks(name):
+    assert readme.section(README, name) == readme.benchmark_text(name)
 
 
 @pytest.mark.parametrize("target", ["run", "example", "test", "bench"])
