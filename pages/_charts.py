@@ -7,6 +7,7 @@ import streamlit as st
 from asr_core.figures import Chart, NothingToDraw
 from pages import _common as common
 from pages import _export as export
+from pages import _folded
 from pages import _state as state
 from pages._export import Drawn
 
@@ -112,7 +113,10 @@ def _clicked(widget: str, select):
 
 
 def _export_bar(drawn: Drawn, widget: str) -> None:
-    with st.popover("Take away", icon=":material/download:", type="tertiary", help="This figure as picture, table or notebook."):
+    box = _folded.popover("Take away", f"_open_{widget}", icon=":material/download:", type="tertiary", help="This figure as picture, table or notebook.")
+    if box is None:
+        return
+    with box:
         st.caption("As a picture: the camera in the chart's toolbar, 3000 pixels wide (300 dpi at 10 inches); PNG or SVG is chosen under Share.")
         for label, suffix, mime, build in (
             ("Table as CSV", "csv", "text/csv", lambda: export.csv(drawn.table)),

@@ -3,6 +3,7 @@
 import streamlit as st
 
 from pages import _common as common
+from pages import _folded
 from pages import _state as state
 from pages._views import short
 
@@ -63,7 +64,9 @@ def _pin_now(found: common.View) -> None:
 
 
 def _share() -> None:
-    with st.popover("Share", icon=":material/share:", help="A link to exactly this view, and how pictures are saved."):
+    if (box := _folded.popover("Share", "_open_share", icon=":material/share:", help="A link to exactly this view, and how pictures are saved.")) is None:
+        return
+    with box:
         st.caption("Link to exactly this view: setting, selection, pin.")
         st.code(link(), language=None, wrap_lines=True)
         st.segmented_control("Chart toolbars save", ("png", "svg"), key="picture", required=True, format_func=str.upper, help="What the camera in each chart's toolbar saves.")

@@ -61,11 +61,11 @@ def main() -> None:
 
 
 def frame(page) -> None:
-    """Sidebar, header and page; errors of the library as one line."""
+    """Header, page and sidebar; errors of the library as one line."""
+    found = None
     try:
         found = st.session_state["_view"] = common.present()
         st.session_state["_drawn"] = []
-        _sidebar.draw(found)
         _header.draw(page.title, found)
         with suppress(common.Ended):
             page.run()
@@ -73,6 +73,7 @@ def frame(page) -> None:
     except AsrError as error:
         st.error(str(error))
     _header.complaints()
+    _sidebar.draw(found)  # last: its many controls take a browser longer than the first chart
 
 
 main()

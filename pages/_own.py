@@ -7,6 +7,7 @@ import streamlit as st
 from asr_core import budgets, catalogue, folders, grid, spec, uploads
 from asr_core.errors import AsrError
 from pages import _common as common
+from pages import _folded
 from pages import _state as state
 
 SAID, ROUND = "_own_said", "_own_round"
@@ -14,7 +15,9 @@ SAID, ROUND = "_own_said", "_own_round"
 
 def draw() -> None:
     """The section."""
-    with st.expander("Own network and data", icon=":material/upload:"):
+    if (box := _folded.expander("Own network and data", "_open_own", icon=":material/upload:")) is None:
+        return
+    with box:
         _images()
         st.divider()
         _weights()

@@ -10,7 +10,7 @@ from asr_core.grid import BUDGETS
 from asr_core.sources import LABELS
 from asr_core.textreport import method_label
 from pages import _common as common
-from pages import _own, _params
+from pages import _folded, _own, _params
 from pages import _state as state
 
 DOT = "● "
@@ -74,7 +74,9 @@ def _network(everything: list[Stored]) -> None:
     known = [name for name in spec.DATASETS if name != "folder"]
     _select("data", "Dataset", known, everything, "Images that train, calibrate and test. ● marks what is stored.", labels)
     _select("net", "Architecture", architectures.ARCHITECTURES, everything, "torchvision name of a classifier with BatchNorm.")
-    with st.expander("Dense network", icon=":material/deployed_code:"):
+    if (box := _folded.expander("Dense network", "_open_dense", icon=":material/deployed_code:")) is None:
+        return
+    with box:
         left, right = st.columns(2)
         with left:
             _select("stem", "Stem", architectures.STEMS, everything, "imagenet: as torchvision. half: 3x3, stride 2, no max-pool. small: 3x3, stride 1, no max-pool.")
@@ -121,9 +123,11 @@ def _pruning(everything: list[Stored], shown: common.View | None) -> None:
 def _floors(known: dict) -> None:
     """What layers keep in any case: three controls for the one parameter `floors`."""
     held = catalogue.floors_of(state.get("floors"))
+    if (box := _folded.expander("Layers that keep weights", "_open_floors", icon=":material/lock:", expanded=bool(held))) is None:
+        return
     for name in catalogue.FLOORS:
         st.session_state[f"_{name}"] = held.get(name, known[name].default)
-    with st.expander("Layers that keep weights", icon=":material/lock:", expanded=bool(held)):
+    with box:
         st.toggle("First conv stays dense", key="_keep_first", on_change=_floors_chosen, help=known["keep_first"].help)
         st.toggle("Head stays dense", key="_keep_head", on_change=_floors_chosen, disabled=not state.get("linear"), help=known["keep_head"].help)
         st.number_input("Least density of a layer", 0.0, 0.99, step=0.01, format="%g", key="_min_density", on_change=_floors_chosen, help=known["min_density"].help)
@@ -185,6 +189,8 @@ def _recalibration() -> None:
 
 
 def _images(everything: list[Stored]) -> None:
-    with st.expander("Statistics and test images", icon=":material/photo_library:"):
+    if (box := _folded.expander("Statistics and test images", "_open_images", icon=":material/photo_library:")) is None:
+        return
+    with box:
         _select("stats", "Statistics images", budgets.IMAGES, everything, "Training images that give the channel statistics of dense and pruned network.")
         _select("eval", "Test images", (None, 1000), everything, "All test images, or a fixed seeded subset.", {None: "all"})

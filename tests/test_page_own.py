@@ -41,6 +41,7 @@ def opened(**address) -> AppTest:
     app = AppTest.from_file(PROJECT / "pages/_main.py", default_timeout=60)
     for name, value in address.items():
         app.query_params[name] = value
+    app.session_state["_open_own"] = True
     app.run()
     assert not app.exception
     return app

@@ -70,6 +70,7 @@ def test_an_empty_store_is_said_in_words_and_offers_to_compute(store, page):
 @pytest.mark.parametrize("page", PAGES)
 def test_choices_hold_and_reach_the_address_while_nothing_is_stored(store, page):
     app = opened(page)
+    app.session_state["_open_dense"] = True
     app.selectbox(key="net").set_value("resnet50").run()
     app.number_input(key="seed").set_value(3).run()
     assert not app.exception and app.query_params["net"] == "resnet50" and app.query_params["seed"] == "3"
