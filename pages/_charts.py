@@ -113,10 +113,7 @@ def _clicked(widget: str, select):
 
 
 def _export_bar(drawn: Drawn, widget: str) -> None:
-    box = _folded.popover("Take away", f"_open_{widget}", icon=":material/download:", type="tertiary", help="This figure as picture, table or notebook.")
-    if box is None:
-        return
-    with box:
+    def draw() -> None:
         st.caption("As a picture: the camera in the chart's toolbar, 3000 pixels wide (300 dpi at 10 inches); PNG or SVG is chosen under Share.")
         for label, suffix, mime, build in (
             ("Table as CSV", "csv", "text/csv", lambda: export.csv(drawn.table)),
@@ -127,6 +124,8 @@ def _export_bar(drawn: Drawn, widget: str) -> None:
                 st.caption("A notebook needs a finished result.")
                 continue
             st.download_button(label, build, f"{drawn.name}.{suffix}", mime, key=f"{widget}_{suffix}", on_click="ignore", width="stretch")
+
+    _folded.popover("Take away", f"_open_{widget}", draw, icon=":material/download:", type="tertiary", help="This figure as picture, table or notebook.")
 
 
 def _difference(chart: Chart, key: str, made: list[Drawn], how: dict) -> None:

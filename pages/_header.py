@@ -64,12 +64,12 @@ def _pin_now(found: common.View) -> None:
 
 
 def _share() -> None:
-    if (box := _folded.popover("Share", "_open_share", icon=":material/share:", help="A link to exactly this view, and how pictures are saved.")) is None:
-        return
-    with box:
+    def draw() -> None:
         st.caption("Link to exactly this view: setting, selection, pin.")
         st.code(link(), language=None, wrap_lines=True)
         st.segmented_control("Chart toolbars save", ("png", "svg"), key="picture", required=True, format_func=str.upper, help="What the camera in each chart's toolbar saves.")
+
+    _folded.popover("Share", "_open_share", draw, icon=":material/share:", help="A link to exactly this view, and how pictures are saved.")
 
 
 def link() -> str:

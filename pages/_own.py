@@ -15,14 +15,15 @@ SAID, ROUND = "_own_said", "_own_round"
 
 def draw() -> None:
     """The section."""
-    if (box := _folded.expander("Own network and data", "_open_own", icon=":material/upload:")) is None:
-        return
-    with box:
-        _images()
-        st.divider()
-        _weights()
-        if said := st.session_state.get(SAID):
-            (st.error if said[0] == "error" else st.success)(said[1])
+    _folded.expander("Own network and data", "_open_own", _inside, icon=":material/upload:")
+
+
+def _inside() -> None:
+    _images()
+    st.divider()
+    _weights()
+    if said := st.session_state.get(SAID):
+        (st.error if said[0] == "error" else st.success)(said[1])
 
 
 def _images() -> None:

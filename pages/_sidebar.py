@@ -74,19 +74,20 @@ def _network(everything: list[Stored]) -> None:
     known = [name for name in spec.DATASETS if name != "folder"]
     _select("data", "Dataset", known, everything, "Images that train, calibrate and test. ● marks what is stored.", labels)
     _select("net", "Architecture", architectures.ARCHITECTURES, everything, "torchvision name of a classifier with BatchNorm.")
-    if (box := _folded.expander("Dense network", "_open_dense", icon=":material/deployed_code:")) is None:
-        return
-    with box:
-        left, right = st.columns(2)
-        with left:
-            _select("stem", "Stem", architectures.STEMS, everything, "imagenet: as torchvision. half: 3x3, stride 2, no max-pool. small: 3x3, stride 1, no max-pool.")
-            _select("source", "Source", [s for s in spec.SOURCES if s != "file"], everything, "scratch: all layers trained. imagenet: pretrained, last block and head fine-tuned. file: your state_dict.")
-            st.number_input("Seed", 0, _params.MOST, key="seed", on_change=_chosen, args=("seed",), help="Seed of training and of the calibration images.")
-        with right:
-            _select("head", "Head", architectures.HEADS, everything, "torchvision: as it comes. linear: one linear layer after global pooling.")
-            _select("size", "Image side", (32, 64, 224), everything, "Side of the square input, in pixels.")
-            st.number_input("Epochs", 1, 10_000, key="epochs", on_change=_chosen, args=("epochs",), help="Training epochs of the dense network.")
-        _identity(everything)
+    _folded.expander("Dense network", "_open_dense", lambda: _dense(everything), icon=":material/deployed_code:")
+
+
+def _dense(everything: list[Stored]) -> None:
+    left, right = st.columns(2)
+    with left:
+        _select("stem", "Stem", architectures.STEMS, everything, "imagenet: as torchvision. half: 3x3, stride 2, no max-pool. small: 3x3, stride 1, no max-pool.")
+        _select("source", "Source", [s for s in spec.SOURCES if s != "file"], everything, "scratch: all layers trained. imagenet: pretrained, last block and head fine-tuned. file: your state_dict.")
+        st.number_input("Seed", 0, _params.MOST, key="seed", on_change=_chosen, args=("seed",), help="Seed of training and of the calibration images.")
+    with right:
+        _select("head", "Head", architectures.HEADS, everything, "torchvision: as it comes. linear: one linear layer after global pooling.")
+        _select("size", "Image side", (32, 64, 224), everything, "Side of the square input, in pixels.")
+        st.number_input("Epochs", 1, 10_000, key="epochs", on_change=_chosen, args=("epochs",), help="Training epochs of the dense network.")
+    _identity(everything)
 
 
 def _identity(everything: list[Stored]) -> None:
@@ -123,14 +124,15 @@ def _pruning(everything: list[Stored], shown: common.View | None) -> None:
 def _floors(known: dict) -> None:
     """What layers keep in any case: three controls for the one parameter `floors`."""
     held = catalogue.floors_of(state.get("floors"))
-    if (box := _folded.expander("Layers that keep weights", "_open_floors", icon=":material/lock:", expanded=bool(held))) is None:
-        return
     for name in catalogue.FLOORS:
         st.session_state[f"_{name}"] = held.get(name, known[name].default)
-    with box:
+
+    def draw() -> None:
         st.toggle("First conv stays dense", key="_keep_first", on_change=_floors_chosen, help=known["keep_first"].help)
         st.toggle("Head stays dense", key="_keep_head", on_change=_floors_chosen, disabled=not state.get("linear"), help=known["keep_head"].help)
         st.number_input("Least density of a layer", 0.0, 0.99, step=0.01, format="%g", key="_min_density", on_change=_floors_chosen, help=known["min_density"].help)
+
+    _folded.expander("Layers that keep weights", "_open_floors", draw, icon=":material/lock:", expanded=bool(held))
 
 
 def _floors_chosen() -> None:
@@ -189,8 +191,8 @@ def _recalibration() -> None:
 
 
 def _images(everything: list[Stored]) -> None:
-    if (box := _folded.expander("Statistics and test images", "_open_images", icon=":material/photo_library:")) is None:
-        return
-    with box:
+    def draw() -> None:
         _select("stats", "Statistics images", budgets.IMAGES, everything, "Training images that give the channel statistics of dense and pruned network.")
         _select("eval", "Test images", (None, 1000), everything, "All test images, or a fixed seeded subset.", {None: "all"})
+
+    _folded.expander("Statistics and test images", "_open_images", draw, icon=":material/photo_library:")

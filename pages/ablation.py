@@ -6,7 +6,7 @@ import streamlit as st
 from asr_core import ablation as grid
 from asr_core.figures import ablation
 from asr_core.grid import ORDERS, BatchNormState
-from pages import _charts
+from pages import _charts, _folded
 from pages import _common as common
 from pages._compute import compute_panel
 
@@ -25,7 +25,8 @@ def offer(repairs: tuple, absent: list[str], of: int, what: str) -> None:
         compute_panel(view.setting.experiment(repairs, states), common.store())
 
 
-with st.expander("What am I looking at?"):
+def about() -> None:
+    """What is drawn here, and how to read it."""
     st.markdown(
         "Table 2 of the paper takes ASR apart: no weight repair (BN only), one factor per layer (LW), one per channel without shrinkage (raw), and ASR with "
         "different priors, with and without mean correction. Circles with bars are this setting with 95 % intervals; orange strokes are the paper's numbers, "
@@ -37,6 +38,8 @@ with st.expander("What am I looking at?"):
         "their places are special. LW is the point with all channels and no prior."
     )
 
+
+_folded.expander("What am I looking at?", "_open_about", about)
 st.subheader("Table 2, here and in the paper", anchor=False)
 order = st.segmented_control("Order of collection", ("simultaneous", "sequential"), key="order2", required=True, help="simultaneous: all statistics of the pruned network first. sequential: each layer after the ones before it were repaired. The paper does not say which it uses; its algorithm reads like sequential, its figures like simultaneous.")
 _charts.show(ablation.TABLE2, "table2", order=order, **recalibration)

@@ -4,7 +4,7 @@ import streamlit as st
 
 from asr_core import leftover
 from asr_core.figures import absorption, style
-from pages import _charts
+from pages import _charts, _folded
 from pages import _common as common
 from pages import _state as state
 
@@ -51,7 +51,8 @@ def convs(found: common.View, key: str) -> None:
     )  # fmt: skip
 
 
-with st.expander("What am I looking at?"):
+def about() -> None:
+    """What is drawn here, and how to read it."""
     st.markdown(
         "A repair replaces a conv's output y by g·y + c, channel by channel. Where every consumer is a BatchNorm that is then re-estimated, g and c cancel: "
         "**after full re-estimation all repairs are the same network as BN only.** An exponential average (ema) is not a full re-estimation: after b batches "
@@ -64,6 +65,8 @@ with st.expander("What am I looking at?"):
         "for convs that feed anything but a BatchNorm, and where variances come near BatchNorm's eps."
     )
 
+
+_folded.expander("What am I looking at?", "_open_about", about)
 for column, found in zip(st.columns(len(common.views())), common.views(), strict=True):
     with column:
         numbers(found)

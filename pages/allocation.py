@@ -11,7 +11,7 @@ from asr_core.catalogue import Setting
 from asr_core.figures import Chart, NothingToDraw, allocation, style
 from asr_core.figures import transition as accuracy
 from asr_core.grid import BatchNormState, RepairSpec
-from pages import _charts
+from pages import _charts, _folded
 from pages import _common as common
 from pages import _state as state
 from pages._compute import compute_panel
@@ -153,7 +153,8 @@ def layer_numbers(bars: pd.DataFrame, cells: pd.DataFrame | None) -> None:
     st.button(f"Channels of {layer}", icon=":material/scatter_plot:", on_click=state.go, args=("variance",), kwargs={"layer": layer, "channel": None})
 
 
-with st.expander("What am I looking at?"):
+def about() -> None:
+    """What is drawn here, and how to read it."""
     st.markdown(
         "A pruning budget can be spent in many ways: *uniform* keeps the same share of each layer, *global L1* and *LAMP* let magnitudes decide over the whole network, *ERK* goes by the layers' "
         "shapes, *RR* by how much of a layer's damage a repair would leave. Each row of bars is one rule at the same overall sparsity: the share of each layer's weights that it keeps."
@@ -166,6 +167,8 @@ with st.expander("What am I looking at?"):
     st.markdown("RR is a ratio, not a percentage: near 0 a repair mends the layer, near 1 it does not help, above 1 it makes things worse. It is undefined where pruning changes nothing.")
     st.markdown(f"**The band.** {transition.BAND_RULE}")
 
+
+_folded.expander("What am I looking at?", "_open_about", about)
 grouped = groups_of(view)
 rows = transition.read(str(common.store().root), grouped)[0]
 other_networks()

@@ -8,7 +8,7 @@ from asr_core import budgets, catalogue, data
 from asr_core.errors import AsrError
 from asr_core.figures import budgets as equal
 from asr_core.figures import curves
-from pages import _charts
+from pages import _charts, _folded
 from pages import _common as common
 from pages import _state as state
 from pages._compute import compute_panel
@@ -26,13 +26,17 @@ def others(found: common.View, *free: str) -> list[tuple[str, ...]]:
     return [tuple(item.key for item in catalogue.covering(everything, setting)) for setting in alike]
 
 
-with st.expander("How to read it"):
+def about() -> None:
+    """What is drawn here, and how to read it."""
     st.markdown(
         "Each line is one repair; x is what it costs in training images. At b = 0 BatchNorm keeps the dense network's statistics. With an ema, a share "
         "a = (1 − momentum)ᵇ of the starting statistics is still in BatchNorm after b batches (lower plot): from *reset* that is a variance of 1 that has nothing to do "
         "with the network, and a gap between methods that closes as a vanishes comes from there. Where BatchNorm follows every conv, cumulative averaging undoes any repair, "
         "so that its lines coincide. Dash: way of recalibration; open marks: without mean correction; a dot in the mark: sequential collection."
     )
+
+
+_folded.expander("How to read it", "_open_about", about)
 with st.container(horizontal=True, vertical_alignment="bottom"):
     st.pills("Recalibration", ("reset", "keep", "cumulative"), key="recal", selection_mode="multi", format_func=curves.WAYS.get, help="Ways to re-estimate BatchNorm; the momentum is the sidebar's.")
     st.segmented_control("x axis", ("batches", "images"), key="x", required=True, help="images: statistics images and recalibration images together, so that repairs without recalibration compare at equal budgets.")

@@ -3,7 +3,7 @@
 import streamlit as st
 
 from asr_core.figures import heatmaps
-from pages import _charts
+from pages import _charts, _folded
 from pages import _common as common
 from pages import _state as state
 
@@ -45,13 +45,19 @@ for column, found in zip(st.columns(len(common.views())), common.views(), strict
 _charts.show(heatmaps.SPREAD, "spread", select=open_cell)
 
 st.subheader("Variance ratios of all layers", anchor=False)
-with st.expander("How to read it"):
+
+
+def about() -> None:
+    """What is drawn here, and how to read it."""
     st.markdown(
         "Columns are conv layers, rows are statistics over a layer's channels. First row: the share of channels whose pruned variance lies under the "
         "5th percentile of the dense variances. Other rows: the 25th and 75th percentile of variance / dense variance. White is 1: repaired. Blue is "
         "too small, red too large; a pair of rows with one blue and one red cell is a layer in which one scalar cannot be right for all channels. "
         "The paper clamps its colours to [0, 2] and so shows 2.1 and 19 alike; the numbers in the cells are always true."
     )
+
+
+_folded.expander("How to read it", "_open_about", about)
 with st.container(horizontal=True, vertical_alignment="bottom"):
     st.segmented_control("Colours", ("log2", "ratio"), key="cells", required=True, format_func={"log2": "log₂ ratio", "ratio": "paper: ratio in [0, 2]"}.get, help="log₂ treats half and double alike; the paper's clamp hides everything above 2.")
     st.segmented_control("Layers sorted by", ("depth", "damage"), key="rows", required=True, help="depth: execution order. damage: largest severity first.")

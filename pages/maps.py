@@ -7,7 +7,7 @@ from asr_core import results
 from asr_core.errors import AsrError, DataError
 from asr_core.figures import kernels, map_difference, map_numbers, map_pixels, maps, style
 from asr_core.jobs import Wanted
-from pages import _charts
+from pages import _charts, _folded
 from pages import _common as common
 from pages import _state as state
 from pages._compute import compute_panel
@@ -223,13 +223,17 @@ there = shown(view)
 missing_inputs = inputs_there(view)
 looks(there, there is not None and missing_inputs is None)
 
-with st.expander("What am I looking at?"):
+
+def about() -> None:
+    """What is drawn here, and how to read it."""
     st.markdown(
         "Each row is a test image, each column a network: the output map of the chosen channel before BatchNorm, and at the right the same minus the dense map. "
         "A factor per channel can only stretch a map: where a difference keeps the form of the map, the wrong factor is to blame; where it has another form, "
         "the pruned weights or the layers before it have changed what the channel sees. Yellow is high, blue is low; in the differences red is above dense, blue below."
     )
 
+
+_folded.expander("What am I looking at?", "_open_about", about)
 if state.get("mapped") == "after":
     st.caption(f"After recalibration: {view.look.recalibration}.")
 if other := other_dense(view):

@@ -6,7 +6,7 @@ import streamlit as st
 from asr_core import severity as settings
 from asr_core.figures import severity
 from asr_core.grid import BatchNormState
-from pages import _charts
+from pages import _charts, _folded
 from pages import _common as common
 from pages import _state as state
 
@@ -60,7 +60,8 @@ def published(value: float) -> str:
     return "–" if pd.isna(value) else f"{value:.2f}"
 
 
-with st.expander("What am I looking at?"):
+def about() -> None:
+    """What is drawn here, and how to read it."""
     st.markdown(
         "Each mark is one stored setting (network, dataset, pruning, seed): how much one method gains over another (y) against how badly pruning hurt the channel "
         "variances (x). The paper's figures 6 and 9 draw this for its 36 settings. Vertical bars are 95 % intervals of the gain (Newcombe, from both Wilson "
@@ -68,6 +69,8 @@ with st.expander("What am I looking at?"):
     )
     st.caption("Correlation intervals by Fisher's z. Settings that share a network are not independent, so the intervals are narrower than they should be. The paper does not define its severity; ours is mean |√(v_pruned / v_dense) − 1| over channels.")
 
+
+_folded.expander("What am I looking at?", "_open_about", about)
 with st.container(horizontal=True, vertical_alignment="bottom"):
     st.segmented_control("Gain of", list(severity.GAINS), key="gain", required=True, format_func=severity.GAINS.get, help="Difference in top-1 accuracy at the chosen recalibration.")
     st.segmented_control("Against", list(severity.AGAINST), key="against", required=True, help="\n\n".join(severity.AGAINST.values()))

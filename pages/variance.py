@@ -3,7 +3,7 @@
 import streamlit as st
 
 from asr_core.figures import multiples, variance
-from pages import _charts
+from pages import _charts, _folded
 from pages import _common as common
 from pages import _state as state
 
@@ -66,7 +66,9 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
         help="\n\n".join(f"**{name}**: {words}" for name, words in variance.STAGES.items()) + "\n\nOnly the predicted ones obey the rule that one scalar cannot change the slope.",
     )  # fmt: skip
 
-with st.expander("What am I looking at?"):
+
+def about() -> None:
+    """What is drawn here, and how to read it."""
     st.markdown(
         "Each mark is one output channel of the layer: its activation variance in the dense network (x) against that after pruning and repair (y), "
         "over the statistics images, before BatchNorm. On the dashed line a repair is exact. A layer-wise factor moves all marks of a layer up by the "
@@ -75,6 +77,8 @@ with st.expander("What am I looking at?"):
     st.latex(r"\alpha_\mathrm{ratio} = \exp\,\overline{\ln (v_\mathrm{repaired}/v_\mathrm{dense})} \qquad \log_{10} v_\mathrm{repaired} = \alpha_\mathrm{slope} \log_{10} v_\mathrm{dense} + c")
     st.caption("Both are 1 for a perfect repair. The slope is an ordinary least-squares fit with its 95 % interval; a small R² means the slope says little.")
 
+
+_folded.expander("What am I looking at?", "_open_about", about)
 if state.get("stage") == "recalibrated":
     bn = view.result.setting["recalibrated_state"]
     st.caption("Measured after recalibration: " + (f"{bn['averaging']} from {bn['start']}, momentum {bn['momentum']}, b = {bn['batches']}." if bn else "not stored for this setting."))
