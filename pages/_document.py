@@ -1,7 +1,8 @@
 """The HTML document of every page: Streamlit's own, told two things it would otherwise find out late.
 
 Opened on /variance, Streamlit's client first looks for its server under /variance/, so that two failed requests
-stand in the browser's console. And it fetches Plotly, by far its largest part, only once the first chart has come.
+stand in the browser's console. And it fetches and runs Plotly, by far its largest part, only once the first chart has
+come.
 """
 
 from functools import cache
@@ -14,7 +15,9 @@ from streamlit import file_util
 
 FRONT = "overview"  # Streamlit knows the first page by the bare address only
 SERVER = '<script>window.__streamlit = {BACKEND_BASE_URL: new URL(".", location.href).href}</script>'
-PLOTLY = '<link rel="modulepreload" crossorigin href="./static/js/{name}">'
+# Fetched beside the client, and run as soon as that has started, while it waits for its first messages.
+PLOTLY = """<link rel="modulepreload" crossorigin href="./static/js/{name}">
+<script>addEventListener("DOMContentLoaded", () => import("./static/js/{name}"))</script>"""
 
 
 def routes() -> list[Route]:
