@@ -1,6 +1,6 @@
 """The frame around every page: navigation, sidebar, breadcrumb, pin. Add a page as one line in PAGES."""
 
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 
 import streamlit as st
 
@@ -63,17 +63,25 @@ def main() -> None:
 def frame(page) -> None:
     """Header, page and sidebar; errors of the library as one line."""
     found = None
-    try:
+    with one_line():
         found = st.session_state["_view"] = common.present()
         st.session_state["_drawn"] = []
         _header.draw(page.title, found)
         with suppress(common.Ended):
             page.run()
         _charts.page_zip(page.title, _header.link())
+    _header.complaints()
+    with one_line():
+        _sidebar.draw(found)  # last: its many controls take a browser longer than the first chart
+
+
+@contextmanager
+def one_line():
+    """An error of the library within becomes one line on the page."""
+    try:
+        yield
     except AsrError as error:
         st.error(str(error))
-    _header.complaints()
-    _sidebar.draw(found)  # last: its many controls take a browser longer than the first chart
 
 
 main()

@@ -11,6 +11,7 @@ from difflib import get_close_matches
 from asr_core import architectures, catalogue, checks, grid, protocol, registry, spec
 from asr_core.errors import SpecError
 from asr_core.figures import style
+from asr_core.pruning import BUDGET
 
 
 @dataclass(frozen=True)
@@ -76,6 +77,11 @@ def _dataset(text):
     return choice(None, [name for name in spec.DATASETS if name != "folder"]).read(text)
 
 
+def _floors(text):
+    held = catalogue.floors_of(text)
+    return catalogue.floors_text({name: BUDGET[name].check(name, value) for name, value in held.items()})
+
+
 def switch(default: bool = False) -> Param:
     """On or off."""
     return Param(default, lambda text: choice(None, ("on", "off")).read(text) == "on")
@@ -104,7 +110,7 @@ SETTING = {
     "sparsity": Param(0.95, checks.checked_sparsity),
     "nm": matching(None, "[0-9]{1,3}:[0-9]{1,3}", "N:M pattern such as 2:4"),
     "linear": switch(),
-    "floors": matching(None, "[a-z_]+(=[0-9.e-]+)?(,[a-z_]+(=[0-9.e-]+)?)*", "list such as keep_first,min_density=0.01"),
+    "floors": Param(None, _floors),
     "stats": number(64, 2, MOST),
     "calib": number(128, 2, MOST),
     "draw": number(None, 0, MOST),

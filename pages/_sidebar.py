@@ -14,6 +14,7 @@ from pages import _folded, _own, _params
 from pages import _state as state
 
 DOT = "● "
+MOST_DENSE = 1 - 2**-53  # the largest number under 1
 
 
 def draw(shown: common.View | None) -> None:
@@ -130,7 +131,7 @@ def _floors(known: dict) -> None:
     def draw() -> None:
         st.toggle("First conv stays dense", key="_keep_first", on_change=_floors_chosen, help=known["keep_first"].help)
         st.toggle("Head stays dense", key="_keep_head", on_change=_floors_chosen, disabled=not state.get("linear"), help=known["keep_head"].help)
-        st.number_input("Least density of a layer", 0.0, 0.99, step=0.01, format="%g", key="_min_density", on_change=_floors_chosen, help=known["min_density"].help)
+        st.number_input("Least density of a layer", 0.0, MOST_DENSE, step=0.01, format="%g", key="_min_density", on_change=_floors_chosen, help=known["min_density"].help)
 
     _folded.expander("Layers that keep weights", "_open_floors", draw, icon=":material/lock:", expanded=bool(held))
 

@@ -213,6 +213,9 @@ def test_a_result_that_was_shipped_without_channels_says_so(store, page):
         ({"b": "-1"}, "-1 is outside [0"),
         ({"colour": "red"}, "'red' is none of severity"),
         ({"sprsity": "0.9"}, "did you mean sparsity?"),
+        ({"floors": "keep_frist"}, "keep_first"),
+        ({"floors": "min_density=5"}, "min_density is 5.0; give a fraction in [0, 1)"),
+        ({"floors": "keep_first=0.5"}, "keep_first is 0.5; give True or False"),
     ],
 )
 @pytest.mark.parametrize("page", ["overview", "variance"])
