@@ -189,24 +189,23 @@ def read(spec: ExperimentSpec, store: Store, dense_id: str, wanted: MapSpec) -> 
     return Maps(wanted.layer, arrays, dense["test_images"], dense["files"], dense["classes"], dense["fewer"], absent)
 
 
-def mapped_layers(spec: ExperimentSpec, store: Store, dense_id: str, wanted: MapSpec, layers: list[str]) -> list[str]:
-    """Those of `layers` whose maps are stored of the dense network, for as many images as `wanted`."""
+def mapped_layers(spec: ExperimentSpec, store: Store, dense_id: str, wanted: MapSpec, layers: list[str], target: str = "dense") -> list[str]:
+    """Those of `layers` whose maps are stored of the dense (or the pruned: no_repair) network, for as many images as `wanted`."""
     keys = Keys(spec, dense_id)
-    return [layer for layer in layers if store.has("maps", key_of(keys, "dense", None, replace(wanted, layer=layer)))]
+    return [layer for layer in layers if store.has("maps", key_of(keys, target, None, replace(wanted, layer=layer)))]
 
 
 def mapped_settings(store: Store, found: list) -> list[tuple]:
     """(stored result, its layers whose maps are stored), for those of `found` (catalogue.Stored) whose pruned network has some."""
-    layers, dense, there = sorted({m["facts"]["layer"] for m in store.manifests("maps")}), {}, {}
+    layers, mapped, there = sorted({m["facts"]["layer"] for m in store.manifests("maps")}), {}, {}
     for item in found:
         network = item.setting.dense, item.setting.eval
-        if item.setting in there or dense.get(network) == []:
-            continue
-        keys = Keys(experiment_from(store.find("result", item.key).manifest["spec"]), item.setting.dense)
-        of = {t: [name for name in layers if store.has("maps", key_of(keys, t, None, MapSpec(layer=name)))] for t in ("dense", "no_repair")}
-        dense[network] = of["dense"]
-        if of["no_repair"]:
-            there[item.setting] = item, of["no_repair"]
+        if item.setting in there or mapped.get(network) == []:
+            continue  # known already, without reading its manifest
+        asked = experiment_from(store.find("result", item.key).manifest["spec"]), store, item.setting.dense, MapSpec(layer="any")
+        mapped[network] = mapped_layers(*asked, layers)
+        if own := mapped_layers(*asked, mapped[network], "no_repair"):
+            there[item.setting] = item, own
     return list(there.values())
 
 

@@ -144,7 +144,7 @@ def cost(spec: ExperimentSpec, missing: list[Task]) -> str:
     """One line: what makes the setting, and the image passes that it needs by stage."""
     counted = count_images(missing)
     passes = ", ".join(f"{row.stage} {row.images:,}" for row in counted.itertuples() if row.images)
-    asked = ", ".join(f"{name} {value}" for name, value in spec.prune.asked.items() if value)
+    asked = ", ".join(f"{name} {value}" for name, value in spec.prune.asked.items() if value is not False)
     total = f"{counted['images'].sum():,}"
     return f"{spec.model.words} on {spec.data.dataset}, seed {spec.dense.seed}, {spec.prune.rule} ({asked}): {total} image passes ({passes})"
 

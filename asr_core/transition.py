@@ -49,12 +49,26 @@ def in_order(rules: Iterable[str]) -> list[str]:
     return sorted(set(rules), key=place)
 
 
+def shared(setting: catalogue.Setting) -> catalogue.Setting:
+    """What settings have in common that differ in rule and sparsity only: `setting` without both."""
+    return replace(setting, rule="", sparsity=None, nm=None)
+
+
+def compared(stored: list[catalogue.Stored]) -> dict[catalogue.Setting, catalogue.Stored]:
+    """`shared` -> its first stored result, where several rules with a sparsity are stored."""
+    by: dict = {}
+    for item in stored:
+        if item.setting.sparsity is not None:
+            by.setdefault(shared(item.setting), []).append(item)
+    return {common: items[0] for common, items in by.items() if len({item.setting.rule for item in items}) > 1}
+
+
 def groups(stored: list[catalogue.Stored], setting: catalogue.Setting) -> tuple[tuple[str, ...], ...]:
     """Keys of the stored results that share everything with `setting` but rule and sparsity: one tuple per rule and
     sparsity, most rows first. `setting` names its dense network."""
     by: dict = {}
     for item in stored:
-        if replace(item.setting, rule=setting.rule, sparsity=setting.sparsity, nm=setting.nm) == setting:
+        if shared(item.setting) == shared(setting):
             by.setdefault(item.setting, []).append(item)
     return tuple(map(catalogue.keys_of, by.values()))
 

@@ -28,17 +28,12 @@ def groups_of(found: common.View) -> tuple:
 
 def other_networks() -> None:
     """Where one rule is all there is to see: buttons of stored settings whose network was pruned by several."""
-    rules, first = {}, {}
-    for item in (item for item in common.stored() if item.setting.sparsity and not item.setting.linear):
-        rules.setdefault(item.setting.dense, set()).add(item.setting.rule)
-        first.setdefault(item.setting.dense, item)
-    several = [dense for dense, found in rules.items() if len(found) > 1]
-    if several and view.setting.dense not in several:
+    found = transition.compared(common.stored())
+    if found and transition.shared(view.setting) not in found:
         with st.container(horizontal=True, vertical_alignment="center"):
             st.markdown("Several rules are stored of:")
-            for dense in several:
-                item = first[dense]
-                st.button(short(item.setting, item.facts["dataset_label"]), key=f"_ruled_{dense}", on_click=common.adopt, args=(item,))
+            for item in found.values():
+                st.button(short(item.setting, item.facts["dataset_label"]), key=f"_ruled_{item.key}", on_click=common.adopt, args=(item,))
 
 
 def own(chart: Chart, **what) -> pd.DataFrame | None:
