@@ -9,7 +9,7 @@ from streamlit.testing.v1 import AppTest
 from test_estimate import SPEED
 
 from asr_core import uploads
-from asr_core.entries import PROJECT
+from asr_core.entries import PROJECT, versions
 from asr_core.runner import Runner
 from asr_core.store import Store
 
@@ -26,6 +26,7 @@ def store(tmp_path, monkeypatch):
 @pytest.fixture
 def here(monkeypatch):
     """The trial of a weights file runs in this process."""
+    versions()  # asks git, once, by the very function that is replaced
     monkeypatch.setattr(uploads.subprocess, "run", tried_here)
 
 
