@@ -123,7 +123,8 @@ def _export_bar(drawn: Drawn, widget: str) -> None:
             if suffix == "ipynb" and not drawn.view.keys:
                 st.caption("A notebook needs a finished result.")
                 continue
-            st.download_button(label, build, f"{drawn.name}.{suffix}", mime, key=f"{widget}_{suffix}", on_click="ignore", width="stretch")
+            # Built here: a file built on click is lost when a run of the script ends before the browser has fetched it.
+            st.download_button(label, build(), f"{drawn.name}.{suffix}", mime, key=f"{widget}_{suffix}", on_click="ignore", width="stretch")
 
     _folded.popover("Take away", f"_open_{widget}", draw, icon=":material/download:", type="tertiary", help="This figure as picture, table or notebook.")
 

@@ -23,14 +23,11 @@ def visitor(server, visit):
     return visit(server, PAGE)
 
 
-def taken(visitor, label: str) -> bytes:
-    """What the button `label` under the first chart saves."""
+def taken(visitor, *labels: str) -> list[bytes]:
+    """What each button of `labels` under the first chart saves."""
     visitor.page.get_by_role("button", name="Take away").first.click()
-    button = visitor.page.get_by_role("button", name=label, exact=True)
-    saved = visitor.download(button)
-    visitor.page.keyboard.press("Escape")
-    with open(saved.path(), "rb") as file:
-        return file.read()
+    saved = [visitor.download(visitor.page.get_by_role("button", name=label, exact=True)) for label in labels]
+    return [file.path().read_bytes() for file in saved]
 
 
 def picture(visitor) -> bytes:
@@ -72,9 +69,8 @@ def networks(table: pd.DataFrame) -> dict[int, np.ndarray]:
 
 def test_the_saved_tables_hold_the_marks_that_are_shown(visitor):
     shown = marks(visitor)
-    csv = pd.read_csv(io.BytesIO(taken(visitor, "Table as CSV")))
-    parquet = pd.read_parquet(io.BytesIO(taken(visitor, "Table as Parquet")))
-    for table in (csv, parquet):
+    csv, parquet = map(io.BytesIO, taken(visitor, "Table as CSV", "Table as Parquet"))
+    for table in (pd.read_csv(csv), pd.read_parquet(parquet)):
         assert len(table) == sum(len(y) for y in shown.values())
         for saved, seen in zip(networks(table).values(), shown.values(), strict=True):
             assert np.isin(saved, seen.astype("float32")).all() and len(saved)
@@ -83,7 +79,8 @@ def test_the_saved_tables_hold_the_marks_that_are_shown(visitor):
 
 def test_the_notebook_draws_the_same_figure(visitor, server, monkeypatch):
     monkeypatch.setenv("ASR_CACHE_DIR", str(server.cache))
-    cells = json.loads(taken(visitor, "This view as a notebook"))["cells"]
+    (notebook,) = taken(visitor, "This view as a notebook")
+    cells = json.loads(notebook)["cells"]
     scope: dict = {}
     for cell in cells:
         if cell["cell_type"] == "code":
