@@ -5,30 +5,34 @@ from dataclasses import replace
 import streamlit as st
 
 from asr_core.figures import Chart, NothingToDraw
+from asr_core.figures.room import make_room
 from pages import _common as common
 from pages import _export as export
 from pages import _folded
 from pages import _state as state
 from pages._export import Drawn
 
+WIDE, HALF = 1140, 560  # pixels of a chart across the page and across half of it, about
 
-def show(chart: Chart, key: str, *, how: dict | None = None, select=None, more: dict | None = None, views: list | None = None, **what) -> list:
+
+def show(chart: Chart, key: str, *, how: dict | None = None, select=None, more: dict | None = None, views: list | None = None, width: int = WIDE, **what) -> list:
     """Draw `chart` for the pinned and the present view side by side; returns their tables.
 
     what: arguments of chart.table; a callable one is called with the view. how: arguments of
     chart.figure. select(point): called when a point is clicked, with Plotly's point (a dict with
     `customdata`); it may call state.put or state.go. more: by view.keys, keys of further results
-    that chart.table takes as `more`. views: drawn instead of the pinned and the present one. What
-    cannot be drawn says why.
+    that chart.table takes as `more`. views: drawn instead of the pinned and the present one. width: of
+    the place, in pixels. What cannot be drawn says why.
     """
     views = common.views() if views is None else views
     made = [_prepare(chart, key, view, what, (more or {}).get(view.keys, ())) for view in views]
     tables = [item.table for item in made if not isinstance(item, str)]
     how = {name: _plain(value) for name, value in {**chart.limits(tables), **(how or {})}.items()} if tables else {}
     if len(made) == len(tables) == 2 and chart.difference and state.get("compare") == "difference":
-        _difference(chart, key, made, how)
+        _difference(chart, key, made, how, width)
         return tables
     places = [st.container() for _ in made] if chart.wide else st.columns(len(made))
+    width = width if chart.wide else width // len(made)
     for place, item, view in zip(places, made, views, strict=True):
         with place:
             if len(made) > 1:
@@ -36,7 +40,7 @@ def show(chart: Chart, key: str, *, how: dict | None = None, select=None, more: 
             if isinstance(item, str):
                 st.info(item)
             else:
-                _draw(item, how, select, len(made) > 1 and view is not common.view())
+                _draw(item, how, width, select, len(made) > 1 and view is not common.view())
     return tables
 
 
@@ -64,9 +68,9 @@ def _told(_chart: Chart, _table, *key) -> str:
 
 
 @st.cache_resource(max_entries=64, show_spinner=False)
-def _figured(_chart: Chart, _table, _how: dict, *key):
+def _figured(_chart: Chart, _table, _how: dict, width: int, *key):
     """The figure of a table that `_tabled` made."""
-    return _chart.figure(_table, **_how)
+    return make_room(_chart.figure(_table, **_how), width)
 
 
 def _prepare(chart: Chart, key: str, view: common.View, what: dict, more: tuple):
@@ -80,8 +84,8 @@ def _prepare(chart: Chart, key: str, view: common.View, what: dict, more: tuple)
     return Drawn(key, chart, view, table, None, _told(chart, table, chart.name, *known_by), values, {}, more)
 
 
-def _draw(item: Drawn, how: dict, select, is_pinned: bool) -> None:
-    figure = _figured(item.chart, item.table, how, item.chart.name, item.view.stamp, repr(item.what), repr(item.more), repr(how))
+def _draw(item: Drawn, how: dict, width: int, select, is_pinned: bool) -> None:
+    figure = _figured(item.chart, item.table, how, width, item.chart.name, item.view.stamp, repr(item.what), repr(item.more), repr(how))
     drawn = replace(item, figure=figure, how=how)
     st.markdown(item.sentence)
     widget = f"{item.key}_pinned" if is_pinned else item.key
@@ -129,7 +133,7 @@ def _export_bar(drawn: Drawn, widget: str) -> None:
     _folded.popover("Take away", f"_open_{widget}", draw, icon=":material/download:", type="tertiary", help="This figure as picture, table or notebook.")
 
 
-def _difference(chart: Chart, key: str, made: list[Drawn], how: dict) -> None:
+def _difference(chart: Chart, key: str, made: list[Drawn], how: dict, width: int) -> None:
     """Current minus pinned as one figure."""
     try:
         table = chart.difference(made[0].table, made[1].table)
@@ -137,7 +141,7 @@ def _difference(chart: Chart, key: str, made: list[Drawn], how: dict) -> None:
         st.info(str(reason))
         return
     st.caption(f"current ({made[1].view.title}{look_text(made[1].view)}) minus pinned ({made[0].view.title}{look_text(made[0].view)})")
-    figure = chart.difference_figure(table, **how)
+    figure = make_room(chart.difference_figure(table, **how), width)
     sentence = f"Difference, current minus pinned. Pinned: {made[0].sentence} Current: {made[1].sentence}"
     _plot(figure, f"{key}_difference", sentence, None, f"{key}-difference")
     st.download_button("Difference as CSV", lambda: export.csv(table), f"{key}-difference.csv", "text/csv", key=f"{key}_difference_csv", on_click="ignore", type="tertiary", icon=":material/download:")

@@ -84,13 +84,13 @@ left, right = st.columns(2) if state.get("pin") is None else (st.container(), st
 with left:
     st.subheader("Predicted against measured", anchor=False)
     st.caption("One mark per method, way of recalibration and budget. The prediction treats each layer alone, as if its input were exact: it says which networks differ more, not by how many logits.")
-    _charts.show(absorption.AGREEMENT, "agreement", **what)
+    _charts.show(absorption.AGREEMENT, "agreement", width=_charts.HALF, **what)
 with right:
     st.subheader("Where is something left?", anchor=False)
     source = leftover.moments(view.result)[1]
     origin = {"bn_only": "BN only after recalibration", "no_repair": "the pruned network, a rough guess"}.get(source, style.label(source) + ", its factors divided out")
     st.caption(f"Predicted, for the chosen recalibration: how strong a layer's channels leave BatchNorm (median), 1 if it were fully re-estimated. Means and variances: {origin}.")
-    _charts.show(absorption.SIGNAL, "signal", slugs=repairs_of, **{name: recalibration(name) for name in ("start", "averaging", "momentum", "b")})
+    _charts.show(absorption.SIGNAL, "signal", width=_charts.HALF, slugs=repairs_of, **{name: recalibration(name) for name in ("start", "averaging", "momentum", "b")})
 
 st.subheader("Which convs are absorbed", anchor=False)
 for number, (column, found) in enumerate(zip(st.columns(len(common.views())), common.views(), strict=True)):

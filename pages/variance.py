@@ -84,13 +84,15 @@ if state.get("stage") == "recalibrated":
     st.caption("Measured after recalibration: " + (f"{bn['averaging']} from {bn['start']}, momentum {bn['momentum']}, b = {bn['batches']}." if bn else "not stored for this setting."))
 
 what = {"layer": common.layer_in, "slugs": lambda found: found.slugs, "stage": state.get("stage")}
-left, right = st.columns(2) if state.get("pin") is None else (st.container(), st.container())
+alone = state.get("pin") is None
+left, right = st.columns(2) if alone else (st.container(), st.container())
+width = _charts.HALF if alone else _charts.WIDE
 with left:
     st.subheader("Every channel", anchor=False)
-    tables = _charts.show(variance.SCATTER, "scatter", select=open_channel, **what)
+    tables = _charts.show(variance.SCATTER, "scatter", select=open_channel, width=width, **what)
 with right:
     st.subheader("Sorted by dense variance", anchor=False)
-    _charts.show(variance.SORTED, "sorted", select=open_channel, **what)
+    _charts.show(variance.SORTED, "sorted", select=open_channel, width=width, **what)
 
 st.subheader("Fit", anchor=False)
 for table in tables:
@@ -99,7 +101,7 @@ for table in tables:
 left, right = st.columns(2)
 with left:
     st.subheader("Kept weights, kept variance", anchor=False)
-    _charts.show(variance.ENERGY, "energy", select=open_channel, layer=common.layer_in)
+    _charts.show(variance.ENERGY, "energy", select=open_channel, width=_charts.HALF, layer=common.layer_in)
 with right:
     channel = common.channel_of(view, layer)
     if channel is None or not tables:

@@ -96,7 +96,7 @@ def surface_figure(table: pd.DataFrame, low: float = 0.0, high: float = 1.0) -> 
         for trace in _map(rows, low, high):
             figure.add_trace(trace, row=number // 2 + 1, col=number % 2 + 1)
     style.finish(figure, 700, "", "", coloraxis={"colorscale": style.MAGNITUDE, "cmin": 100 * low, "cmax": 100 * high, "colorbar": {"title": {"text": "top-1, %", "side": "right"}, "thickness": 14}})
-    figure.update_layout(margin={"t": 30})
+    figure.update_layout(margin={"t": 30, "r": 132})
     figure.update_xaxes(title="prior of the shrinkage", row=2)
     figure.update_yaxes(type="category", categoryorder="array", categoryarray=[size_label(size) for size in reversed(ablation.GROUP_SIZES)], showgrid=False)
     figure.update_yaxes(title="channels per factor", col=1)

@@ -236,7 +236,7 @@ def signal_figure(table: pd.DataFrame, high: float = 1.5) -> go.Figure:
     figure.add_hline(1, line={"color": style.REFERENCE, "dash": "dot", "width": 1.5})
     layers = table.drop_duplicates("layer")
     ticks = layers.iloc[:: -(-len(layers) // 30)]
-    style.finish(figure, 460, "", "predicted signal after BatchNorm<br>(1: fully re-estimated)")
+    style.finish(figure, 460, "conv layers in execution order", "predicted signal after BatchNorm<br>(1: fully re-estimated)")
     figure.update_xaxes(tickvals=ticks["depth"], ticktext=ticks["layer"], tickangle=-50, showgrid=False)
     figure.update_yaxes(range=[0, high])
     return figure

@@ -70,7 +70,7 @@ def in_words(slugs) -> tuple[dict[str, str], str]:
 def finish(figure: go.Figure, height: int, x: str, y: str, **layout) -> go.Figure:
     """Axis titles, legend and margins that all figures share."""
     figure.update_layout(
-        height=height, margin={"l": 10, "r": 10, "t": 10, "b": 10}, hovermode="closest",
+        height=height, margin={"l": 10, "r": 16, "t": 16, "b": 10}, hovermode="closest",
         legend={"orientation": "h", "yanchor": "bottom", "y": 1.02, "x": 0, "title": None}, **layout,
     )  # fmt: skip
     figure.update_xaxes(title=x, automargin=True)

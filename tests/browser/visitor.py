@@ -28,6 +28,9 @@ TRACES = """key => Array.from(document.querySelector(`.st-key-${key} .js-plotly-
     t => ({name: t.name, type: t.type, mode: t.mode, x: Array.from(t.x ?? []), y: Array.from(t.y ?? [])}))"""
 
 LABELS = "charts => charts.map(chart => (chart.closest('[aria-label]') ?? chart.querySelector('[aria-label]'))?.getAttribute('aria-label'))"
+# Charts whose margins were too narrow, so that Plotly drew them twice: in pixels [left, right, top, bottom], given and found.
+WIDENED = """plots => plots.map(({layout, _fullLayout}) => ['l', 'r', 't', 'b'].map(side => [layout.margin[side], Math.round(_fullLayout._size[side])]))
+    .filter(sides => sides.some(([given, found]) => found > given + 1))"""
 
 
 class Visitor:
@@ -102,6 +105,11 @@ class Visitor:
     def charts(self) -> list[str]:
         """What the charts on the page say of themselves to who cannot see them."""
         return [label for label in self.page.get_by_test_id("stPlotlyChart").evaluate_all(LABELS) if label]  # at one moment
+
+    @property
+    def widened(self) -> list:
+        """Charts that were drawn twice, because their margins were too narrow for what stands in them."""
+        return self.page.locator(".js-plotly-plot").evaluate_all(WIDENED)
 
     @property
     def messages(self) -> str:
