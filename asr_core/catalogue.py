@@ -2,11 +2,9 @@
 
 from dataclasses import asdict, dataclass, fields, replace
 
-import pandas as pd
-
-from asr_core import data, registry, results
+from asr_core import data, registry
 from asr_core.checks import choose
-from asr_core.errors import SpecError, StoreError
+from asr_core.errors import SpecError
 from asr_core.spec import CalibrationSpec, DataSpec, DenseSpec, EvalSpec, ExperimentSpec, ModelSpec, PruneSpec
 from asr_core.store import Store
 
@@ -233,39 +231,3 @@ def held_for(name: str) -> tuple[str, ...]:
 
 
 FIELDS = tuple(field.name for field in fields(Setting))
-
-
-def open_results(store: Store, keys: tuple[str, ...]) -> results.Result:
-    """The stored results under `keys`, all of one setting, as one: rows of the first win.
-
-    Names of layers and repairs are categories in `repairs`, so that picking one layer of a large
-    network is fast. Raises StoreError if one is gone.
-    """
-    found = []
-    for key in keys:
-        entry = results.entry_of(store, key)
-        if entry is None:
-            raise StoreError(f"the stored result {key} is gone; choose another setting or compute it again.")
-        found.append(results.read(entry))
-    merged = merge(found)
-    if merged.repairs is None:
-        return merged
-    return replace(merged, repairs=merged.repairs.astype({"layer": "category", "slug": "category"}))
-
-
-UNIQUE = {
-    "accuracy": ["slug", "start", "averaging", "momentum", "calib_batches"], "repairs": ["slug", "layer", "channel"],
-    "layers": ["slug", "state", "layer"], "alphas": ["slug", "state"],
-}  # fmt: skip
-
-
-def merge(found: list[results.Result]) -> results.Result:
-    """Results of one setting as one; where two have the same row, the first has it. What none has is None."""
-    if len(found) == 1:
-        return found[0]
-    tables = {}
-    for name in results.TABLES:
-        there = [table for result in found if (table := getattr(result, name)) is not None]
-        whole = pd.concat(there, ignore_index=True).drop_duplicates(UNIQUE[name], ignore_index=True) if name in UNIQUE and there else None
-        tables[name] = whole if name in UNIQUE else next(iter(there), None)
-    return replace(found[0], **tables)

@@ -1,11 +1,12 @@
 """A finished experiment as tidy tables: found in the store and read, without torch."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pandas as pd
 
 from asr_core import shipping
 from asr_core.entries import WEIGHTS, Entry
+from asr_core.errors import StoreError
 from asr_core.plan import Keys
 from asr_core.spec import ExperimentSpec
 from asr_core.store import Store
@@ -15,6 +16,11 @@ ROW_FIELDS = (
     "stat_images", "distinct_images", "dense_id", "top1", "top1_low", "top1_high", "n_eval",
 )  # fmt: skip
 TABLES = ("accuracy", "channels", "repairs", "layers", "alphas", "convs")
+# What tells the rows of a table apart, where results of one setting can hold different rows.
+UNIQUE = {
+    "accuracy": ["slug", "start", "averaging", "momentum", "calib_batches"], "repairs": ["slug", "layer", "channel"],
+    "layers": ["slug", "state", "layer"], "alphas": ["slug", "state"],
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -71,6 +77,36 @@ def read(entry: Entry) -> Result:
     """A stored result entry as tables; a shipped one may come without `channels` and `repairs`, which are then None."""
     tables = (shipping.expanded(entry.table(name)) if entry.has(f"{name}.parquet") else None for name in TABLES)
     return Result(entry["setting"], *tables, entry)
+
+
+def open_results(store: Store, keys: tuple[str, ...]) -> Result:
+    """The stored results under `keys`, all of one setting, as one: rows of the first win.
+
+    Names of layers and repairs are categories in `repairs`, so that picking one layer of a large
+    network is fast. Raises StoreError if one is gone.
+    """
+    found = []
+    for key in keys:
+        entry = entry_of(store, key)
+        if entry is None:
+            raise StoreError(f"the stored result {key} is gone; choose another setting or compute it again.")
+        found.append(read(entry))
+    merged = merge(found)
+    if merged.repairs is None:
+        return merged
+    return replace(merged, repairs=merged.repairs.astype({"layer": "category", "slug": "category"}))
+
+
+def merge(found: list[Result]) -> Result:
+    """Results of one setting as one; where two have the same row, the first has it. What none has is None."""
+    if len(found) == 1:
+        return found[0]
+    tables = {}
+    for name in TABLES:
+        there = [table for result in found if (table := getattr(result, name)) is not None]
+        whole = pd.concat(there, ignore_index=True).drop_duplicates(UNIQUE[name], ignore_index=True) if name in UNIQUE and there else None
+        tables[name] = whole if name in UNIQUE else next(iter(there), None)
+    return replace(found[0], **tables)
 
 
 def as_json(result: Result) -> dict:

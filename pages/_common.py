@@ -44,7 +44,7 @@ def stored() -> list[Stored]:
 
 @st.cache_resource(max_entries=4, show_spinner=False)
 def _opened(root: str, keys: tuple[str, ...]) -> Result:
-    return _whole(catalogue.open_results(_store(root), keys))
+    return _whole(results.open_results(_store(root), keys))
 
 
 def opened(keys: tuple[str, ...]) -> Result:

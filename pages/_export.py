@@ -52,7 +52,7 @@ def code(drawn: Drawn) -> str:
         arguments += f", more=[open_results(store, keys) for keys in {drawn.more!r}]"
     looks = "".join(f", {name}={value!r}" for name, value in drawn.how.items())
     return "\n".join([
-        "from asr_core.catalogue import open_results",
+        "from asr_core.results import open_results",
         f"from asr_core.figures import {module}, style",
         "from asr_core.store import Store",
         "",

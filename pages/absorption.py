@@ -3,7 +3,7 @@
 import streamlit as st
 
 from asr_core import leftover
-from asr_core.figures import absorption, style
+from asr_core.figures import absorption, signal, style
 from pages import _charts, _folded
 from pages import _common as common
 from pages import _state as state
@@ -90,7 +90,7 @@ with right:
     source = leftover.moments(view.result)[1]
     origin = {"bn_only": "BN only after recalibration", "no_repair": "the pruned network, a rough guess"}.get(source, style.label(source) + ", its factors divided out")
     st.caption(f"Predicted, for the chosen recalibration: how strong a layer's channels leave BatchNorm (median), 1 if it were fully re-estimated. Means and variances: {origin}.")
-    _charts.show(absorption.SIGNAL, "signal", width=_charts.HALF, slugs=repairs_of, **{name: recalibration(name) for name in ("start", "averaging", "momentum", "b")})
+    _charts.show(signal.SIGNAL, "signal", width=_charts.HALF, slugs=repairs_of, **{name: recalibration(name) for name in ("start", "averaging", "momentum", "b")})
 
 st.subheader("Which convs are absorbed", anchor=False)
 for number, (column, found) in enumerate(zip(st.columns(len(common.views())), common.views(), strict=True)):

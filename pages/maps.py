@@ -7,11 +7,10 @@ from asr_core import results
 from asr_core.errors import AsrError, DataError
 from asr_core.figures import kernels, map_difference, map_numbers, map_pixels, maps, style
 from asr_core.jobs import Wanted
-from pages import _charts, _folded
+from pages import _charts, _folded, _stored_maps
 from pages import _common as common
 from pages import _state as state
 from pages._compute import compute_panel
-from pages._views import short
 
 RANKS = {
     "channel": "In order.",
@@ -21,7 +20,6 @@ RANKS = {
 }
 
 SEEN: dict = {}  # of this run of the page
-MOST = 5  # other settings that are offered
 
 view = common.view()
 if view.result.entry is None or view.result.channels.empty:
@@ -148,45 +146,6 @@ def offer_to_compute() -> None:
         compute_panel(asked.experiment, common.store(), layer_maps=asked.maps, dense_id=asked.dense_id)
 
 
-@st.cache_resource(max_entries=2, show_spinner=False)
-def _mapped_settings(root: str, stamps: tuple) -> list:
-    return stored_maps.mapped_settings(common.store(), common.stored())
-
-
-def open_maps(item, name: str) -> None:
-    """Another stored setting, at a layer whose maps are stored."""
-    common.adopt(item)
-    state.put(layer=name, channel=None)
-
-
-def other_settings() -> None:
-    """Where no layer of this setting has maps: buttons of settings that have."""
-    store = common.store()
-    found = _mapped_settings(str(store.root), (store.stamp("maps"), store.stamp("result")))
-    if found:
-        st.markdown("Maps are stored of another setting:")
-    for item, names in found[:MOST]:
-        with st.container(horizontal=True, vertical_alignment="center"):
-            st.markdown(short(item.setting, item.facts["dataset_label"]))
-            for name in names:
-                st.button(name, key=f"_mapped_{item.key}_{name}", on_click=open_maps, args=(item, name))
-
-
-def other_layers() -> None:
-    """Where this layer's maps are not stored: one button per layer whose maps are, here or of other settings."""
-    if shown(view) is not None:
-        return
-    asked = _wanted(view)
-    there = stored_maps.mapped_layers(asked.experiment, common.store(), view.result.setting["dense_id"], asked.maps, view.layers)
-    if not there:
-        other_settings()
-    else:
-        with st.container(horizontal=True, vertical_alignment="center"):
-            st.markdown("Maps are stored of:")
-            for name in there:
-                st.button(name, key=f"_mapped_{name}", on_click=state.put, kwargs={"layer": name, "channel": None})
-
-
 def inputs_there(found: common.View) -> str | None:
     """None if the input images can be drawn, else why not."""
     there = shown(found)
@@ -238,7 +197,8 @@ if state.get("mapped") == "after":
     st.caption(f"After recalibration: {view.look.recalibration}.")
 if other := other_dense(view):
     st.warning(f"The weights of this result's dense network {view.result.setting['dense_id'][:8]} are not on this machine. The maps are of {other[:8]}, trained here by the same recipe: numbers and tables belong to the former.")
-other_layers()
+if there is None:
+    _stored_maps.offer(view, wanted(view))
 offer_to_compute()
 
 if there is not None:

@@ -14,6 +14,8 @@ from pages import _state as state
 from pages._compute import compute_panel
 
 PARTS = {"table1": "Table 1", "tables": "Tables 2 and 3", "figures": "Figures 3 to 12", "protocol": "What differs", "fidelity": "Which protocol?"}
+NARROW = 55  # pixels of a number's column, so that a window 1280 pixels wide holds table 1
+SIDES = ("paper", "here", "Δ")
 MARKS = {True: " ▲", False: ""}
 
 
@@ -46,16 +48,17 @@ def beside(row) -> tuple[str, str, str]:
 
 
 def grid(table: pd.DataFrame) -> pd.DataFrame:
-    """One dataset of table 1 as it is printed, each number three columns wide."""
+    """One dataset of table 1 as it is printed: columns (pruning, paper | here | Δ)."""
     rows: dict = {}
     for row in table.itertuples():
         line = rows.setdefault((ARCHITECTURES[row.architecture], method_label(row.method)), {})
-        for name, text in zip(("paper", "here", "Δ"), beside(row), strict=True):
-            line[f"{PRUNING_LABELS[row.pruning] or 'dense'} {name}"] = text
-    wide = pd.DataFrame([{"architecture": a, "method": m} | line for (a, m), line in rows.items()]).fillna("")
-    order = [f"{label or 'dense'} {name}" for label in PRUNING_LABELS.values() for name in ("paper", "here", "Δ")]
-    wide = wide.sort_values("architecture", key=lambda s: s.map(list(ARCHITECTURES.values()).index), kind="stable")
-    return wide[["architecture", "method", *(name for name in order if name in wide)]]
+        for name, text in zip(SIDES, beside(row), strict=True):
+            line[PRUNING_LABELS[row.pruning] or "dense", name] = text
+    wide = pd.DataFrame.from_dict(rows, "index").fillna("")
+    wide = wide.sort_index(level=0, key=lambda names: names.map(list(ARCHITECTURES.values()).index), kind="stable", sort_remaining=False)
+    order = [(label or "dense", name) for label in PRUNING_LABELS.values() for name in SIDES]
+    names = pd.DataFrame({("", "architecture"): wide.index.get_level_values(0), ("", "method"): wide.index.get_level_values(1)})
+    return pd.concat([names, wide[[column for column in order if column in wide]].reset_index(drop=True)], axis=1)
 
 
 def choices() -> None:
@@ -71,7 +74,9 @@ def table1() -> None:
     choices()
     dataset = st.segmented_control("Dataset", list(protocol.DATASETS), key="paper_data", required=True, format_func=LABELS.get)
     table = made(reproduction.table1, variant())
-    st.dataframe(grid(table[table["dataset"] == dataset]), hide_index=True, width="stretch", height="content", alt="Table 1: top-1 % in the paper and here.")
+    shown = grid(table[table["dataset"] == dataset])
+    sides = {number: st.column_config.TextColumn(alignment="right", width=NARROW) for number in range(3, shown.shape[1] + 1)}  # the hidden index counts too
+    st.dataframe(shown, hide_index=True, width="stretch", height="content", alt="Table 1: top-1 % in the paper and here.", column_config=sides)
     found = table.dropna(subset="top1")
     noise = "our 95 % Wilson interval" + (" and the spread of the stored seeds" if (found["repeats"] > 1).any() else "; a single seed is stored of each network, so their spread is not known")
     st.caption(f"Top-1 %; Δ is here minus the paper, in points. ▲: the difference is larger than noise, as far as it is known: {noise}. –: not stored. Networks here: {'; '.join(found['network'].unique()) or 'none yet'}.")

@@ -37,7 +37,7 @@ def store_run(store: Store, rule="global_l1", sparsity=0.95, right=None, kept=No
         files["correct.npz"] = {"bits": np.packbits(correct, axis=1), "n": np.array(TESTS)}
     key = entry.manifest["key"]
     store.put("result", key, files, entry.manifest["facts"], entry.manifest["spec"])
-    return catalogue.open_results(store, (key,))
+    return results.open_results(store, (key,))
 
 
 def _count(row, right: dict) -> int:

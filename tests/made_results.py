@@ -3,9 +3,8 @@
 from fake_results import fake_result
 
 from asr_core import leftover, results
-from asr_core.catalogue import open_results
 from asr_core.grid import BatchNormState
-from asr_core.results import Result
+from asr_core.results import Result, open_results
 from asr_core.store import Store
 
 

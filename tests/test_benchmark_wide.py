@@ -2,7 +2,8 @@
 
 import pytest
 
-from asr_core.catalogue import Setting, covering, open_results, stored
+from asr_core.catalogue import Setting, covering, stored
+from asr_core.results import open_results
 from asr_core.store import Store
 from benchmarks import dashboard, ui, wide
 from pages._params import PARAMS

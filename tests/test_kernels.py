@@ -81,8 +81,8 @@ def test_where_the_dense_network_is_not_here_the_shipped_weights_of_the_conv_are
 
 def test_kernels_and_stored_maps_are_read_without_torch(store):
     code = (
-        "import sys; from asr_core import catalogue, kernels, maps, spec; from asr_core.store import Store; "
-        f"store = Store({str(store.root)!r}); item = catalogue.stored(store)[0]; result = catalogue.open_results(store, (item.key,)); "
+        "import sys; from asr_core import catalogue, kernels, maps, results, spec; from asr_core.store import Store; "
+        f"store = Store({str(store.root)!r}); item = catalogue.stored(store)[0]; result = results.open_results(store, (item.key,)); "
         "asked = spec.from_dict(result.entry.manifest['spec']); kernels.read(asked, store, result, 'conv1.0', 0); "
         "maps.read(asked, store, result.setting['dense_id'], maps.MapSpec(layer='conv1.0')); assert 'torch' not in sys.modules"
     )

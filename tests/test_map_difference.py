@@ -5,7 +5,7 @@ import pytest
 from made_maps import LAYER, SPEC, copy
 from test_page_maps import EIGHT, charts, kinds, measured, opened, said, use  # noqa: F401 - fixtures
 
-from asr_core import catalogue, experiment, maps
+from asr_core import catalogue, experiment, maps, results
 from asr_core.figures import NothingToDraw, map_difference
 from asr_core.figures import maps as figures
 from asr_core.spec import PruneSpec
@@ -27,7 +27,7 @@ def two(tmp_path_factory):
 def tables(store, layers=(LAYER, LAYER)):
     """Tables of maps of both settings, the denser one first."""
     items = sorted(catalogue.stored(store), key=lambda item: item.setting.sparsity)
-    return [figures.table(catalogue.open_results(store, (item.key,)), layer, 2, [LW]) for item, layer in zip(items, layers, strict=True)]
+    return [figures.table(results.open_results(store, (item.key,)), layer, 2, [LW]) for item, layer in zip(items, layers, strict=True)]
 
 
 def test_networks_of_both_are_subtracted_pixel_by_pixel(use, two):  # noqa: F811

@@ -232,7 +232,7 @@ def test_an_empty_store_says_so(use, tmp_path):
 def test_the_notebook_table_is_the_one_on_the_page(use, mapped):
     use(mapped)
     item = catalogue.stored(mapped)[0]
-    result = catalogue.open_results(mapped, (item.key,))
+    result = results.open_results(mapped, (item.key,))
     pixels = figures.table(result, LAYER, 4, ["lw_bn.simultaneous.nobias", "bn_only"])
     assert figures.networks(pixels) == ["dense", "no_repair", "lw_bn.simultaneous.nobias"] and len(pixels) == 8 * 32 * 32
     stored = maps.read(SPEC, mapped, result.setting["dense_id"], EIGHT)

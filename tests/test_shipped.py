@@ -128,10 +128,10 @@ def test_a_fresh_computation_from_the_shipped_network_gives_the_shipped_numbers(
 
 def test_opening_every_shipped_setting_imports_no_torch():
     code = (
-        "import sys; from asr_core import catalogue; from asr_core.store import Store\n"
+        "import sys; from asr_core import catalogue, results; from asr_core.store import Store\n"
         f"store = Store({str(CACHE.root)!r})\n"
         "found = catalogue.stored(store)\n"
-        "for item in found: catalogue.open_results(store, tuple(i.key for i in catalogue.covering(found, item.setting)))\n"
+        "for item in found: results.open_results(store, tuple(i.key for i in catalogue.covering(found, item.setting)))\n"
         "assert found and 'torch' not in sys.modules\n"
     )
     subprocess.run([sys.executable, "-W", "error", "-c", code], check=True, cwd=PROJECT)
@@ -143,7 +143,7 @@ def test_results_of_one_setting_open_as_one_even_if_some_come_without_channels(o
     mixed = [items for items in both if len({opened[i.key].channels is None for i in items}) == 2]
     assert mixed
     for items in mixed:
-        merged = catalogue.open_results(CACHE, tuple(item.key for item in items))
+        merged = results.open_results(CACHE, tuple(item.key for item in items))
         assert merged.channels is not None and merged.repairs is not None
         assert not merged.accuracy.duplicated(catalogue.UNIQUE["accuracy"]).any()
         assert set(merged.accuracy["slug"]) == {slug for item in items for slug in opened[item.key].accuracy["slug"]}
