@@ -19,7 +19,7 @@ from asr_core.store import Store, default_root
 from pages import _params
 from pages import _state as state
 from pages._compute import compute_panel
-from pages._views import Look, View, missing
+from pages._views import Look, View
 
 
 @st.cache_resource(max_entries=2)
@@ -92,7 +92,7 @@ def present() -> View | None:
     if found:
         state.put(dense=found[0].setting.dense)
         shown = _view(found, look())
-        return _with_partial(shown) if missing(shown) else shown
+        return _with_partial(shown) if shown.missing else shown
     if (begun := _partial()) is not None:
         return View(begun, (), wanted, look())
     near = catalogue.nearest(everything, wanted)

@@ -27,7 +27,7 @@ def draw(title: str, found: common.View | None) -> None:
         common.offer_to_compute()
     elif found.result.channels.empty:
         st.info("This setting was shipped without its channels: accuracies and layers are shown, single channels and maps are not.", icon=":material/inventory_2:")
-    elif absent := common.missing(found):
+    elif absent := found.missing:
         with st.expander(f"Not stored for this setting: {', '.join(absent[:3])}{' …' if len(absent) > 3 else ''}", icon=":material/hourglass_empty:"):
             common.offer_to_compute()
 

@@ -1,6 +1,7 @@
 """What a page shows: a setting with its stored tables, and the look at it. Knows nothing of Streamlit."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from types import SimpleNamespace
 
 from asr_core import ablation, settings, textreport
@@ -57,11 +58,21 @@ class View:
     stands_in: str | None = None
     begun: int = 0
 
-    @property
+    @cached_property
     def slugs(self) -> list[str]:
         """Chosen repairs of which something is stored: accuracies, or so far only statistics."""
         have = {*self.result.accuracy["slug"].unique(), *self.result.repairs["slug"].unique()}
         return [repair.slug for repair in self.look.repairs if repair.slug in have]
+
+    @cached_property
+    def missing(self) -> list[str]:
+        """What of the chosen look is not stored for the setting, in words."""
+        rows = self.result.accuracy
+        have = set(rows["slug"])
+        absent = [slug for repair in self.look.repairs if (slug := repair.slug) not in have]
+        if ablation.rows_in(rows, self.look.bn_state).empty:
+            absent.append(f"recalibration {self.look.recalibration}")
+        return absent
 
     @property
     def stamp(self) -> str:
@@ -82,14 +93,3 @@ class View:
 def short(setting: Setting, label: str | None = None) -> str:
     """A setting in a few words: 'resnet18 · digits · global L1 95 % · seed 0'."""
     return f"{setting.model.words} · {label or setting.data} · {setting.pruning} · seed {setting.seed}"
-
-
-def missing(found: View) -> list[str]:
-    """What of the chosen look is not stored for the shown setting, in words."""
-    rows = found.result.accuracy
-    have = set(rows["slug"])
-    absent = [slug for repair in found.look.repairs if (slug := repair.slug) not in have]
-    if ablation.rows_in(rows, found.look.bn_state).empty:
-        absent.append(f"recalibration {found.look.recalibration}")
-    return absent
-

@@ -28,9 +28,16 @@ def channel_changed() -> None:
     state.put(channel=None)
 
 
-def fits(table) -> None:
-    """Both alphas of each network with the quality of the fit."""
-    found = variance.alphas(table)
+@st.cache_resource(max_entries=64, show_spinner=False)
+def fitted(_table, *known_by):
+    """`variance.alphas` of a table."""
+    return variance.alphas(_table)
+
+
+def fits(table, number: int) -> None:
+    """Both alphas of each network with the quality of the fit; `number`: of the table among those drawn."""
+    drawn = [(found.stamp, common.layer_in(found), found.slugs) for found in common.views()]
+    found = fitted(table, repr(drawn), state.get("stage"), number).copy()
     found["interval"] = [f"[{low:.2f}, {high:.2f}]" if low == low else "too few channels" for low, high in zip(found["slope_low"], found["slope_high"], strict=True)]
     plain = found["alpha_ratio"].between(1e-3, 1e4).all()
     st.dataframe(
@@ -95,8 +102,8 @@ with right:
     _charts.show(variance.SORTED, "sorted", select=open_channel, width=width, **what)
 
 st.subheader("Fit", anchor=False)
-for table in tables:
-    fits(table)
+for number, table in enumerate(tables):
+    fits(table, number)
 
 left, right = st.columns(2)
 with left:

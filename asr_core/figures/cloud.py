@@ -54,9 +54,16 @@ def _paths(trace, layout, window) -> list[str]:
     seen = ((places >= 0) & (places <= 1)).all(1)  # NaN is nowhere
     marker, found = trace.marker, []
     for colour, own in _colours(marker, len(places)):
-        dots = "".join(f"M{x} {y}h0" for x, y in (SIDE * places[seen & own]).round().astype(int).tolist())
+        dots = _dots(SIDE * places[seen & own])
         found.append(f'<path stroke="{colour}" stroke-width="{marker.size}" stroke-opacity="{marker.opacity or 1}" d="{dots}"/>')
     return found
+
+
+def _dots(places: np.ndarray) -> str:
+    """An SVG path with a dot at each place, each told by its way from the one before at its left: that is shortest."""
+    places = places.round().astype(int)
+    steps = np.diff(places[places[:, 0].argsort()], axis=0, prepend=0)
+    return "".join(f"m{x} {y}h0" for x, y in steps.tolist())
 
 
 def _colours(marker, count: int) -> list[tuple[str, np.ndarray]]:
