@@ -88,6 +88,11 @@ def log_axis(low: float, high: float) -> dict:
     }  # fmt: skip
 
 
+def floor_of(low: float, high: float) -> float:
+    """Where marks without a place on a logarithmic axis over [low, high] stand: whole, just above its lower end."""
+    return low * (high / low) ** 0.02
+
+
 def for_print(figure: go.Figure) -> go.Figure:
     """A copy on white for paper and notebooks, 1000 pixels wide."""
     return go.Figure(figure).update_layout(template=PRINT, width=1000)

@@ -70,10 +70,10 @@ def scatter_figure(table: pd.DataFrame, low: float = 1e-6, high: float = 1e2, le
     """v over [low, high] against v_dense over [left, right], log-log; dead channels lie on the lower edge."""
     figure = go.Figure()
     figure.add_scatter(x=[left, right], y=[left, right], mode="lines", line={"color": style.REFERENCE, "dash": "dash"}, name="y = x: repaired exactly", hoverinfo="skip")
-    floor = low * 1.25
+    floor = style.floor_of(low, high)
     for slug, rows in table.groupby("slug", sort=False):
         colour, symbol = style.look_of(slug)
-        x = rows["v_dense"].where(rows["v_dense"] > diagnostics.FLOOR, left * 1.25)
+        x = rows["v_dense"].where(rows["v_dense"] > diagnostics.FLOOR, style.floor_of(left, right))
         y = rows["v"].where(~rows["dead"], floor)
         figure.add_trace(go.Scatter(
             x=x.to_numpy("float32"), y=y.to_numpy("float32"), mode="markers", name=style.label(slug), customdata=rows[["channel", "v_dense", "v", "gamma"]].to_numpy("float32"),
@@ -149,7 +149,7 @@ def sorted_figure(table: pd.DataFrame, low: float = 1e-6, high: float = 1e2) -> 
         rows = rows.assign(rank=rank.loc[rows["channel"]].to_numpy()).sort_values("rank")
         line = slug == "dense"
         figure.add_trace(go.Scatter(
-            x=rows["rank"].to_numpy("int32"), y=rows["v"].where(~rows["dead"], low * 1.25).to_numpy("float32"), name=style.label(slug),
+            x=rows["rank"].to_numpy("int32"), y=rows["v"].where(~rows["dead"], style.floor_of(low, high)).to_numpy("float32"), name=style.label(slug),
             mode="lines" if line else "markers", line={"color": colour, "width": 2.5} if line else None,
             marker=None if line else {"color": colour, "symbol": symbol, "size": _size(table, 5)}, customdata=rows[["channel"]].to_numpy("int32"),
             hovertemplate="channel %{customdata[0]}, rank %{x}<br>" + style.label(slug) + " %{y:.3g}<extra></extra>",
