@@ -4,9 +4,12 @@ import streamlit as st
 
 from asr_core import textreport
 from asr_core.figures import overview
-from pages import _charts
+from pages import _charts, _folded
 from pages import _common as common
 from pages import _state as state
+
+FIRST = 5  # layers that are listed at once: a table to sort is the largest part of a browser's work, so it waits for a click
+HEADINGS = {"layer": "layer", "severity": "severity", "within_spread": "within spread", "overshoot": "overshoot", "dead": "dead channels", "channels": "channels", "absorbed": "BN absorbs"}
 
 view = common.view()
 
@@ -39,6 +42,23 @@ def open_layer(point: dict) -> None:
     state.go("variance", layer=point["customdata"][0], channel=None)
 
 
+def all_layers() -> None:
+    """Every layer in a table; a row leads to the layer's channels."""
+    st.caption("Select a row to see the layer's channels.")
+    st.dataframe(
+        worst[["layer", "depth", "severity", "within_spread", "overshoot", "channels", "dead", "achieved", "absorbed"]],
+        key="worst", on_select=open_row, selection_mode="single-row", hide_index=True, height=300,
+        alt="Layers sorted by severity, with their within-layer spread, overshoot, dead channels and sparsity.",
+        column_config={
+            "severity": st.column_config.NumberColumn(format="%.3f", help="mean |√(v_pruned / v_dense) − 1|"),
+            "within_spread": st.column_config.NumberColumn("within spread", format="%.3f", help="standard deviation of ln γ_raw over live channels"),
+            "overshoot": st.column_config.NumberColumn(format="%.3f", help="max(0, γ_LW − 1)"),
+            "achieved": st.column_config.NumberColumn("sparsity", format="percent", help="share of the layer's weights removed"),
+            "absorbed": st.column_config.TextColumn("BN absorbs", help="Whether BatchNorm, fully re-estimated, undoes a factor on this layer's channels"),
+        },
+    )  # fmt: skip
+
+
 def open_row() -> None:
     """From a row of the list to the layer's channels."""
     rows = st.session_state["worst"]["selection"]["rows"]
@@ -64,16 +84,6 @@ _charts.show(overview.STRIP, "strip", select=open_layer, colour=state.get("colou
 
 st.subheader("Worst layers first", anchor=False)
 worst = overview.damage_table(view.result).sort_values("severity", ascending=False)
-st.caption("Select a row to see the layer's channels.")
-st.dataframe(
-    worst[["layer", "depth", "severity", "within_spread", "overshoot", "channels", "dead", "achieved", "absorbed"]],
-    key="worst", on_select=open_row, selection_mode="single-row", hide_index=True, height=300,
-    alt="Layers sorted by severity, with their within-layer spread, overshoot, dead channels and sparsity.",
-    column_config={
-        "severity": st.column_config.NumberColumn(format="%.3f", help="mean |√(v_pruned / v_dense) − 1|"),
-        "within_spread": st.column_config.NumberColumn("within spread", format="%.3f", help="standard deviation of ln γ_raw over live channels"),
-        "overshoot": st.column_config.NumberColumn(format="%.3f", help="max(0, γ_LW − 1)"),
-        "achieved": st.column_config.NumberColumn("sparsity", format="percent", help="share of the layer's weights removed"),
-        "absorbed": st.column_config.TextColumn("BN absorbs", help="Whether BatchNorm, fully re-estimated, undoes a factor on this layer's channels"),
-    },
-)  # fmt: skip
+first = worst[list(HEADINGS)].head(FIRST).rename(columns=HEADINGS).astype(object)
+st.markdown(first.where(first.notna(), None).to_markdown(index=False, floatfmt=".3f", missingval="undefined"))
+_folded.expander(f"All {len(worst)} layers, to sort and to open", "_open_worst", all_layers, icon=":material/table_rows:")

@@ -275,7 +275,10 @@ def test_one_selection_is_shared_by_all_pages(store):
 def test_a_row_of_the_worst_layers_opens_its_channels(store):
     store_result(store)
     app = opened("overview")
-    worst = app.dataframe[0].value["layer"].iloc[0]
+    assert not app.dataframe
+    app.session_state["_open_worst"] = True
+    worst = app.run().dataframe[0].value["layer"].iloc[0]
+    assert f"| {worst} " in words(app)
     app.session_state["worst"] = {"selection": {"rows": [0], "columns": [], "cells": []}}
     app.button(key="_crumb_layer").click().run()
     assert not app.exception and app.title[0].value == "Channel variance" and app.query_params["layer"] == worst
