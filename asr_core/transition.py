@@ -98,7 +98,7 @@ def _rule(prune: dict) -> str:
 def _accuracies(entries: list) -> pd.DataFrame:
     """Accuracy rows of one setting, each repair and state once."""
     tables = [entry.table("accuracy").assign(key=entry.manifest["key"]).rename_axis("row").reset_index() for entry in entries]
-    return pd.concat(tables, ignore_index=True).drop_duplicates(catalogue.UNIQUE["accuracy"])
+    return pd.concat(tables, ignore_index=True).drop_duplicates(results.UNIQUE["accuracy"])
 
 
 def _joined(parts: list[pd.DataFrame]) -> pd.DataFrame:

@@ -1,12 +1,10 @@
 """Charts on a page: drawn once per view on equal axes, with sentence, alt text, selection and export bar."""
 
-import json
 from dataclasses import replace
 
-import plotly.graph_objects as go
 import streamlit as st
 
-from asr_core.figures import Chart, NothingToDraw
+from asr_core.figures import Chart, NothingToDraw, style
 from asr_core.figures.room import make_room
 from pages import _common as common
 from pages import _export as export
@@ -72,8 +70,7 @@ def _told(_chart: Chart, _table, *key) -> str:
 @st.cache_resource(max_entries=64, show_spinner=False)
 def _figured(_chart: Chart, _table, _how: dict, width: int, *key):
     """The figure of a table that `_tabled` made, with its arrays written as the browser gets them, so that no click does it again."""
-    figure = make_room(_chart.figure(_table, **_how), width)
-    return go.Figure(json.loads(figure.to_json()), skip_invalid=True)
+    return style.encoded(make_room(_chart.figure(_table, **_how), width))
 
 
 def _prepare(chart: Chart, key: str, view: common.View, what: dict, more: tuple):

@@ -139,7 +139,7 @@ def _with_partial(shown: View) -> View:
     begun = _partial()
     if begun is None or begun.setting["dense_id"] != shown.setting.dense:
         return shown
-    return replace(shown, result=catalogue.merge([shown.result, begun]), begun=len(begun.accuracy) + len(begun.repairs))
+    return replace(shown, result=results.merge([shown.result, begun]), begun=len(begun.accuracy) + len(begun.repairs))
 
 
 def pinned() -> View | None:

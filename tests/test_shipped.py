@@ -145,5 +145,5 @@ def test_results_of_one_setting_open_as_one_even_if_some_come_without_channels(o
     for items in mixed:
         merged = results.open_results(CACHE, tuple(item.key for item in items))
         assert merged.channels is not None and merged.repairs is not None
-        assert not merged.accuracy.duplicated(catalogue.UNIQUE["accuracy"]).any()
+        assert not merged.accuracy.duplicated(results.UNIQUE["accuracy"]).any()
         assert set(merged.accuracy["slug"]) == {slug for item in items for slug in opened[item.key].accuracy["slug"]}

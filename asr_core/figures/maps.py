@@ -21,7 +21,7 @@ SCALES = {
     "map": "per map: each map has its own range, so only its form can be compared",
     "global": "global: one range for all, that of the dense maps",
 }
-TILE, WIDTH = 112, 1180  # pixels on the screen: of a tile at most, of the figure
+TILE, WIDTH, BARS = 112, 1180, 158  # pixels on the screen: of a tile at most, of the figure, of both colour bars
 
 
 @lru_cache(2)
@@ -202,7 +202,7 @@ def framed(made: go.Figure, pixels: pd.DataFrame, titles: list[str], side: int) 
     rows = pixels.drop_duplicates("image")
     step, shown = side + sprites.GAP, min(TILE, WIDTH // len(titles))
     names = [f"{row['class']}<br>{row['file'].rsplit('/', 1)[-1][-18:]}" for _, row in rows.iterrows()]
-    style.finish(made, 110 + shown * len(rows), "", "")
+    style.finish(made, 110 + shown * len(rows), "", "").update_layout(margin={"r": BARS})
     made.update_xaxes(
         side="top", tickvals=[i * step + side / 2 for i in range(len(titles))], ticktext=titles, tickfont={"size": 11}, tickangle=0,
         showgrid=False, zeroline=False, range=[-1, len(titles) * step], constrain="domain",

@@ -67,8 +67,9 @@ def _has_bar(figure: go.Figure) -> bool:
 
 def _legend_lines(figure: go.Figure, width: float) -> int:
     """Lines of the horizontal legend; 0 without one. In several lines, all entries are as wide as the widest."""
-    entries = [trace for trace in figure.data if trace.showlegend is not False]
-    shown = len(figure.data) > 1 if figure.layout.showlegend is None else figure.layout.showlegend
+    named = [trace for trace in figure.data if trace.type in ("scatter", "bar")]  # images and heatmaps have no place in a legend
+    entries = [trace for trace in named if trace.showlegend is not False]
+    shown = len(named) > 1 if figure.layout.showlegend is None else figure.layout.showlegend
     if not entries or not shown:
         return 0
     sizes = [SYMBOL + 0.87 * CHARACTER * len(trace.name or "") for trace in entries]
