@@ -35,23 +35,23 @@ def variants(stored: list[Stored], accuracies: pd.DataFrame) -> list[Variant]:
 
 
 def study(store: Store, stored: list[Stored]) -> pd.DataFrame:
-    """One row per network and variant with stored cells: network, `variant`, MEASURES, verdict (see `compare`, `verdict`)."""
+    """One row per network (its seed too) and variant with stored cells: network, `variant`, MEASURES, verdict (see `compare`, `verdict`)."""
     paper = ablation.published("table1").assign(paper=lambda t: t["top1_percent"] / 100)[[*CELL, "method", "paper"]]
     every = {linear: protocol.matches(stored, linear) for linear in (False, True)}
     known = severity.accuracies(str(store.root), tuple(m.keys for found in every.values() for m in found))
     rows = []
     for variant in variants(stored, known):
-        found = reproduction.answers(store, every[variant.linear], variant).query("repeat == 0")
+        found = reproduction.answers(store, every[variant.linear], variant).drop_duplicates([*CELL, "network", "seed", "method"])
         both = found.merge(paper, on=[*CELL, "method"], validate="m:1")
-        for network, grid in whole(both).groupby("network", sort=False):
-            rows.append({"network": network, "variant": variant, **(measured := compare(grid)), "verdict": verdict(measured)})
+        for (network, seed), grid in whole(both).groupby(["network", "seed"], sort=False):
+            rows.append({"network": f"{network}, seed {seed}", "variant": variant, **(measured := compare(grid)), "verdict": verdict(measured)})
     return pd.DataFrame(rows, columns=["network", "variant", *MEASURES, "verdict"])
 
 
 def whole(rows: pd.DataFrame) -> pd.DataFrame:
     """Rows of METHODS in cells that have all of them."""
     known = rows[rows["method"].isin(METHODS)]
-    return known[known.groupby(CELL)["method"].transform("nunique") == len(METHODS)]
+    return known[known.groupby([*CELL, "network", "seed"])["method"].transform("nunique") == len(METHODS)]
 
 
 def compare(grid: pd.DataFrame) -> dict:

@@ -21,18 +21,18 @@ NONE = BatchNormState()
 
 
 def answers(store: Store, found: list[Match], variant: Variant) -> pd.DataFrame:
-    """Accuracies of the matched networks: CELL, repeat, network, method, slug, key, top1, top1_low, top1_high, n_eval.
+    """Accuracies of the matched networks: CELL, repeat, seed, network, method, slug, key, top1, top1_low, top1_high, n_eval.
 
     Methods are dense, no_repair, and METHODS as `variant` has them; what is not stored has no row.
     """
     rows = severity.accuracies(str(store.root), tuple(match.keys for match in found))
     if rows.empty:
-        return pd.DataFrame(columns=[*CELL, "repeat", "network", "method", "slug", "key", "top1", "top1_low", "top1_high", "n_eval"])
+        return pd.DataFrame(columns=[*CELL, "repeat", "seed", "network", "method", "slug", "key", "top1", "top1_low", "top1_high", "n_eval"])
     wanted = [(NONE, {"dense": "dense", "no_repair": "no_repair"}), (variant.state, {variant.repair(method).slug: method for method in METHODS})]
     parts = [ablation.rows_in(rows[rows["slug"].isin(names)], state).assign(method=lambda found, names=names: found["slug"].map(names)) for state, names in wanted]
     table = pd.concat(parts, ignore_index=True).drop_duplicates(["point", "slug"], ignore_index=True)[["point", "method", "slug", "key", "top1", "top1_low", "top1_high", "n_eval"]]
-    where = [(m.cell.architecture, m.cell.dataset, m.cell.pruning, m.repeat, m.network) for m in found]
-    return table.join(pd.DataFrame(where, columns=[*CELL, "repeat", "network"]), on="point").drop(columns="point")
+    where = [(m.cell.architecture, m.cell.dataset, m.cell.pruning, m.repeat, m.setting.seed, m.network) for m in found]
+    return table.join(pd.DataFrame(where, columns=[*CELL, "repeat", "seed", "network"]), on="point").drop(columns="point")
 
 
 def table1(store: Store, stored: list[Stored], variant: Variant) -> pd.DataFrame:

@@ -73,7 +73,7 @@ def test_the_study_crosses_start_averaging_order_and_bias(store):
     store_result(store, data="cifar10", sparsity=0.9)
     study = fidelity.study(store, stored(store))
     assert len(study) == len(set(study["variant"])) == 3 * 2 * 3
-    assert set(study["network"]) == {"ResNet-18, from scratch, 5 epochs, 32 pixels"}
+    assert set(study["network"]) == {"ResNet-18, from scratch, 5 epochs, 32 pixels, seed 0"}
     assert set(study["verdict"]) == {fidelity.CANNOT_TELL}
 
 
