@@ -43,7 +43,9 @@ def study(store: Store, stored: list[Stored]) -> pd.DataFrame:
     for variant in variants(stored, known):
         found = reproduction.answers(store, every[variant.linear], variant).drop_duplicates([*CELL, "network", "seed", "method"])
         both = found.merge(paper, on=[*CELL, "method"], validate="m:1")
-        for (network, seed), grid in whole(both).groupby(["network", "seed"], sort=False):
+        for (network, seed), own in both.groupby(["network", "seed"], sort=False):
+            if (grid := whole(own)).empty:
+                continue
             rows.append({"network": f"{network}, seed {seed}", "variant": variant, **(measured := compare(grid)), "verdict": verdict(measured)})
     return pd.DataFrame(rows, columns=["network", "variant", *MEASURES, "verdict"])
 
@@ -51,7 +53,7 @@ def study(store: Store, stored: list[Stored]) -> pd.DataFrame:
 def whole(rows: pd.DataFrame) -> pd.DataFrame:
     """Rows of METHODS in cells that have all of them."""
     known = rows[rows["method"].isin(METHODS)]
-    return known[known.groupby([*CELL, "network", "seed"])["method"].transform("nunique") == len(METHODS)]
+    return known[known.groupby(CELL)["method"].transform("nunique") == len(METHODS)]
 
 
 def compare(grid: pd.DataFrame) -> dict:
