@@ -97,7 +97,7 @@ def floor_of(low: float, high: float) -> float:
 
 def encoded(figure: go.Figure) -> go.Figure:
     """A copy with its arrays written as browsers get them: to draw it again does not write them again."""
-    return go.Figure(json.loads(figure.to_json()), skip_invalid=True)
+    return go.Figure(json.loads(figure.to_json()))
 
 
 def for_print(figure: go.Figure) -> go.Figure:
