@@ -6,6 +6,7 @@ from types import SimpleNamespace
 
 from asr_core import ablation, settings, textreport
 from asr_core.catalogue import Setting
+from asr_core.figures import style
 from asr_core.grid import BatchNormState, RepairSpec
 from asr_core.results import Result
 
@@ -69,7 +70,7 @@ class View:
         """What of the chosen look is not stored for the setting, in words."""
         rows = self.result.accuracy
         have = set(rows["slug"])
-        absent = [slug for repair in self.look.repairs if (slug := repair.slug) not in have]
+        absent = [style.label(slug) for repair in self.look.repairs if (slug := repair.slug) not in have]
         if ablation.rows_in(rows, self.look.bn_state).empty:
             absent.append(f"recalibration {self.look.recalibration}")
         return absent

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from asr_core.figures import style
-from asr_core.figures.room import make_room
+from asr_core.figures.room import LONGEST, make_room
 
 WIDTH = 1000
 SHORT, LONG = "fc", "layer4.0.downsample.0"
@@ -43,6 +43,14 @@ def test_labels_that_are_turned_take_more_room_the_steeper_they_are():
     found = [margins(axis={"tickvals": [1], "ticktext": [LONG], "tickangle": angle})["b"] for angle in (0, -30, -60, -90)]
     assert found == sorted(found) and found[0] < found[-1]
     assert found[-1] > margins(axis={"tickvals": [1], "ticktext": [SHORT], "tickangle": -90})["b"]
+
+
+def test_names_too_long_for_the_figure_make_it_higher_not_its_plot_lower():
+    name = "features.denseblock1.denselayer10.conv1"
+    figure = go.Figure(go.Scatter(x=[1], y=[1]))
+    style.finish(figure, 300, "conv layers", "").update_xaxes(tickvals=[1], ticktext=[name], tickangle=-60)
+    make_room(figure, WIDTH)
+    assert figure.layout.height - figure.layout.margin.b == pytest.approx(300 - LONGEST, abs=1)
 
 
 def test_an_axis_that_is_not_shown_takes_none():

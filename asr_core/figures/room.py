@@ -9,10 +9,14 @@ import plotly.graph_objects as go
 # gap before it, a legend's symbol, a colour bar with its labels and title.
 CHARACTER, LINE, PAD, TITLE, SYMBOL, BAR = 5.9, 19, 13, 40, 40, 106
 ABOVE, UNDER = 29, 112  # between a legend's lines and the plot
+LONGEST = 170  # under a plot: figures are high enough for this much
 
 
 def make_room(figure: go.Figure, width: int) -> go.Figure:
-    """`figure` with margins at least as wide as they are, for a place `width` pixels wide. Plotly still widens them if that is not enough."""
+    """`figure` with margins at least as wide as they are, and higher by what exceeds LONGEST below, for a place `width` pixels wide.
+
+    Plotly still widens margins that are not enough.
+    """
     needed = {
         "l": max((_beside(axis, _labels(figure, axis, "y")) for axis in figure.select_yaxes()), default=0),
         "b": max((_below(axis, _labels(figure, axis, "x")) for axis in figure.select_xaxes()), default=0),
@@ -22,6 +26,8 @@ def make_room(figure: go.Figure, width: int) -> go.Figure:
         below = figure.layout.legend.yanchor == "top"
         needed["b" if below else "t"] = LINE * lines + (UNDER if below else ABOVE)
     present = figure.layout.margin.to_plotly_json()
+    if needed["b"] > LONGEST and figure.layout.height is not None:  # else the names of densenet121's layers take the plot's place
+        figure.layout.height += round(needed["b"] - LONGEST)
     return figure.update_layout(margin={side: round(max(present.get(side) or 0, size)) for side, size in needed.items()})
 
 
