@@ -119,16 +119,14 @@ def _clicked(widget: str, select):
 def _export_bar(drawn: Drawn, widget: str) -> None:
     def draw() -> None:
         st.caption("As a picture: the camera in the chart's toolbar, 3000 pixels wide (300 dpi at 10 inches); PNG or SVG is chosen under Share.")
-        for label, suffix, mime, build in (
-            ("Table as CSV", "csv", "text/csv", lambda: export.csv(drawn.table)),
-            ("Table as Parquet", "parquet", "application/vnd.apache.parquet", lambda: export.parquet(drawn.table)),
-            ("This view as a notebook", "ipynb", "application/x-ipynb+json", lambda: export.notebook(drawn)),
-        ):
-            if suffix == "ipynb" and not drawn.view.keys:
-                st.caption("A notebook needs a finished result.")
-                continue
-            # Built here: a file built on click is lost when a run of the script ends before the browser has fetched it.
-            st.download_button(label, build(), f"{drawn.name}.{suffix}", mime, key=f"{widget}_{suffix}", on_click="ignore", width="stretch")
+        # Built here: a file built on click is lost when a run of the script ends before the browser has fetched it.
+        files = [("Table as CSV", "csv", "text/csv", export.csv(drawn.table)), ("Table as Parquet", "parquet", "application/vnd.apache.parquet", export.parquet(drawn.table))]
+        if drawn.view.keys:
+            files.append(("This view as a notebook", "ipynb", "application/x-ipynb+json", export.notebook(drawn)))
+        for label, suffix, mime, content in files:
+            st.download_button(label, content, f"{drawn.name}.{suffix}", mime, key=f"{widget}_{suffix}", on_click="ignore", width="stretch")
+        if not drawn.view.keys:
+            st.caption("A notebook needs a finished result.")
 
     _folded.popover("Take away", f"_open_{widget}", draw, icon=":material/download:", type="tertiary", help="This figure as picture, table or notebook.")
 
