@@ -49,7 +49,7 @@ def accuracy_figure(table: pd.DataFrame, low: float = 0.0, high: float = 1.0) ->
             hovertemplate=f"{row.label}<br>%{{x:.2f}} % [{100 * row.top1_low:.1f}, {100 * row.top1_high:.1f}]<extra></extra>", showlegend=False,
         )  # fmt: skip
     figure.update_xaxes(range=[100 * low, 100 * high])
-    figure.update_yaxes(autorange="reversed", type="category")
+    figure.update_yaxes(range=[len(table) - 0.4, -0.6], type="category")  # the first number stands whole above its mark
     return style.finish(figure, 90 + 42 * len(table), "top-1 accuracy, % (95 % interval)", "")
 
 
