@@ -5,7 +5,7 @@ import time
 from benchmarks import dashboard
 
 # Runs before anything else of the page. `__first`: ms from navigation until a chart was painted. `__watch(key)` starts to
-# watch a chart; the next click or key starts the clock, which stops two frames after that chart shows other data.
+# watch a chart; the next click or key starts the clock, which stops when the frame after the one that shows other data begins.
 SCRIPT = """(() => {
     const drawn = plot => plot?.querySelector('.main-svg') && plot.data;
     const first = () => {
@@ -19,7 +19,7 @@ SCRIPT = """(() => {
         const look = () => {
             const now = plotOf(key);
             if (watch.began !== null && drawn(now) && (now !== plot || now.data !== data))
-                requestAnimationFrame(() => requestAnimationFrame(() => watch.painted = performance.now()));
+                requestAnimationFrame(() => watch.painted = performance.now());
             else requestAnimationFrame(look);
         };
         requestAnimationFrame(look);

@@ -4,11 +4,11 @@ from dataclasses import replace
 
 import streamlit as st
 
-from asr_core.figures import Chart, NothingToDraw, style
+from asr_core.figures import Chart, NothingToDraw
 from asr_core.figures.room import make_room
 from pages import _common as common
 from pages import _export as export
-from pages import _folded
+from pages import _folded, _plot
 from pages import _state as state
 from pages._export import Drawn
 
@@ -68,9 +68,15 @@ def _told(_chart: Chart, _table, *key) -> str:
 
 
 @st.cache_resource(max_entries=64, show_spinner=False)
-def _figured(_chart: Chart, _table, _how: dict, width: int, *key):
-    """The figure of a table that `_tabled` made, with its arrays written as the browser gets them, so that no click does it again."""
-    return style.encoded(make_room(_chart.figure(_table, **_how), width))
+def _figured(_chart: Chart, _table, _how: dict, width: int, *key) -> tuple:
+    """The figure of a table that `_tabled` made, and its JSON, so that no click writes it again."""
+    figure = make_room(_chart.figure(_table, **_how), width)
+    return figure, _json(figure)
+
+
+def _json(figure) -> str:
+    """A figure as the browser gets it: the page's look is put in there."""
+    return type(figure)(figure).update_layout(template="none").to_json()
 
 
 def _prepare(chart: Chart, key: str, view: common.View, what: dict, more: tuple):
@@ -85,35 +91,21 @@ def _prepare(chart: Chart, key: str, view: common.View, what: dict, more: tuple)
 
 
 def _draw(item: Drawn, how: dict, width: int, select, is_pinned: bool) -> None:
-    figure = _figured(item.chart, item.table, how, width, item.chart.name, item.view.stamp, repr(item.what), repr(item.more), repr(how))
+    figure, text = _figured(item.chart, item.table, how, width, item.chart.name, item.view.stamp, repr(item.what), repr(item.more), repr(how))
     drawn = replace(item, figure=figure, how=how)
     st.markdown(item.sentence)
     widget = f"{item.key}_pinned" if is_pinned else item.key
-    _plot(figure, widget, item.sentence, None if is_pinned else select, drawn.name)
+    _plot.draw(text, widget, item.sentence, _config(drawn.name, figure), None if is_pinned else select)
     _export_bar(drawn, widget)
     st.session_state["_drawn"].append(drawn)
 
 
-def _plot(figure, widget: str, sentence: str, select, name: str) -> None:
-    config = {
+def _config(name: str, figure) -> dict:
+    """Plotly's: the toolbar and what its camera saves."""
+    return {
         "displaylogo": False, "modeBarButtonsToRemove": ["select2d", "lasso2d", "autoScale2d"],
         "toImageButtonOptions": {"format": state.get("picture"), "scale": 3, "filename": name, "width": 1000, "height": figure.layout.height},
     }  # fmt: skip
-    click = {"on_select": _clicked(widget, select), "selection_mode": "points"} if select else {}
-    st.plotly_chart(figure, key=widget, alt=sentence, config=config, **click)
-
-
-def _clicked(widget: str, select):
-    def call():
-        points = st.session_state[widget]["selection"]["points"]
-        if points:
-            point = dict(points[0])
-            data = point.get("customdata")
-            if isinstance(data, dict):  # the browser sends a row of a typed array as {"0": ..., "1": ...}
-                point["customdata"] = [data[i] for i in sorted(data, key=int)]
-            select(point)
-
-    return call
 
 
 def _export_bar(drawn: Drawn, widget: str) -> None:
@@ -141,7 +133,7 @@ def _difference(chart: Chart, key: str, made: list[Drawn], how: dict, width: int
     st.caption(f"current ({made[1].view.title}{look_text(made[1].view)}) minus pinned ({made[0].view.title}{look_text(made[0].view)})")
     figure = make_room(chart.difference_figure(table, **how), width)
     sentence = f"Difference, current minus pinned. Pinned: {made[0].sentence} Current: {made[1].sentence}"
-    _plot(figure, f"{key}_difference", sentence, None, f"{key}-difference")
+    _plot.draw(_json(figure), f"{key}_difference", sentence, _config(f"{key}-difference", figure))
     st.download_button("Difference as CSV", lambda: export.csv(table), f"{key}-difference.csv", "text/csv", key=f"{key}_difference_csv", on_click="ignore", type="tertiary", icon=":material/download:")
 
 

@@ -1,29 +1,46 @@
 """The HTML document of every page: Streamlit's own, told two things it would otherwise find out late.
 
 Opened on /variance, Streamlit's client first looks for its server under /variance/, so that two failed requests
-stand in the browser's console. And it fetches and runs Plotly, by far its largest part, only once the first chart has
-come.
+stand in the browser's console. And what draws figures, Plotly, by far the largest part, would be fetched and run only
+once the first figure has come (_plot.js).
 """
 
 from functools import cache
+from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, RedirectResponse
+from starlette.responses import FileResponse, HTMLResponse, RedirectResponse
 from starlette.routing import Route
-from streamlit import file_util
+from streamlit import config, file_util
 
 FRONT = "overview"  # Streamlit knows the first page by the bare address only
 SERVER = '<script>window.__streamlit = {BACKEND_BASE_URL: new URL(".", location.href).href}</script>'
-# Fetched beside the client, and run as soon as that has started, while it waits for its first messages.
-PLOTLY = """<link rel="modulepreload" crossorigin href="./static/js/{name}">
-<script>addEventListener("DOMContentLoaded", () => import("./static/js/{name}"))</script>"""
+PLOTLY = "plotly.min.js"
+# The address names the version. The second keeps Streamlit from compressing 5 MB anew for each visitor, as it does for its own scripts.
+KEPT = {"Cache-Control": "public, max-age=31536000, immutable", "Content-Encoding": "identity"}
+# Both are fetched beside the client. Plotly is run, for a second of the browser's time, once the navigation stands and the
+# browser is idle: earlier, it would hold up the first messages; later, the first figure.
+EARLY = """<link rel="preload" as="script" href="./$plotly">
+<link rel="modulepreload" crossorigin href="./static/js/$component">
+<script>{
+    const run = () => window.plotlyLoaded ??= new Promise((loaded, failed) => document.head.append(
+        Object.assign(document.createElement("script"), {src: "./$plotly", onload: loaded, onerror: () => failed(Error("$plotly did not load"))})));
+    new MutationObserver((_, observer) => {
+        if (!document.querySelector("[data-testid=stSidebarNavLink]")) return;
+        observer.disconnect();
+        requestIdleCallback(run, {timeout: 300});
+    }).observe(document, {childList: true, subtree: true});
+}</script>"""
 
 
 def routes() -> list[Route]:
-    """One route per page; anything else, and anything under a base path, is left to Streamlit."""
+    """One route per page, and Plotly; anything else, and any page under a base path, is left to Streamlit."""
     pages = [path.stem for path in sorted(Path(__file__).parent.glob("[!_]*.py")) if path.stem != FRONT]
-    return [Route(f"/{FRONT}", _front), *(Route(f"/{page}", _document) for page in ("", *pages))]
+    bases = {"", config.get_option("server.baseUrlPath").strip("/")}
+    scripts = [Route(f"/{base}/{PLOTLY}".replace("//", "/"), _plotly) for base in sorted(bases)]
+    return [*scripts, Route(f"/{FRONT}", _front), *(Route(f"/{page}", _document) for page in ("", *pages))]
 
 
 def _front(request: Request) -> RedirectResponse:
@@ -34,9 +51,16 @@ def _document(request: Request) -> HTMLResponse:
     return HTMLResponse(text(), headers={"Cache-Control": "no-cache"})
 
 
+def _plotly(request: Request) -> FileResponse:
+    """Plotly for browsers, as it lies in its Python package."""
+    folder = find_spec("plotly").submodule_search_locations[0]
+    return FileResponse(Path(folder, "package_data", PLOTLY), headers=KEPT)
+
+
 @cache
 def text() -> str:
     """Streamlit's index.html with both things in its head."""
     static = Path(file_util.get_static_dir())
-    plotly = [PLOTLY.format(name=path.name) for path in static.glob("static/js/PlotlyChart.*.js")]
-    return (static / "index.html").read_text().replace("</head>", "\n".join([SERVER, *plotly, "</head>"]), 1)
+    (component,) = [path.name for path in static.glob("static/js/BidiComponent.*.js")]
+    early = EARLY.replace("$plotly", f"{PLOTLY}?v={version('plotly')}").replace("$component", component)
+    return (static / "index.html").read_text().replace("</head>", "\n".join([SERVER, early, "</head>"]), 1)

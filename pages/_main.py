@@ -28,11 +28,9 @@ PAGES = {
     "Work": (("jobs", "Jobs", ":material/pending_actions:", "What is computed, waits, is done or failed."),),
 }
 
-# Streamlit writes in charts in a grey that is too faint on white (contrast 3.7): use the text's own colour. On some
-# machines it offers to install its own tools, in a card that hides Pin and Share.
+# On some machines Streamlit offers to install its own tools, in a card that hides Pin and Share.
 STYLE = """
 [data-testid=stMainBlockContainer] {padding: 4rem 2.5rem 3rem}
-.js-plotly-plot :is([class$=title], [class*=tick] text, .legendtext, .cbaxis text) {fill: currentColor !important}
 [data-testid=stSkillsNudge] {display: none}
 """
 

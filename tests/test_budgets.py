@@ -1,8 +1,8 @@
 """Equal budgets and bands over seeds: which numbers are compared, which are missing, and what the page draws."""
 
-import json
 
 import pytest
+from drawn import charts
 from made_results import store_result
 from streamlit.testing.v1 import AppTest
 from test_estimate import SPEED
@@ -54,7 +54,7 @@ def words(app: AppTest) -> str:
 
 
 def names(app: AppTest, chart: int) -> list[str]:
-    return [trace["name"] for trace in json.loads(app.get("plotly_chart")[chart].proto.spec)["data"] if trace.get("name")]
+    return [trace["name"] for trace in charts(app)[chart]["data"] if trace.get("name")]
 
 
 def test_a_repair_costs_its_statistics_images_and_bn_only_its_batches(store):
@@ -125,7 +125,7 @@ def test_the_page_draws_stored_budgets_and_offers_the_missing_ones(store):
     for count in (8, 64):
         store_result(store, **at(count))
     app = page(methods="asr_bn")
-    assert "At equal budgets (2 compared)" in words(app) and len(app.get("plotly_chart")) == 3
+    assert "At equal budgets (2 compared)" in words(app) and len(charts(app)) == 3
     assert any(name.endswith("· cumulative") for name in names(app, -1))
     assert any(expander.label == "4 of 6 budgets are not stored for the chosen repairs" for expander in app.expander)
     assert app.selectbox(key="_budget").options == ["16", "32", "128", "256"]

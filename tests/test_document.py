@@ -1,10 +1,16 @@
 """The HTML document that every page begins with."""
 
+import asyncio
 import re
+from importlib.metadata import version
 from pathlib import Path
 
+import plotly
+import pytest
+from starlette.applications import Starlette
+from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
-from streamlit import file_util
+from streamlit import config, file_util
 
 from asr_core.entries import PROJECT
 from pages import _document
@@ -12,7 +18,7 @@ from pages import _document
 
 def test_every_page_and_the_bare_address_have_it():
     paths = {route.path for route in _document.routes()}
-    assert paths == {"/", *(f"/{path.stem}" for path in (PROJECT / "pages").glob("[!_]*.py"))}
+    assert paths == {"/", "/plotly.min.js", *(f"/{path.stem}" for path in (PROJECT / "pages").glob("[!_]*.py"))}
 
 
 def test_the_front_page_s_own_name_leads_to_the_bare_address_with_the_whole_state():
@@ -22,11 +28,42 @@ def test_the_front_page_s_own_name_leads_to_the_bare_address_with_the_whole_stat
     assert answer.status_code == 307 and answer.headers["location"] == "./?sparsity=0.9&layer=layer1.0.conv1"
 
 
-def test_the_server_is_named_in_the_head_and_plotly_is_fetched_at_once_from_a_file_that_exists():
+def test_the_server_is_named_in_the_head_and_what_draws_figures_is_fetched_at_once():
     head = _document.text().partition("</head>")[0]
     assert head.count("BACKEND_BASE_URL") == 1
-    (plotly,) = re.findall(r'modulepreload" crossorigin href="\./(static/js/PlotlyChart\.[^"]+)"', head)
-    assert Path(file_util.get_static_dir(), plotly).is_file()
+    (component,) = re.findall(r'modulepreload" crossorigin href="\./(static/js/BidiComponent\.[^"]+)"', head)
+    assert Path(file_util.get_static_dir(), component).is_file()
+    (plotly,) = re.findall(r'preload" as="script" href="\./([^"]+)"', head)
+    assert plotly == f"plotly.min.js?v={version('plotly')}" and head.count(plotly) == 3
+
+
+def asked(app, path: str) -> tuple[dict[str, str], bytes]:
+    """Headers and body of what an ASGI application answers to a browser."""
+    scope = {"type": "http", "method": "GET", "path": path, "query_string": b"v=1", "headers": [(b"accept-encoding", b"gzip")]}
+    sent = []
+
+    async def send(message):
+        sent.append(message)
+
+    async def receive():
+        await asyncio.Event().wait()  # a browser that stays
+
+    asyncio.run(app(scope, receive, send))
+    head, *body = sent
+    return {name.decode(): value.decode() for name, value in head["headers"]}, b"".join(part.get("body", b"") for part in body)
+
+
+@pytest.mark.parametrize("base", ["", "lens"])
+def test_plotly_comes_from_its_package_once_per_version_and_is_not_compressed_anew_for_each_visitor(base):
+    config.set_option("server.baseUrlPath", base)
+    try:
+        app = GZipMiddleware(Starlette(routes=_document.routes()))
+    finally:
+        config.set_option("server.baseUrlPath", "")
+    headers, body = asked(app, f"/{base}/plotly.min.js".replace("//", "/"))
+    assert body == Path(plotly.__file__).with_name("package_data").joinpath("plotly.min.js").read_bytes()
+    assert "javascript" in headers["content-type"] and "immutable" in headers["cache-control"]
+    assert headers["content-encoding"] == "identity"
 
 
 def test_nothing_else_of_streamlit_s_document_is_changed():

@@ -1,6 +1,5 @@
 """The allocation page in every state: nothing stored, one rule, several rules, another state, running, failed."""
 
-import json
 import subprocess
 import sys
 from dataclasses import replace
@@ -8,6 +7,7 @@ from dataclasses import replace
 import pandas as pd
 import pytest
 import streamlit as st
+from drawn import charts
 from made_allocation import ASR, LAYERS, STATES, store_repairability, store_run
 from streamlit.testing.v1 import AppTest
 from test_compute_panel import LINE, make_job
@@ -47,10 +47,6 @@ def opened(**address) -> AppTest:
 
 def words(app: AppTest) -> str:
     return "\n".join(item.value for kind in (app.markdown, app.caption, app.info, app.warning, app.subheader) for item in kind)
-
-
-def charts(app: AppTest) -> list[dict]:
-    return [json.loads(chart.proto.spec) for chart in app.get("plotly_chart")]
 
 
 def tables(app: AppTest, column: str) -> pd.DataFrame:

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import streamlit as st
+from drawn import charts
 from made_maps import LAYER, SPEC, copy
 from made_results import store_result
 from streamlit.testing.v1 import AppTest
@@ -65,10 +66,6 @@ def opened(store, **address):
 
 def said(app):
     return "\n".join(item.value for kind in (app.markdown, app.info, app.warning, app.caption, app.error) for item in kind)
-
-
-def charts(app):
-    return [json.loads(chart.proto.spec) for chart in app.get("plotly_chart")]
 
 
 def kinds(app):

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from drawn import charts
 from made_results import store_result
 from streamlit.testing.v1 import AppTest
 from test_estimate import SPEED
@@ -57,7 +58,7 @@ def test_an_empty_store_shows_the_paper_and_says_what_is_missing(store, part):
     app = opened(data="digits", part=part)
     said = {"table1": "Networks here: none yet", "tables": "This network is not stored", "figures": "Nothing is stored yet", "protocol": "one command", "fidelity": "nothing can be told"}
     assert said[part] in words(app)
-    assert not app.get("plotly_chart")
+    assert not charts(app)
 
 
 def test_table_1_sets_ours_beside_the_paper_s(store):
@@ -124,7 +125,7 @@ def test_tables_2_and_3_and_the_conflict_are_shown(store):
 def test_each_figure_is_redrawn_or_says_why_not(store, drawn):
     cifar(store)
     app = opened(data="cifar10", sparsity="0.9", part="figures", drawn=str(drawn))
-    assert len(app.get("plotly_chart")) == FIGURES[drawn]
+    assert len(charts(app)) == FIGURES[drawn]
     own = drawn in (3, 6, 7, 9)  # the others show networks that are not stored
     assert own == ("Drawn instead" not in words(app))
     if drawn == 5:
@@ -149,7 +150,7 @@ def test_a_result_of_layers_and_accuracy_only_is_enough_for_tables_and_says_so_a
     store_result(store, sparsity=0.5)  # digits, whole: the present setting
     assert number(opened(data="digits", sparsity="0.5"), "BN only", "90 % here") != "–"
     assert "only layers and accuracy are stored" in words(opened(data="digits", sparsity="0.5", part="figures", drawn="4"))
-    assert len(opened(data="digits", sparsity="0.5", part="figures", drawn="10").get("plotly_chart")) == 1  # needs layers only
+    assert len(charts(opened(data="digits", sparsity="0.5", part="figures", drawn="10"))) == 1  # needs layers only
 
 
 def test_the_card_names_what_differs(store):

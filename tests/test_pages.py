@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from drawn import charts, drawn
 from made_results import store_result
 from streamlit.testing.v1 import AppTest
 from test_compute_panel import LINE, make_job
@@ -52,10 +53,6 @@ def words(app: AppTest) -> str:
     return "\n".join(item.value for kind in (app.markdown, app.caption, app.info, app.warning, app.title) for item in kind)
 
 
-def charts(app: AppTest) -> list[dict]:
-    return [json.loads(chart.proto.spec) for chart in app.get("plotly_chart")]
-
-
 def pin_of(result, look="simultaneous~off~reset~ema~0.1~20") -> str:
     return f"{result.entry.manifest['key']}~{look}"
 
@@ -94,7 +91,7 @@ def test_a_stored_setting_is_drawn_and_told(store, page):
     store_result(store)
     app = opened(page)
     assert len(charts(app)) == CHARTS[page] and app.title[0].value in words(app)
-    assert all(chart.proto.alt for chart in app.get("plotly_chart"))
+    assert all(item["alt"] for item in drawn(app))
     assert not app.warning
 
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from drawn import charts
 from made_results import store_result
 from streamlit.testing.v1 import AppTest
 from test_estimate import SPEED
@@ -44,15 +45,15 @@ def test_an_empty_store_is_said_in_words(store, page):
     assert "Nothing is stored yet" in words(opened(page))
 
 
-@pytest.mark.parametrize(("page", "charts", "sentence"), [
+@pytest.mark.parametrize(("page", "count", "sentence"), [
     ("absorption", 3, "Under cumulative averaging all 3 repairs and BN only are one network"),
     ("severity", 1, "cannot be told from fewer than 4"),
     ("ablation", 2, "12 of 100 points are stored"),
 ])  # fmt: skip
-def test_a_stored_setting_is_drawn_and_told(store, page, charts, sentence):
+def test_a_stored_setting_is_drawn_and_told(store, page, count, sentence):
     store_result(store)
     app = opened(page)
-    assert len(app.get("plotly_chart")) == charts
+    assert len(charts(app)) == count
     assert sentence in words(app)
 
 
@@ -74,7 +75,7 @@ def test_no_recalibration_has_no_left_over_signal(store):
 def test_gaps_are_shown_as_accuracy_on_request(store):
     store_result(store)
     app = opened("absorption", data="digits", gap="top1_gap")
-    assert "measured: top-1 minus" in app.get("plotly_chart")[0].proto.spec
+    assert "measured: top-1 minus" in str(charts(app)[0])
 
 
 def test_severity_correlates_over_all_stored_settings(store):
@@ -125,7 +126,7 @@ def test_numbers_that_are_not_finite_do_not_break_a_page(store, page):
         tables["convs"]["absorbed"], tables["convs"]["reason"] = "unknown", ""
 
     store_result(store, change=spoil)
-    assert opened(page, data="digits", orders="simultaneous,sequential", biases="off,on").get("plotly_chart")
+    assert charts(opened(page, data="digits", orders="simultaneous,sequential", biases="off,on"))
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -134,7 +135,7 @@ def test_a_pinned_setting_is_drawn_beside_the_present_one(store, page):
     store_result(store, sparsity=0.9)
     key = pinned.entry.manifest["key"]
     app = opened(page, data="digits", sparsity="0.9", pin=f"{key}~simultaneous~off~reset~ema~0.1~20")
-    assert len(app.get("plotly_chart")) == 2 * {"absorption": 3, "severity": 1, "ablation": 2}[page]
+    assert len(charts(app)) == 2 * {"absorption": 3, "severity": 1, "ablation": 2}[page]
 
 
 def test_states_that_are_not_stored_are_said_in_words(store):

@@ -1,8 +1,5 @@
 """Margins: wide enough for what stands in them, never narrower than they were. That browsers agree is seen in tests/browser."""
 
-import json
-
-import numpy as np
 import plotly.graph_objects as go
 import pytest
 from hypothesis import given
@@ -80,11 +77,3 @@ def test_a_colour_bar_takes_room_at_the_right(where):
 def test_margins_are_never_made_narrower():
     figure = style.finish(go.Figure(go.Scatter(x=[1], y=[1])), 300, "", "").update_layout(margin={"l": 400, "r": 400, "t": 400, "b": 400})
     assert set(make_room(figure, WIDTH).layout.margin.to_plotly_json().values()) == {400}
-
-
-def test_an_encoded_figure_is_sent_as_the_figure_itself_would_be():
-    figure = go.Figure([go.Scatter(x=np.arange(5, dtype="int32"), y=np.linspace(0, 1, 5, dtype="float32"), customdata=np.eye(5)), go.Bar(x=["a", "b"], y=[1, None])])
-    found = style.encoded(style.finish(figure, 300, "x", "y"))
-    sent, own = json.loads(found.to_json()), json.loads(figure.to_json())
-    own["layout"]["legend"].pop("title")  # empty
-    assert sent == own and found.data[0].x["dtype"] == "i4"

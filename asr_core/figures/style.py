@@ -1,7 +1,5 @@
 """One look for all figures: Okabe-Ito colours and marker shapes per method, labels, axes, print template."""
 
-import json
-
 import plotly.graph_objects as go
 
 from asr_core import registry
@@ -93,11 +91,6 @@ def log_axis(low: float, high: float) -> dict:
 def floor_of(low: float, high: float) -> float:
     """Where marks without a place on a logarithmic axis over [low, high] stand: whole, just above its lower end."""
     return low * (high / low) ** 0.02
-
-
-def encoded(figure: go.Figure) -> go.Figure:
-    """A copy with its arrays written as browsers get them: to draw it again does not write them again."""
-    return go.Figure(json.loads(figure.to_json()))
 
 
 def for_print(figure: go.Figure) -> go.Figure:

@@ -111,7 +111,7 @@ def test_the_zip_of_a_page_holds_every_figure_and_its_setting(visitor):
         assert len(pd.read_csv(file.open(table))) == sum(len(y) for y in marks(visitor).values())
         (card,) = json.loads(file.read("setting.json"))
         html = file.read("page.html").decode()
-    charts = visitor.page.get_by_test_id("stPlotlyChart").count()
+    charts = visitor.page.locator(".figure").count()
     assert sum(name.endswith(".csv") for name in names) == sum(name.endswith(".ipynb") for name in names) == charts
     assert card["setting"]["sparsity_asked"] == 0.9 and card["address"].partition("?")[2] == visitor.page.url.partition("?")[2]
     assert html.count("Plotly.newPlot") >= charts and "Plotly.newPlot(" in html
@@ -125,5 +125,5 @@ def test_the_html_of_the_zip_draws_without_a_server(visitor, tmp_path, chromium)
     page = context.new_page()
     page.goto((tmp_path / "page.html").as_uri())
     page.locator(".js-plotly-plot .main-svg").first.wait_for(timeout=1000 * PATIENCE)
-    assert page.locator(".js-plotly-plot").count() == visitor.page.get_by_test_id("stPlotlyChart").count()
+    assert page.locator(".js-plotly-plot").count() == visitor.page.locator(".figure").count()
     context.close()

@@ -104,7 +104,7 @@ class Visitor:
     @property
     def charts(self) -> list[str]:
         """What the charts on the page say of themselves to who cannot see them."""
-        return [label for label in self.page.get_by_test_id("stPlotlyChart").evaluate_all(LABELS) if label]  # at one moment
+        return [label for label in self.page.locator(".figure").evaluate_all(LABELS) if label]  # at one moment
 
     @property
     def widened(self) -> list:

@@ -1,0 +1,84 @@
+// One figure of Plotly. From Python come the bytes of {figure, config, alt, clicks}; back goes the point that was clicked.
+
+// The document (_document.py) has begun to load it long before the first figure comes.
+const library = () => window.plotlyLoaded ??= new Promise((loaded, failed) => {
+    const src = new URL("plotly.min.js", window.__streamlit?.BACKEND_BASE_URL ?? document.baseURI);
+    document.head.append(Object.assign(document.createElement("script"), {src, onload: loaded, onerror: () => failed(Error(`${src} did not load`))}));
+});
+
+const FULLSCREEN = {
+    name: "fullscreen", title: "Fullscreen", click: (plot) => document.fullscreenElement ? document.exitFullscreen() : plot.requestFullscreen(),
+    icon: {width: 24, height: 24, path: "M3 3h7v2H5v5H3zM14 3h7v7h-2V5h-5zM3 14h2v5h5v2H3zM19 14h2v7h-7v-2h5z"},
+};
+
+// Plotly's template in the colours and the font of the page. Sizes: figures/room.py reckons with them.
+function template(page) {
+    const colour = (name) => page.getPropertyValue(`--st-${name}`).trim(), grid = "rgba(128,128,128,0.25)";
+    const [text, paper] = [colour("text-color"), colour("background-color")];
+    const axis = {gridcolor: grid, zerolinecolor: grid, tickcolor: grid, automargin: true};
+    return {layout: {
+        font: {color: text, family: colour("font"), size: 11.25}, paper_bgcolor: paper, plot_bgcolor: paper, margin: {pad: 7.5},
+        xaxis: {...axis, showgrid: false, zeroline: false, title: {font: {size: 13.125}, standoff: 18.75}},
+        yaxis: {...axis, title: {font: {size: 13.125}, standoff: 22.5}},
+        hoverlabel: {bgcolor: paper, bordercolor: grid, font: {color: text}}, modebar: {bgcolor: "rgba(0,0,0,0)", color: grid, activecolor: text},
+        coloraxis: {colorbar: {xpad: 22.5, outlinewidth: 0}},
+    }};
+}
+
+// A page's figures are drawn one per painted frame: who clicks sees the first change before the last is ready.
+let queue = Promise.resolve();
+const painted = () => new Promise((done) => {
+    requestAnimationFrame(() => setTimeout(done));
+    setTimeout(done, 200); // a tab in the background paints no frames
+});
+
+async function draw(plot, {figure, config, clicks}) {
+    await library();
+    const layout = {
+        ...figure.layout, template: template(getComputedStyle(plot)), width: plot.clientWidth || undefined,
+        clickmode: "event", dragmode: figure.layout.dragmode ?? (clicks ? "pan" : "zoom"),
+    };
+    await Plotly.react(plot, figure.data, layout, {...config, modeBarButtonsToAdd: [FULLSCREEN]});
+    if (!plot.watcher) watch(plot);
+}
+
+// Once a plot is there: its width follows the page's, its height the screen's while it fills that; clicks are told.
+function watch(plot) {
+    const fit = () => {
+        const height = document.fullscreenElement === plot ? window.innerHeight : plot.content.figure.layout.height;
+        const drawn = plot._fullLayout, width = plot.clientWidth;
+        if (drawn && width && (width !== drawn.width || height !== drawn.height)) Plotly.relayout(plot, {width, height});
+    };
+    plot.addEventListener("fullscreenchange", fit);
+    plot.watcher = new ResizeObserver(fit);
+    plot.watcher.observe(plot);
+    plot.on("plotly_click", ({points: [point]}) => plot.content.clicks && plot.tell("point", {customdata: plain(point.customdata)}));
+}
+
+const plain = (value) => ArrayBuffer.isView(value) || Array.isArray(value) ? Array.from(value, plain) : value;
+
+export default function ({data, parentElement, setTriggerValue}) {
+    const content = JSON.parse(new TextDecoder().decode(data));
+    let plot = parentElement.querySelector(":scope > .figure");
+    if (!plot) parentElement.append(plot = Object.assign(document.createElement("div"), {className: "figure"}));
+    Object.assign(plot, {content, tell: setTriggerValue});
+    plot.setAttribute("role", "figure");
+    plot.setAttribute("aria-label", content.alt);
+    plot.style.height = `${content.figure.layout.height}px`;
+    plot.dataset.drawn = "no";
+    queue = queue.then(async () => {
+        if (plot.content !== content || !plot.isConnected) return;
+        try {
+            await draw(plot, content);
+        } catch (error) {
+            plot.textContent = `The figure could not be drawn: ${error.message}`;
+        }
+        if (plot.content === content) plot.dataset.drawn = "yes";
+        await painted();
+    });
+    return () => setTimeout(() => { // Streamlit also calls this for a change that another overtook
+        if (plot.isConnected) return;
+        plot.watcher?.disconnect();
+        window.Plotly?.purge(plot);
+    });
+}

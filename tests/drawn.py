@@ -1,0 +1,13 @@
+"""The figures of a page without a browser."""
+
+import json
+
+
+def drawn(app) -> list[dict]:
+    """Of each figure on the page of an AppTest: {figure, config, alt, clicks}, as the browser gets it."""
+    return [json.loads(item.proto.bytes) for item in app.get("bidi_component")]
+
+
+def charts(app) -> list[dict]:
+    """Plotly's data and layout of each figure."""
+    return [item["figure"] for item in drawn(app)]
