@@ -19,6 +19,12 @@ def draw(title: str, found: common.View | None) -> None:
     if found is None:
         return
     _crumbs(found)
+    with st.container():  # has its place also when empty: else the page below would move, and a browser would build it anew
+        _completeness(found)
+
+
+def _completeness(found: common.View) -> None:
+    """What is missing of what is shown, with an offer to compute it."""
     if found.stands_in is not None:
         st.warning(f"**{short(common.chosen())}** is not stored. Shown below is the nearest stored setting, **{found.title}** ({found.stands_in}).")
         common.offer_to_compute()

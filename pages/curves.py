@@ -60,8 +60,9 @@ for found in common.views():
     keys = others(found, *free) if free else []
     keys += seeds(found) if state.get("seeds") else []
     more[found.keys] = tuple(dict.fromkeys(keys))
-if state.get("seeds") and not seeds(view):
-    st.caption("No other seed of this setting is stored; compute one by changing the seed in the sidebar.")
+with st.container():  # has its place also when empty, so that the chart stays where it is
+    if state.get("seeds") and not seeds(view):
+        st.caption("No other seed of this setting is stored; compute one by changing the seed in the sidebar.")
 
 tables = _charts.show(
     curves.CURVES, "curves", more=more, how={"x": state.get("x")}, slugs=lambda found: found.slugs,

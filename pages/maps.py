@@ -193,13 +193,13 @@ def about() -> None:
 
 
 _folded.expander("What am I looking at?", "_open_about", about)
-if state.get("mapped") == "after":
-    st.caption(f"After recalibration: {view.look.recalibration}.")
-if other := other_dense(view):
-    st.warning(f"The weights of this result's dense network {view.result.setting['dense_id'][:8]} are not on this machine. The maps are of {other[:8]}, trained here by the same recipe: numbers and tables belong to the former.")
-if there is None:
-    _stored_maps.offer(view, wanted(view))
-offer_to_compute()
+st.caption(f"After recalibration: {view.look.recalibration}." if state.get("mapped") == "after" else "Before BatchNorm recalibration.")
+with st.container():  # has its place also when empty, so that the maps stay where they are
+    if other := other_dense(view):
+        st.warning(f"The weights of this result's dense network {view.result.setting['dense_id'][:8]} are not on this machine. The maps are of {other[:8]}, trained here by the same recipe: numbers and tables belong to the former.")
+    if there is None:
+        _stored_maps.offer(view, wanted(view))
+    offer_to_compute()
 
 if there is not None:
     if missing_inputs:

@@ -86,9 +86,9 @@ def about() -> None:
 
 
 _folded.expander("What am I looking at?", "_open_about", about)
-if state.get("stage") == "recalibrated":
-    bn = view.result.setting["recalibrated_state"]
-    st.caption("Measured after recalibration: " + (f"{bn['averaging']} from {bn['start']}, momentum {bn['momentum']}, b = {bn['batches']}." if bn else "not stored for this setting."))
+stage, bn = state.get("stage"), view.result.setting["recalibrated_state"]
+point = f": {bn['averaging']} from {bn['start']}, momentum {bn['momentum']}, b = {bn['batches']}" if bn else ", which is not stored for this setting"
+st.caption(f"Variances: {variance.STAGES[stage]}{point if stage == 'recalibrated' else ''}.")
 
 what = {"layer": common.layer_in, "slugs": lambda found: found.slugs, "stage": state.get("stage")}
 alone = state.get("pin") is None

@@ -1,0 +1,62 @@
+"""Figures in the browser: redrawn in place, as wide as the page, over the whole screen, in the page's colours."""
+
+import pytest
+from visitor import Visitor
+
+PAGE = "variance?data=digits&sparsity=0.9&layer=layer1.0.conv1"
+PLOT = ".st-key-scatter .figure"
+SIZE = "plot => [plot._fullLayout.width, plot._fullLayout.height]"
+
+
+@pytest.fixture
+def visitor(server, visit):
+    return visit(server, PAGE)
+
+
+def size(visitor) -> list[float]:
+    """Width and height that the first chart is drawn in."""
+    return visitor.page.locator(PLOT).evaluate(SIZE)
+
+
+def test_a_changed_figure_is_drawn_into_the_plot_that_is_there(visitor):
+    before = visitor.traces("scatter")
+    visitor.page.locator(PLOT).evaluate("plot => plot.mine = true")
+    visitor.page.get_by_role("radio", name="recalibrated").click()
+    visitor.until(lambda: visitor.traces("scatter") != before, "other marks")
+    visitor.finish()
+    assert visitor.page.locator(PLOT).evaluate("plot => plot.mine") and not visitor.broken()
+
+
+def test_a_figure_is_as_wide_as_its_place_also_when_that_changes(visitor):
+    wide, height = size(visitor)
+    visitor.page.set_viewport_size({"width": 1000, "height": 900})
+    visitor.until(lambda: size(visitor)[0] < wide - 100, "a narrower chart")
+    assert size(visitor)[1] == height
+    assert visitor.page.locator(PLOT).evaluate("plot => plot.clientWidth === plot._fullLayout.width")
+
+
+def test_a_figure_fills_the_screen_and_comes_back(visitor):
+    small = size(visitor)
+    visitor.page.locator(PLOT).hover()
+    visitor.page.locator(PLOT).get_by_role("button", name="Fullscreen").click()
+    screen = visitor.page.evaluate("[innerWidth, innerHeight]")
+    visitor.until(lambda: size(visitor) == screen, "a chart over the whole screen")
+    visitor.page.evaluate("document.exitFullscreen()")
+    visitor.until(lambda: size(visitor) == small, "the chart in its place")
+
+
+def test_figures_take_the_page_s_colours_when_these_change(visitor):
+    paper = "plot => plot._fullLayout.paper_bgcolor === getComputedStyle(plot).getPropertyValue('--st-background-color').trim() && plot._fullLayout.paper_bgcolor"
+    light = visitor.page.locator(PLOT).evaluate(paper)
+    visitor.page.emulate_media(color_scheme="dark")
+    visitor.until(lambda: visitor.page.locator(PLOT).evaluate(paper) not in (False, light), "dark charts")
+
+
+def test_where_plotly_does_not_arrive_a_figure_says_so_and_the_page_stays(server, chromium):
+    context = chromium.new_context()
+    context.route("**/plotly.min.js*", lambda route: route.abort())
+    visitor = Visitor(context, server.url)
+    visitor.page.goto(f"{server.url}/{PAGE}")
+    assert visitor.appears(visitor.page.get_by_text("The figure could not be drawn: plotly.min.js"))
+    assert visitor.title == "Channel variance" and visitor.page.locator("[data-testid=stException]").count() == 0
+    context.close()
