@@ -20,8 +20,8 @@ SERVER = '<script>window.__streamlit = {BACKEND_BASE_URL: new URL(".", location.
 PLOTLY = "plotly.min.js"
 # The address names the version. The second keeps Streamlit from compressing 5 MB anew for each visitor, as it does for its own scripts.
 KEPT = {"Cache-Control": "public, max-age=31536000, immutable", "Content-Encoding": "identity"}
-# Both are fetched beside the client. Plotly is run, for a second of the browser's time, once the navigation stands and the
-# browser is idle: earlier, it would hold up the first messages; later, the first figure.
+# Both are fetched beside the client. Plotly is run, for a second of the browser's time, once the navigation stands: earlier,
+# it would hold up the first messages; later, the first figure.
 EARLY = """<link rel="preload" as="script" href="./$plotly">
 <link rel="modulepreload" crossorigin href="./static/js/$component">
 <script>{
@@ -30,7 +30,7 @@ EARLY = """<link rel="preload" as="script" href="./$plotly">
     new MutationObserver((_, observer) => {
         if (!document.querySelector("[data-testid=stSidebarNavLink]")) return;
         observer.disconnect();
-        requestIdleCallback(run, {timeout: 300});
+        requestIdleCallback(run, {timeout: 100});
     }).observe(document, {childList: true, subtree: true});
 }</script>"""
 

@@ -5,7 +5,7 @@ from contextlib import contextmanager, suppress
 import streamlit as st
 
 from asr_core.errors import AsrError
-from pages import _charts, _document, _header, _sidebar
+from pages import _charts, _document, _header, _plot, _sidebar
 from pages import _common as common
 from pages import _state as state
 
@@ -31,7 +31,7 @@ PAGES = {
 # On some machines Streamlit offers to install its own tools, in a card that hides Pin and Share.
 STYLE = """
 [data-testid=stMainBlockContainer] {padding: 4rem 2.5rem 3rem}
-[data-testid=stSkillsNudge] {display: none}
+:is([data-testid=stSkillsNudge], .st-key-_prepare) {display: none}
 """
 
 
@@ -39,6 +39,7 @@ def main() -> None:
     """One run of the dashboard."""
     # Before st.navigation: the browser would otherwise fetch the page's own icon from the net as its tab's icon.
     st.set_page_config(page_title="ASR Lens", page_icon="🔬", layout="wide")
+    _plot.prepare()
     pages = {
         section: [st.Page(f"{file}.py", title=title, icon=icon, url_path=file, help=about, default=file == _document.FRONT)
                   for file, title, icon, about in files]

@@ -58,6 +58,7 @@ function watch(plot) {
 const plain = (value) => ArrayBuffer.isView(value) || Array.isArray(value) ? Array.from(value, plain) : value;
 
 export default function ({data, parentElement, setTriggerValue}) {
+    if (!data.length) return;
     const content = JSON.parse(new TextDecoder().decode(data));
     let plot = parentElement.querySelector(":scope > .figure");
     if (!plot) parentElement.append(plot = Object.assign(document.createElement("div"), {className: "figure"}));

@@ -21,3 +21,8 @@ def draw(figure: str, key: str, alt: str, config: dict, select=None) -> None:
     rest = json.dumps({"config": config, "alt": alt, "clicks": select is not None})
     clicked = {"on_point_change": lambda: select(st.session_state[key]["point"])} if select else {}
     _figure(key=key, data=f'{{"figure": {figure}, {rest[1:]}'.encode(), **clicked)
+
+
+def prepare() -> None:
+    """A figure of nothing, first on every page: browsers fetch what draws figures when they meet the first one."""
+    _figure(key="_prepare", data=b"")

@@ -5,7 +5,7 @@ import json
 
 def drawn(app) -> list[dict]:
     """Of each figure on the page of an AppTest: {figure, config, alt, clicks}, as the browser gets it."""
-    return [json.loads(item.proto.bytes) for item in app.get("bidi_component")]
+    return [json.loads(item.proto.bytes) for item in app.get("bidi_component") if item.proto.bytes]
 
 
 def charts(app) -> list[dict]:
