@@ -38,20 +38,21 @@ VGG = {"architecture": "vgg16_bn", "head": "linear"}
 DENSENET = {"architecture": "densenet121", "epochs": 5}
 TABLE_1 = [{"sparsity": 0.9}, {"pruning": "n_m"}, {"sparsity": 0.7}]
 SEEDS = (1, 2)
-# of the half stem, whose layer2 is 8x8 for 32x32 images
-MAPPED = {"layer1.0.conv1": 8, "layer2.0.conv1": 8, "layer3.0.conv1": 8}  # conv -> test images
+# of the half stem, whose layer2 is 8x8 for 32x32 images; on CIFAR-10 those that fit into what is left of the 60 MB
+MAPPED = ("layer1.0.conv1", "layer2.0.conv1", "layer3.0.conv1")
+MAPPED_CIFAR = MAPPED[1:2]
 METHODS = ("bn_only", "lw_bn", "raw_bn", "asr_bn")
 CUMULATIVE = BatchNormState.of(averaging="cumulative", batches=20)
 
 
 @dataclass(frozen=True)
 class Piece:
-    """One experiment to ship: with its channel tables or only layers and accuracy; with maps, masks and kernels
-    or not; with the repairability of its dense network or not."""
+    """One experiment to ship: with its channel tables or only layers and accuracy; with maps and kernels of some
+    convs, and masks, or not; with the repairability of its dense network or not."""
 
     experiment: ExperimentSpec
     channels: bool = True
-    maps: bool = False
+    maps: tuple[str, ...] = ()
     repairability: bool = False
 
 
@@ -62,7 +63,7 @@ def pieces(where: Store, images: str | None) -> list[Piece]:
         return settings.experiment(where, **settings.DEFAULTS | changes)
 
     found = [*(Piece(ask(**pruning)) for pruning in PRUNINGS), *studies(ask)]
-    found.append(Piece(short(ask(stem="half", sparsity=0.9), (False, True)), maps=True))
+    found.append(Piece(short(ask(stem="half", sparsity=0.9), (False, True)), maps=MAPPED))
     vgg = [Piece(short(ask(**VGG, **pruning)), channels=False) for pruning in PRUNINGS[:3]]
     if not images:
         return found + vgg
@@ -96,7 +97,7 @@ def more_networks(ask) -> list[list[Piece]]:
     """Further networks on CIFAR-10, the quickest first: a second seed, another architecture, a third seed, one whose maps can be read."""
     first, last = ([Piece(short(ask(seed=seed, **pruning)), channels=False) for pruning in PRUNINGS] for seed in SEEDS)
     densenet = [Piece(short(ask(**DENSENET, **pruning)), channels=pruning == PRUNINGS[0]) for pruning in PRUNINGS]
-    return [first, densenet, last, [Piece(short(ask(stem="half", epochs=8, sparsity=0.9), (False, True)), maps=True)]]
+    return [first, densenet, last, [Piece(short(ask(stem="half", epochs=8, sparsity=0.9)), maps=MAPPED_CIFAR)]]
 
 
 def few_states(spec: ExperimentSpec) -> ExperimentSpec:
@@ -139,7 +140,7 @@ def shipped(piece: Piece, where: Store) -> bool:
 
 def names(piece: Piece, dense_id: str) -> list[tuple[str, str]]:
     """(stage, key) of all that a piece consists of."""
-    kernel_keys = [("kernels", kernels.key_of(dense_id, layer)) for layer in MAPPED] if piece.maps else []
+    kernel_keys = [("kernels", kernels.key_of(dense_id, layer)) for layer in piece.maps]
     return [("result", Keys(piece.experiment, dense_id).result), *extra_keys(piece, dense_id), *kernel_keys]
 
 
@@ -150,14 +151,14 @@ def extra_keys(piece: Piece, dense_id: str) -> list[tuple[str, str]]:
     if piece.repairability:
         found.append(("repairability", allocations.task_of(spec, dense_id).key))
     if piece.maps:
-        mapped = {maps.key_of(keys, target, repair, wanted) for wanted in map_specs() for target, repair in maps.networks(spec)}
+        mapped = {maps.key_of(keys, target, repair, wanted) for wanted in map_specs(piece) for target, repair in maps.networks(spec)}
         found += [("prune", keys.prune), *(("maps", key) for key in sorted(mapped))]
     return found
 
 
-def map_specs() -> list[maps.MapSpec]:
-    """The maps of a piece: each MAPPED conv before recalibration and at the reported state."""
-    return [maps.MapSpec(layer=layer, state=state, images=count) for layer, count in MAPPED.items() for state in (BatchNormState(), REPORTED_STATE)]
+def map_specs(piece: Piece) -> list[maps.MapSpec]:
+    """The maps of a piece: each of its convs before recalibration and at the reported state."""
+    return [maps.MapSpec(layer=layer, state=state) for layer in piece.maps for state in (BatchNormState(), REPORTED_STATE)]
 
 
 def missing(piece: Piece, where: Store) -> list[Task]:
@@ -167,7 +168,7 @@ def missing(piece: Piece, where: Store) -> list[Task]:
     if piece.repairability:
         found += [task for task in allocations.missing(spec, where, dense_id) if task.stage == "repairability"]
     if piece.maps:
-        found += [task for wanted in map_specs() for task in maps.missing(spec, where, dense_id, wanted) if task.stage == "maps"]
+        found += [task for wanted in map_specs(piece) for task in maps.missing(spec, where, dense_id, wanted) if task.stage == "maps"]
     return found
 
 
@@ -179,9 +180,9 @@ def make(piece: Piece, where: Store, report: Report, runtime: Runtime) -> None:
     found = experiment.run(spec, where, report, runtime)
     dense_id = found.setting["dense_id"]
     if piece.maps:
-        for wanted in map_specs():
+        for wanted in map_specs(piece):
             maps.run(spec, where, wanted, dense_id, report, runtime)
-        ship_kernels(where.find("dense", dense_id, WEIGHTS), MAPPED, where)
+        ship_kernels(where.find("dense", dense_id, WEIGHTS), piece.maps, where)
     if piece.repairability:
         allocations.run(spec, where, dense_id, report=report, where=runtime)
     for stage, key in extra_keys(piece, dense_id):

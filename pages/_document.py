@@ -30,7 +30,7 @@ EARLY = """<link rel="preload" as="script" href="./$plotly">
     new MutationObserver((_, observer) => {
         if (!document.querySelector("[data-testid=stSidebarNavLink]")) return;
         observer.disconnect();
-        requestIdleCallback(run, {timeout: 100});
+        window.requestIdleCallback ? requestIdleCallback(run, {timeout: 100}) : setTimeout(run);
     }).observe(document, {childList: true, subtree: true});
 }</script>"""
 
