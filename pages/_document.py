@@ -25,12 +25,12 @@ KEPT = {"Cache-Control": "public, max-age=31536000, immutable", "Content-Encodin
 EARLY = """<link rel="preload" as="script" href="./$plotly">
 <link rel="modulepreload" crossorigin href="./static/js/$component">
 <script>{
-    const run = () => window.plotlyLoaded ??= new Promise((loaded, failed) => document.head.append(
+    window.loadPlotly = () => window.plotlyLoaded ??= new Promise((loaded, failed) => document.head.append(
         Object.assign(document.createElement("script"), {src: "./$plotly", onload: loaded, onerror: () => failed(Error("$plotly did not load"))})));
     new MutationObserver((_, observer) => {
         if (!document.querySelector("[data-testid=stSidebarNavLink]")) return;
         observer.disconnect();
-        window.requestIdleCallback ? requestIdleCallback(run, {timeout: 100}) : setTimeout(run);
+        window.requestIdleCallback ? requestIdleCallback(loadPlotly, {timeout: 100}) : setTimeout(loadPlotly);
     }).observe(document, {childList: true, subtree: true});
 }</script>"""
 

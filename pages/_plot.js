@@ -1,8 +1,8 @@
 // One figure of Plotly. From Python come the bytes of {figure, config, alt, clicks}; back goes the point that was clicked.
 
-// The document (_document.py) has begun to load it long before the first figure comes.
-const library = () => window.plotlyLoaded ??= new Promise((loaded, failed) => {
-    const src = new URL("plotly.min.js", window.__streamlit?.BACKEND_BASE_URL ?? document.baseURI);
+// The document (_document.py) has fetched it long before the first figure comes; under a base path it is Streamlit's own document.
+const library = () => window.loadPlotly ? loadPlotly() : window.plotlyLoaded ??= new Promise((loaded, failed) => {
+    const src = new URL("plotly.min.js", document.baseURI);
     document.head.append(Object.assign(document.createElement("script"), {src, onload: loaded, onerror: () => failed(Error(`${src} did not load`))}));
 });
 
