@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import version
 from pathlib import Path
 
@@ -48,7 +49,8 @@ def asked(app, path: str) -> tuple[dict[str, str], bytes]:
     async def receive():
         await asyncio.Event().wait()  # a browser that stays
 
-    asyncio.run(app(scope, receive, send))
+    with ThreadPoolExecutor(1) as thread:  # where no other loop runs, as Playwright's does after tests in a browser
+        thread.submit(lambda: asyncio.run(app(scope, receive, send))).result()
     head, *body = sent
     return {name.decode(): value.decode() for name, value in head["headers"]}, b"".join(part.get("body", b"") for part in body)
 
