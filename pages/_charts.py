@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import streamlit as st
 
-from asr_core.figures import Chart, NothingToDraw
+from asr_core.figures import Chart, NothingToDraw, style
 from asr_core.figures.room import make_room
 from pages import _common as common
 from pages import _export as export
@@ -19,8 +19,8 @@ def show(chart: Chart, key: str, *, how: dict | None = None, select=None, more: 
     """Draw `chart` for the pinned and the present view side by side; returns their tables.
 
     what: arguments of chart.table; a callable one is called with the view. how: arguments of
-    chart.figure. select(point): called when a point is clicked, with Plotly's point (a dict with
-    `customdata`); it may call state.put or state.go. more: by view.keys, keys of further results
+    chart.figure. select(point): called when a point is clicked, with a dict that holds
+    its `customdata`, if any; it may call state.put or state.go. more: by view.keys, keys of further results
     that chart.table takes as `more`. views: drawn instead of the pinned and the present one. width: of
     the place, in pixels. What cannot be drawn says why.
     """
@@ -71,12 +71,7 @@ def _told(_chart: Chart, _table, *key) -> str:
 def _figured(_chart: Chart, _table, _how: dict, width: int, *key) -> tuple:
     """The figure of a table that `_tabled` made, and its JSON, so that no click writes it again."""
     figure = make_room(_chart.figure(_table, **_how), width)
-    return figure, _json(figure)
-
-
-def _json(figure) -> str:
-    """A figure as the browser gets it: the page's look is put in there."""
-    return type(figure)(figure).update_layout(template="none").to_json()
+    return figure, style.for_screen(figure)
 
 
 def _prepare(chart: Chart, key: str, view: common.View, what: dict, more: tuple):
@@ -133,7 +128,7 @@ def _difference(chart: Chart, key: str, made: list[Drawn], how: dict, width: int
     st.caption(f"current ({made[1].view.title}{look_text(made[1].view)}) minus pinned ({made[0].view.title}{look_text(made[0].view)})")
     figure = make_room(chart.difference_figure(table, **how), width)
     sentence = f"Difference, current minus pinned. Pinned: {made[0].sentence} Current: {made[1].sentence}"
-    _plot.draw(_json(figure), f"{key}_difference", sentence, _config(f"{key}-difference", figure))
+    _plot.draw(style.for_screen(figure), f"{key}_difference", sentence, _config(f"{key}-difference", figure))
     st.download_button("Difference as CSV", lambda: export.csv(table), f"{key}-difference.csv", "text/csv", key=f"{key}_difference_csv", on_click="ignore", type="tertiary", icon=":material/download:")
 
 

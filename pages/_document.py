@@ -18,15 +18,19 @@ from streamlit import config, file_util
 FRONT = "overview"  # Streamlit knows the first page by the bare address only
 SERVER = '<script>window.__streamlit = {BACKEND_BASE_URL: new URL(".", location.href).href}</script>'
 PLOTLY = "plotly.min.js"
+ADDRESS = f"{PLOTLY}?v={version('plotly')}"
 # The address names the version. The second keeps Streamlit from compressing 5 MB anew for each visitor, as it does for its own scripts.
 KEPT = {"Cache-Control": "public, max-age=31536000, immutable", "Content-Encoding": "identity"}
+# Runs Plotly, once; in the document and with the figures (_plot.py), since under a base path the document is Streamlit's own.
+LOADER = f"""window.loadPlotly ??= () => window.plotlyLoaded ??= new Promise((loaded, failed) => document.head.append(
+    Object.assign(document.createElement("script"), {{src: "./{ADDRESS}", onload: loaded, onerror: () => failed(Error("{ADDRESS} did not load"))}})));
+"""
 # Both are fetched beside the client. Plotly is run, for a second of the browser's time, once the navigation stands: earlier,
 # it would hold up the first messages; later, the first figure.
 EARLY = """<link rel="preload" as="script" href="./$plotly">
 <link rel="modulepreload" crossorigin href="./static/js/$component">
 <script>{
-    window.loadPlotly = () => window.plotlyLoaded ??= new Promise((loaded, failed) => document.head.append(
-        Object.assign(document.createElement("script"), {src: "./$plotly", onload: loaded, onerror: () => failed(Error("$plotly did not load"))})));
+    $loader
     new MutationObserver((_, observer) => {
         if (!document.querySelector("[data-testid=stSidebarNavLink]")) return;
         observer.disconnect();
@@ -62,5 +66,5 @@ def text() -> str:
     """Streamlit's index.html with both things in its head."""
     static = Path(file_util.get_static_dir())
     (component,) = [path.name for path in static.glob("static/js/BidiComponent.*.js")]
-    early = EARLY.replace("$plotly", f"{PLOTLY}?v={version('plotly')}").replace("$component", component)
+    early = EARLY.replace("$plotly", ADDRESS).replace("$loader", LOADER).replace("$component", component)
     return (static / "index.html").read_text().replace("</head>", "\n".join([SERVER, early, "</head>"]), 1)

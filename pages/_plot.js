@@ -1,11 +1,5 @@
 // One figure of Plotly. From Python come the bytes of {figure, config, alt, clicks}; back goes the point that was clicked.
 
-// The document (_document.py) has fetched it long before the first figure comes; under a base path it is Streamlit's own document.
-const library = () => window.loadPlotly ? loadPlotly() : window.plotlyLoaded ??= new Promise((loaded, failed) => {
-    const src = new URL("plotly.min.js", document.baseURI);
-    document.head.append(Object.assign(document.createElement("script"), {src, onload: loaded, onerror: () => failed(Error(`${src} did not load`))}));
-});
-
 const FULLSCREEN = {
     name: "fullscreen", title: "Fullscreen", click: (plot) => document.fullscreenElement ? document.exitFullscreen() : plot.requestFullscreen(),
     icon: {width: 24, height: 24, path: "M3 3h7v2H5v5H3zM14 3h7v7h-2V5h-5zM3 14h2v5h5v2H3zM19 14h2v7h-7v-2h5z"},
@@ -33,7 +27,7 @@ const painted = () => new Promise((done) => {
 });
 
 async function draw(plot, {figure, config, clicks}) {
-    await library();
+    await loadPlotly(); // _document.py
     const layout = {
         ...figure.layout, template: template(getComputedStyle(plot)), width: plot.clientWidth || undefined,
         clickmode: "event", dragmode: figure.layout.dragmode ?? (clicks ? "pan" : "zoom"),

@@ -90,7 +90,7 @@ stage, bn = state.get("stage"), view.result.setting["recalibrated_state"]
 point = f": {bn['averaging']} from {bn['start']}, momentum {bn['momentum']}, b = {bn['batches']}" if bn else ", which is not stored for this setting"
 st.caption(f"Variances: {variance.STAGES[stage]}{point if stage == 'recalibrated' else ''}.")
 
-what = {"layer": common.layer_in, "slugs": lambda found: found.slugs, "stage": state.get("stage")}
+what = {"layer": common.layer_in, "slugs": lambda found: found.slugs, "stage": stage}
 alone = state.get("pin") is None
 left, right = st.columns(2) if alone else (st.container(), st.container())
 width = _charts.HALF if alone else _charts.WIDE
@@ -119,4 +119,4 @@ with right:
 
 st.subheader("All layers", anchor=False)
 st.caption(f"The plot above for every layer, equal axes; at most {multiples.MOST} channels per layer, evenly over the ranks. Click a mark to choose its layer.")
-_charts.show(multiples.PANELS, "panels", select=select_layer, slugs=what["slugs"], stage=state.get("stage"), how={"marked": layer})
+_charts.show(multiples.PANELS, "panels", select=select_layer, slugs=what["slugs"], stage=stage, how={"marked": layer})

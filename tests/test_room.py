@@ -1,5 +1,8 @@
 """Margins: wide enough for what stands in them, never narrower than they were. That browsers agree is seen in tests/browser."""
 
+import json
+
+import numpy as np
 import plotly.graph_objects as go
 import pytest
 from hypothesis import given
@@ -77,3 +80,11 @@ def test_a_colour_bar_takes_room_at_the_right(where):
 def test_margins_are_never_made_narrower():
     figure = style.finish(go.Figure(go.Scatter(x=[1], y=[1])), 300, "", "").update_layout(margin={"l": 400, "r": 400, "t": 400, "b": 400})
     assert set(make_room(figure, WIDTH).layout.margin.to_plotly_json().values()) == {400}
+
+
+def test_a_figure_for_the_screen_is_the_figure_itself_without_a_look():
+    figure = go.Figure([go.Scatter(x=np.arange(5, dtype="int32"), y=np.linspace(0, 1, 5, dtype="float32"), customdata=np.eye(5)), go.Bar(x=["a", "b"], y=[1, None])])
+    sent, own = json.loads(style.for_screen(style.finish(figure, 300, "x", "y"))), json.loads(figure.to_json())
+    own["layout"]["legend"].pop("title")  # empty
+    assert own["layout"].pop("template")["layout"] and "layout" not in sent["layout"].pop("template")
+    assert sent == own and sent["data"][0]["x"]["dtype"] == "i4"

@@ -93,6 +93,11 @@ def floor_of(low: float, high: float) -> float:
     return low * (high / low) ** 0.02
 
 
+def for_screen(figure: go.Figure) -> str:
+    """A figure as JSON for the dashboard, which puts its own look in."""
+    return go.Figure(figure).update_layout(template="none").to_json()
+
+
 def for_print(figure: go.Figure) -> go.Figure:
     """A copy on white for paper and notebooks, 1000 pixels wide."""
     return go.Figure(figure).update_layout(template=PRINT, width=1000)
