@@ -36,6 +36,7 @@ PRUNINGS.insert(1, {"pruning": "n_m"})
 ALLOCATIONS = [{"pruning": rule, "sparsity": s} for s in transition.BUDGETS for rule in allocations.rules()]
 VGG = {"architecture": "vgg16_bn", "head": "linear"}
 DENSENET = {"architecture": "densenet121", "epochs": 5}
+RESNET50 = {"architecture": "resnet50", "epochs": 4}
 TABLE_1 = [{"sparsity": 0.9}, {"pruning": "n_m"}, {"sparsity": 0.7}]
 SEEDS = (1, 2)
 # of the half stem, whose layer2 is 8x8 for 32x32 images; on CIFAR-10 those that fit into what is left of the 60 MB
@@ -94,10 +95,12 @@ def allocation(ask, narrow) -> list[Piece]:
 
 
 def more_networks(ask) -> list[list[Piece]]:
-    """Further networks on CIFAR-10, the quickest first: a second seed, another architecture, a third seed, one whose maps can be read."""
+    """Further networks on CIFAR-10, the quickest first: a second seed, other architectures, a third seed, one whose maps can be read, vgg16_bn."""
     first, last = ([Piece(short(ask(seed=seed, **pruning)), channels=False) for pruning in PRUNINGS] for seed in SEEDS)
-    densenet = [Piece(short(ask(**DENSENET, **pruning)), channels=pruning == PRUNINGS[0]) for pruning in PRUNINGS]
-    return [first, densenet, last, [Piece(short(ask(stem="half", epochs=8, sparsity=0.9)), maps=MAPPED_CIFAR)]]
+    densenet, resnet50 = ([Piece(short(ask(**deep, **pruning)), channels=pruning == PRUNINGS[0]) for pruning in PRUNINGS] for deep in (DENSENET, RESNET50))
+    half = Piece(short(ask(stem="half", epochs=6, sparsity=0.9)), maps=MAPPED_CIFAR)
+    vgg = [Piece(lean(ask(**VGG, epochs=3, **pruning)), channels=False) for pruning in PRUNINGS]
+    return [first, densenet, last, resnet50, [half], vgg]
 
 
 def few_states(spec: ExperimentSpec) -> ExperimentSpec:
