@@ -5,7 +5,6 @@ piece as soon as it is there. Safe to stop at any time and to start again.
 """
 
 from dataclasses import asdict, dataclass, replace
-from itertools import chain
 
 from asr_core import (
     ablation,
@@ -36,9 +35,9 @@ PRUNINGS.insert(1, {"pruning": "n_m"})
 ALLOCATIONS = [{"pruning": rule, "sparsity": s} for s in transition.BUDGETS for rule in allocations.rules()]
 VGG = {"architecture": "vgg16_bn", "head": "linear"}
 DENSENET = {"architecture": "densenet121", "epochs": 5}
-RESNET50 = {"architecture": "resnet50", "epochs": 4}
+RESNET50 = {"architecture": "resnet50", "epochs": 10}
+HALF = {"stem": "half", "epochs": 20}
 TABLE_1 = [{"sparsity": 0.9}, {"pruning": "n_m"}, {"sparsity": 0.7}]
-SEEDS = (1, 2)
 # of the half stem, whose layer2 is 8x8 for 32x32 images; on CIFAR-10 those that fit into what is left of the 60 MB
 MAPPED = ("layer1.0.conv1", "layer2.0.conv1", "layer3.0.conv1")
 MAPPED_CIFAR = MAPPED[1:2]
@@ -72,8 +71,8 @@ def pieces(where: Store, images: str | None) -> list[Piece]:
     def ask_cifar(**changes) -> ExperimentSpec:
         return ask(**CIFAR | {"dataset": f"folder:{images}"} | changes)
 
-    second, *others = more_networks(ask_cifar)
-    return [*found, *one_network(ask_cifar), *deep_network(ask_cifar), *second, *vgg, *chain(*others)]
+    second = every_pruning(ask_cifar, short, seed=1)
+    return [*found, *one_network(ask_cifar), *deep_network(ask_cifar), *second, *vgg, *more_networks(ask_cifar)]
 
 
 def one_network(ask) -> list[Piece]:
@@ -94,13 +93,21 @@ def allocation(ask, narrow) -> list[Piece]:
     return [replace(first, repairability=True), *rest]
 
 
-def more_networks(ask) -> list[list[Piece]]:
-    """Further networks on CIFAR-10, the quickest first: a second seed, other architectures, a third seed, one whose maps can be read, vgg16_bn."""
-    first, last = ([Piece(short(ask(seed=seed, **pruning)), channels=False) for pruning in PRUNINGS] for seed in SEEDS)
-    densenet, resnet50 = ([Piece(short(ask(**deep, **pruning)), channels=pruning == PRUNINGS[0]) for pruning in PRUNINGS] for deep in (DENSENET, RESNET50))
-    half = Piece(short(ask(stem="half", epochs=6, sparsity=0.9)), maps=MAPPED_CIFAR)
-    vgg = [Piece(lean(ask(**VGG, epochs=3, **pruning)), channels=False) for pruning in PRUNINGS]
-    return [first, densenet, last, resnet50, [half], vgg]
+def more_networks(ask) -> list[Piece]:
+    """Further networks on CIFAR-10, the quickest first."""
+    return [
+        *every_pruning(ask, short, channels=True, **DENSENET),
+        *every_pruning(ask, short, seed=2),
+        *every_pruning(ask, short, channels=True, **RESNET50),
+        *every_pruning(ask, short, channels=True, maps=MAPPED_CIFAR, **HALF),
+        *every_pruning(ask, lean, **VGG, epochs=8),
+    ]
+
+
+def every_pruning(ask, narrow, channels=False, maps=(), **network) -> list[Piece]:
+    """One network at every pruning, narrowed by `narrow`; the first with its channel tables and the maps of some convs, if asked."""
+    first, *rest = [Piece(narrow(ask(**network, **pruning)), channels=False) for pruning in PRUNINGS]
+    return [replace(first, channels=channels, maps=maps), *rest]
 
 
 def few_states(spec: ExperimentSpec) -> ExperimentSpec:
