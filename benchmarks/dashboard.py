@@ -20,13 +20,13 @@ FLAGS = [
     "--disable-sync",
 ]  # fmt: skip
 SIZE = {"width": 1500, "height": 1000}
-# The script has run (or broken down), nothing is a placeholder, every chart is drawn.
+# The script has run (or broken down), nothing is a placeholder, every chart that is not far out of sight is drawn.
 FINISHED = """() => {
     const app = document.querySelector('[data-testid=stApp]');
     const charts = [...document.querySelectorAll('[data-testid=stBidiComponentRegular]:not(.st-key-_prepare *)')];
     return app?.dataset.testScriptState === 'notRunning' && app.dataset.testConnectionState === 'CONNECTED'
         && document.querySelector('h1, [data-testid=stException]') && !document.querySelector('[data-testid=stSkeleton]')
-        && charts.every(chart => chart.querySelector('.main-svg') && !chart.querySelector('[data-drawn=no]'));
+        && charts.every(chart => chart.querySelector('[data-drawn=yes] .main-svg, [data-drawn=later]'));
 }"""
 
 

@@ -110,7 +110,7 @@ def click_lines(browser, server, setting: dict, repeats: int) -> list[Line]:
     context = browser.new_context(viewport=dashboard.SIZE)
     idle = [time for control in CONTROLS for time in clicks(context, server, setting, control, repeats)]
     large = clicks(context, server, setting, LARGE, repeats)
-    together, among = ten_users(browser, server, setting), one_of_ten(context, server, setting, repeats)
+    together, among = ten_users(browser, server, setting, repeats), one_of_ten(context, server, setting, repeats)
     with computing(context, server):
         busy = clicks(context, server, setting, LARGE, repeats)
     context.close()
@@ -150,18 +150,18 @@ def selector(control: str, number: int) -> str:
     return f".st-key-{control} [data-rac] button:nth-of-type({number})"
 
 
-def ten_users(browser, server, setting: dict) -> list[float]:
-    """Milliseconds of each of ten who click at once, each in an own browser context; raises if one sees an error."""
+def ten_users(browser, server, setting: dict, repeats: int) -> list[float]:
+    """Milliseconds of each of ten who click at once, each in an own browser context, after a first round; raises if one sees an error."""
     name, chart, buttons = LARGE
     contexts = [browser.new_context(viewport=dashboard.SIZE) for _ in range(USERS)]
     pages = [stopwatch.open_page(context, f"{server.url}/{name}?{urlencode(setting)}") for context in contexts]
-    times = [time for button in buttons for time in stopwatch.all_at_once(pages, chart, selector(*button[:2]))]
+    times = [time for _ in range(repeats + 1) for button in buttons for time in stopwatch.all_at_once(pages, chart, selector(*button[:2]))]
     for page in pages:
         if broken := page.locator("[data-testid=stException]").all_inner_texts():
             raise RuntimeError(f"with {USERS} users at once: {broken[0]}")
     for context in contexts:
         context.close()
-    return times
+    return times[len(buttons) * USERS :]
 
 
 def one_of_ten(context, server, setting: dict, repeats: int) -> list[float]:

@@ -28,8 +28,10 @@ PAGES = {
     "Work": (("jobs", "Jobs", ":material/pending_actions:", "What is computed, waits, is done or failed."),),
 }
 
-# On some machines Streamlit offers to install its own tools, in a card that hides Pin and Share.
+# On some machines Streamlit offers to install its own tools, in a card that hides Pin and Share. What is out of date it
+# fades over a second, painting the page anew sixty times meanwhile: with several users on one machine that is a fifth of all work.
 STYLE = """
+[data-stale=true] {transition: opacity 0s 1.5s !important}
 [data-testid=stMainBlockContainer] {padding: 4rem 2.5rem 3rem}
 :is([data-testid=stSkillsNudge], .st-key-_prepare) {display: none}
 """

@@ -19,12 +19,36 @@ function template(page) {
     }};
 }
 
-// A page's figures are drawn one per painted frame: who clicks sees the first change before the last is ready.
+// A page's figures are drawn one per painted frame: who clicks sees the first change before the last is ready. Those out of
+// sight wait until they are less than a screen away, or the page is printed. data-drawn: yes; no (soon); later (out of sight).
 let queue = Promise.resolve();
 const painted = () => new Promise((done) => {
     requestAnimationFrame(() => setTimeout(done));
     setTimeout(done, 200); // a tab in the background paints no frames
 });
+const sight = new IntersectionObserver((changes) => changes.forEach(({target, isIntersecting}) => {
+    target.near = isIntersecting;
+    want(target);
+}), {rootMargin: "100% 0px", scrollMargin: "100% 0px"});
+window.addEventListener("beforeprint", () => document.querySelectorAll(".figure[data-drawn=later]").forEach(show));
+
+function want(plot) {
+    if (plot.dataset.drawn === "yes") return;
+    plot.dataset.drawn = plot.near === false ? "later" : "no";
+    if (plot.near) queue = queue.then(() => show(plot)).then((changed) => changed && painted());
+}
+
+async function show(plot) {
+    const {content} = plot;
+    if (plot.dataset.drawn === "yes" || !plot.isConnected) return false;
+    try {
+        await draw(plot, content);
+    } catch (error) {
+        plot.textContent = `The figure could not be drawn: ${error.message}`;
+    }
+    if (plot.content === content) plot.dataset.drawn = "yes";
+    return true;
+}
 
 async function draw(plot, {figure, config, clicks}) {
     await loadPlotly(); // _document.py
@@ -61,18 +85,10 @@ export default function ({data, parentElement, setTriggerValue}) {
     plot.setAttribute("aria-label", content.alt);
     plot.style.height = `${content.figure.layout.height}px`;
     plot.dataset.drawn = "no";
-    queue = queue.then(async () => {
-        if (plot.content !== content || !plot.isConnected) return;
-        try {
-            await draw(plot, content);
-        } catch (error) {
-            plot.textContent = `The figure could not be drawn: ${error.message}`;
-        }
-        if (plot.content === content) plot.dataset.drawn = "yes";
-        await painted();
-    });
+    "near" in plot ? want(plot) : sight.observe(plot);
     return () => setTimeout(() => { // Streamlit also calls this for a change that another overtook
         if (plot.isConnected) return;
+        sight.unobserve(plot);
         plot.watcher?.disconnect();
         window.Plotly?.purge(plot);
     });

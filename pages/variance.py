@@ -37,20 +37,12 @@ def fitted(_table, *known_by):
 def fits(table, number: int) -> None:
     """Both alphas of each network with the quality of the fit; `number`: of the table among those drawn."""
     drawn = [(found.stamp, common.layer_in(found), found.slugs) for found in common.views()]
-    found = fitted(table, repr(drawn), state.get("stage"), number).copy()
-    found["interval"] = [f"[{low:.2f}, {high:.2f}]" if low == low else "too few channels" for low, high in zip(found["slope_low"], found["slope_high"], strict=True)]
+    found = fitted(table, repr(drawn), state.get("stage"), number)
     plain = found["alpha_ratio"].between(1e-3, 1e4).all()
-    st.dataframe(
-        found[["network", "alpha_ratio", "alpha_slope", "interval", "r2", "used", "dropped"]], hide_index=True, alt="Both alphas of each network with fit quality.",
-        column_config={
-            "alpha_ratio": st.column_config.NumberColumn("alpha (ratio)", format="%.3f" if plain else "scientific", help="Geometric mean of v_repaired / v_dense; 1 is a perfect repair."),
-            "alpha_slope": st.column_config.NumberColumn("alpha (slope)", format="%.3f", help="Least-squares slope in log10-log10."),
-            "interval": st.column_config.TextColumn("95 % interval", help="Of the slope."),
-            "r2": st.column_config.NumberColumn("R²", format="%.3f", help="Share of the spread that the line explains."),
-            "used": st.column_config.NumberColumn("channels", help="Channels used."),
-            "dropped": st.column_config.NumberColumn("dropped", help="Dead in the dense or in the shown network, and so left out."),
-        },
-    )  # fmt: skip
+    spans = [f"[{low:.2f}, {high:.2f}]" if low == low else "too few channels" for low, high in zip(found["slope_low"], found["slope_high"], strict=True)]
+    shown = found[["network", "alpha_ratio", "alpha_slope", "r2", "used", "dropped"]].set_axis(["network", "alpha (ratio)", "alpha (slope)", "R²", "channels", "dropped"], axis=1)
+    shown.insert(3, "95 % interval", spans)
+    st.markdown(shown.to_markdown(index=False, floatfmt=("", ".3f" if plain else ".2e", ".3f", "", ".3f", "", ""), missingval="undefined"))
 
 
 def numbers(table, channel: int) -> None:
@@ -101,7 +93,11 @@ with right:
     st.subheader("Sorted by dense variance", anchor=False)
     _charts.show(variance.SORTED, "sorted", select=open_channel, width=width, **what)
 
-st.subheader("Fit", anchor=False)
+st.subheader(
+    "Fit", anchor=False,
+    help="**alpha (ratio)**: geometric mean of v_repaired / v_dense; 1 is a perfect repair.\n\n**alpha (slope)**: least-squares slope in log10-log10, with its interval.\n\n"
+    "**R²**: share of the spread that the line explains.\n\n**channels**: used; **dropped**: dead in the dense or in the shown network, and so left out.",
+)  # fmt: skip
 for number, table in enumerate(tables):
     fits(table, number)
 

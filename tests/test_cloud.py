@@ -30,8 +30,9 @@ def dots(figure: go.Figure) -> dict[str, np.ndarray]:
     (image,) = figure.layout.images
     svg = base64.b64decode(image.source.partition(",")[2]).decode()
     found = {}
-    for colour, path in re.findall(r'stroke="([^"]+)".*? d="([^"]*)"', svg):
-        places = np.array(re.findall(r"m(-?\d+) (-?\d+)h0", path), float).reshape(-1, 2).cumsum(0) / cloud.SIDE
+    for colour, paths in re.findall(r'<g stroke="([^"]+)"[^>]*>(.*?)</g>', svg):
+        each = [np.array(re.findall(r"m(-?\d+) (-?\d+)h0", path), float).reshape(-1, 2).cumsum(0) for path in re.findall(r'd="([^"]*)"', paths)]
+        places = np.concatenate([np.empty((0, 2)), *each]) / cloud.SIDE
         found[colour] = np.stack([image.x + places[:, 0] * image.sizex, image.y - places[:, 1] * image.sizey], 1)
     return found
 

@@ -14,6 +14,7 @@ from plotly.colors import sample_colorscale
 MANY = 800  # marks in a figure: up to this many are drawn one by one, with the shape of their method
 SIDE = 10_000  # of the picture, in its own units
 SHADES = 32  # of a colour scale, that marks with colours of their own are drawn in
+CELLS = 12  # along each side, of dots that are one path
 MARGIN = 0.01  # of the axes' lengths, on each side, so that dots on the edge are whole
 
 
@@ -26,9 +27,9 @@ def condensed(figure: go.Figure) -> go.Figure:
     if sum(len(trace.x) for trace in clouds) <= MANY:
         return figure
     window = [_window(axis) for axis in (figure.layout.xaxis, figure.layout.yaxis)]
-    paths = [path for trace in clouds for path in _paths(trace, figure.layout, window)]
+    groups = [group for trace in clouds for group in _groups(trace, figure.layout, window)]
     (left, right), (low, high) = window
-    figure.add_layout_image(source=_picture(paths), xref="x", yref="y", x=left, y=high, sizex=right - left, sizey=high - low, sizing="stretch", layer="above")
+    figure.add_layout_image(source=_picture(groups), xref="x", yref="y", x=left, y=high, sizex=right - left, sizey=high - low, sizing="stretch", layer="above")
     for trace in clouds:
         _hide(trace, figure)
     return figure.update_layout(legend={"itemclick": False, "itemdoubleclick": False})
@@ -48,20 +49,27 @@ def _along(values, axis, window: tuple[float, float]) -> np.ndarray:
     return (values - window[0]) / (window[1] - window[0])
 
 
-def _paths(trace, layout, window) -> list[str]:
-    """SVG paths of one colour each, with a dot at each place within the picture."""
+def _groups(trace, layout, window) -> list[str]:
+    """Groups of SVG paths, of one colour each, with a dot at each place within the picture."""
     places = np.stack([_along(trace.x, layout.xaxis, window[0]), 1 - _along(trace.y, layout.yaxis, window[1])], 1)
     seen = ((places >= 0) & (places <= 1)).all(1)  # NaN is nowhere
     marker, found = trace.marker, []
     for colour, own in _colours(marker, len(places)):
-        dots = _dots(SIDE * places[seen & own])
-        found.append(f'<path stroke="{colour}" stroke-width="{marker.size}" stroke-opacity="{marker.opacity or 1}" d="{dots}"/>')
+        cells = _cells((SIDE * places[seen & own]).round().astype(int))
+        look = f'stroke="{colour}" stroke-width="{marker.size}" stroke-opacity="{marker.opacity or 1}"'
+        paths = "".join(f'<path d="{_dots(cell)}"/>' for cell in cells)
+        found.append(f"<g {look}>{paths}</g>")
     return found
+
+
+def _cells(dots: np.ndarray) -> list[np.ndarray]:
+    """Dots that lie near each other: a browser draws a page in tiles, and for each tile only the paths that reach into it."""
+    cell = (dots // (SIDE // CELLS)).clip(0, CELLS - 1) @ (CELLS, 1)
+    return [dots[cell == number] for number in np.unique(cell)]
 
 
 def _dots(places: np.ndarray) -> str:
     """An SVG path with a dot at each place, each told by its way from the one before at its left: that is shortest."""
-    places = places.round().astype(int)
     steps = np.diff(places[places[:, 0].argsort()], axis=0, prepend=0)
     return "".join(f"m{x} {y}h0" for x, y in steps.tolist())
 
@@ -78,9 +86,9 @@ def _colours(marker, count: int) -> list[tuple[str, np.ndarray]]:
     return [(scale[number], shade == number) for number in np.unique(shade)]
 
 
-def _picture(paths: list[str]) -> str:
+def _picture(groups: list[str]) -> str:
     style = "path{fill:none;stroke-linecap:round;vector-effect:non-scaling-stroke}"
-    svg = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {SIDE} {SIDE}" preserveAspectRatio="none"><style>{style}</style>{"".join(paths)}</svg>'
+    svg = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {SIDE} {SIDE}" preserveAspectRatio="none"><style>{style}</style>{"".join(groups)}</svg>'
     return "data:image/svg+xml;base64," + base64.b64encode(svg.encode()).decode()
 
 

@@ -57,7 +57,7 @@ def visit(chromium, request):
     visitors = []
 
     def call(server, path="", **context) -> Visitor:
-        visitor = Visitor(chromium.new_context(viewport=dashboard.SIZE, accept_downloads=True, **context), server.url)
+        visitor = Visitor(chromium.new_context(**{"viewport": dashboard.SIZE, "accept_downloads": True} | context), server.url)
         visitors.append(visitor)
         visitor.open(path)
         return visitor

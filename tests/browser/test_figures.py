@@ -52,6 +52,29 @@ def test_figures_take_the_page_s_colours_when_these_change(visitor):
     visitor.until(lambda: visitor.page.locator(PLOT).evaluate(paper) not in (False, light), "dark charts")
 
 
+def drawn(visitor, key: str) -> tuple:
+    """What a chart says of itself (yes, no, later), and how many values its last marks have: None before it was drawn."""
+    count = "plot => [plot.dataset.drawn, plot.data ? plot.data.findLast(trace => trace.customdata).x.length : null]"
+    return tuple(visitor.page.locator(f".st-key-{key} .figure").evaluate(count))
+
+
+def test_a_figure_out_of_sight_is_drawn_when_it_comes_near_with_what_was_chosen_meanwhile(server, visit):
+    visitor = visit(server, PAGE, viewport={"width": 1200, "height": 600})
+    assert drawn(visitor, "scatter")[0] == "yes" and drawn(visitor, "panels") == ("later", None)
+    visitor.see("panels")
+    before = visitor.traces("panels")
+    visitor.page.get_by_role("heading", level=1).scroll_into_view_if_needed()
+    visitor.page.get_by_role("radio", name="recalibrated").click()
+    visitor.until(lambda: drawn(visitor, "panels")[0] == "later", "a chart that waits")
+    assert visitor.traces("panels") != before and drawn(visitor, "panels")[0] == "yes" and not visitor.broken()
+
+
+def test_a_page_that_is_printed_has_all_its_figures(server, visit):
+    visitor = visit(server, PAGE, viewport={"width": 1200, "height": 600})
+    visitor.page.pdf()
+    visitor.until(lambda: drawn(visitor, "panels")[0] == "yes", "the last figure")
+
+
 def test_where_plotly_does_not_arrive_a_figure_says_so_and_the_page_stays(server, chromium):
     context = chromium.new_context()
     context.route("**/plotly.min.js*", lambda route: route.abort())

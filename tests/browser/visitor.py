@@ -109,6 +109,8 @@ class Visitor:
     @property
     def widened(self) -> list:
         """Charts that were drawn twice, because their margins were too narrow for what stands in them."""
+        self.page.evaluate("dispatchEvent(new Event('beforeprint'))")  # those out of sight are drawn too
+        self.page.wait_for_function("!document.querySelector('.figure:not([data-drawn=yes])')", timeout=1000 * PATIENCE)
         return self.page.locator(".js-plotly-plot").evaluate_all(WIDENED)
 
     @property
@@ -127,10 +129,17 @@ class Visitor:
 
     def traces(self, key: str) -> list[dict]:
         """Name, type, mode, x and y of each trace of the chart `key`."""
+        self.see(key)
         return self.page.evaluate(TRACES, key)
+
+    def see(self, key: str) -> None:
+        """Scroll to the chart `key`, and wait until it is drawn."""
+        self.page.locator(f".st-key-{key} .figure").scroll_into_view_if_needed()
+        self.page.locator(f".st-key-{key} .figure[data-drawn=yes]").wait_for(timeout=1000 * PATIENCE)
 
     def click_point(self, key: str, trace: int, want=lambda point: True) -> list:
         """Click the point of a trace that stands farthest from the others; returns its customdata."""
+        self.see(key)
         points = self.page.evaluate(POINTS, [key, trace])
         self.page.wait_for_timeout(200)  # a chart that was scrolled to must be at rest
         points = self.page.evaluate(POINTS, [key, trace])
