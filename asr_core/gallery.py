@@ -20,7 +20,7 @@ from asr_core import (
     transition,
 )
 from asr_core.entries import WEIGHTS, Entry
-from asr_core.grid import REPORTED_STATE, BatchNormState, RepairSpec, default_states
+from asr_core.grid import ORDERS, REPORTED_STATE, BatchNormState, RepairSpec, default_states
 from asr_core.lab import Lab, Report, train_dense
 from asr_core.plan import Keys, Task
 from asr_core.runtime import Runtime
@@ -99,9 +99,16 @@ def more_networks(ask) -> list[Piece]:
         *every_pruning(ask, short, channels=True, **DENSENET),
         *every_pruning(ask, short, seed=2),
         *every_pruning(ask, short, channels=True, **RESNET50),
+        table_2(ask(**RESNET50, sparsity=0.9)),
         *readable_network(ask),
         *every_pruning(ask, lean, **VGG, epochs=8),
     ]
+
+
+def table_2(spec: ExperimentSpec) -> Piece:
+    """Every row of the paper's table 2, in both orders of collection."""
+    repairs = dict.fromkeys(repair for order in ORDERS for repair in ablation.table2_repairs(order).values())
+    return Piece(spec.with_(repairs=tuple(repairs), states=(BatchNormState(), REPORTED_STATE, CUMULATIVE)), channels=False)
 
 
 def readable_network(ask) -> list[Piece]:

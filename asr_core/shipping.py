@@ -39,10 +39,16 @@ def expanded(table: pd.DataFrame) -> pd.DataFrame:
     large = {}
     for name, values in table.items():
         if name.startswith(LOG):
-            large[name.removeprefix(LOG)] = np.exp2(values.astype(np.float32))
+            large[name.removeprefix(LOG)] = _power(values)
         else:
             large[name] = values.astype(np.float32) if values.dtype == np.float16 else values
     return pd.DataFrame(large)
+
+
+def _power(logs: pd.Series) -> pd.Series:
+    """2 to the power of `logs` in float32; what rounding has put beyond its largest number is that number."""
+    powers = np.exp2(logs.astype(np.float64))
+    return powers.where(np.isinf(logs), powers.clip(upper=float(np.finfo(np.float32).max))).astype(np.float32)
 
 
 def ship_result(entry: Entry, where: Store, channels: bool = True) -> None:

@@ -20,6 +20,7 @@ from asr_core.spec import ExperimentSpec, PruneSpec
 from asr_core.store import Store
 
 TRAIN_COST = 4  # a training pass costs about four forward passes
+MEASURED = 4.0  # seconds for each rate of a network, before hours of work
 
 
 class Bar(Report):
@@ -82,22 +83,23 @@ def gallery(store: Store, images: str | None, where: Runtime) -> None:
 
 def _costs(wanted: list, store: Store, where: Runtime) -> list[float]:
     """Print the passes and the expected time of each piece; returns their seconds."""
-    known, costs = set(), []
+    known, speeds, costs = set(), {}, []
     for piece in wanted:
         spec = piece.experiment
         names = {(spec.recipe_key, task.stage, task.key): task for task in shipped.missing(piece, store)}
         tasks = [task for name, task in names.items() if name not in known]
         known |= names.keys()
-        costs.append(estimate.seconds(tasks, _speed(spec, store, where), len(spec.repairs)))
+        name = estimate.network_name(spec), spec.data
+        speeds[name] = speeds.get(name) or _speed(spec, store, where)
+        costs.append(estimate.seconds(tasks, speeds[name], len(spec.repairs)))
         click.echo(f"{textreport.cost(spec, tasks)}: {estimate.duration(costs[-1])}")
     click.echo(f"{len(wanted)} pieces to compute, about {estimate.duration(sum(costs))}")
     return costs
 
 
 def _speed(spec: ExperimentSpec, store: Store, where: Runtime) -> estimate.Speed:
-    """This machine's speeds with the threads that will be used; measured in a few seconds if unknown."""
+    """This machine's speeds with the threads that will be used, measured now: it may have been busier before."""
     where.start()
     where = replace(where, threads=torch.get_num_threads())
-    if not estimate.speed(spec, store, where.threads):
-        probe.measure(spec, store, where, importing=0.0)
+    probe.measure(spec, store, where, importing=0.0, budget=MEASURED)
     return estimate.speed(spec, store, where.threads)

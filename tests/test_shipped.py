@@ -103,6 +103,13 @@ def test_a_rounded_table_is_within_half_a_percent_and_keeps_zeros_and_gaps():
     assert again["v_dense"][0] == 0 and again["alive"].tolist() == table["alive"].tolist()
 
 
+def test_variances_at_the_ends_of_what_float32_holds_survive_rounding():
+    largest = float(np.finfo(np.float32).max)
+    found = shipping.expanded(shipping.compact(pd.DataFrame({"v_repaired": np.array([0.0, 1e-38, largest, np.inf, np.nan], np.float32)})))
+    assert found["v_repaired"].dtype == np.float32
+    np.testing.assert_allclose(found["v_repaired"], [0.0, 1e-38, largest, np.inf, np.nan], rtol=0.05)
+
+
 def test_a_fresh_computation_from_the_shipped_network_gives_the_shipped_numbers(tmp_path, opened):
     shipped = next(
         r for r in opened.values()
