@@ -33,7 +33,7 @@ def compact(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def expanded(table: pd.DataFrame) -> pd.DataFrame:
-    """The inverse of `compact`, in float32; other tables are returned as they are."""
+    """The inverse of `compact`, in float32 (variances of an exploding signal in float64); other tables are returned as they are."""
     if not any(dtype == np.float16 for dtype in table.dtypes):
         return table
     large = {}
@@ -46,9 +46,9 @@ def expanded(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _power(logs: pd.Series) -> pd.Series:
-    """2 to the power of `logs` in float32; what rounding has put beyond its largest number is that number."""
+    """2 to the power of `logs`, in float32 where it can hold all of them."""
     powers = np.exp2(logs.astype(np.float64))
-    return powers.where(np.isinf(logs), powers.clip(upper=float(np.finfo(np.float32).max))).astype(np.float32)
+    return powers if (powers[~np.isinf(powers)] > np.finfo(np.float32).max).any() else powers.astype(np.float32)
 
 
 def ship_result(entry: Entry, where: Store, channels: bool = True) -> None:

@@ -70,12 +70,12 @@ tables = _charts.show(
 if tables:
     st.subheader("Worst cells", anchor=False)
     worst = heatmaps.worst_cells(tables[-1])
-    plain = worst["times"].max() < 1e5 and worst["value"].min() > 1e-3
+    numbers = {name: worst[name].map(lambda value: f"{value:.4g}" if value == value else "") for name in ("value", "times")}
     st.caption("Farthest from a ratio of 1. Select a row to see the layer's channels.")
     st.dataframe(
-        worst, key="worst_cells", on_select=open_worst, selection_mode="single-row", hide_index=True, alt="Cells whose ratio is farthest from 1.",
+        worst.assign(**numbers), key="worst_cells", on_select=open_worst, selection_mode="single-row", hide_index=True, alt="Cells whose ratio is farthest from 1.",
         column_config={
-            "row": "statistic", "value": st.column_config.NumberColumn("v / v_dense", format="%.3f" if plain else "scientific"),
-            "times": st.column_config.NumberColumn("off by a factor of", format="%.1f" if plain else "scientific"), "direction": "what is wrong",
+            "row": "statistic", "value": st.column_config.TextColumn("v / v_dense", alignment="right"),
+            "times": st.column_config.TextColumn("off by a factor of", alignment="right"), "direction": "what is wrong",
         },
     )  # fmt: skip

@@ -96,7 +96,7 @@ with right:
 st.subheader(
     "Fit", anchor=False,
     help="**alpha (ratio)**: geometric mean of v_repaired / v_dense; 1 is a perfect repair.\n\n**alpha (slope)**: least-squares slope in log10-log10, with its interval.\n\n"
-    "**R²**: share of the spread that the line explains.\n\n**channels**: used; **dropped**: dead in the dense or in the shown network, and so left out.",
+    "**R²**: share of the spread that the line explains.\n\n**channels**: used; **dropped**: dead in the dense or in the shown network, or beyond the range of numbers, and so left out.",
 )  # fmt: skip
 for number, table in enumerate(tables):
     fits(table, number)

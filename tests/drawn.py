@@ -1,6 +1,9 @@
 """The figures of a page without a browser."""
 
+import base64
 import json
+
+import numpy as np
 
 
 def drawn(app) -> list[dict]:
@@ -11,3 +14,8 @@ def drawn(app) -> list[dict]:
 def charts(app) -> list[dict]:
     """Plotly's data and layout of each figure."""
     return [item["figure"] for item in drawn(app)]
+
+
+def numbers(axis) -> np.ndarray:
+    """The numbers of a trace's x or y: a list, or Plotly's bytes."""
+    return np.array(axis, float) if isinstance(axis, list) else np.frombuffer(base64.b64decode(axis["bdata"]), axis["dtype"])

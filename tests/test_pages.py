@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from drawn import charts, drawn
+from drawn import charts, drawn, numbers
 from made_results import store_result
 from streamlit.testing.v1 import AppTest
 from test_compute_panel import LINE, make_job
@@ -165,6 +165,27 @@ def test_dead_layers_and_numbers_that_are_not_finite_do_not_break_a_page(store, 
             assert len(charts(opened(page, data="digits", layer=layer, stage=stage))) == CHARTS[page]
             if page != "variance":
                 break
+
+
+def test_a_signal_that_explodes_is_drawn_as_far_as_there_are_numbers_and_the_rest_is_told(store):
+    layer, slug = "layer2.0.conv2", "lw_bn.simultaneous.nobias"
+
+    def explode(tables):
+        repairs = tables["repairs"].astype({"v_repaired": "float64"})
+        own = repairs["slug"].eq(slug) & repairs["layer"].eq(layer)
+        repairs.loc[own, "v_repaired"] = 1e70
+        repairs.loc[own & repairs["channel"].lt(3), "v_repaired"] = [np.nan, np.inf, np.nan]
+        repairs.loc[repairs["slug"].str.startswith("raw_bn") & repairs["layer"].eq(layer), "v_repaired"] = np.nan
+        tables["repairs"] = repairs
+
+    store_result(store, change=explode, sparsity=0.66)
+    app = opened("variance", data="digits", layer=layer, sparsity="0.66")
+    traces = {trace["name"]: trace for trace in charts(app)[0]["data"] if trace.get("name")}
+    values = numbers(traces["LW+BN (eq. 1) · simultaneous · bias off"]["y"])
+    assert np.isnan(values[:3]).all() and np.allclose(values[3:], 1e70)
+    assert np.isnan(numbers(traces["raw+BN · simultaneous · bias off"]["y"])).all()
+    count = len(values)
+    assert f"the signal explodes beyond the range of numbers: LW+BN (eq. 1) in 3, raw+BN in {count} of the channels." in words(app)
 
 
 @pytest.mark.parametrize("page", PAGES)

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from asr_core import catalogue, diagnostics, experiment, results, shipping
+from asr_core import assembly, catalogue, diagnostics, experiment, results, shipping
 from asr_core.entries import PROJECT
 from asr_core.grid import BatchNormState, RepairSpec
 from asr_core.spec import from_dict
@@ -103,11 +103,12 @@ def test_a_rounded_table_is_within_half_a_percent_and_keeps_zeros_and_gaps():
     assert again["v_dense"][0] == 0 and again["alive"].tolist() == table["alive"].tolist()
 
 
-def test_variances_at_the_ends_of_what_float32_holds_survive_rounding():
-    largest = float(np.finfo(np.float32).max)
-    found = shipping.expanded(shipping.compact(pd.DataFrame({"v_repaired": np.array([0.0, 1e-38, largest, np.inf, np.nan], np.float32)})))
-    assert found["v_repaired"].dtype == np.float32
-    np.testing.assert_allclose(found["v_repaired"], [0.0, 1e-38, largest, np.inf, np.nan], rtol=0.05)
+@pytest.mark.parametrize("most", [1e30, 3.4e38, 1e70])
+def test_variances_of_a_signal_that_explodes_survive_rounding(most):
+    table = pd.DataFrame({"v_repaired": [0.0, 1e-38, most, np.inf, np.nan], "gamma": 1.5})
+    found = shipping.expanded(shipping.compact(assembly.halved(table)))
+    assert found["gamma"].dtype == np.float32 and (found["v_repaired"].dtype == np.float32) == (most < 3e38)
+    np.testing.assert_allclose(found["v_repaired"], table["v_repaired"], rtol=0.05)
 
 
 def test_a_fresh_computation_from_the_shipped_network_gives_the_shipped_numbers(tmp_path, opened):

@@ -47,8 +47,8 @@ def panels_figure(table: pd.DataFrame, low: float = 1e-6, high: float = 1e2, lef
 
 
 def _unit(values: pd.Series, low: float, high: float) -> pd.Series:
-    """log position within [low, high] as [0, 1]; dead channels lie on 0."""
-    logs = np.log10(values.where(values > diagnostics.FLOOR, low).clip(low, high))
+    """log position within [low, high] as [0, 1]; dead channels lie on 0, what is not finite nowhere."""
+    logs = np.log10(values.where(np.isfinite(values)).mask(values <= diagnostics.FLOOR, low).clip(low, high))
     return (logs - np.log10(low)) / (np.log10(high) - np.log10(low))
 
 

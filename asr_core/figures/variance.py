@@ -20,7 +20,8 @@ def points_table(result: Result, layer: str, slugs=(), stage: str = "repaired") 
     """One row per network (no_repair, then `slugs`) and channel of `layer`.
 
     slug, label, channel, v_dense, v (variance of that network at `stage`), v_pruned, gamma, shrinkage,
-    kept_energy, kept_fraction, dead (dense or shown variance at or under the floor).
+    kept_energy, kept_fraction, dead (dense or shown variance at or under the floor). v is not finite where the
+    network's signal explodes beyond the range of numbers.
     """
     base = result.channels[result.channels["layer"] == layer]
     if base.empty:
@@ -28,7 +29,7 @@ def points_table(result: Result, layer: str, slugs=(), stage: str = "repaired") 
     base = base[["channel", "v_dense", "v_pruned", "kept_energy", "kept_fraction"]]
     unrepaired = base.assign(slug="no_repair", v=base["v_pruned"], gamma=1.0, shrinkage=np.nan)
     table = pd.concat([unrepaired, *repaired_rows(result, base, slugs, stage, layer)], ignore_index=True)
-    dead = (table["v_dense"] <= diagnostics.FLOOR) | ~(table["v"] > diagnostics.FLOOR)
+    dead = (table["v_dense"] <= diagnostics.FLOOR) | (table["v"] <= diagnostics.FLOOR)
     return table.assign(label=style.labels(table["slug"]), dead=dead, layer=layer)
 
 
@@ -47,17 +48,17 @@ def repaired_rows(result: Result, base: pd.DataFrame, slugs, stage: str, layer: 
     if measured not in result.repairs:
         return []
     keep = result.repairs["slug"].isin(wanted)
+    known = set(result.repairs.loc[keep & result.repairs[measured].notna(), "slug"])  # of any layer: in one the signal may have exploded
     if layer is not None:
         keep &= result.repairs["layer"] == layer
     rows = result.repairs.loc[keep.to_numpy(), ["slug", "layer", "channel", measured, "gamma", "shrinkage"]]
     by = ["channel"] if layer is not None else ["layer", "channel"]
     parts = []
-    for slug in wanted:
+    for slug in (slug for slug in wanted if slug in known):
         own = base.merge(rows.loc[rows["slug"] == slug, [*by, measured, "gamma", "shrinkage"]], on=by)
         gamma = own["gamma"].fillna(1.0)
         v = gamma**2 * own["v_pruned"] if stage == "predicted" else own[measured]
-        if v.notna().any():
-            parts.append(own[[*base, "shrinkage"]].assign(slug=slug, v=v, gamma=gamma))
+        parts.append(own[[*base, "shrinkage"]].assign(slug=slug, v=v, gamma=gamma))
     return parts
 
 
@@ -76,7 +77,7 @@ def scatter_figure(table: pd.DataFrame, low: float = 1e-6, high: float = 1e2, le
         x = rows["v_dense"].where(rows["v_dense"] > diagnostics.FLOOR, style.floor_of(left, right))
         y = rows["v"].where(~rows["dead"], floor)
         figure.add_trace(go.Scatter(
-            x=x.to_numpy("float32"), y=y.to_numpy("float32"), mode="markers", name=style.label(slug), customdata=rows[["channel", "v_dense", "v", "gamma"]].to_numpy("float32"),
+            x=style.numbers(x), y=style.numbers(y), mode="markers", name=style.label(slug), customdata=style.numbers(rows[["channel", "v_dense", "v", "gamma"]]),
             marker={"color": colour, "symbol": symbol, "size": _size(table, 7), "opacity": 0.75}, unselected={"marker": {"opacity": 0.75}},
             hovertemplate="channel %{customdata[0]}<br>dense %{customdata[1]:.3g}<br>" + style.label(slug) + " %{customdata[2]:.3g}<br>factor %{customdata[3]:.3f}<extra></extra>",
         ))  # fmt: skip
@@ -124,7 +125,14 @@ def scatter_sentence(table: pd.DataFrame) -> str:
     dead = int(table.loc[table["slug"] == "no_repair", "dead"].sum())
     parts = [f"{names[slug]} {_times(row.alpha_ratio)} (slope {_number(row.alpha_slope)})" for slug, row in found.iterrows()]
     text = f"Variance of the {channels} channels of {layer} relative to dense{shared}: {'; '.join(parts)}."
-    return text + (f" Pruning left {dead} without any variance." if dead else "")
+    return text + (f" Pruning left {dead} without any variance." if dead else "") + _beyond(table, names)
+
+
+def _beyond(table: pd.DataFrame, names: dict[str, str]) -> str:
+    """Networks in which channels of the layer have no finite variance: those are not drawn."""
+    lost = table[~np.isfinite(table["v"])].groupby("slug", sort=False).size()
+    parts = [f"{names[slug]} in {count}" for slug, count in lost.items()]
+    return f" Not drawn, since the signal explodes beyond the range of numbers: {', '.join(parts)} of the channels." if parts else ""
 
 
 def _times(value: float) -> str:
@@ -149,7 +157,7 @@ def sorted_figure(table: pd.DataFrame, low: float = 1e-6, high: float = 1e2) -> 
         rows = rows.assign(rank=rank.loc[rows["channel"]].to_numpy()).sort_values("rank")
         line = slug == "dense"
         figure.add_trace(go.Scatter(
-            x=rows["rank"].to_numpy("int32"), y=rows["v"].where(~rows["dead"], style.floor_of(low, high)).to_numpy("float32"), name=style.label(slug),
+            x=rows["rank"].to_numpy("int32"), y=style.numbers(rows["v"].where(~rows["dead"], style.floor_of(low, high))), name=style.label(slug),
             mode="lines" if line else "markers", line={"color": colour, "width": 2.5} if line else None,
             marker=None if line else {"color": colour, "symbol": symbol, "size": _size(table, 5)}, customdata=rows[["channel"]].to_numpy("int32"),
             hovertemplate="channel %{customdata[0]}, rank %{x}<br>" + style.label(slug) + " %{y:.3g}<extra></extra>",
