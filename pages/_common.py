@@ -235,12 +235,3 @@ def channel_of(found: View, layer: str) -> int | None:
         return None
     channels = found.result.channels
     return state.keep_within("channel", channels.loc[channels["layer"] == layer, "channel"], layer)
-
-
-def number_table(table: pd.DataFrame, names: dict[str, str], alt: str) -> None:
-    """The columns `names` (column -> heading) of a table: numbers of any size with four digits, nothing where there is none."""
-    shown = table[[*names]].rename(columns=names)
-    numbers = shown.select_dtypes("number").columns
-    shown = shown.assign(**{name: shown[name].map(lambda value: "" if pd.isna(value) else f"{value:.4g}") for name in numbers})
-    columns = {name: st.column_config.TextColumn(alignment="right") for name in numbers}
-    st.dataframe(shown, hide_index=True, alt=alt, column_config=columns)

@@ -7,7 +7,7 @@ from asr_core import results
 from asr_core.errors import AsrError, DataError
 from asr_core.figures import kernels, map_difference, map_numbers, map_pixels, maps, style
 from asr_core.jobs import Wanted
-from pages import _charts, _folded, _stored_maps
+from pages import _charts, _folded, _stored_maps, _tables
 from pages import _common as common
 from pages import _state as state
 from pages._compute import compute_panel
@@ -172,7 +172,7 @@ def numbers(channel: int, rank) -> None:
             st.metric(label, value.replace("nan%", "undefined").replace("nan", "undefined"), help=help, width="content")
     table = map_numbers.numbers(view.result, layer, channel, view.slugs)
     names = {"network": "network", "variance": "variance", "ratio": "÷ dense", "recalibrated": "recalibrated", "gamma": "factor γ", "shrinkage": "shrinkage"}
-    common.number_table(table, names, f"Variances and factors of channel {channel} of {layer}.")
+    _tables.number_table(table, names, f"Variances and factors of channel {channel} of {layer}.")
     if rank["dead"]:
         st.caption("Dead: pruned, this channel answers with one constant to every image, so its variance is 0 and no factor can restore it.")
 

@@ -4,7 +4,7 @@ import streamlit as st
 
 from asr_core import textreport
 from asr_core.figures import overview
-from pages import _charts, _folded
+from pages import _charts, _folded, _tables
 from pages import _common as common
 from pages import _state as state
 
@@ -84,6 +84,5 @@ _charts.show(overview.STRIP, "strip", select=open_layer, colour=state.get("colou
 
 st.subheader("Worst layers first", anchor=False)
 worst = overview.damage_table(view.result).sort_values("severity", ascending=False)
-first = worst[list(HEADINGS)].head(FIRST).rename(columns=HEADINGS).astype(object)
-st.markdown(first.where(first.notna(), None).to_markdown(index=False, floatfmt=".3f", missingval="undefined"))
+_tables.short_table(worst[list(HEADINGS)].head(FIRST).rename(columns=HEADINGS), ".3f")
 _folded.expander(f"All {len(worst)} layers, to sort and to open", "_open_worst", all_layers, icon=":material/table_rows:")

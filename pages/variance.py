@@ -3,7 +3,7 @@
 import streamlit as st
 
 from asr_core.figures import multiples, variance
-from pages import _charts, _folded
+from pages import _charts, _folded, _tables
 from pages import _common as common
 from pages import _state as state
 
@@ -42,7 +42,7 @@ def fits(table, number: int) -> None:
     spans = [f"[{low:.2f}, {high:.2f}]" if low == low else "too few channels" for low, high in zip(found["slope_low"], found["slope_high"], strict=True)]
     shown = found[["network", "alpha_ratio", "alpha_slope", "r2", "used", "dropped"]].set_axis(["network", "alpha (ratio)", "alpha (slope)", "R²", "channels", "dropped"], axis=1)
     shown.insert(3, "95 % interval", spans)
-    st.markdown(shown.to_markdown(index=False, floatfmt=("", ".3f" if plain else ".2e", ".3f", "", ".3f", "", ""), missingval="undefined"))
+    _tables.short_table(shown, ("", ".3f" if plain else ".2e", ".3f", "", ".3f", "", ""))
 
 
 def numbers(table, channel: int) -> None:
@@ -52,7 +52,7 @@ def numbers(table, channel: int) -> None:
     one = rows.iloc[0]
     st.markdown(f"Dense variance {one.v_dense:.4g}; {one.kept_fraction:.1%} of its weights kept, with {one.kept_energy:.1%} of their energy (Σ w²).")
     names = {"label": "network", "v": "variance", "gamma": "factor γ", "shrinkage": "shrinkage"}
-    common.number_table(rows, names, f"Variances and factors of channel {channel}.")
+    _tables.number_table(rows, names, f"Variances and factors of channel {channel}.")
     st.button("Its spatial maps", icon=":material/image:", on_click=state.go, args=("maps",))
 
 

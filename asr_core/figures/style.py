@@ -1,5 +1,7 @@
 """One look for all figures: Okabe-Ito colours and marker shapes per method, labels, axes, print template."""
 
+import math
+
 import numpy as np
 import plotly.graph_objects as go
 
@@ -88,11 +90,9 @@ def numbers(values) -> np.ndarray:
 
 def log_axis(low: float, high: float) -> dict:
     """A logarithmic axis over [low, high] with powers of ten as ticks."""
-    import math
-
     decades = math.log10(high) - math.log10(low)
     return {
-        "type": "log", "range": [math.log10(low), math.log10(high)], "exponentformat": "power", "dtick": next(step for step in (1, 2, 5, 10, 50) if decades < 8 * step or step == 50),
+        "type": "log", "range": [math.log10(low), math.log10(high)], "exponentformat": "power", "dtick": next((step for step in (1, 2, 5, 10) if decades < 8 * step), 50),
         "gridcolor": GRID, "zeroline": False,
     }  # fmt: skip
 

@@ -1,0 +1,18 @@
+"""Tables of numbers on a page: a grid that fits numbers of any size, and a few rows as text."""
+
+import pandas as pd
+import streamlit as st
+
+
+def number_table(table: pd.DataFrame, names: dict[str, str], alt: str) -> None:
+    """The columns `names` (column -> heading) of a table: numbers of any size with four digits, nothing where there is none."""
+    shown = table[[*names]].rename(columns=names)
+    numbers = shown.select_dtypes("number").columns
+    shown = shown.assign(**{name: shown[name].map(lambda value: "" if pd.isna(value) else f"{value:.4g}") for name in numbers})
+    columns = {name: st.column_config.TextColumn(alignment="right") for name in numbers}
+    st.dataframe(shown, hide_index=True, alt=alt, column_config=columns)
+
+
+def short_table(table: pd.DataFrame, floatfmt) -> None:
+    """A few rows as text: a browser writes them at once, where the grid of st.dataframe is painted on a canvas for 30 ms."""
+    st.markdown(table.astype(object).where(table.notna(), None).to_markdown(index=False, floatfmt=floatfmt, missingval="undefined"))
