@@ -101,7 +101,7 @@ def more_networks(ask) -> list[Piece]:
         *every_pruning(ask, short, channels=True, **RESNET50),
         table_2(ask(**RESNET50, sparsity=0.9)),
         *readable_network(ask),
-        *every_pruning(ask, lean, **VGG, epochs=8),
+        *every_pruning(ask, lean, **VGG, epochs=5),
     ]
 
 
