@@ -1,6 +1,7 @@
 """The output maps of one conv, whole: for looking at single images. (Statistics stream, see `asr_core.stats`.)"""
 
 import numpy as np
+import pandas as pd
 from torch import nn
 
 from asr_core import maps, models, stats
@@ -61,9 +62,16 @@ def compact(found: np.ndarray) -> np.ndarray:
     return half if (lost.max((0, 2, 3)) <= PRECISE * worth).all() else found
 
 
+def one_of_each(indices: np.ndarray, labels: np.ndarray, count: int) -> np.ndarray:
+    """`count` of `indices`: the first image of every class, then the second of every class, and so on. labels: of all images."""
+    own = labels[indices]
+    earlier = pd.Series(own).groupby(own).cumcount()
+    return indices[np.lexsort((own, earlier))][:count]
+
+
 def compute(lab, task: maps.MapTask):
     """Files and facts of a maps entry; fewer images than asked where the layer is large."""
-    indices = lab.data.eval_indices(lab.spec.evaluation.eval_images, lab.spec.evaluation.seed)[: task.images]
+    indices = one_of_each(lab.data.eval_indices(lab.spec.evaluation.eval_images, lab.spec.evaluation.seed), lab.data.test_labels, task.images)
     batch = lab.data.test_batch(indices)
     model = lab.in_state(task)
     one = activation_maps(model, batch[:1], task.layer)

@@ -1,8 +1,8 @@
 """Stored output maps of one conv: which there are, what they cost, how they are read. Imports no torch until it runs.
 
 Each network of a setting (dense, pruned, each repair) has its own entry of stage `maps`, so that one
-more method costs one more entry: maps.npy, (image, channel, H, W), of the first test images of the
-evaluation subset, and facts that say which images these are.
+more method costs one more entry: maps.npy, (image, channel, H, W), of a few test images of the
+evaluation subset, one of each class in turn, and facts that say which images these are.
 """
 
 import json
@@ -28,7 +28,7 @@ READABLE = 4  # maps with fewer rows or columns cannot be read as pictures
 
 @dataclass(frozen=True, kw_only=True)
 class MapSpec:
-    """Which maps: of conv `layer`, of the first `images` test images, repaired networks in BatchNorm `state`."""
+    """Which maps: of conv `layer`, of `images` test images, repaired networks in BatchNorm `state`."""
 
     layer: str
     state: BatchNormState = NO_STATE

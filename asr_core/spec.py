@@ -17,7 +17,7 @@ from asr_core.grid import BatchNormState, RepairSpec, default_repairs, default_s
 # Raise a stage's number when its meaning changes: old entries are then never found again.
 STAGE_VERSIONS = {
     "images": 1, "dense": 1, "prune": 1, "stats": 1, "repair": 1,
-    "recalibration": 1, "evaluation": 1, "maps": 1, "repairability": 1, "kernels": 1, "result": 1, "job": 1,
+    "recalibration": 1, "evaluation": 1, "maps": 2, "repairability": 1, "kernels": 1, "result": 1, "job": 1,
 }  # fmt: skip
 
 DATASETS = ("digits", "cifar10", "cifar100", "imagenette", "folder")

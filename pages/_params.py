@@ -129,7 +129,7 @@ LOOK = {
 SELECTION = {
     "layer": matching(None, r"[A-Za-z0-9_.]{1,150}", "layer name"),
     "channel": number(None, 0, MOST),
-    "image": number(0, 0, MOST),
+    "image": number(None, 0, MOST),
 }
 # One line per control of a page; a page's widget uses the name as its key.
 PAGES = {

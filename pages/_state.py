@@ -131,14 +131,16 @@ def complaints() -> list[str]:
 
 
 def keep_within(name: str, options, what: str):
-    """The parameter's value if it is among `options`; else the nearest one, with a complaint unless it was unset."""
+    """The parameter's value if it is among `options`; else the nearest one, with a complaint, or the first if it was unset."""
     value, options = get(name), list(options)
     if value in options or not options:
         return value
+    if value is None:
+        put(**{name: options[0]})
+        return options[0]
     numeric = isinstance(value, (int, float)) and not isinstance(value, bool)
-    near = min(options, key=lambda o: abs(o - value)) if numeric else next(iter(get_close_matches(str(value), options, n=1, cutoff=0)), options[0])
-    if value is not None:
-        complain(f"{what} has no {name} {value!r}; showing {near!r}.")
+    near = min(options, key=lambda o: abs(o - value)) if numeric else next(iter(get_close_matches(value, options, n=1, cutoff=0)), options[0])
+    complain(f"{what} has no {name} {value!r}; showing {near!r}.")
     put(**{name: near})
     return near
 

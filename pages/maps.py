@@ -120,7 +120,7 @@ def looks(there: stored_maps.Maps | None, images: bool) -> None:
         st.segmented_control("Colour scale", list(maps.SCALES), key="scale", required=True, format_func=lambda v: {"row": "per row", "map": "per map"}.get(v, v), help="\n\n".join(maps.SCALES.values()))
         st.toggle("Over the input image", key="overlay", disabled=not images, help="Maps half transparent over the image that they answer to.")
         if there is not None:
-            state.keep_within("image", there.images, "These maps")
+            state.keep_within("image", there.images, "This set of maps")
             names = dict(zip(there.images, zip(there.files, there.classes, strict=True), strict=True))
             st.selectbox("Image", there.images, key="image", width=260, format_func=lambda i: f"{names[i][0].rsplit('/', 1)[-1]}, class {names[i][1]}", help="The image shown large below; a click on a tile chooses it too.")
 

@@ -102,13 +102,20 @@ def test_nan_and_infinity_survive():
 def test_each_network_of_the_grid_is_stored_with_its_images(found, store):
     assert list(found.of) == ["dense", "no_repair", *REPAIRED] and not found.absent
     lab = Lab(SPEC, store, Report(), Runtime())
-    chosen = lab.data.eval_indices(20, 0)[:3]
-    assert found.images == list(chosen) and found.files == [lab.data.test_files()[i] for i in chosen]
+    subset = lab.data.eval_indices(20, 0)
+    chosen = [next(i for i in subset if lab.data.test_labels[i] == label) for label in sorted(set(lab.data.test_labels[subset]))[:3]]
+    assert found.images == chosen and found.files == [lab.data.test_files()[i] for i in chosen]
     assert found.classes == [str(lab.data.test_labels[i]) for i in chosen] and found.fewer is None
     batch = lab.data.batch(lab.data.test_images[chosen])
     for target, repair in maps.networks(SPEC):
         expected = activation_maps(lab.network(target, repair), batch, LAYER)
         np.testing.assert_allclose(found.of[target].astype(np.float32), expected, atol=2e-3 * np.abs(expected).max())
+
+
+def test_images_are_one_of_each_class_in_turn():
+    labels, indices = np.array([1, 1, 0, 0, 0, 2, 9]), np.array([0, 1, 2, 3, 4, 5])
+    assert activations.one_of_each(indices, labels, 6).tolist() == [2, 0, 5, 3, 1, 4]
+    assert activations.one_of_each(indices, labels, 2).tolist() == [2, 0] and activations.one_of_each(indices[:1], labels, 8).tolist() == [0]
 
 
 def test_a_second_time_nothing_is_computed(found, store):

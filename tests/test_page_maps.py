@@ -210,7 +210,7 @@ def test_small_maps_are_named_as_too_small(use, tmp_path):
         ({"layer": "stage2.0.branch9"}, "has no layer 'stage2.0.branch9'"),
         ({"channel": 9999}, "has no channel 9999; showing 23"),
         ({"channel": "minus"}, "'minus' is no whole number"),
-        ({"image": 5000}, "These maps has no image 5000"),
+        ({"image": 5000}, "This set of maps has no image 5000"),
         ({"scale": "odd"}, "'odd' is none of row, map, global"),
     ],
 )

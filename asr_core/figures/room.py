@@ -40,7 +40,7 @@ def _labels(figure: go.Figure, axis, direction: str) -> list[str]:
     if axis.type == "category":
         return [str(value) for value in chain.from_iterable(trace[direction] for trace in figure.data)]
     if axis.type == "log":
-        return ["10-6"]
+        return ["2×10-6" if axis.dtick == "D2" else "10-6"]
     return [f"{end:.3g}" for end in axis.range or (0.25,)]
 
 

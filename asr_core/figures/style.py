@@ -89,10 +89,11 @@ def numbers(values) -> np.ndarray:
 
 
 def log_axis(low: float, high: float) -> dict:
-    """A logarithmic axis over [low, high] with powers of ten as ticks."""
+    """A logarithmic axis over [low, high] with powers of ten as ticks, and twice and five times these on a short one."""
     decades = math.log10(high) - math.log10(low)
+    step = "D2" if decades < 2 else next((step for step in (1, 2, 5, 10) if decades < 8 * step), 50)
     return {
-        "type": "log", "range": [math.log10(low), math.log10(high)], "exponentformat": "power", "dtick": next((step for step in (1, 2, 5, 10) if decades < 8 * step), 50),
+        "type": "log", "range": [math.log10(low), math.log10(high)], "exponentformat": "power", "dtick": step,
         "gridcolor": GRID, "zeroline": False,
     }  # fmt: skip
 
