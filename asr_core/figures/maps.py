@@ -192,7 +192,7 @@ def _bars(made: go.Figure, scale: str, low, high, span) -> None:
             x=[None], y=[None], mode="markers", hoverinfo="skip", showlegend=False,
             marker={
                 "colorscale": colours, "cmin": 0, "cmax": 1, "color": [0], "showscale": True,
-                "colorbar": {"tickvals": list(np.linspace(0, 1, len(texts))), "ticktext": texts, "thickness": 12, "x": x, "len": 1, "title": {"text": title, "side": "right"}},
+                "colorbar": {"tickvals": list(np.linspace(0, 1, len(texts))), "ticktext": texts, "thickness": 12, "x": x, "y": 1, "yanchor": "top", "lenmode": "pixels", "len": 280, "title": {"text": title, "side": "right"}},
             },
         )  # fmt: skip
 
@@ -209,7 +209,7 @@ def framed(made: go.Figure, pixels: pd.DataFrame, titles: list[str], side: int) 
     )  # fmt: skip
     made.update_yaxes(
         tickvals=[i * step + side / 2 for i in range(len(rows))], ticktext=names, tickfont={"size": 11}, showgrid=False, zeroline=False,
-        range=[len(rows) * step, -1], scaleanchor="x", constrain="domain",
+        range=[len(rows) * step, -1], scaleanchor="x", constrain="domain", constraintoward="top",
     )  # fmt: skip
     return made
 
