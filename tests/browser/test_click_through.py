@@ -32,6 +32,7 @@ def test_a_channel_leads_to_its_maps_and_kernel_and_the_breadcrumb_back(server, 
         assert visitor.appears(visitor.page.locator(".st-key-maps .main-svg"))
         visitor.finish()
     about = "\n".join(visitor.charts)
+    visitor.see("kernel")
     assert visitor.page.locator(".st-key-kernel .main-svg").count()
     assert f"channel {channel}" in about.lower() and LAYER in about
     visitor.page.locator(".st-key-_crumb_layer button").first.click()
