@@ -34,7 +34,7 @@ window.addEventListener("beforeprint", () => document.querySelectorAll(".figure[
 
 function want(plot) {
     if (plot.dataset.drawn === "yes") return;
-    plot.dataset.drawn = plot.near === false ? "later" : "no";
+    plot.dataset.drawn = plot.near ? "no" : "later";
     if (plot.near) queue = queue.then(() => show(plot)).then((changed) => changed && painted());
 }
 
@@ -85,7 +85,11 @@ export default function ({data, parentElement, setTriggerValue}) {
     plot.setAttribute("aria-label", content.alt);
     plot.style.height = `${content.figure.layout.height}px`;
     plot.dataset.drawn = "no";
-    "near" in plot ? want(plot) : sight.observe(plot);
+    if (!("near" in plot)) { // sight tells a frame later
+        plot.near = plot.getBoundingClientRect().top < 2 * window.innerHeight;
+        sight.observe(plot);
+    }
+    want(plot);
     return () => setTimeout(() => { // Streamlit also calls this for a change that another overtook
         if (plot.isConnected) return;
         sight.unobserve(plot);
