@@ -1,5 +1,6 @@
 """The frame around every page: navigation, sidebar, breadcrumb, pin. Add a page as one line in PAGES."""
 
+import gc
 from contextlib import contextmanager, suppress
 
 import streamlit as st
@@ -61,6 +62,13 @@ def main() -> None:
         whole = True
     finally:
         state.finish(whole)
+    settle()
+
+
+@st.cache_resource(show_spinner=False)
+def settle() -> None:
+    """Once per process: what is loaded by now is left out of Python's collections, which would else hold up one page in ten by 0.1 s."""
+    gc.freeze()
 
 
 def frame(page) -> None:
