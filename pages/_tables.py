@@ -4,11 +4,16 @@ import pandas as pd
 import streamlit as st
 
 
+def digits(values: pd.Series) -> pd.Series:
+    """Numbers of any size as text with four digits, nothing where there is none."""
+    return values.map(lambda value: "" if pd.isna(value) else f"{value:.4g}")
+
+
 def number_table(table: pd.DataFrame, names: dict[str, str], alt: str) -> None:
-    """The columns `names` (column -> heading) of a table: numbers of any size with four digits, nothing where there is none."""
+    """The columns `names` (column -> heading) of a table, numbers as `digits`."""
     shown = table[[*names]].rename(columns=names)
     numbers = shown.select_dtypes("number").columns
-    shown = shown.assign(**{name: shown[name].map(lambda value: "" if pd.isna(value) else f"{value:.4g}") for name in numbers})
+    shown = shown.assign(**{name: digits(shown[name]) for name in numbers})
     columns = {name: st.column_config.TextColumn(alignment="right") for name in numbers}
     st.dataframe(shown, hide_index=True, alt=alt, column_config=columns)
 

@@ -3,7 +3,7 @@
 import streamlit as st
 
 from asr_core.figures import heatmaps
-from pages import _charts, _folded
+from pages import _charts, _folded, _tables
 from pages import _common as common
 from pages import _state as state
 
@@ -70,10 +70,9 @@ tables = _charts.show(
 if tables:
     st.subheader("Worst cells", anchor=False)
     worst = heatmaps.worst_cells(tables[-1])
-    numbers = {name: worst[name].map(lambda value: f"{value:.4g}" if value == value else "") for name in ("value", "times")}
     st.caption("Farthest from a ratio of 1. Select a row to see the layer's channels.")
     st.dataframe(
-        worst.assign(**numbers), key="worst_cells", on_select=open_worst, selection_mode="single-row", hide_index=True, alt="Cells whose ratio is farthest from 1.",
+        worst.assign(value=_tables.digits(worst["value"]), times=_tables.digits(worst["times"])), key="worst_cells", on_select=open_worst, selection_mode="single-row", hide_index=True, alt="Cells whose ratio is farthest from 1.",
         column_config={
             "row": "statistic", "value": st.column_config.TextColumn("v / v_dense", alignment="right"),
             "times": st.column_config.TextColumn("off by a factor of", alignment="right"), "direction": "what is wrong",
