@@ -17,6 +17,7 @@ example: .venv/installed  ## run the main job on the embedded default and print 
 	$(PY) -m asr_core run
 
 test: .venv/installed  ## lint and run all tests
+	$(PY) -m ruff format --check .
 	$(PY) -m ruff check .
 	$(PY) -m pytest --numprocesses auto --dist loadfile
 

@@ -88,9 +88,22 @@ def maps(store, layer, images, batches, start, averaging, device, threads, data_
 @main.command()
 @NETWORK
 @BUDGET
-@click.option("--rules", default=",".join(allocations.rules()), metavar="NAMES", help="Pruning rules to compare, separated by commas.")
-@click.option("--sparsities", default=",".join(map(str, allocations.SPARSITIES)), callback=as_sparsities, metavar="X,X,...", help="Trial sparsities of each layer for RR.")
-@click.option("--stat-images", default=64, metavar="N", help="Training images that RR is measured on; labels are not used.")
+@click.option(
+    "--rules",
+    default=",".join(allocations.rules()),
+    metavar="NAMES",
+    help="Pruning rules to compare, separated by commas.",
+)
+@click.option(
+    "--sparsities",
+    default=",".join(map(str, allocations.SPARSITIES)),
+    callback=as_sparsities,
+    metavar="X,X,...",
+    help="Trial sparsities of each layer for RR.",
+)
+@click.option(
+    "--stat-images", default=64, metavar="N", help="Training images that RR is measured on; labels are not used."
+)
 @MACHINE
 @click.option("--json", "as_json", is_flag=True, help="Print the tables as one JSON object on stdout.")
 @click.pass_obj
@@ -100,7 +113,10 @@ def allocate(store, rules, sparsities, as_json, device, threads, data_dir, **ask
 
     where = Runtime(device=device, threads=threads, data_dir=data_dir, weights=asked["weights"])
     options = settings.DEFAULTS | asked
-    prunings = [settings.prune_spec(**{name: options[name] for name in settings.PRUNING} | {"pruning": rule}) for rule in allocations.named(rules)]
+    prunings = [
+        settings.prune_spec(**{name: options[name] for name in settings.PRUNING} | {"pruning": rule})
+        for rule in allocations.named(rules)
+    ]
     experiment = settings.experiment(store, **options).with_(prune=prunings[0])
     found = terminal.allocate(experiment, store, prunings, sparsities, where)
     click.echo(json.dumps(found.as_json(), indent=1) if as_json else textreport.allocation(found))
@@ -130,7 +146,12 @@ def readme(store):
 
 @main.command()
 @click.option("--order", default="simultaneous", metavar="NAME", help="Order of collection: simultaneous | sequential.")
-@click.option("--bias", default="own", metavar="NAME", help="Mean correction: own (as in table 2: LW without, ASR with) | off | on.")
+@click.option(
+    "--bias",
+    default="own",
+    metavar="NAME",
+    help="Mean correction: own (as in table 2: LW without, ASR with) | off | on.",
+)
 @click.option("--start", default="reset", metavar="NAME", help="Of the recalibration: reset | keep.")
 @click.option("--averaging", default="ema", metavar="NAME", help="Of the recalibration: ema | cumulative.")
 @click.option("--momentum", default=0.1, metavar="X", help="Momentum of the ema averaging, in (0, 1].")
@@ -150,7 +171,11 @@ def paper(store, as_json, fidelity, bias, include_linear, **asked):
     checks.choose("order", asked["order"], grid.ORDERS)
     variant = protocol.Variant(bias=chosen, linear=include_linear, **asked)
     stored = catalogue.stored(store)
-    click.echo(json.dumps(papertext.as_json(store, stored, variant), indent=1) if as_json else papertext.report(store, stored, variant))
+    click.echo(
+        json.dumps(papertext.as_json(store, stored, variant), indent=1)
+        if as_json
+        else papertext.report(store, stored, variant)
+    )
 
 
 @main.group()

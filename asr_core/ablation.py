@@ -52,7 +52,13 @@ def _cell(size: int, prior: str, scale: float, order: str, bias: bool) -> Cell:
     repair = RepairSpec.of("grouped_bn", order, bias, group_size=size, prior=prior, prior_scale=scale)
     named = None
     if size == 1:
-        named = RepairSpec.of("asr_bn", order, bias, prior=prior) if scale == 1 else RepairSpec.of("raw_bn", order, bias) if scale == 0 else None
+        named = (
+            RepairSpec.of("asr_bn", order, bias, prior=prior)
+            if scale == 1
+            else RepairSpec.of("raw_bn", order, bias)
+            if scale == 0
+            else None
+        )
     elif size == 0 and scale == 0:
         named = RepairSpec.of("lw_bn", order, bias)
     return Cell(size, prior, scale, repair, named)

@@ -17,9 +17,17 @@ from asr_core import models
 
 # Ops that give the same scale and shift of each channel as they get, for any arguments.
 _TRANSPARENT_MODULES = (
-    nn.Identity, nn.AdaptiveAvgPool2d, nn.MaxPool2d, nn.AdaptiveMaxPool2d,
-    nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout, nn.FeatureAlphaDropout,
-)  # fmt: skip
+    nn.Identity,
+    nn.AdaptiveAvgPool2d,
+    nn.MaxPool2d,
+    nn.AdaptiveMaxPool2d,
+    nn.Dropout,
+    nn.Dropout1d,
+    nn.Dropout2d,
+    nn.Dropout3d,
+    nn.AlphaDropout,
+    nn.FeatureAlphaDropout,
+)
 _TRANSPARENT_FUNCTIONS = (F.adaptive_avg_pool2d, F.max_pool2d, F.adaptive_max_pool2d, torch.clone, torch.detach)
 _TRANSPARENT_METHODS = ("contiguous", "clone", "detach", "to", "float", "double")
 _NO_VALUES = ("size", "dim", "shape", "ndim", "dtype", "device")  # read what a tensor is, not what it holds

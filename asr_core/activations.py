@@ -71,7 +71,11 @@ def one_of_each(indices: np.ndarray, labels: np.ndarray, count: int) -> np.ndarr
 
 def compute(lab, task: maps.MapTask):
     """Files and facts of a maps entry; fewer images than asked where the layer is large."""
-    indices = one_of_each(lab.data.eval_indices(lab.spec.evaluation.eval_images, lab.spec.evaluation.seed), lab.data.test_labels, task.images)
+    indices = one_of_each(
+        lab.data.eval_indices(lab.spec.evaluation.eval_images, lab.spec.evaluation.seed),
+        lab.data.test_labels,
+        task.images,
+    )
     batch = lab.data.test_batch(indices)
     model = lab.in_state(task)
     one = activation_maps(model, batch[:1], task.layer)
@@ -80,10 +84,13 @@ def compute(lab, task: maps.MapTask):
     found = compact(activation_maps(model, batch[:fit], task.layer) if fit > 1 else one)
     files, labels = lab.data.test_files(), lab.data.test_labels
     return {"maps.npy": found}, {
-        "layer": task.layer, "shape": list(found.shape), "test_images": [int(i) for i in indices[:fit]],
-        "files": [files[i] for i in indices[:fit]], "classes": [lab.data.class_names[labels[i]] for i in indices[:fit]],
+        "layer": task.layer,
+        "shape": list(found.shape),
+        "test_images": [int(i) for i in indices[:fit]],
+        "files": [files[i] for i in indices[:fit]],
+        "classes": [lab.data.class_names[labels[i]] for i in indices[:fit]],
         "fewer": _why_fewer(task.images, len(indices), fit, one),
-    }  # fmt: skip
+    }
 
 
 def _why_fewer(asked: int, there: int, fit: int, one: np.ndarray) -> str | None:

@@ -6,7 +6,9 @@ from fractions import Fraction
 from asr_core.errors import SpecError
 
 
-def kept_per_layer(scores: dict[str, float], sizes: dict[str, int], keep: int, floors: dict[str, int]) -> dict[str, int]:
+def kept_per_layer(
+    scores: dict[str, float], sizes: dict[str, int], keep: int, floors: dict[str, int]
+) -> dict[str, int]:
     """Weights that each layer keeps: exactly `keep` in all, densities in proportion to `scores` where no bound is met.
 
     sizes: weights per layer; floors: the least that a layer keeps (0 where it is not named). A layer that would
@@ -28,7 +30,9 @@ def kept_per_layer(scores: dict[str, float], sizes: dict[str, int], keep: int, f
 def _check(scores: dict, sizes: dict, keep: int, floors: dict) -> None:
     wrong = {name: float(score) for name, score in scores.items() if score < 0 or math.isinf(score)}
     if wrong:
-        raise SpecError(f"scores hold {wrong}; a layer's score is a finite number of at least 0, or NaN where it is undefined.")
+        raise SpecError(
+            f"scores hold {wrong}; a layer's score is a finite number of at least 0, or NaN where it is undefined."
+        )
     total = sum(sizes.values())
     if not 0 <= keep <= total:
         raise SpecError(f"keep is {keep}; give a number of weights from 0 to all {total}.")

@@ -28,7 +28,9 @@ class RepairabilityTask(Task):
 
 def rules() -> list[str]:
     """Names of the rules that share out a budget of weights: all that take a sparsity."""
-    return [name for name in registry.names("pruning rule") if "sparsity" in registry.get("pruning rule", name).parameters]
+    return [
+        name for name in registry.names("pruning rule") if "sparsity" in registry.get("pruning rule", name).parameters
+    ]
 
 
 def named(text: str) -> list[str]:
@@ -40,10 +42,14 @@ def task_of(spec: ExperimentSpec, dense_id: str | None, sparsities=SPARSITIES) -
     """The task that measures it: of the spec, only network, data and calibration images matter."""
     keys, trials = Keys(spec, dense_id or "unknown"), tuple(sorted({checked_sparsity(value) for value in sparsities}))
     images = spec.calibration.stat_images * (1 + len(trials))
-    return RepairabilityTask("repairability", key("repairability", keys.dense, keys.images, trials), images, sparsities=trials)
+    return RepairabilityTask(
+        "repairability", key("repairability", keys.dense, keys.images, trials), images, sparsities=trials
+    )
 
 
-def repairability_of(store: Store, spec: ExperimentSpec, dense_id: str, sparsities=SPARSITIES) -> tuple[pd.DataFrame, pd.DataFrame] | None:
+def repairability_of(
+    store: Store, spec: ExperimentSpec, dense_id: str, sparsities=SPARSITIES
+) -> tuple[pd.DataFrame, pd.DataFrame] | None:
     """The stored tables (layers, channels) of a dense network, or None. Columns: see `asr_core.distortion`."""
     entry = store.find("repairability", task_of(spec, dense_id, sparsities).key)
     return None if entry is None else (entry.table("layers"), entry.table("channels"))
@@ -60,7 +66,9 @@ def missing(spec: ExperimentSpec, store: Store, dense_id: str | None, sparsities
     return [*maps.beginning(spec, store, dense_id, data.counts(spec.data, store)), task]
 
 
-def run(spec: ExperimentSpec, store: Store, dense_id: str | None = None, sparsities=SPARSITIES, report=None, where=None) -> str:
+def run(
+    spec: ExperimentSpec, store: Store, dense_id: str | None = None, sparsities=SPARSITIES, report=None, where=None
+) -> str:
     """Measure and store the repairability of a dense network, unless it is there; returns the network's identity.
 
     dense_id: of a network whose weights are here; None: the recipe's, trained if need be. report: a
@@ -109,7 +117,9 @@ class Allocation:
         return {"spec": asdict(self.spec), "dense_id": self.dense_id, "rr_is": READING, **found}
 
 
-def allocate(spec: ExperimentSpec, store: Store, prunings: list[PruneSpec], sparsities=SPARSITIES, report=None, where=None) -> Allocation:
+def allocate(
+    spec: ExperimentSpec, store: Store, prunings: list[PruneSpec], sparsities=SPARSITIES, report=None, where=None
+) -> Allocation:
     """Prune the recipe's dense network (trained if need be) in each way, measure its convs, store both, and return the tables."""
     from asr_core import experiment
     from asr_core.lab import Lab, Report
@@ -131,5 +141,7 @@ def densities(spec: ExperimentSpec, store: Store, dense_id: str, prunings: list[
         entry = store.find("prune", Keys(spec.with_(prune=prune), dense_id).prune)
         convs = entry.table("convs")[["layer", "depth", "kernel"]]
         table = entry.table("layers")[["layer", "weights", "kept"]].merge(convs, on="layer", how="left")
-        parts.append(table.sort_values("depth", kind="stable").assign(rule=prune.rule, sparsity=prune.asked["sparsity"]))
+        parts.append(
+            table.sort_values("depth", kind="stable").assign(rule=prune.rule, sparsity=prune.asked["sparsity"])
+        )
     return pd.concat(parts, ignore_index=True)

@@ -45,7 +45,15 @@ def _damaged():
     """Whatever a broken or unusual archive provokes, in one line."""
     try:
         yield
-    except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, NotImplementedError, RuntimeError, struct.error) as error:
+    except (
+        zipfile.BadZipFile,
+        zlib.error,
+        EOFError,
+        ValueError,
+        NotImplementedError,
+        RuntimeError,
+        struct.error,
+    ) as error:
         why = " ".join(str(error).split()).rstrip(".") or type(error).__name__
         raise DataError(f"the archive cannot be read ({why[:120]}); make it again as a plain zip.") from None
 
@@ -60,7 +68,9 @@ def _check_listing(archive: BinaryIO) -> None:
         raise zipfile.BadZipFile("it is no zip")
     (listing,) = struct.unpack_from("<L", tail, at + 12)
     if END64 in tail[max(0, at - 20) : at] or listing > LISTING:
-        raise DataError(f"the archive lists too many files; at most {FILES:,} images fit. Leave some out, or name a folder on the server's machine.")
+        raise DataError(
+            f"the archive lists too many files; at most {FILES:,} images fit. Leave some out, or name a folder on the server's machine."
+        )
 
 
 def _images(listed: list[zipfile.ZipInfo]) -> dict[str, zipfile.ZipInfo]:
@@ -69,7 +79,9 @@ def _images(listed: list[zipfile.ZipInfo]) -> dict[str, zipfile.ZipInfo]:
         _check_member(info)
     images = [info for info in listed if _is_image(info.filename)]
     if len(images) > FILES:
-        raise DataError(f"the archive holds {len(images):,} images; at most {FILES:,} fit. Leave some out, or name a folder on the server's machine.")
+        raise DataError(
+            f"the archive holds {len(images):,} images; at most {FILES:,} fit. Leave some out, or name a folder on the server's machine."
+        )
     if (total := sum(info.file_size for info in images)) > UNPACKED:
         raise DataError(
             f"the archive unpacks to {total / 2**30:.1f} GiB; at most {UNPACKED / 2**30:g} fit. Make the images smaller, "
@@ -87,7 +99,9 @@ def _check_member(info: zipfile.ZipInfo) -> None:
     name, kind = info.filename, stat.S_IFMT(info.external_attr >> 16)
     parts = name.split("/")
     if name.startswith("/") or re.match("[A-Za-z]:", name) or "\\" in name or ".." in parts:
-        raise DataError(f"the archive holds the name {name[:80]!r}, which leads out of it; give names relative to the tree, with / between.")
+        raise DataError(
+            f"the archive holds the name {name[:80]!r}, which leads out of it; give names relative to the tree, with / between."
+        )
     if max(len(os.fsencode(part)) for part in parts) > 255:
         raise DataError(f"the archive holds a name of more than 255 bytes ({name[:40]!r}...); shorten it.")
     if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
@@ -116,4 +130,6 @@ def _write(opened: zipfile.ZipFile, info: zipfile.ZipInfo, path: Path) -> None:
             while block := source.read(COPY):
                 file.write(block)
     except (FileExistsError, NotADirectoryError):
-        raise DataError(f"{info.filename[:80]!r} in the archive is a file and a folder at once; make it again.") from None
+        raise DataError(
+            f"{info.filename[:80]!r} in the archive is a file and a folder at once; make it again."
+        ) from None

@@ -23,14 +23,22 @@ def accuracy_row(spec: ExperimentSpec, dense_id: str, entry: Entry, method: str,
     images = state.batches * spec.calibration.calib_batch_size
     return {
         "method": method,
-        "order": repair.order if repair else None, "bias": repair.bias if repair else None,
+        "order": repair.order if repair else None,
+        "bias": repair.bias if repair else None,
         "prior": repair.prior if repair else None,
-        "start": state.start, "averaging": state.averaging, "momentum": state.momentum, "calib_batches": state.batches,
+        "start": state.start,
+        "averaging": state.averaging,
+        "momentum": state.momentum,
+        "calib_batches": state.batches,
         "stat_images": spec.calibration.stat_images if repairs_weights else None,
         "distinct_images": min(images, train_images) if images else None,
-        "dense_id": dense_id, "top1": entry["top1"], "top1_low": entry["top1_low"], "top1_high": entry["top1_high"],
-        "n_eval": entry["n_eval"], "slug": repair.slug if repair else method,
-    }  # fmt: skip
+        "dense_id": dense_id,
+        "top1": entry["top1"],
+        "top1_low": entry["top1_low"],
+        "top1_high": entry["top1_high"],
+        "n_eval": entry["n_eval"],
+        "slug": repair.slug if repair else method,
+    }
 
 
 def accuracy_table(spec, store: Store, dense_id: str, train_images: int) -> tuple[pd.DataFrame, np.ndarray]:
@@ -106,7 +114,9 @@ def repairs_table(spec: ExperimentSpec, store: Store, keys: Keys, found: dict) -
 def _repair_rows(store: Store, keys: Keys, repair, found: dict) -> pd.DataFrame:
     table = pd.DataFrame()
     for name in (name for name in MOMENT_STATES if (repair.slug, name) in found):
-        moments = found[repair.slug, name].table("channels").rename(columns={"mean": f"mu_{name}", "variance": f"v_{name}"})
+        moments = (
+            found[repair.slug, name].table("channels").rename(columns={"mean": f"mu_{name}", "variance": f"v_{name}"})
+        )
         table = moments if table.empty else table.merge(moments, on=["layer", "channel"], validate="1:1")
     if repair.order:
         factors = store.find("repair", keys.network(repair.slug, repair)).table("factors")
@@ -117,13 +127,15 @@ def _repair_rows(store: Store, keys: Keys, repair, found: dict) -> pd.DataFrame:
 def layers_table(channels: pd.DataFrame, repairs: pd.DataFrame | None, found: dict) -> pd.DataFrame:
     """diagnostics.layer_damage and layer_repair per slug, state (`repaired` | `recalibrated`) and layer."""
     rows = [
-        {"slug": "no_repair", "state": "repaired", "layer": layer} | diagnostics.layer_repair(g["v_dense"], g["v_pruned"])
+        {"slug": "no_repair", "state": "repaired", "layer": layer}
+        | diagnostics.layer_repair(g["v_dense"], g["v_pruned"])
         for layer, g in channels.groupby("layer", sort=False)
     ]
     if repairs is not None:
         joined = repairs.merge(channels[["layer", "channel", "v_dense"]], on=["layer", "channel"], validate="m:1")
         rows += [
-            {"slug": slug, "state": state, "layer": layer} | diagnostics.layer_repair(group["v_dense"], group[f"v_{state}"])
+            {"slug": slug, "state": state, "layer": layer}
+            | diagnostics.layer_repair(group["v_dense"], group[f"v_{state}"])
             for (slug, layer), group in joined.groupby(["slug", "layer"], sort=False)
             for state in MOMENT_STATES
             if (slug, state) in found
@@ -145,16 +157,23 @@ def setting_of(spec: ExperimentSpec, dense_id: str, store: Store, label: str) ->
     rule = registry.get("pruning rule", spec.prune.rule)
     recalibrated = REPORTED_STATE if spec.max_batches >= REPORTED_STATE.batches else None
     return {
-        "dataset_label": label, "data": asdict(spec.data), "model": asdict(spec.model), "dense": asdict(spec.dense),
-        "dense_id": dense_id, "prune": {"rule": spec.prune.rule, **spec.prune.asked},
-        "calibration": asdict(spec.calibration), "evaluation": asdict(spec.evaluation),
+        "dataset_label": label,
+        "data": asdict(spec.data),
+        "model": asdict(spec.model),
+        "dense": asdict(spec.dense),
+        "dense_id": dense_id,
+        "prune": {"rule": spec.prune.rule, **spec.prune.asked},
+        "calibration": asdict(spec.calibration),
+        "evaluation": asdict(spec.evaluation),
         "sparsity_asked": rule.asked(spec.prune.asked),
         "sparsity_achieved": store.find("prune", Keys(spec, dense_id).prune)["achieved"],
         "recalibrated_state": asdict(recalibrated) if recalibrated else None,
-    }  # fmt: skip
+    }
 
 
-def assemble(spec: ExperimentSpec, store: Store, dense_id: str, train_images: int, label: str) -> tuple[Result, np.ndarray]:
+def assemble(
+    spec: ExperimentSpec, store: Store, dense_id: str, train_images: int, label: str
+) -> tuple[Result, np.ndarray]:
     """(the tables that stored stages can tell, correctness per accuracy row and image)."""
     keys = Keys(spec, dense_id)
     accuracy, correct = accuracy_table(spec, store, dense_id, train_images)
@@ -195,5 +214,9 @@ def publish(spec: ExperimentSpec, store: Store, dense_id: str, dataset, seconds:
 def halved(table: pd.DataFrame) -> pd.DataFrame:
     """float64 columns as float32, but for those with larger numbers: the variances of a signal that explodes."""
     most = float(np.finfo(np.float32).max)
-    fit = [name for name, values in table.select_dtypes("float64").items() if not (values[~np.isinf(values)].abs() > most).any()]
+    fit = [
+        name
+        for name, values in table.select_dtypes("float64").items()
+        if not (values[~np.isinf(values)].abs() > most).any()
+    ]
     return table.astype(dict.fromkeys(fit, "float32"))

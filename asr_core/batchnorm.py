@@ -53,7 +53,9 @@ def record(model: nn.Module, batches, count: int) -> Record:
     """
     models.check_network(model)
     if isinstance(batches, torch.Tensor):
-        raise DataError(f"batches is one tensor of shape {tuple(batches.shape)}; give several batches, for example images.split(128).")
+        raise DataError(
+            f"batches is one tensor of shape {tuple(batches.shape)}; give several batches, for example images.split(128)."
+        )
     device = next(model.parameters()).device
     with _recording(model) as layers:
         found = {name: np.empty((count, 2, len(bn.running_mean)), _precision(bn)) for name, bn in layers.items()}
@@ -66,14 +68,18 @@ def record(model: nn.Module, batches, count: int) -> Record:
                 found[name][done] = torch.stack([bn.running_mean, bn.running_var]).cpu().double().numpy()
             done += 1
     if done < count:
-        raise DataError(f"recalibration needs {count} batches but only {done} were given; give more images or a smaller budget.")
+        raise DataError(
+            f"recalibration needs {count} batches but only {done} were given; give more images or a smaller budget."
+        )
     return found
 
 
 def _check_calls(name: str, calls: int) -> None:
     """The buffers hold the last call's batch only: a module that runs twice has no single record."""
     if calls > 1:
-        raise ModelError(f"the BatchNorm {name} runs {calls} times in one forward pass, so its batch statistics are no single record; give each place its own BatchNorm module.")
+        raise ModelError(
+            f"the BatchNorm {name} runs {calls} times in one forward pass, so its batch statistics are no single record; give each place its own BatchNorm module."
+        )
 
 
 def _precision(bn) -> type:

@@ -67,4 +67,7 @@ def on(spec: ExperimentSpec, count: int) -> ExperimentSpec:
     """`spec` with its factors from `count` images, without recalibration, and with cumulative recalibration on the same images."""
     size = min(count, BATCH)
     calibration = replace(spec.calibration, stat_images=count, calib_batch_size=size)
-    return spec.with_(calibration=calibration, states=(BatchNormState(), BatchNormState.of(averaging="cumulative", batches=count // size)))
+    return spec.with_(
+        calibration=calibration,
+        states=(BatchNormState(), BatchNormState.of(averaging="cumulative", batches=count // size)),
+    )

@@ -20,7 +20,11 @@ GROUPS = {
     "test images": ("eval",),
 }
 RECIPE = DenseSpec()
-FLOORS = {"keep_first": "first conv dense", "keep_head": "head dense", "min_density": "each layer at least {:.4g} dense"}
+FLOORS = {
+    "keep_first": "first conv dense",
+    "keep_head": "head dense",
+    "min_density": "each layer at least {:.4g} dense",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,29 +71,46 @@ class Setting:
         calibration = facts["calibration"]
         folder = images["dataset"] == "folder"
         return cls(
-            data=f"folder:{images['digest']}" if folder else images["dataset"], size=images["image_size"],
-            norm=images["normalization"], classes=images["classes"] if folder else None,
-            net=model["architecture"], stem=model["stem"], head=model["head"],
-            source=dense["source"], epochs=dense["epochs"], batch=dense["batch_size"], lr=dense["learning_rate"],
-            precision=dense.get("precision", RECIPE.precision), weights=dense["weights_digest"], seed=dense["seed"], dense=facts["dense_id"],
-            rule=prune["rule"], sparsity=prune.get("sparsity"), linear=prune.get("include_linear", False),
+            data=f"folder:{images['digest']}" if folder else images["dataset"],
+            size=images["image_size"],
+            norm=images["normalization"],
+            classes=images["classes"] if folder else None,
+            net=model["architecture"],
+            stem=model["stem"],
+            head=model["head"],
+            source=dense["source"],
+            epochs=dense["epochs"],
+            batch=dense["batch_size"],
+            lr=dense["learning_rate"],
+            precision=dense.get("precision", RECIPE.precision),
+            weights=dense["weights_digest"],
+            seed=dense["seed"],
+            dense=facts["dense_id"],
+            rule=prune["rule"],
+            sparsity=prune.get("sparsity"),
+            linear=prune.get("include_linear", False),
             floors=floors_text(prune),
             nm=f"{prune['keep_n']}:{prune['group_m']}" if "keep_n" in prune else None,
-            stats=calibration["stat_images"], calib=calibration["calib_batch_size"],
+            stats=calibration["stat_images"],
+            calib=calibration["calib_batch_size"],
             draw=calibration["seed"] if calibration["seed"] != dense["seed"] else None,
             eval=facts["evaluation"]["eval_images"],
-        )  # fmt: skip
+        )
 
     def experiment(self, repairs: tuple, states: tuple) -> ExperimentSpec:
         """The validated experiment of this setting with `repairs` and `states`; raises AsrError."""
         return ExperimentSpec(
-            data=self._data(), model=self.model,
-            dense=self._dense(), prune=PruneSpec.of(self.rule, **self._prune()),
+            data=self._data(),
+            model=self.model,
+            dense=self._dense(),
+            prune=PruneSpec.of(self.rule, **self._prune()),
             calibration=CalibrationSpec(
                 stat_images=self.stats, calib_batch_size=self.calib, seed=self.seed if self.draw is None else self.draw
             ),
-            evaluation=EvalSpec(eval_images=self.eval), repairs=repairs, states=states,
-        )  # fmt: skip
+            evaluation=EvalSpec(eval_images=self.eval),
+            repairs=repairs,
+            states=states,
+        )
 
     @property
     def model(self) -> ModelSpec:
@@ -99,7 +120,9 @@ class Setting:
     @property
     def how(self) -> tuple[str, str]:
         """How the network is pruned, without a sparsity: ('LAMP', ' (linear layers too)')."""
-        more = ["linear layers too"] * self.linear + [FLOORS[name].format(value) for name, value in floors_of(self.floors).items()]
+        more = ["linear layers too"] * self.linear + [
+            FLOORS[name].format(value) for name, value in floors_of(self.floors).items()
+        ]
         return self.nm or registry.get("pruning rule", self.rule).label, f" ({', '.join(more)})" if more else ""
 
     @property
@@ -119,9 +142,13 @@ class Setting:
         if self.source == "file":  # a file has no recipe: the other fields stay at their defaults, as in settings
             return DenseSpec(source="file", seed=self.seed, weights_digest=self.weights)
         return DenseSpec(
-            source=self.source, epochs=self.epochs, batch_size=self.batch, learning_rate=self.lr,
-            precision=self.precision, seed=self.seed,
-        )  # fmt: skip
+            source=self.source,
+            epochs=self.epochs,
+            batch_size=self.batch,
+            learning_rate=self.lr,
+            precision=self.precision,
+            seed=self.seed,
+        )
 
     def _prune(self) -> dict:
         known = registry.get("pruning rule", self.rule).parameters
@@ -165,7 +192,10 @@ def floors_of(floors: str | None) -> dict:
 
 def floors_text(params: dict) -> str | None:
     """The inverse of `floors_of`; other parameters of the rule are left out, and None is nothing."""
-    return ",".join(name if params[name] is True else f"{name}={params[name]!r}" for name in FLOORS if params.get(name)) or None
+    return (
+        ",".join(name if params[name] is True else f"{name}={params[name]!r}" for name in FLOORS if params.get(name))
+        or None
+    )
 
 
 @dataclass(frozen=True)
@@ -183,9 +213,15 @@ def stored(store: Store) -> list[Stored]:
     """All stored results, each once: shipped first, then oldest first."""
     found = {m["key"]: m for m in store.manifests("result")}
     return [
-        Stored(m["key"], Setting.of(m["facts"]["setting"]), m["facts"]["setting"], m["files"]["accuracy.parquet"]["rows"], m["finished"])
+        Stored(
+            m["key"],
+            Setting.of(m["facts"]["setting"]),
+            m["facts"]["setting"],
+            m["files"]["accuracy.parquet"]["rows"],
+            m["finished"],
+        )
         for m in found.values()
-    ]  # fmt: skip
+    ]
 
 
 def covering(catalogue: list[Stored], setting: Setting) -> list[Stored]:

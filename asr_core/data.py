@@ -76,11 +76,17 @@ def load(data: DataSpec, store: Store, progress=None, data_dir: Path | str | Non
     own = entry["mean"], entry["std"]
     mean, std = own if data.normalization == "dataset" else (IMAGENET_MEAN, IMAGENET_STD)
     return Dataset(
-        spec=data, label=entry["label"], class_names=tuple(entry["class_names"]),
-        train_images=entry.array("train_images"), train_labels=labels["train"],
-        test_images=entry.array("test_images"), test_labels=labels["test"],
-        mean=tuple(mean), std=tuple(std), files_path=entry.path("test_files.json"),
-    )  # fmt: skip
+        spec=data,
+        label=entry["label"],
+        class_names=tuple(entry["class_names"]),
+        train_images=entry.array("train_images"),
+        train_labels=labels["train"],
+        test_images=entry.array("test_images"),
+        test_labels=labels["test"],
+        mean=tuple(mean),
+        std=tuple(std),
+        files_path=entry.path("test_files.json"),
+    )
 
 
 def _chosen(images: np.ndarray, indices) -> np.ndarray:

@@ -35,9 +35,11 @@ def _slope(x, y) -> dict:
     fit = linregress(x, y)
     half = t.ppf(0.975, len(x) - 2) * fit.stderr
     return {
-        "alpha_slope": float(fit.slope), "slope_low": float(fit.slope - half),
-        "slope_high": float(fit.slope + half), "r2": float(fit.rvalue**2),
-    }  # fmt: skip
+        "alpha_slope": float(fit.slope),
+        "slope_low": float(fit.slope - half),
+        "slope_high": float(fit.slope + half),
+        "r2": float(fit.rvalue**2),
+    }
 
 
 def severity(v_dense, v_pruned, floor: float = FLOOR) -> tuple[float, int]:
@@ -84,9 +86,12 @@ def mismatch(channels: pd.DataFrame) -> dict:
     total = within + between
     shares = (within / total, between / total) if total > 0 else (np.nan, np.nan)
     return {
-        "within_share": shares[0], "between_share": shares[1],
-        "within_var": within, "between_var": between, "live_share": live_share,
-    }  # fmt: skip
+        "within_share": shares[0],
+        "between_share": shares[1],
+        "within_var": within,
+        "between_var": between,
+        "live_share": live_share,
+    }
 
 
 def _quartiles(ratio: np.ndarray) -> tuple[float, float]:
@@ -113,12 +118,20 @@ def _damage_of(layer: str, rows: pd.DataFrame) -> dict:
     factor = gamma_lw(v_dense, v_pruned)
     logs = log_gamma_raw(rows).dropna()
     return {
-        "layer": layer, "depth": int(rows["depth"].iloc[0]), "channels": len(rows),
-        "dead": int((v_pruned <= FLOOR).sum()), "below_p5": float((v_pruned < np.percentile(v_dense, 5)).mean()),
-        "q25_pruned": q25, "q75_pruned": q75, "severity": level, "dense_dead": dense_dead,
-        "gamma_lw": factor, "overshoot": max(0.0, factor - 1),
-        "within_spread": float(logs.std(ddof=0)) if len(logs) else np.nan, "live_share": len(logs) / len(rows),
-    }  # fmt: skip
+        "layer": layer,
+        "depth": int(rows["depth"].iloc[0]),
+        "channels": len(rows),
+        "dead": int((v_pruned <= FLOOR).sum()),
+        "below_p5": float((v_pruned < np.percentile(v_dense, 5)).mean()),
+        "q25_pruned": q25,
+        "q75_pruned": q75,
+        "severity": level,
+        "dense_dead": dense_dead,
+        "gamma_lw": factor,
+        "overshoot": max(0.0, factor - 1),
+        "within_spread": float(logs.std(ddof=0)) if len(logs) else np.nan,
+        "live_share": len(logs) / len(rows),
+    }
 
 
 def layer_repair(v_dense, v_repaired) -> dict:
@@ -134,10 +147,12 @@ def network_damage(channels: pd.DataFrame) -> dict:
     level, dense_dead = severity(channels["v_dense"], channels["v_pruned"])
     repaired = layer_damage(channels).sort_values("depth").iloc[1:]
     return {
-        "severity": level, "dense_dead": dense_dead,
+        "severity": level,
+        "dense_dead": dense_dead,
         "overshoot": float(repaired["overshoot"].mean()) if len(repaired) else np.nan,
-        "dead": int((channels["v_pruned"] <= FLOOR).sum()), "channels": len(channels),
-    } | mismatch(channels)  # fmt: skip
+        "dead": int((channels["v_pruned"] <= FLOOR).sum()),
+        "channels": len(channels),
+    } | mismatch(channels)
 
 
 def summarise_alphas(layers: pd.DataFrame) -> pd.DataFrame:

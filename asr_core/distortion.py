@@ -31,7 +31,12 @@ CHUNK = 1 << 16  # values whose moments are taken at a time: 256 KiB, which stay
 
 
 def repairability(
-    model: nn.Module, images, sparsities: Iterable[float] = SPARSITIES, eps: float = 1e-8, floor: float = 1e-12, include_linear: bool = False
+    model: nn.Module,
+    images,
+    sparsities: Iterable[float] = SPARSITIES,
+    eps: float = 1e-8,
+    floor: float = 1e-12,
+    include_linear: bool = False,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """D_raw, D_res and RR of every conv at each trial sparsity: (per layer, per output channel).
 
@@ -54,7 +59,13 @@ def repairability(
             seen += len(batch)
     if not seen:
         raise DataError(stats.NO_IMAGES)
-    return _tables({(name, sparsity): layer.distortions(trial, eps, floor) for name, layer in layers.items() for trial, sparsity in enumerate(sparsities)})
+    return _tables(
+        {
+            (name, sparsity): layer.distortions(trial, eps, floor)
+            for name, layer in layers.items()
+            for trial, sparsity in enumerate(sparsities)
+        }
+    )
 
 
 @dataclass
@@ -175,9 +186,15 @@ def _of_chunk(rows: torch.Tensor) -> Moments:
 def _tables(found: dict[tuple[str, float], Distortions]) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The tables of `repairability`, from what was found by (layer, sparsity)."""
     names = ("d_raw", "d_res", "rr")
-    layers = pd.DataFrame([(*place, *map(float, d.summed().ratios())) for place, d in found.items()], columns=["layer", "sparsity", *names])
+    layers = pd.DataFrame(
+        [(*place, *map(float, d.summed().ratios())) for place, d in found.items()],
+        columns=["layer", "sparsity", *names],
+    )
     parts = [
-        pd.DataFrame({"layer": layer, "channel": range(len(d.raw)), "sparsity": sparsity} | {n: v.numpy() for n, v in zip(names, d.ratios(), strict=True)})
+        pd.DataFrame(
+            {"layer": layer, "channel": range(len(d.raw)), "sparsity": sparsity}
+            | {n: v.numpy() for n, v in zip(names, d.ratios(), strict=True)}
+        )
         for (layer, sparsity), d in found.items()
     ]
     return layers, pd.concat(parts, ignore_index=True)
@@ -187,4 +204,7 @@ def compute(lab, task: RepairabilityTask):
     """Files and facts of an entry of stage `repairability`."""
     layers, channels = repairability(lab.network("dense", None), lab.stat_batch, task.sparsities)
     lab.report.advance(task.images)
-    return {"layers.parquet": layers, "channels.parquet": channels}, {"sparsities": list(task.sparsities), "reading": READING}
+    return {"layers.parquet": layers, "channels.parquet": channels}, {
+        "sparsities": list(task.sparsities),
+        "reading": READING,
+    }

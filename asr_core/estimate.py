@@ -45,7 +45,9 @@ def network_name(experiment: ExperimentSpec, threads: int | None = None) -> str:
     """
     model, dense = experiment.model, experiment.dense
     network = f"{model.architecture} {model.stem} {model.head} {experiment.data.image_size}px"
-    source = f"imagenet {dense.epochs} epochs" if dense.source == "imagenet" else dense.source  # the frozen part runs once
+    source = (
+        f"imagenet {dense.epochs} epochs" if dense.source == "imagenet" else dense.source
+    )  # the frozen part runs once
     return f"{network} {source} {dense.precision} {threads or worker_threads()} threads"
 
 
@@ -96,7 +98,13 @@ def costs(tasks: list[Task], speed: Speed) -> list[float]:
 
 def rate_of(task: Task) -> str:
     """Name of the speed that a task's image passes go by."""
-    return {"images": "decode", "dense": "train", "prune": "evaluation", "maps": "evaluation", "repairability": "evaluation"}.get(task.stage, task.stage)
+    return {
+        "images": "decode",
+        "dense": "train",
+        "prune": "evaluation",
+        "maps": "evaluation",
+        "repairability": "evaluation",
+    }.get(task.stage, task.stage)
 
 
 def _network(task: Task) -> str | None:

@@ -37,7 +37,9 @@ def score(predictions: np.ndarray, labels) -> Evaluation:
     """Evaluation of predictions against labels, both of shape (image,); raises DataError if shapes differ."""
     labels = np.asarray(labels).reshape(-1)
     if len(labels) != len(predictions) or len(labels) == 0:
-        raise DataError(f"{len(predictions)} predictions for {len(labels)} labels; give one label per image, at least one.")
+        raise DataError(
+            f"{len(predictions)} predictions for {len(labels)} labels; give one label per image, at least one."
+        )
     correct = int((predictions == labels).sum())
     return Evaluation(correct / len(labels), *wilson(correct, len(labels)), predictions)
 

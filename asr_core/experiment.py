@@ -90,10 +90,14 @@ def _counted(batches, report: Report):
 
 
 COMPUTE = {
-    "prune": compute_prune, "stats": compute_stats, "repair": compute_repair,
-    "recalibration": compute_recalibration, "evaluation": compute_evaluation, "maps": activations.compute,
+    "prune": compute_prune,
+    "stats": compute_stats,
+    "repair": compute_repair,
+    "recalibration": compute_recalibration,
+    "evaluation": compute_evaluation,
+    "maps": activations.compute,
     "repairability": distortion.compute,
-}  # fmt: skip
+}
 
 
 def run(

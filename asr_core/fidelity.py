@@ -20,7 +20,20 @@ LEVEL = 0.05  # of the sign test
 REPRODUCES, CONTRADICTS, CANNOT_TELL = "as the paper", "against the paper", "cannot tell"
 # Figures 10 and 11: the largest 75th percentile of v_lw / v_dense over the layers.
 PUBLISHED_RATIOS = {"resnet18": ("CIFAR-100", 12.6), "vgg16_bn": ("CIFAR-10", 19.4)}
-MEASURES = ["cells", "values", "spearman", "spearman_low", "spearman_high", "kendall", "gain_spearman", "distance", "spread", "paper_spread", "told", "alike"]
+MEASURES = [
+    "cells",
+    "values",
+    "spearman",
+    "spearman_low",
+    "spearman_high",
+    "kendall",
+    "gain_spearman",
+    "distance",
+    "spread",
+    "paper_spread",
+    "told",
+    "alike",
+]
 
 
 def variants(stored: list[Stored], accuracies: pd.DataFrame) -> list[Variant]:
@@ -31,7 +44,7 @@ def variants(stored: list[Stored], accuracies: pd.DataFrame) -> list[Variant]:
     return [
         Variant(order=order, bias=bias, start=start, averaging=averaging, eps=eps, linear=linear)
         for linear, eps, (start, averaging), order, bias in axes
-    ]  # fmt: skip
+    ]
 
 
 def study(store: Store, stored: list[Stored]) -> pd.DataFrame:
@@ -41,12 +54,21 @@ def study(store: Store, stored: list[Stored]) -> pd.DataFrame:
     known = severity.accuracies(str(store.root), tuple(m.keys for found in every.values() for m in found))
     rows = []
     for variant in variants(stored, known):
-        found = reproduction.answers(store, every[variant.linear], variant).drop_duplicates([*CELL, "network", "seed", "method"])
+        found = reproduction.answers(store, every[variant.linear], variant).drop_duplicates(
+            [*CELL, "network", "seed", "method"]
+        )
         both = found.merge(paper, on=[*CELL, "method"], validate="m:1")
         for (network, seed), own in both.groupby(["network", "seed"], sort=False):
             if (grid := whole(own)).empty:
                 continue
-            rows.append({"network": f"{network}, seed {seed}", "variant": variant, **(measured := compare(grid)), "verdict": verdict(measured)})
+            rows.append(
+                {
+                    "network": f"{network}, seed {seed}",
+                    "variant": variant,
+                    **(measured := compare(grid)),
+                    "verdict": verdict(measured),
+                }
+            )
     return pd.DataFrame(rows, columns=["network", "variant", *MEASURES, "verdict"])
 
 
@@ -67,15 +89,24 @@ def compare(grid: pd.DataFrame) -> dict:
     """
     accuracy = severity.correlation(grid["top1"], grid["paper"])
     gains = grid.pivot(index=CELL, columns="method", values=["top1", "paper"])
-    lift = {name: (gains[name][["lw_bn", "asr_bn"]].sub(gains[name]["bn_only"], axis=0)).to_numpy().ravel() for name in ("top1", "paper")}
+    lift = {
+        name: (gains[name][["lw_bn", "asr_bn"]].sub(gains[name]["bn_only"], axis=0)).to_numpy().ravel()
+        for name in ("top1", "paper")
+    }
     ranges = {name: float((gains[name].max(axis=1) - gains[name].min(axis=1)).mean()) for name in ("top1", "paper")}
     told, alike = pairs(grid)
     return {
-        "cells": len(gains), "values": len(grid), **{name: accuracy[name] for name in ("spearman", "spearman_low", "spearman_high")},
-        "kendall": kendall(grid["top1"], grid["paper"]), "gain_spearman": severity.correlation(*lift.values())["spearman"],
-        "distance": float((grid["top1"] - grid["paper"]).abs().mean()), "spread": ranges["top1"], "paper_spread": ranges["paper"],
-        "told": told, "alike": alike,
-    }  # fmt: skip
+        "cells": len(gains),
+        "values": len(grid),
+        **{name: accuracy[name] for name in ("spearman", "spearman_low", "spearman_high")},
+        "kendall": kendall(grid["top1"], grid["paper"]),
+        "gain_spearman": severity.correlation(*lift.values())["spearman"],
+        "distance": float((grid["top1"] - grid["paper"]).abs().mean()),
+        "spread": ranges["top1"],
+        "paper_spread": ranges["paper"],
+        "told": told,
+        "alike": alike,
+    }
 
 
 def kendall(x, y) -> float:
@@ -129,5 +160,17 @@ def ratios(store: Store, stored: list[Stored]) -> pd.DataFrame:
             own = layers[(layers["slug"] == slug) & (layers["state"] == "repaired")].dropna(subset="q75")
             if len(own):
                 worst = own.loc[own["q75"].idxmax()]
-                rows.append({"network": match.network, "dataset": match.cell.dataset, "order": order, "bias": bias, "largest": worst["q75"], "layer": worst["layer"], **where})
-    return pd.DataFrame(rows, columns=["network", "dataset", "order", "bias", "largest", "layer", "paper_dataset", "paper"])
+                rows.append(
+                    {
+                        "network": match.network,
+                        "dataset": match.cell.dataset,
+                        "order": order,
+                        "bias": bias,
+                        "largest": worst["q75"],
+                        "layer": worst["layer"],
+                        **where,
+                    }
+                )
+    return pd.DataFrame(
+        rows, columns=["network", "dataset", "order", "bias", "largest", "layer", "paper_dataset", "paper"]
+    )

@@ -35,7 +35,9 @@ def check_plain(path: str) -> None:
         with zipfile.ZipFile(path) as archive:
             packed = any(info.compress_type != zipfile.ZIP_STORED for info in archive.infolist())
         if packed:
-            raise WeightsError(f"{path} is a compressed archive, which torch.save never makes; give the file that torch.save wrote.")
+            raise WeightsError(
+                f"{path} is a compressed archive, which torch.save never makes; give the file that torch.save wrote."
+            )
 
 
 if __name__ == "__main__":

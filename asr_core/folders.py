@@ -148,10 +148,12 @@ def identify(root: Path | str, store: Store) -> dict:
         return known
     digest = content_digest(tree)
     found = {
-        "fingerprint": tree.fingerprint, "digest": digest, "classes": len(tree.class_names),
+        "fingerprint": tree.fingerprint,
+        "digest": digest,
+        "classes": len(tree.class_names),
         "images": {split: len(files) for split, files in tree.files.items()},
         "label": KNOWN.get(digest, tree.root.name),
-    }  # fmt: skip
+    }
     with store.lock("sources"), disk_errors(store.root):
         write_json(store.root / SOURCES, {**_sources(store), str(tree.root): found})
     return found

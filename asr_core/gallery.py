@@ -108,7 +108,9 @@ def more_networks(ask) -> list[Piece]:
 def table_2(spec: ExperimentSpec) -> Piece:
     """Every row of the paper's table 2, in both orders of collection."""
     repairs = dict.fromkeys(repair for order in ORDERS for repair in ablation.table2_repairs(order).values())
-    return Piece(spec.with_(repairs=tuple(repairs), states=(BatchNormState(), REPORTED_STATE, CUMULATIVE)), channels=False)
+    return Piece(
+        spec.with_(repairs=tuple(repairs), states=(BatchNormState(), REPORTED_STATE, CUMULATIVE)), channels=False
+    )
 
 
 def readable_network(ask) -> list[Piece]:
@@ -157,7 +159,10 @@ def protocols(ask) -> list[Piece]:
 def studies(ask) -> list[Piece]:
     """At 90 %: the surface of granularity x prior, and repairs and BN only on equally few images."""
     surface = ask(sparsity=0.9).with_(repairs=ablation.surface_repairs(), states=(BatchNormState(), REPORTED_STATE))
-    return [Piece(surface, channels=False), *(Piece(budgets.on(ask(sparsity=0.9), count), channels=False) for count in budgets.IMAGES)]
+    return [
+        Piece(surface, channels=False),
+        *(Piece(budgets.on(ask(sparsity=0.9), count), channels=False) for count in budgets.IMAGES),
+    ]
 
 
 def shipped(piece: Piece, where: Store) -> bool:
@@ -179,14 +184,20 @@ def extra_keys(piece: Piece, dense_id: str) -> list[tuple[str, str]]:
     if piece.repairability:
         found.append(("repairability", allocations.task_of(spec, dense_id).key))
     if piece.maps:
-        mapped = {maps.key_of(keys, target, repair, wanted) for wanted in map_specs(piece) for target, repair in maps.networks(spec)}
+        mapped = {
+            maps.key_of(keys, target, repair, wanted)
+            for wanted in map_specs(piece)
+            for target, repair in maps.networks(spec)
+        }
         found += [("prune", keys.prune), *(("maps", key) for key in sorted(mapped))]
     return found
 
 
 def map_specs(piece: Piece) -> list[maps.MapSpec]:
     """The maps of a piece: each of its convs before recalibration and at the reported state."""
-    return [maps.MapSpec(layer=layer, state=state) for layer in piece.maps for state in (BatchNormState(), REPORTED_STATE)]
+    return [
+        maps.MapSpec(layer=layer, state=state) for layer in piece.maps for state in (BatchNormState(), REPORTED_STATE)
+    ]
 
 
 def missing(piece: Piece, where: Store) -> list[Task]:
@@ -196,14 +207,21 @@ def missing(piece: Piece, where: Store) -> list[Task]:
     if piece.repairability:
         found += [task for task in allocations.missing(spec, where, dense_id) if task.stage == "repairability"]
     if piece.maps:
-        found += [task for wanted in map_specs(piece) for task in maps.missing(spec, where, dense_id, wanted) if task.stage == "maps"]
+        found += [
+            task
+            for wanted in map_specs(piece)
+            for task in maps.missing(spec, where, dense_id, wanted)
+            if task.stage == "maps"
+        ]
     return found
 
 
 def make(piece: Piece, where: Store, report: Report, runtime: Runtime) -> None:
     """Compute the piece and ship it; the default digits network itself is shipped, before anything is computed from it."""
     spec = piece.experiment
-    if spec.recipe_key == ExperimentSpec().recipe_key and not results.dense_ids(Store(where.shipped), spec, with_weights=True):
+    if spec.recipe_key == ExperimentSpec().recipe_key and not results.dense_ids(
+        Store(where.shipped), spec, with_weights=True
+    ):
         ship_dense(Lab(spec, where, report, runtime))
     found = experiment.run(spec, where, report, runtime)
     dense_id = found.setting["dense_id"]
@@ -235,4 +253,6 @@ def ship_kernels(entry: Entry, layers, where: Store) -> None:
     for layer in layers:
         name, key = f"{layer}.weight", kernels.key_of(dense_id, layer)
         if not where.has("kernels", key):
-            Store(where.shipped).put("kernels", key, {WEIGHTS: {name: weights[name].half()}}, {"dense_id": dense_id, "layer": layer})
+            Store(where.shipped).put(
+                "kernels", key, {WEIGHTS: {name: weights[name].half()}}, {"dense_id": dense_id, "layer": layer}
+            )

@@ -93,7 +93,9 @@ class Job:
         wanted = found["wanted"]
         chosen = maps.from_dict(wanted["maps"]) if wanted["maps"] else None
         repairability = wanted.get("repairability", False)  # jobs of earlier versions do not say
-        return Wanted(from_dict(wanted["experiment"]), chosen, wanted["dense_id"], repairability), Runtime(**found["runtime"])
+        return Wanted(from_dict(wanted["experiment"]), chosen, wanted["dense_id"], repairability), Runtime(
+            **found["runtime"]
+        )
 
     def progress(self) -> dict | None:
         """The last line of progress (see `asr_core.tracking`), or None before the first stage."""

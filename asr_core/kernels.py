@@ -48,10 +48,14 @@ def read(spec: ExperimentSpec, store: Store, result: Result, layer: str, channel
     dense_id = result.setting["dense_id"]
     entry = store.find("dense", dense_id, WEIGHTS) or store.find("kernels", key_of(dense_id, layer))
     if entry is None:
-        raise StoreError(f"the weights of dense network {dense_id[:8]} are not on this machine (shipped results can come without them).")
+        raise StoreError(
+            f"the weights of dense network {dense_id[:8]} are not on this machine (shipped results can come without them)."
+        )
     masks = store.find("prune", Keys(spec, dense_id).prune)
     if masks is None:
-        raise StoreError("which weights were pruned is not stored on this machine; computing the maps of any layer stores it.")
+        raise StoreError(
+            "which weights were pruned is not stored on this machine; computing the maps of any layer stores it."
+        )
     dense = _weights(entry.path(WEIGHTS), f"{layer}.weight", channel)
     keep = _mask(masks.path("masks.npz"), layer, channel, dense.shape)
     kernels = {"dense": dense, "no_repair": dense * keep}
@@ -70,7 +74,9 @@ def _weights(path: Path, name: str, channel: int) -> np.ndarray:
         weight = file.get_slice(name)
         count = weight.get_shape()[0]
         if not 0 <= channel < count:
-            raise SpecError(f"channel is {channel}; {name.removesuffix('.weight')} has {count} output channels, 0 to {count - 1}.")
+            raise SpecError(
+                f"channel is {channel}; {name.removesuffix('.weight')} has {count} output channels, 0 to {count - 1}."
+            )
         return weight[channel : channel + 1][0].astype(np.float64)
 
 

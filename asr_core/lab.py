@@ -130,9 +130,7 @@ def ensure_dense(lab: Lab) -> str:
         state = {name: tensor.cpu() for name, tensor in model.state_dict().items()}
         dense_id = weights.weights_identity(state)
         facts |= {"recipe": spec.recipe_key, "dense_id": dense_id, **runtime.facts(lab.device)}
-        store.put(
-            "dense", dense_id, {WEIGHTS: state}, facts, asdict(spec.dense), time.perf_counter() - start
-        )
+        store.put("dense", dense_id, {WEIGHTS: state}, facts, asdict(spec.dense), time.perf_counter() - start)
     return dense_id
 
 

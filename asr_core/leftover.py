@@ -44,7 +44,9 @@ def moments(result: Result) -> tuple[pd.DataFrame, str]:
         found, source = rows.assign(mu=rows["mu_recalibrated"], v=rows["v_recalibrated"]), "bn_only"
     else:
         return base.rename(columns={"mu_pruned": "mu", "v_pruned": "v"}), "no_repair"
-    return base.drop(columns=["mu_pruned", "v_pruned"]).merge(found[["layer", "channel", "mu", "v"]], on=["layer", "channel"]), source
+    return base.drop(columns=["mu_pruned", "v_pruned"]).merge(
+        found[["layer", "channel", "mu", "v"]], on=["layer", "channel"]
+    ), source
 
 
 def _shifted(result: Result, slugs) -> pd.DataFrame:
@@ -56,10 +58,14 @@ def _shifted(result: Result, slugs) -> pd.DataFrame:
     rows = result.repairs[result.repairs["slug"].isin(slugs) & result.repairs["layer"].isin(result.convs["layer"])]
     if "bias" not in rows:  # no repair that changes weights is there
         return rows.assign(gamma=1.0, shift=0.0)
-    rows = rows.merge(result.channels[["layer", "channel", "mu_dense", "mu_pruned"]], on=["layer", "channel"], validate="m:1")
+    rows = rows.merge(
+        result.channels[["layer", "channel", "mu_dense", "mu_pruned"]], on=["layer", "channel"], validate="m:1"
+    )
     gamma, bias = rows["gamma"].astype(float).fillna(1.0), rows["bias"].astype(float)
     biased = result.convs.loc[result.convs["has_bias"].astype(bool), "layer"]
-    shift = bias.where(~rows["layer"].isin(biased), rows["mu_dense"] - gamma * rows["mu_pruned"]).where(bias.notna(), 0.0)
+    shift = bias.where(~rows["layer"].isin(biased), rows["mu_dense"] - gamma * rows["mu_pruned"]).where(
+        bias.notna(), 0.0
+    )
     return rows.assign(gamma=gamma, shift=shift)
 
 
@@ -67,7 +73,11 @@ def factors(result: Result, slugs) -> pd.DataFrame:
     """Per repair and channel of convs that BatchNorm absorbs: slug, layer, channel, gamma, shift, and `moments`."""
     base, _ = moments(result)
     absorbed = result.convs.loc[result.convs["absorbed"] != "no", "layer"]
-    rows = _shifted(result, list(slugs)) if result.repairs is not None else pd.DataFrame(columns=["slug", "layer", "channel", "gamma", "shift"])
+    rows = (
+        _shifted(result, list(slugs))
+        if result.repairs is not None
+        else pd.DataFrame(columns=["slug", "layer", "channel", "gamma", "shift"])
+    )
     rows = rows.loc[rows["layer"].isin(absorbed), ["slug", "layer", "channel", "gamma", "shift"]]
     return rows.merge(base, on=["layer", "channel"], validate="m:1")
 

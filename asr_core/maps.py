@@ -82,7 +82,9 @@ def known_dense(spec: ExperimentSpec, store: Store, dense_id: str | None = None)
 def fitted(spec: ExperimentSpec, store: Store, dense_id: str | None, wanted: MapSpec) -> ExperimentSpec:
     """`spec`, with a recorded recalibration pass just long enough, unless its own longer ones are stored."""
     keys = Keys(spec, dense_id or "unknown")
-    own = wanted.state in spec.states and all(store.has("recalibration", keys.recalibration(r.slug, r)) for r in spec.repairs)
+    own = wanted.state in spec.states and all(
+        store.has("recalibration", keys.recalibration(r.slug, r)) for r in spec.repairs
+    )
     return spec if own else spec.with_(states=(wanted.state,))
 
 
@@ -106,7 +108,9 @@ def missing(spec: ExperimentSpec, store: Store, dense_id: str | None, wanted: Ma
     return [*beginning(spec, store, dense_id, counts), *absent, *maps.values()]
 
 
-def _preparation(spec: ExperimentSpec, dense_id: str | None, counts: tuple[int, int], maps: list[MapTask]) -> list[Task]:
+def _preparation(
+    spec: ExperimentSpec, dense_id: str | None, counts: tuple[int, int], maps: list[MapTask]
+) -> list[Task]:
     """The stages that the networks of `maps` are built from."""
     targets = {task.target for task in maps}
     wanted = {"prune": targets - {"dense"}, "stats": {t.target for t in maps if t.repair and t.repair.order}}
@@ -136,7 +140,9 @@ def has_weights(store: Store, dense_id: str) -> bool:
     return False
 
 
-def run(spec: ExperimentSpec, store: Store, wanted: MapSpec, dense_id: str | None = None, report=None, where=None) -> "Maps":
+def run(
+    spec: ExperimentSpec, store: Store, wanted: MapSpec, dense_id: str | None = None, report=None, where=None
+) -> "Maps":
     """Compute and store what is missing of the wanted maps, and return them all.
 
     dense_id: of a dense network whose weights are here; None: the recipe's, trained if need be. report: a
@@ -189,7 +195,9 @@ def read(spec: ExperimentSpec, store: Store, dense_id: str, wanted: MapSpec) -> 
     return Maps(wanted.layer, arrays, dense["test_images"], dense["files"], dense["classes"], dense["fewer"], absent)
 
 
-def mapped_layers(spec: ExperimentSpec, store: Store, dense_id: str, wanted: MapSpec, layers: list[str], target: str = "dense") -> list[str]:
+def mapped_layers(
+    spec: ExperimentSpec, store: Store, dense_id: str, wanted: MapSpec, layers: list[str], target: str = "dense"
+) -> list[str]:
     """Those of `layers` whose maps are stored of the dense (or the pruned: no_repair) network, for as many images as `wanted`."""
     keys = Keys(spec, dense_id)
     return [layer for layer in layers if store.has("maps", key_of(keys, target, None, replace(wanted, layer=layer)))]
@@ -202,7 +210,12 @@ def mapped_settings(store: Store, found: list) -> list[tuple]:
         network = item.setting.dense, item.setting.eval
         if item.setting in there or mapped.get(network) == []:
             continue  # known already, without reading its manifest
-        asked = experiment_from(store.find("result", item.key).manifest["spec"]), store, item.setting.dense, MapSpec(layer="any")
+        asked = (
+            experiment_from(store.find("result", item.key).manifest["spec"]),
+            store,
+            item.setting.dense,
+            MapSpec(layer="any"),
+        )
         mapped[network] = mapped_layers(*asked, layers)
         if own := mapped_layers(*asked, mapped[network], "no_repair"):
             there[item.setting] = item, own

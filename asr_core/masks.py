@@ -56,7 +56,9 @@ def check_budget(model: nn.Module, rule: str, **params) -> None:
 def _repairability(model: nn.Module, rule: str, images, params: dict) -> dict[str, float]:
     """RR of each prunable layer at the asked sparsity."""
     if images is None:
-        raise SpecError(f"images is None; rule {rule} measures layers on calibration images: give 64 or so, normalised as the network expects.")
+        raise SpecError(
+            f"images is None; rule {rule} measures layers on calibration images: give 64 or so, normalised as the network expects."
+        )
     layers, _ = repairability(model, images, (params["sparsity"],), include_linear=params["include_linear"])
     return dict(zip(layers["layer"], layers["rr"], strict=True))
 
@@ -104,10 +106,16 @@ def kept_table(model: nn.Module, masks: dict[str, torch.Tensor]) -> pd.DataFrame
     for name, conv in models.conv_layers(model).items():
         keep = masks[name].flatten(1)
         whole, kept = _energies(conv.weight.detach(), keep)
-        parts.append(pd.DataFrame({
-            "layer": name, "channel": range(len(keep)), "kept_fraction": (keep.count_nonzero(1) / keep.shape[1]).double().numpy(),
-            "kept_energy": (kept / whole).numpy(),
-        }))  # fmt: skip
+        parts.append(
+            pd.DataFrame(
+                {
+                    "layer": name,
+                    "channel": range(len(keep)),
+                    "kept_fraction": (keep.count_nonzero(1) / keep.shape[1]).double().numpy(),
+                    "kept_energy": (kept / whole).numpy(),
+                }
+            )
+        )
     return pd.concat(parts, ignore_index=True)
 
 

@@ -35,54 +35,119 @@ def as_budgets(context, parameter, value) -> tuple[int, ...]:
 
 
 NETWORK = together(
-    click.option("--dataset", default="digits", metavar="NAME",
-                 help="digits | cifar10 | cifar100 | imagenette | folder:PATH (an ImageFolder tree with train/ and test/)."),
+    click.option(
+        "--dataset",
+        default="digits",
+        metavar="NAME",
+        help="digits | cifar10 | cifar100 | imagenette | folder:PATH (an ImageFolder tree with train/ and test/).",
+    ),
     click.option("--data-dir", metavar="DIR", help="Where downloads go [default: ASR_DATA_DIR, or data/ here]."),
     click.option("--image-size", default=32, metavar="PIXELS", help="Side of the square input."),
-    click.option("--normalization", default=None, metavar="NAME", help="dataset | imagenet: which mean and standard deviation [default: dataset; imagenet with --source imagenet]."),
-    click.option("--architecture", default="resnet18", metavar="NAME", help="torchvision name of a classifier with BatchNorm."),
-    click.option("--stem", default="imagenet", metavar="NAME", help="imagenet | half (3x3 stride 2, no max-pool) | small (3x3 stride 1, no max-pool)."),
-    click.option("--head", default="torchvision", metavar="NAME", help="torchvision | linear (one linear layer after global pooling)."),
-    click.option("--source", default=None, metavar="NAME", help="Dense network: scratch | imagenet (fine-tune the last block and head); --weights implies file [default: scratch]."),
+    click.option(
+        "--normalization",
+        default=None,
+        metavar="NAME",
+        help="dataset | imagenet: which mean and standard deviation [default: dataset; imagenet with --source imagenet].",
+    ),
+    click.option(
+        "--architecture", default="resnet18", metavar="NAME", help="torchvision name of a classifier with BatchNorm."
+    ),
+    click.option(
+        "--stem",
+        default="imagenet",
+        metavar="NAME",
+        help="imagenet | half (3x3 stride 2, no max-pool) | small (3x3 stride 1, no max-pool).",
+    ),
+    click.option(
+        "--head",
+        default="torchvision",
+        metavar="NAME",
+        help="torchvision | linear (one linear layer after global pooling).",
+    ),
+    click.option(
+        "--source",
+        default=None,
+        metavar="NAME",
+        help="Dense network: scratch | imagenet (fine-tune the last block and head); --weights implies file [default: scratch].",
+    ),
     click.option("--weights", metavar="FILE", help="A state_dict of the dense network (.safetensors, .pt, .pth)."),
     click.option("--epochs", default=5, metavar="N", help="Training epochs of the dense network."),
-    click.option("--batch-size", default=None, type=int, metavar="IMAGES", help="Training batch [default: the recipe's]."),
-    click.option("--learning-rate", default=None, type=float, metavar="X", help="Peak learning rate [default: the recipe's]."),
-    click.option("--precision", default="float32", metavar="NAME", help="Of the forward pass in training: float32 | bfloat16."),
+    click.option(
+        "--batch-size", default=None, type=int, metavar="IMAGES", help="Training batch [default: the recipe's]."
+    ),
+    click.option(
+        "--learning-rate", default=None, type=float, metavar="X", help="Peak learning rate [default: the recipe's]."
+    ),
+    click.option(
+        "--precision", default="float32", metavar="NAME", help="Of the forward pass in training: float32 | bfloat16."
+    ),
     click.option("--seed", default=0, metavar="N", help="Seed of training and of the calibration images."),
-)  # fmt: skip
+)
 
 BUDGET = together(
-    click.option("--sparsity", default=None, type=float, metavar="X", help="Fraction of weights removed, in [0, 1) [default: 0.95; N:M sets its own]."),
+    click.option(
+        "--sparsity",
+        default=None,
+        type=float,
+        metavar="X",
+        help="Fraction of weights removed, in [0, 1) [default: 0.95; N:M sets its own].",
+    ),
     click.option("--include-linear", is_flag=True, help="Also prune linear layers."),
     click.option("--keep-first", is_flag=True, help="The first conv stays dense (not with N:M)."),
-    click.option("--keep-head", is_flag=True, help="The last linear layer stays dense with --include-linear (not with N:M)."),
-    click.option("--min-density", default=None, type=float, metavar="X", help="Each layer keeps at least this fraction of its weights (not with N:M) [default: 0]."),
-)  # fmt: skip
+    click.option(
+        "--keep-head", is_flag=True, help="The last linear layer stays dense with --include-linear (not with N:M)."
+    ),
+    click.option(
+        "--min-density",
+        default=None,
+        type=float,
+        metavar="X",
+        help="Each layer keeps at least this fraction of its weights (not with N:M) [default: 0].",
+    ),
+)
 
 SETTING = together(
     NETWORK,
-    click.option("--pruning", default="global_l1", metavar="RULE", help="Pruning rule: " + " | ".join(registry.names("pruning rule")) + "."),
+    click.option(
+        "--pruning",
+        default="global_l1",
+        metavar="RULE",
+        help="Pruning rule: " + " | ".join(registry.names("pruning rule")) + ".",
+    ),
     BUDGET,
     click.option("--keep-n", default=None, type=int, metavar="N", help="N of N:M pruning [default: 2]."),
     click.option("--group-m", default=None, type=int, metavar="M", help="M of N:M pruning [default: 4]."),
-    click.option("--eval-images", default=None, type=int, metavar="N", help="Fixed seeded subset of the test split [default: all of it]."),
-)  # fmt: skip
+    click.option(
+        "--eval-images",
+        default=None,
+        type=int,
+        metavar="N",
+        help="Fixed seeded subset of the test split [default: all of it].",
+    ),
+)
 
 MACHINE = together(
     click.option("--device", default="auto", metavar="NAME", help="auto | cpu | cuda | mps."),
     click.option("--threads", default=None, type=int, metavar="N", help="CPU threads [default: torch's]."),
-)  # fmt: skip
+)
 
 GRID = together(
-    click.option("--methods", default="bn_only,lw_bn,raw_bn,asr_bn", metavar="NAMES", help="Repair methods, separated by commas."),
+    click.option(
+        "--methods", default="bn_only,lw_bn,raw_bn,asr_bn", metavar="NAMES", help="Repair methods, separated by commas."
+    ),
     click.option("--orders", default="simultaneous,sequential", metavar="NAMES", help="Orders of collection."),
     click.option("--biases", default="off,on", metavar="off,on", help="Mean correction (eq. 10) settings."),
     click.option("--prior", default="median", metavar="NAME", help="Prior variance of ASR: median | mean | fixed."),
     click.option("--prior-value", default=1.0, metavar="X", help="Variance of prior fixed (activation units squared)."),
     click.option("--stat-images", default=64, metavar="N", help="Training images that give the channel statistics."),
     click.option("--calib-batch-size", default=128, metavar="IMAGES", help="Images in a recalibration batch."),
-    click.option("--budgets", default="10,20,30,50", callback=as_budgets, metavar="B,B,...", help="Recalibration budgets b in batches; b = 0 is always there."),
+    click.option(
+        "--budgets",
+        default="10,20,30,50",
+        callback=as_budgets,
+        metavar="B,B,...",
+        help="Recalibration budgets b in batches; b = 0 is always there.",
+    ),
     click.option("--momentum", default=0.1, metavar="X", help="Momentum of the ema averaging, in (0, 1]."),
     MACHINE,
-)  # fmt: skip
+)

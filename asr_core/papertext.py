@@ -21,7 +21,9 @@ STILL = 0.005  # a spread of methods under half a point is none
 def recalibration(variant: Variant) -> str:
     """'ema 0.1 from reset, b = 20'."""
     state = variant.state
-    how = {None: "none", "cumulative": "cumulative"}.get(state.averaging, f"ema {variant.momentum:g} from {state.start}")
+    how = {None: "none", "cumulative": "cumulative"}.get(
+        state.averaging, f"ema {variant.momentum:g} from {state.start}"
+    )
     return f"{how}, b = {state.batches}"
 
 
@@ -46,12 +48,21 @@ def marked(row) -> str:
 def table1(table: pd.DataFrame, dataset: str, style: str = "simple") -> str:
     """One dataset of reproduction.table1: cells 'paper | ours | difference'."""
     rows = [
-        (ARCHITECTURES[row.architecture], method_label(row.method), PRUNING_LABELS[row.pruning], f"{number(row.paper, 2)} | {number(row.top1)} | {marked(row)}".rstrip(" |"))
+        (
+            ARCHITECTURES[row.architecture],
+            method_label(row.method),
+            PRUNING_LABELS[row.pruning],
+            f"{number(row.paper, 2)} | {number(row.top1)} | {marked(row)}".rstrip(" |"),
+        )
         for row in table[table["dataset"] == dataset].itertuples()
-    ]  # fmt: skip
+    ]
     long = pd.DataFrame(rows, columns=["architecture", "method", "pruning", "cell"])
     wide = long.pivot(index=["architecture", "method"], columns="pruning", values="cell").fillna("")
-    order = long[["architecture", "method"]].drop_duplicates().sort_values("architecture", key=lambda s: s.map(list(ARCHITECTURES.values()).index), kind="stable")
+    order = (
+        long[["architecture", "method"]]
+        .drop_duplicates()
+        .sort_values("architecture", key=lambda s: s.map(list(ARCHITECTURES.values()).index), kind="stable")
+    )
     columns = [label for label in PRUNING_LABELS.values() if label in wide.columns]
     wide = wide.loc[pd.MultiIndex.from_frame(order), columns].rename(columns={"": "dense"}).reset_index()
     return tabulate(wide, headers="keys", tablefmt=style, showindex=False, disable_numparse=True)
@@ -66,10 +77,18 @@ def table2(table: pd.DataFrame, style: str = "simple") -> str:
 def table3(table: pd.DataFrame, style: str = "simple") -> str:
     """Rows of reproduction.table3 as median [low, high]."""
     rows = [
-        (row.dataset, row.step, band(row.paper_median, row.paper_low, row.paper_high, 2), band(row.median, row.low, row.high), row.settings)
+        (
+            row.dataset,
+            row.step,
+            band(row.paper_median, row.paper_low, row.paper_high, 2),
+            band(row.median, row.low, row.high),
+            row.settings,
+        )
         for row in table.itertuples()
-    ]  # fmt: skip
-    return tabulate(rows, headers=("dataset", "step", "paper", "here", "settings here"), tablefmt=style, disable_numparse=True)
+    ]
+    return tabulate(
+        rows, headers=("dataset", "step", "paper", "here", "settings here"), tablefmt=style, disable_numparse=True
+    )
 
 
 def band(median, low, high, digits: int = 1) -> str:
@@ -79,8 +98,18 @@ def band(median, low, high, digits: int = 1) -> str:
 
 def counts(table: pd.DataFrame, style: str = "simple") -> str:
     """Rows of reproduction.counts: '33 of 36 (1 tie)'."""
-    rows = [(row.where, f"{method_label(row.better)} over {method_label(row.worse)}", wins(row), "" if pd.isna(row.clear) else str(row.clear)) for row in table.itertuples()]
-    return tabulate(rows, headers=("where", "ahead", "in cells", "intervals apart"), tablefmt=style, disable_numparse=True)
+    rows = [
+        (
+            row.where,
+            f"{method_label(row.better)} over {method_label(row.worse)}",
+            wins(row),
+            "" if pd.isna(row.clear) else str(row.clear),
+        )
+        for row in table.itertuples()
+    ]
+    return tabulate(
+        rows, headers=("where", "ahead", "in cells", "intervals apart"), tablefmt=style, disable_numparse=True
+    )
 
 
 def wins(row) -> str:
@@ -91,30 +120,62 @@ def wins(row) -> str:
 
 def conflicts(style: str = "simple") -> str:
     """Where the paper's tables differ from each other."""
-    one = [(method_label(row.method), f"{row.table1:.2f}", f"{row.table2:.2f}", f"{row.difference:+.2f}") for row in reproduction.conflict().itertuples()]
-    two = [(row.dataset, f"{row.table1_least:.2f}", f"{row.table3_min:.2f}", f"{row.quantile:.2f}") for row in reproduction.ranges().itertuples()]
-    return "\n\n".join([
-        tabulate(one, headers=(reproduction.ABLATED.label, "table 1", "table 2", "difference"), tablefmt=style, disable_numparse=True),
-        tabulate(two, headers=("BN only, b = 20", "least in table 1", "“min” in table 3", "2.5 % quantile of the settings"), tablefmt=style, disable_numparse=True),
-    ])  # fmt: skip
+    one = [
+        (method_label(row.method), f"{row.table1:.2f}", f"{row.table2:.2f}", f"{row.difference:+.2f}")
+        for row in reproduction.conflict().itertuples()
+    ]
+    two = [
+        (row.dataset, f"{row.table1_least:.2f}", f"{row.table3_min:.2f}", f"{row.quantile:.2f}")
+        for row in reproduction.ranges().itertuples()
+    ]
+    return "\n\n".join(
+        [
+            tabulate(
+                one,
+                headers=(reproduction.ABLATED.label, "table 1", "table 2", "difference"),
+                tablefmt=style,
+                disable_numparse=True,
+            ),
+            tabulate(
+                two,
+                headers=("BN only, b = 20", "least in table 1", "“min” in table 3", "2.5 % quantile of the settings"),
+                tablefmt=style,
+                disable_numparse=True,
+            ),
+        ]
+    )
 
 
 def report(store: Store, stored: list[Stored], variant: Variant) -> str:
     """All tables of the paper with ours beside them."""
     table = reproduction.table1(store, stored, variant)
-    blocks = [f"Table 1 here: {described(variant)}. paper | here | difference in points; {MARK}: beyond our 95 % interval and the spread of stored repeats."]
+    blocks = [
+        f"Table 1 here: {described(variant)}. paper | here | difference in points; {MARK}: beyond our 95 % interval and the spread of stored repeats."
+    ]
     blocks += [f"{LABELS[name]}\n{table1(table, name)}" for name in DATASETS]
     blocks += [f"Table 2 ({reproduction.ABLATED.label})\n{table2(reproduction.table2(store, stored, variant))}"]
-    blocks += [f"Table 3: BN only, median [2.5 %, 97.5 % quantile] over settings\n{table3(reproduction.table3(store, stored, variant))}"]
+    blocks += [
+        f"Table 3: BN only, median [2.5 %, 97.5 % quantile] over settings\n{table3(reproduction.table3(store, stored, variant))}"
+    ]
     blocks += [f"Who is ahead in how many cells\n{counts(reproduction.counts(store, stored, variant))}"]
-    blocks += [f"Where the paper's own tables differ, %\n{conflicts()}", f"The paper's protocol and this one\n{card(stored, variant)}"]
+    blocks += [
+        f"Where the paper's own tables differ, %\n{conflicts()}",
+        f"The paper's protocol and this one\n{card(stored, variant)}",
+    ]
     return "\n\n".join(blocks)
 
 
 def card(stored: list[Stored], variant: Variant) -> str:
     """protocol.card of the first stored network that answers a cell, or of the paper's protocol as it runs here."""
     setting, label = card_of(stored, variant)
-    return tabulate(protocol.card(setting, label, variant), headers="keys", tablefmt="simple", showindex=False, disable_numparse=True, maxcolwidths=[None, 60, 60])
+    return tabulate(
+        protocol.card(setting, label, variant),
+        headers="keys",
+        tablefmt="simple",
+        showindex=False,
+        disable_numparse=True,
+        maxcolwidths=[None, 60, 60],
+    )
 
 
 def card_of(stored: list[Stored], variant: Variant) -> tuple[catalogue.Setting, str]:
@@ -128,10 +189,14 @@ def as_json(store: Store, stored: list[Stored], variant: Variant) -> dict:
     """The same tables as one object; numbers are fractions, null where nothing is stored."""
     setting, label = card_of(stored, variant)
     tables = {
-        "table1": reproduction.table1(store, stored, variant), "table2": reproduction.table2(store, stored, variant),
-        "table3": reproduction.table3(store, stored, variant), "counts": reproduction.counts(store, stored, variant),
-        "conflict": reproduction.conflict(), "ranges": reproduction.ranges(), "protocol": protocol.card(setting, label, variant),
-    }  # fmt: skip
+        "table1": reproduction.table1(store, stored, variant),
+        "table2": reproduction.table2(store, stored, variant),
+        "table3": reproduction.table3(store, stored, variant),
+        "counts": reproduction.counts(store, stored, variant),
+        "conflict": reproduction.conflict(),
+        "ranges": reproduction.ranges(),
+        "protocol": protocol.card(setting, label, variant),
+    }
     plain = {name: table.astype(object).where(table.notna(), None).to_dict("records") for name, table in tables.items()}
     return {"variant": described(variant), **plain}
 
@@ -149,14 +214,29 @@ def write_fidelity(store: Store) -> None:
 def fidelity_text(store: Store, stored: list[Stored]) -> str:
     """The study as markdown: what was compared, one table per network, what it says, and the defaults."""
     study, ratios = fidelity.study(store, stored), fidelity.ratios(store, stored)
-    networks = [f"## {network}\n\n{conclusion(rows)}\n\n{study_table(rows)}" for network, rows in study.groupby("network", sort=False)]
-    keys = [f"- {m.cell.label}: {m.network}, seed {m.setting.seed}, result {', '.join(m.keys)}" for linear in (False, True) for m in protocol.matches(stored, linear)]
-    return "\n\n".join([
-        "# Which protocol is the paper's?", f"Written by `{COMMAND}` from the shipped results listed at the end; a test compares.", METHOD,
-        *(networks or ["No stored result answers a cell of the paper's table 1, so nothing can be told."]),
-        *([f"## Overshoot of LW at 90 %\n\n{RATIOS}\n\n{ratios_table(ratios)}"] if len(ratios) else []),
-        DEFAULTS, "## Results\n\n" + ("\n".join(keys) or "none"),
-    ]) + "\n"  # fmt: skip
+    networks = [
+        f"## {network}\n\n{conclusion(rows)}\n\n{study_table(rows)}"
+        for network, rows in study.groupby("network", sort=False)
+    ]
+    keys = [
+        f"- {m.cell.label}: {m.network}, seed {m.setting.seed}, result {', '.join(m.keys)}"
+        for linear in (False, True)
+        for m in protocol.matches(stored, linear)
+    ]
+    return (
+        "\n\n".join(
+            [
+                "# Which protocol is the paper's?",
+                f"Written by `{COMMAND}` from the shipped results listed at the end; a test compares.",
+                METHOD,
+                *(networks or ["No stored result answers a cell of the paper's table 1, so nothing can be told."]),
+                *([f"## Overshoot of LW at 90 %\n\n{RATIOS}\n\n{ratios_table(ratios)}"] if len(ratios) else []),
+                DEFAULTS,
+                "## Results\n\n" + ("\n".join(keys) or "none"),
+            ]
+        )
+        + "\n"
+    )
 
 
 METHOD = (
@@ -183,13 +263,35 @@ def study_table(rows: pd.DataFrame, style: str = "github") -> str:
     """Rows of fidelity.study of one network."""
     cells = [
         (
-            recalibration(row.variant), row.variant.order, BIAS_LABELS[row.variant.bias], "" if row.variant.eps is None else f"{row.variant.eps:g}",
-            "with" if row.variant.linear else "without", _interval(row), _two(row.kendall), _two(row.gain_spearman), number(row.distance),
-            f"{number(row.spread)} / {number(row.paper_spread)}", f"{row.alike} of {row.told}", row.verdict,
+            recalibration(row.variant),
+            row.variant.order,
+            BIAS_LABELS[row.variant.bias],
+            "" if row.variant.eps is None else f"{row.variant.eps:g}",
+            "with" if row.variant.linear else "without",
+            _interval(row),
+            _two(row.kendall),
+            _two(row.gain_spearman),
+            number(row.distance),
+            f"{number(row.spread)} / {number(row.paper_spread)}",
+            f"{row.alike} of {row.told}",
+            row.verdict,
         )
         for row in rows.itertuples()
-    ]  # fmt: skip
-    headers = ("recalibration", "order", "bias", "eps", "linear", "Spearman", "Kendall", "of gains", "distance", "gap here / paper", "pairs alike", "verdict")
+    ]
+    headers = (
+        "recalibration",
+        "order",
+        "bias",
+        "eps",
+        "linear",
+        "Spearman",
+        "Kendall",
+        "of gains",
+        "distance",
+        "gap here / paper",
+        "pairs alike",
+        "verdict",
+    )
     return tabulate(cells, headers=headers, tablefmt=style, disable_numparse=True)
 
 
@@ -209,10 +311,28 @@ def conclusion(rows: pd.DataFrame) -> str:
     told = rows["told"]
     cells = rows["cells"].max()
     text = f"{cells} of the paper's cells {'is' if cells == 1 else 'are'} stored, {rows['values'].max()} numbers. "
-    named = [f"{verdicts[name]} order the methods {name} does" if name == fidelity.REPRODUCES else f"{verdicts[name]} order them {name}" for name in (fidelity.REPRODUCES, fidelity.CONTRADICTS) if name in verdicts]
-    named += [f"for {verdicts[fidelity.CANNOT_TELL]} it cannot be told" if named else "for none can it be told whether they order the methods as the paper does"] if fidelity.CANNOT_TELL in verdicts else []
+    named = [
+        f"{verdicts[name]} order the methods {name} does"
+        if name == fidelity.REPRODUCES
+        else f"{verdicts[name]} order them {name}"
+        for name in (fidelity.REPRODUCES, fidelity.CONTRADICTS)
+        if name in verdicts
+    ]
+    named += (
+        [
+            f"for {verdicts[fidelity.CANNOT_TELL]} it cannot be told"
+            if named
+            else "for none can it be told whether they order the methods as the paper does"
+        ]
+        if fidelity.CANNOT_TELL in verdicts
+        else []
+    )
     text += f"Of {len(rows)} protocols, {', '.join(named)} ({_between(str(told.min()), str(told.max()))} pairs of methods are apart). "
-    gaps = rows.assign(way=[recalibration(v) for v in rows["variant"]]).groupby("way", sort=False)["spread"].agg(["min", "max"])
+    gaps = (
+        rows.assign(way=[recalibration(v) for v in rows["variant"]])
+        .groupby("way", sort=False)["spread"]
+        .agg(["min", "max"])
+    )
     words = [f"{_between(number(gap.min()), number(gap.max()))} under {way}" for way, gap in gaps.T.items()]
     text += f"In these cells the paper's best and worst method lie {number(rows['paper_spread'].max())} points apart on average; here {'; '.join(words)}."
     still = [way for way, gap in gaps.T.items() if gap.max() < STILL]
@@ -227,5 +347,17 @@ def _between(low: str, high: str) -> str:
 
 def ratios_table(ratios: pd.DataFrame, style: str = "github") -> str:
     """Rows of fidelity.ratios."""
-    rows = [(f"{r.network}, {LABELS[r.dataset]}", r.order, "on" if r.bias else "off", f"{r.largest:.3g}", r.layer, f"{r.paper:g} on {r.paper_dataset}") for r in ratios.itertuples()]
-    return tabulate(rows, headers=("network", "order", "bias", "largest here", "in", "paper"), tablefmt=style, disable_numparse=True)
+    rows = [
+        (
+            f"{r.network}, {LABELS[r.dataset]}",
+            r.order,
+            "on" if r.bias else "off",
+            f"{r.largest:.3g}",
+            r.layer,
+            f"{r.paper:g} on {r.paper_dataset}",
+        )
+        for r in ratios.itertuples()
+    ]
+    return tabulate(
+        rows, headers=("network", "order", "bias", "largest here", "in", "paper"), tablefmt=style, disable_numparse=True
+    )

@@ -51,9 +51,12 @@ def passes(network: torch.nn.Module, experiment: ExperimentSpec, budget: float) 
     measured = rate(lambda n: stats.collect(network, [images(n)]), min(64, calibration.stat_images), budget)
     return {
         "evaluation": rate(lambda n: evaluation.logits(network, [images(n)]), EVAL_BATCH, budget),
-        "recalibration": rate(lambda n: batchnorm.record(network, [images(n)], 1), calibration.calib_batch_size, budget),
-        "stats": measured, "repair": measured,
-    }  # fmt: skip
+        "recalibration": rate(
+            lambda n: batchnorm.record(network, [images(n)], 1), calibration.calib_batch_size, budget
+        ),
+        "stats": measured,
+        "repair": measured,
+    }
 
 
 def rate(run, most: int, budget: float = BUDGET) -> float:
@@ -99,10 +102,17 @@ def random_images(spec, count: int) -> data.Dataset:
     images = rng.integers(0, 256, (count, spec.image_size, spec.image_size, 3), np.uint8)
     labels = rng.integers(0, spec.classes, count)
     return data.Dataset(
-        spec=spec, label="noise", class_names=tuple(map(str, range(spec.classes))), train_images=images,
-        train_labels=labels, test_images=images[:0], test_labels=labels[:0],
-        mean=data.IMAGENET_MEAN, std=data.IMAGENET_STD, files_path=Path(),
-    )  # fmt: skip
+        spec=spec,
+        label="noise",
+        class_names=tuple(map(str, range(spec.classes))),
+        train_images=images,
+        train_labels=labels,
+        test_images=images[:0],
+        test_labels=labels[:0],
+        mean=data.IMAGENET_MEAN,
+        std=data.IMAGENET_STD,
+        files_path=Path(),
+    )
 
 
 def decoding(experiment: ExperimentSpec, store: Store) -> float:

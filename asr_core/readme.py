@@ -14,7 +14,10 @@ from asr_core.store import Store
 
 CIFAR = "CIFAR-10 (JPEG copy)"
 SHOWN = ((CIFAR, "global_l1", 0.9), (CIFAR, "n_m", 0.5), ("scikit-learn digits", "global_l1", 0.95))
-BENCHMARKS = {"benchmark": PROJECT / "docs" / "benchmark.json", "dashboard": PROJECT / "docs" / "benchmark-ui.json"}  # section -> numbers
+BENCHMARKS = {
+    "benchmark": PROJECT / "docs" / "benchmark.json",
+    "dashboard": PROJECT / "docs" / "benchmark-ui.json",
+}  # section -> numbers
 
 
 def section(text: str, name: str) -> str:
@@ -26,9 +29,18 @@ def benchmark_text(name: str) -> str:
     """Markdown of the last benchmark of a section that was kept: what had a target, what came of it, and what made it."""
     found = json.loads(BENCHMARKS[name].read_text())
     rows = [
-        (line["what"], line["measured"], line["against"], line["unit"], line["factor"], line["target"], "yes" if line["met"] else "**no**")
-        for line in found["lines"] if line["target"]
-    ]  # fmt: skip
+        (
+            line["what"],
+            line["measured"],
+            line["against"],
+            line["unit"],
+            line["factor"],
+            line["target"],
+            "yes" if line["met"] else "**no**",
+        )
+        for line in found["lines"]
+        if line["target"]
+    ]
     headers = ("measure", "ours", "against", "unit", "factor", "target", "met")
     table = tabulate(rows, headers, tablefmt="github", floatfmt=".4g", missingval="", disable_numparse=[0, 3, 5, 6])
     options = "".join(f"{name} {value}, " for name, value in found.get("options", {}).items())
@@ -41,7 +53,11 @@ def results_text(store: Store) -> str:
     """Markdown of the shipped results that README shows, in order: what made each, then its accuracy table."""
     shipped = [folder.name for folder in (store.shipped / "result").glob("*")]
     found = [read(entry) for key in shipped if (entry := store.find("result", key))]
-    known = {(r.setting["dataset_label"], r.setting["prune"]["rule"], r.setting["sparsity_asked"]): r for r in found if _main(r)}
+    known = {
+        (r.setting["dataset_label"], r.setting["prune"]["rule"], r.setting["sparsity_asked"]): r
+        for r in found
+        if _main(r)
+    }
     return "\n".join(_one(known[name]) for name in SHOWN if name in known)
 
 
@@ -61,14 +77,20 @@ def _prunings(items: list[catalogue.Stored]) -> str:
     for setting in (item.setting for item in items):
         found.setdefault(setting.how, set()).add(setting.sparsity)
     return "; ".join(
-        rule + (f" {', '.join(f'{100 * value:g}' for value in sorted(sparsities))} %" if None not in sparsities else "") + more
+        rule
+        + (f" {', '.join(f'{100 * value:g}' for value in sorted(sparsities))} %" if None not in sparsities else "")
+        + more
         for (rule, more), sparsities in sorted(found.items())
     )
 
 
 def _network(item: catalogue.Stored) -> tuple[str, str, str]:
     setting = item.setting
-    return setting.model.words, item.facts["dataset_label"], f"{setting.dense[:8]}, {setting.epochs} epochs, seed {setting.seed}"
+    return (
+        setting.model.words,
+        item.facts["dataset_label"],
+        f"{setting.dense[:8]}, {setting.epochs} epochs, seed {setting.seed}",
+    )
 
 
 def _main(result) -> bool:
@@ -96,6 +118,10 @@ def write(store: Store) -> None:
     text, results = path.read_text(), results_text(store)
     if not results:
         raise StoreError(f"{store.shipped} holds no result to write into README.md; run the gallery first.")
-    for name, new in (("results", results), ("shipped", shipped_text(store)), *((name, benchmark_text(name)) for name in BENCHMARKS)):
+    for name, new in (
+        ("results", results),
+        ("shipped", shipped_text(store)),
+        *((name, benchmark_text(name)) for name in BENCHMARKS),
+    ):
         text = text.replace(f"<!-- {name}:begin -->\n{section(text, name)}", f"<!-- {name}:begin -->\n{new}")
     path.write_text(text)

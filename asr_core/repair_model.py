@@ -44,7 +44,9 @@ def repair_factors(method: str, v_dense, v_pruned, **params) -> torch.Tensor:
         raise ModelError(f"{len(v_dense)} dense and {len(v_pruned)} pruned variances; give one of each per channel.")
     both = torch.cat([v_dense, v_pruned])
     if (both < 0).any():
-        raise ModelError(f"a variance is {both[both < 0][0]:g}; give variances of at least 0 (standard deviations squared).")
+        raise ModelError(
+            f"a variance is {both[both < 0][0]:g}; give variances of at least 0 (standard deviations squared)."
+        )
     if not cls.changes_weights:
         return torch.ones_like(v_dense)
     return cls.factors(v_dense, v_pruned, cls.checked(**params)).gamma
@@ -86,7 +88,9 @@ def compute_repairs(pruned: nn.Module, batch, spec: RepairSpec, dense_stats: dic
             name: layer_repair(convs[name], dense_stats[name], pruned_stats[name], spec) for name in repaired_layers
         }
     if batch.shape[0] * batch.shape[2] * batch.shape[3] > MAX_PIXELS:
-        warnings.warn(f"{len(batch)} statistics images exceed one batch; sequential repair goes layer by layer", stacklevel=2)
+        warnings.warn(
+            f"{len(batch)} statistics images exceed one batch; sequential repair goes layer by layer", stacklevel=2
+        )
         return _layer_by_layer(pruned, batch, spec, dense_stats, repaired_layers)
     return _in_one_pass(pruned, batch, spec, dense_stats, repaired_layers)
 
@@ -158,12 +162,19 @@ def repairs_table(repairs: dict[str, LayerRepair]) -> pd.DataFrame:
     parts = [pd.DataFrame(columns=TABLE)] if not repairs else []
     for name, repair in repairs.items():
         f = repair.factors
-        part = pd.DataFrame({
-            "layer": name, "channel": range(len(f.gamma)), "gamma": f.gamma.numpy(), "gamma_raw": f.gamma_raw.numpy(),
-            "shrinkage": f.shrinkage.numpy(), "prior_var": f.prior_var,
-            "bias": repair.bias.numpy() if repair.bias is not None else float("nan"),
-            "alive": repair.alive.numpy(), "fallback": f.fallback,
-        })  # fmt: skip
+        part = pd.DataFrame(
+            {
+                "layer": name,
+                "channel": range(len(f.gamma)),
+                "gamma": f.gamma.numpy(),
+                "gamma_raw": f.gamma_raw.numpy(),
+                "shrinkage": f.shrinkage.numpy(),
+                "prior_var": f.prior_var,
+                "bias": repair.bias.numpy() if repair.bias is not None else float("nan"),
+                "alive": repair.alive.numpy(),
+                "fallback": f.fallback,
+            }
+        )
         parts.append(part)
     return pd.concat(parts, ignore_index=True)
 
@@ -172,11 +183,17 @@ def repairs_from_table(table: pd.DataFrame) -> dict[str, LayerRepair]:
     """The inverse of `repairs_table`: what is needed to apply a stored repair again."""
     repairs = {}
     for name, rows in table.groupby("layer", sort=False):
-        tensor = {c: torch.from_numpy(rows[c].to_numpy(copy=True)) for c in ("gamma", "gamma_raw", "shrinkage", "bias", "alive")}
+        tensor = {
+            c: torch.from_numpy(rows[c].to_numpy(copy=True))
+            for c in ("gamma", "gamma_raw", "shrinkage", "bias", "alive")
+        }
         factors = Factors(
-            tensor["gamma"], tensor["gamma_raw"], tensor["shrinkage"],
-            float(rows["prior_var"].iloc[0]), bool(rows["fallback"].iloc[0]),
-        )  # fmt: skip
+            tensor["gamma"],
+            tensor["gamma_raw"],
+            tensor["shrinkage"],
+            float(rows["prior_var"].iloc[0]),
+            bool(rows["fallback"].iloc[0]),
+        )
         bias = None if tensor["bias"].isnan().any() else tensor["bias"]
         repairs[name] = LayerRepair(factors, bias, tensor["alive"])
     return repairs
@@ -221,4 +238,6 @@ def _check_same_layout(dense: nn.Module, pruned: nn.Module) -> None:
 def warn_fallbacks(repairs: dict[str, LayerRepair], method: str) -> None:
     """Tell the user which layers had a prior variance at the floor and were left at factor 1."""
     if layers := [name for name, r in repairs.items() if r.factors.fallback]:
-        warnings.warn(f"{method}: prior variance at the floor, factor 1 in the whole of {', '.join(layers)}", stacklevel=3)
+        warnings.warn(
+            f"{method}: prior variance at the floor, factor 1 in the whole of {', '.join(layers)}", stacklevel=3
+        )

@@ -27,12 +27,38 @@ def answers(store: Store, found: list[Match], variant: Variant) -> pd.DataFrame:
     """
     rows = severity.accuracies(str(store.root), tuple(match.keys for match in found))
     if rows.empty:
-        return pd.DataFrame(columns=[*CELL, "repeat", "seed", "network", "method", "slug", "key", "top1", "top1_low", "top1_high", "n_eval"])
-    wanted = [(NONE, {"dense": "dense", "no_repair": "no_repair"}), (variant.state, {variant.repair(method).slug: method for method in METHODS})]
-    parts = [ablation.rows_in(rows[rows["slug"].isin(names)], state).assign(method=lambda found, names=names: found["slug"].map(names)) for state, names in wanted]
-    table = pd.concat(parts, ignore_index=True).drop_duplicates(["point", "slug"], ignore_index=True)[["point", "method", "slug", "key", "top1", "top1_low", "top1_high", "n_eval"]]
+        return pd.DataFrame(
+            columns=[
+                *CELL,
+                "repeat",
+                "seed",
+                "network",
+                "method",
+                "slug",
+                "key",
+                "top1",
+                "top1_low",
+                "top1_high",
+                "n_eval",
+            ]
+        )
+    wanted = [
+        (NONE, {"dense": "dense", "no_repair": "no_repair"}),
+        (variant.state, {variant.repair(method).slug: method for method in METHODS}),
+    ]
+    parts = [
+        ablation.rows_in(rows[rows["slug"].isin(names)], state).assign(
+            method=lambda found, names=names: found["slug"].map(names)
+        )
+        for state, names in wanted
+    ]
+    table = pd.concat(parts, ignore_index=True).drop_duplicates(["point", "slug"], ignore_index=True)[
+        ["point", "method", "slug", "key", "top1", "top1_low", "top1_high", "n_eval"]
+    ]
     where = [(m.cell.architecture, m.cell.dataset, m.cell.pruning, m.repeat, m.setting.seed, m.network) for m in found]
-    return table.join(pd.DataFrame(where, columns=[*CELL, "repeat", "seed", "network"]), on="point").drop(columns="point")
+    return table.join(pd.DataFrame(where, columns=[*CELL, "repeat", "seed", "network"]), on="point").drop(
+        columns="point"
+    )
 
 
 def table1(store: Store, stored: list[Stored], variant: Variant) -> pd.DataFrame:
@@ -52,7 +78,11 @@ def over_repeats(found: pd.DataFrame) -> pd.DataFrame:
     by = found.sort_values("repeat", kind="stable").groupby([*CELL, "method"], sort=False)
     repeats = by["top1"].transform("size")
     spread = (by["top1"].transform("max") - by["top1"].transform("min")).where(repeats > 1)
-    return found.assign(repeats=repeats, spread=spread).sort_values("repeat", kind="stable").drop_duplicates([*CELL, "method"])
+    return (
+        found.assign(repeats=repeats, spread=spread)
+        .sort_values("repeat", kind="stable")
+        .drop_duplicates([*CELL, "method"])
+    )
 
 
 def judged(table: pd.DataFrame) -> pd.DataFrame:
@@ -65,7 +95,9 @@ def judged(table: pd.DataFrame) -> pd.DataFrame:
     difference = numbers["top1"] - table["paper"]
     outside = (table["paper"] < numbers["top1_low"]) | (table["paper"] > numbers["top1_high"])
     beyond_interval = outside.astype("boolean").mask(difference.isna())
-    beyond_spread = (difference.abs() > numbers["spread"]).astype("boolean").mask(difference.isna() | numbers["spread"].isna())
+    beyond_spread = (
+        (difference.abs() > numbers["spread"]).astype("boolean").mask(difference.isna() | numbers["spread"].isna())
+    )
     judgement = {"difference": difference, "beyond_interval": beyond_interval, "beyond_spread": beyond_spread}
     return table.assign(**numbers, **judgement, beyond=beyond_interval & beyond_spread.fillna(True))
 
@@ -75,7 +107,19 @@ def table2(store: Store, stored: list[Stored], variant: Variant) -> pd.DataFrame
     keys = next((m.keys for m in protocol.matches(stored, variant.linear) if m.cell == ABLATED), ())
     accuracy = severity.accuracies(str(store.root), (keys,)) if keys else pd.DataFrame()
     if accuracy.empty:
-        accuracy = pd.DataFrame(columns=["slug", "start", "averaging", "momentum", "calib_batches", "top1", "top1_low", "top1_high", "n_eval"])
+        accuracy = pd.DataFrame(
+            columns=[
+                "slug",
+                "start",
+                "averaging",
+                "momentum",
+                "calib_batches",
+                "top1",
+                "top1_low",
+                "top1_high",
+                "n_eval",
+            ]
+        )
     return judged(ablation.table2(accuracy, variant.order, variant.state).assign(spread=float("nan")))
 
 
@@ -92,8 +136,13 @@ def table3(store: Store, stored: list[Stored], variant: Variant) -> pd.DataFrame
         here = ours["step"].eq(row.step) & ours["dataset"].eq(names.get(row.dataset, row.dataset))
         top1 = ours.loc[ours["step"].eq(row.step) if row.dataset == "Overall" else here, "top1"].astype(float)
         low, median, high = top1.quantile([BAND[0], 0.5, BAND[1]]) if len(top1) else (float("nan"),) * 3
-        rows.append((row.dataset, row.step, row.median / 100, row.min / 100, row.max / 100, len(top1), median, low, high))
-    return pd.DataFrame(rows, columns=["dataset", "step", "paper_median", "paper_low", "paper_high", "settings", "median", "low", "high"])
+        rows.append(
+            (row.dataset, row.step, row.median / 100, row.min / 100, row.max / 100, len(top1), median, low, high)
+        )
+    return pd.DataFrame(
+        rows,
+        columns=["dataset", "step", "paper_median", "paper_low", "paper_high", "settings", "median", "low", "high"],
+    )
 
 
 def wins(table: pd.DataFrame, column: str = "top1") -> pd.DataFrame:
@@ -109,14 +158,23 @@ def wins(table: pd.DataFrame, column: str = "top1") -> pd.DataFrame:
         apart = (wide["top1_low"][better] > wide["top1_high"][worse]).sum()
         clear = pd.NA if column == "paper" else int(apart)
         rows.append((better, worse, len(gap), int((gap > 0).sum()), int((gap == 0).sum()), int((gap < 0).sum()), clear))
-    return pd.DataFrame(rows, columns=["better", "worse", "cells", "wins", "ties", "losses", "clear"]).astype({"clear": "Int64"})
+    return pd.DataFrame(rows, columns=["better", "worse", "cells", "wins", "ties", "losses", "clear"]).astype(
+        {"clear": "Int64"}
+    )
 
 
 def recalibrations(variant: Variant) -> dict[str, Variant]:
     """`variant` without recalibration, and under each start and averaging at its budget."""
     b, ema = variant.batches or 20, f"ema {variant.momentum:g}"
-    ways = {f"{ema} from reset": ("reset", "ema"), f"{ema} from keep": ("keep", "ema"), "cumulative": ("reset", "cumulative")}
-    made = {f"{name}, b = {b}": replace(variant, start=start, averaging=averaging, batches=b) for name, (start, averaging) in ways.items()}
+    ways = {
+        f"{ema} from reset": ("reset", "ema"),
+        f"{ema} from keep": ("keep", "ema"),
+        "cumulative": ("reset", "cumulative"),
+    }
+    made = {
+        f"{name}, b = {b}": replace(variant, start=start, averaging=averaging, batches=b)
+        for name, (start, averaging) in ways.items()
+    }
     return {"no recalibration": replace(variant, batches=0), **made}
 
 
@@ -132,7 +190,9 @@ def conflict() -> pd.DataFrame:
     one = ablation.published("table1").set_index([*CELL, "method"])["top1_percent"]
     two = ablation.published("table2").set_index("method")["top1_percent"]
     names = {"bn_only": "BN only", "lw_bn": "Layer-wise + BN", "asr_bn": "ASR, median prior + bias correction"}
-    pairs = [(m, one[(ABLATED.architecture, ABLATED.dataset, ABLATED.pruning, m)], two[name]) for m, name in names.items()]
+    pairs = [
+        (m, one[(ABLATED.architecture, ABLATED.dataset, ABLATED.pruning, m)], two[name]) for m, name in names.items()
+    ]
     table = pd.DataFrame(pairs, columns=["method", "table1", "table2"])
     return table.assign(difference=table["table2"] - table["table1"])
 
@@ -147,7 +207,9 @@ def ranges() -> pd.DataFrame:
     one = one[one["method"] == "bn_only"]
     names, rows = {LABELS[name]: name for name in DATASETS}, []
     for row in ablation.published("table3").query("step == 20").itertuples():
-        values = np.sort(one.loc[one["dataset"].eq(names.get(row.dataset)) | (row.dataset == "Overall"), "top1_percent"])
+        values = np.sort(
+            one.loc[one["dataset"].eq(names.get(row.dataset)) | (row.dataset == "Overall"), "top1_percent"]
+        )
         settings = len(values) * len(protocol.PRUNINGS) // (len(protocol.PRUNINGS) - 1)
         quantile = np.quantile([*values, *[100.0] * (settings - len(values))], BAND[0])
         rows.append((row.dataset, values[0], row.min, quantile))

@@ -12,15 +12,30 @@ from asr_core.spec import ExperimentSpec
 from asr_core.store import Store
 
 ROW_FIELDS = (
-    "method", "order", "bias", "prior", "start", "averaging", "momentum", "calib_batches",
-    "stat_images", "distinct_images", "dense_id", "top1", "top1_low", "top1_high", "n_eval",
-)  # fmt: skip
+    "method",
+    "order",
+    "bias",
+    "prior",
+    "start",
+    "averaging",
+    "momentum",
+    "calib_batches",
+    "stat_images",
+    "distinct_images",
+    "dense_id",
+    "top1",
+    "top1_low",
+    "top1_high",
+    "n_eval",
+)
 TABLES = ("accuracy", "channels", "repairs", "layers", "alphas", "convs")
 # What tells the rows of a table apart, where results of one setting can hold different rows.
 UNIQUE = {
-    "accuracy": ["slug", "start", "averaging", "momentum", "calib_batches"], "repairs": ["slug", "layer", "channel"],
-    "layers": ["slug", "state", "layer"], "alphas": ["slug", "state"],
-}  # fmt: skip
+    "accuracy": ["slug", "start", "averaging", "momentum", "calib_batches"],
+    "repairs": ["slug", "layer", "channel"],
+    "layers": ["slug", "state", "layer"],
+    "alphas": ["slug", "state"],
+}
 
 
 @dataclass(frozen=True)
@@ -104,7 +119,11 @@ def merge(found: list[Result]) -> Result:
     tables = {}
     for name in TABLES:
         there = [table for result in found if (table := getattr(result, name)) is not None]
-        whole = pd.concat(there, ignore_index=True).drop_duplicates(UNIQUE[name], ignore_index=True) if name in UNIQUE and there else None
+        whole = (
+            pd.concat(there, ignore_index=True).drop_duplicates(UNIQUE[name], ignore_index=True)
+            if name in UNIQUE and there
+            else None
+        )
         tables[name] = whole if name in UNIQUE else next(iter(there), None)
     return replace(found[0], **tables)
 

@@ -71,8 +71,11 @@ class Runner:
         return subprocess.Popen(
             [sys.executable, "-m", "asr_core.worker", *arguments],
             env=os.environ | threads | {"PYTHONPATH": paths, "PYTHONUNBUFFERED": "1"},
-            stdin=subprocess.DEVNULL, stderr=subprocess.STDOUT, start_new_session=True, **streams,
-        )  # fmt: skip
+            stdin=subprocess.DEVNULL,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            **streams,
+        )
 
     def _alive(self, job: Job) -> bool:
         child = self._children.get(job.id)

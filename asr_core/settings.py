@@ -21,9 +21,7 @@ def experiment(store: Store, *, dataset, image_size, normalization, architecture
             for name in ("source", "weights", "epochs", "batch_size", "learning_rate", "precision", "seed")
         }
     )
-    prune = prune_spec(
-        **{name: rest.pop(name) for name in PRUNING}
-    )
+    prune = prune_spec(**{name: rest.pop(name) for name in PRUNING})
     model = ModelSpec(architecture=architecture, stem=stem, head=head)
     calibration = CalibrationSpec(
         stat_images=rest["stat_images"], calib_batch_size=rest["calib_batch_size"], seed=dense.seed
@@ -36,9 +34,15 @@ def experiment(store: Store, *, dataset, image_size, normalization, architecture
     images = data.resolve(dataset, store, image_size)  # last: it may read a folder
     chosen = normalization or ("imagenet" if dense.source == "imagenet" else "dataset")
     return ExperimentSpec(
-        data=replace(images, normalization=chosen), model=model, dense=dense, prune=prune,
-        calibration=calibration, evaluation=evaluation, repairs=grid, states=states,
-    )  # fmt: skip
+        data=replace(images, normalization=chosen),
+        model=model,
+        dense=dense,
+        prune=prune,
+        calibration=calibration,
+        evaluation=evaluation,
+        repairs=grid,
+        states=states,
+    )
 
 
 def dense_spec(source, weights, epochs, batch_size, learning_rate, precision, seed) -> DenseSpec:
@@ -62,12 +66,26 @@ def dense_spec(source, weights, epochs, batch_size, learning_rate, precision, se
     return DenseSpec(source="file", seed=seed, weights_digest=digest)
 
 
-def prune_spec(pruning, sparsity, keep_n=None, group_m=None, include_linear=False, keep_first=False, keep_head=False, min_density=None) -> PruneSpec:
+def prune_spec(
+    pruning,
+    sparsity,
+    keep_n=None,
+    group_m=None,
+    include_linear=False,
+    keep_first=False,
+    keep_head=False,
+    min_density=None,
+) -> PruneSpec:
     """The pruning spec; options that the rule does not know are refused with its own list."""
     given = {
-        "sparsity": sparsity, "keep_n": keep_n, "group_m": group_m, "include_linear": include_linear or None,
-        "keep_first": keep_first or None, "keep_head": keep_head or None, "min_density": min_density,
-    }  # fmt: skip
+        "sparsity": sparsity,
+        "keep_n": keep_n,
+        "group_m": group_m,
+        "include_linear": include_linear or None,
+        "keep_first": keep_first or None,
+        "keep_head": keep_head or None,
+        "min_density": min_density,
+    }
     return PruneSpec.of(pruning, **{name: value for name, value in given.items() if value is not None})
 
 
@@ -90,10 +108,35 @@ def _split(value) -> list[str]:
 
 
 DEFAULTS = {
-    "dataset": "digits", "image_size": 32, "normalization": None, "architecture": "resnet18",
-    "stem": "imagenet", "head": "torchvision", "source": None, "weights": None, "epochs": 5, "batch_size": None,
-    "learning_rate": None, "precision": "float32", "pruning": "global_l1", "sparsity": None, "keep_n": None, "group_m": None,
-    "include_linear": False, "keep_first": False, "keep_head": False, "min_density": None, "seed": 0, "eval_images": None, "methods": "bn_only,lw_bn,raw_bn,asr_bn",
-    "orders": "simultaneous,sequential", "biases": "off,on", "prior": "median", "prior_value": 1.0,
-    "stat_images": 64, "calib_batch_size": 128, "budgets": BUDGETS, "momentum": 0.1,
-}  # fmt: skip
+    "dataset": "digits",
+    "image_size": 32,
+    "normalization": None,
+    "architecture": "resnet18",
+    "stem": "imagenet",
+    "head": "torchvision",
+    "source": None,
+    "weights": None,
+    "epochs": 5,
+    "batch_size": None,
+    "learning_rate": None,
+    "precision": "float32",
+    "pruning": "global_l1",
+    "sparsity": None,
+    "keep_n": None,
+    "group_m": None,
+    "include_linear": False,
+    "keep_first": False,
+    "keep_head": False,
+    "min_density": None,
+    "seed": 0,
+    "eval_images": None,
+    "methods": "bn_only,lw_bn,raw_bn,asr_bn",
+    "orders": "simultaneous,sequential",
+    "biases": "off,on",
+    "prior": "median",
+    "prior_value": 1.0,
+    "stat_images": 64,
+    "calib_batch_size": 128,
+    "budgets": BUDGETS,
+    "momentum": 0.1,
+}

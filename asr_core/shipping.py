@@ -58,7 +58,13 @@ def ship_result(entry: Entry, where: Store, channels: bool = True) -> None:
         stem, _, kind = name.rpartition(".")
         if stem in COMPACT and not channels:
             continue
-        files[name] = compact(entry.table(stem)) if stem in COMPACT else entry.arrays(stem) if kind == "npz" else entry.table(stem)
+        files[name] = (
+            compact(entry.table(stem))
+            if stem in COMPACT
+            else entry.arrays(stem)
+            if kind == "npz"
+            else entry.table(stem)
+        )
     facts = manifest["facts"] | {"shipped": "float16" if channels else "layers and accuracy"}
     Store(where.shipped).put("result", entry.folder.name, files, facts, manifest["spec"], manifest["seconds"])
 

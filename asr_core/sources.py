@@ -22,8 +22,11 @@ from asr_core.spec import DataSpec
 from asr_core.store import Store
 
 LABELS = {
-    "digits": "scikit-learn digits", "cifar10": "CIFAR-10", "cifar100": "CIFAR-100", "imagenette": "Imagenette",
-}  # fmt: skip
+    "digits": "scikit-learn digits",
+    "cifar10": "CIFAR-10",
+    "cifar100": "CIFAR-100",
+    "imagenette": "Imagenette",
+}
 PAGES = {
     "cifar10": "https://www.cs.toronto.edu/~kriz/cifar.html",
     "cifar100": "https://www.cs.toronto.edu/~kriz/cifar.html",

@@ -16,9 +16,19 @@ from asr_core.grid import BatchNormState, RepairSpec, default_repairs, default_s
 
 # Raise a stage's number when its meaning changes: old entries are then never found again.
 STAGE_VERSIONS = {
-    "images": 1, "dense": 1, "prune": 1, "stats": 1, "repair": 1,
-    "recalibration": 1, "evaluation": 1, "maps": 2, "repairability": 1, "kernels": 1, "result": 1, "job": 1,
-}  # fmt: skip
+    "images": 1,
+    "dense": 1,
+    "prune": 1,
+    "stats": 1,
+    "repair": 1,
+    "recalibration": 1,
+    "evaluation": 1,
+    "maps": 2,
+    "repairability": 1,
+    "kernels": 1,
+    "result": 1,
+    "job": 1,
+}
 
 DATASETS = ("digits", "cifar10", "cifar100", "imagenette", "folder")
 NORMALIZATIONS = ("dataset", "imagenet")
@@ -90,7 +100,11 @@ class ModelSpec:
     @property
     def changed(self) -> list[str]:
         """Stem and head where they are not torchvision's: ['linear head']."""
-        return [f"{value} {part}" for part, value, usual in (("stem", self.stem, "imagenet"), ("head", self.head, "torchvision")) if value != usual]
+        return [
+            f"{value} {part}"
+            for part, value, usual in (("stem", self.stem, "imagenet"), ("head", self.head, "torchvision"))
+            if value != usual
+        ]
 
     @property
     def words(self) -> str:
@@ -216,16 +230,21 @@ def from_dict(found: dict) -> ExperimentSpec:
     """
     try:
         return ExperimentSpec(
-            data=DataSpec(**found["data"]), model=ModelSpec(**found["model"]), dense=DenseSpec(**found["dense"]),
+            data=DataSpec(**found["data"]),
+            model=ModelSpec(**found["model"]),
+            dense=DenseSpec(**found["dense"]),
             prune=PruneSpec.of(found["prune"]["rule"], **dict(found["prune"]["params"])),
-            calibration=CalibrationSpec(**found["calibration"]), evaluation=EvalSpec(**found["evaluation"]),
+            calibration=CalibrationSpec(**found["calibration"]),
+            evaluation=EvalSpec(**found["evaluation"]),
             repairs=tuple(_repair_from(repair) for repair in found["repairs"]),
             states=tuple(BatchNormState.of(**state) for state in found["states"]),
-        )  # fmt: skip
+        )
     except (KeyError, TypeError, ValueError) as error:
         if isinstance(error, SpecError):
             raise
-        raise SpecError(f"this is no experiment: {type(error).__name__}: {error}; give dataclasses.asdict of one.") from None
+        raise SpecError(
+            f"this is no experiment: {type(error).__name__}: {error}; give dataclasses.asdict of one."
+        ) from None
 
 
 def _repair_from(found: dict) -> RepairSpec:

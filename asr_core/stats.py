@@ -106,7 +106,9 @@ def collect(model: nn.Module, batches) -> dict[str, Moments]:
 def stats_table(collected: dict[str, Moments]) -> pd.DataFrame:
     """Columns layer, channel, mean, variance: one row per channel, layers in execution order."""
     parts = [
-        pd.DataFrame({"layer": name, "channel": range(len(m.mean)), "mean": m.mean.numpy(), "variance": m.variance.numpy()})
+        pd.DataFrame(
+            {"layer": name, "channel": range(len(m.mean)), "mean": m.mean.numpy(), "variance": m.variance.numpy()}
+        )
         for name, m in collected.items()
     ]
     return pd.concat(parts, ignore_index=True)

@@ -89,10 +89,15 @@ class Store:
                 if name.endswith(".parquet"):
                     listing[name]["rows"] = len(value)
             manifest = {
-                "stage": stage, "key": key, "spec": spec, "facts": facts, "files": listing,
-                "seconds": round(seconds, 3), "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+                "stage": stage,
+                "key": key,
+                "spec": spec,
+                "facts": facts,
+                "files": listing,
+                "seconds": round(seconds, 3),
+                "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
                 "versions": versions(),
-            }  # fmt: skip
+            }
             write_json(part / MANIFEST, manifest)
             target = self.root / stage / key
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -137,7 +142,9 @@ class Store:
 
     def local_stages(self) -> list[str]:
         """Stages with local entries, sorted."""
-        return sorted(p.name for p in self.root.glob("[!.]*") if p.is_dir() and p not in (self.shipped, self.jobs, self.uploads))
+        return sorted(
+            p.name for p in self.root.glob("[!.]*") if p.is_dir() and p not in (self.shipped, self.jobs, self.uploads)
+        )
 
     def stages(self) -> list[str]:
         """Stages with local or shipped entries, sorted."""

@@ -64,7 +64,9 @@ def maps(spec: ExperimentSpec, store: Store, wanted: channel_maps.MapSpec, where
         return channel_maps.run(spec, store, wanted, report=report, where=where)
 
 
-def allocate(spec: ExperimentSpec, store: Store, prunings: list[PruneSpec], sparsities: tuple[float, ...], where: Runtime) -> allocations.Allocation:
+def allocate(
+    spec: ExperimentSpec, store: Store, prunings: list[PruneSpec], sparsities: tuple[float, ...], where: Runtime
+) -> allocations.Allocation:
     """Compare prunings of the recipe's dense network with a progress bar."""
     with shown() as report:
         return allocations.allocate(spec, store, prunings, sparsities, report, where)
@@ -78,7 +80,9 @@ def gallery(store: Store, images: str | None, where: Runtime) -> None:
         with shown() as report:
             shipped.make(piece, store, report, where)
         took, thought = time.perf_counter() - begun, sum(expected[:number])
-        click.echo(f"{number} of {len(wanted)} shipped after {estimate.duration(took)}, {took / thought:.2f} of the estimate")
+        click.echo(
+            f"{number} of {len(wanted)} shipped after {estimate.duration(took)}, {took / thought:.2f} of the estimate"
+        )
 
 
 def _costs(wanted: list, store: Store, where: Runtime) -> list[float]:

@@ -89,12 +89,16 @@ def result(found: Result) -> str:
     setting = found.setting
     share = setting["within_share"]
     lines = [
-        describe(setting), "",
-        accuracy_text(found.accuracy), "",
+        describe(setting),
+        "",
+        accuracy_text(found.accuracy),
+        "",
         "top-1 % [95 % Wilson interval]; order, bias: how repair statistics were collected and whether means were corrected;",
-        f"b: recalibration batches of {setting['calibration']['calib_batch_size']}; {found.accuracy['n_eval'].iloc[0]} test images", "",
-        networks_text(found), "",
-    ]  # fmt: skip
+        f"b: recalibration batches of {setting['calibration']['calib_batch_size']}; {found.accuracy['n_eval'].iloc[0]} test images",
+        "",
+        networks_text(found),
+        "",
+    ]
     if share is not None:
         lines.append(f"within-layer share of the damage, which one scalar per layer cannot repair: {share:.0%}")
     return "\n".join(lines)
@@ -104,7 +108,9 @@ def maps(found) -> str:
     """What `asr_core.maps.Maps` hold, one line per network, and why there are fewer images than asked."""
     rows = [(target, " x ".join(map(str, array.shape)), array.dtype) for target, array in found.of.items()]
     table = tabulate(rows, headers=("network", "image x channel x H x W", "kept as"))
-    return f"maps of {found.layer}, test images {', '.join(found.files)}\n\n{table}" + (f"\n\n{found.fewer}" if found.fewer else "")
+    return f"maps of {found.layer}, test images {', '.join(found.files)}\n\n{table}" + (
+        f"\n\n{found.fewer}" if found.fewer else ""
+    )
 
 
 def allocation(found: Allocation) -> str:
@@ -136,8 +142,17 @@ def _densities_text(table: pd.DataFrame) -> str:
 def _by_trial(table: pd.DataFrame, name: str) -> str:
     """One measure of repairability: layers as rows, trial sparsities as columns."""
     wide = table.pivot(index="layer", columns="sparsity", values=name).loc[table["layer"].unique()]
-    rows = [(layer, *("undefined" if value != value else f"{value:.4g}" for value in values)) for layer, values in zip(wide.index, wide.to_numpy(), strict=True)]
-    return tabulate(rows, headers=("layer", *(f"{sparsity:g}" for sparsity in wide.columns)), disable_numparse=True, stralign="right", colalign=("left",))
+    rows = [
+        (layer, *("undefined" if value != value else f"{value:.4g}" for value in values))
+        for layer, values in zip(wide.index, wide.to_numpy(), strict=True)
+    ]
+    return tabulate(
+        rows,
+        headers=("layer", *(f"{sparsity:g}" for sparsity in wide.columns)),
+        disable_numparse=True,
+        stralign="right",
+        colalign=("left",),
+    )
 
 
 def cost(spec: ExperimentSpec, missing: list[Task]) -> str:

@@ -100,11 +100,16 @@ class Tracker(Report):
         todo = sum(task.images for task, _ in self.left.values())
         present = self.left.get(_name(self.task), (self.task, 0))[0].images if self.task else 0
         line = {
-            "time": round(time.time(), 2), "stage": self.task.stage, "target": self.task.target,
-            "images": self.of[1] - todo + min(self.images, present), "of_images": self.of[1],
-            "tasks": self.of[0] - len(self.left), "of_tasks": self.of[0],
-            "seconds_left": round(self.seconds_left(), 1), "share": round(self.share(), 4),
-        }  # fmt: skip
+            "time": round(time.time(), 2),
+            "stage": self.task.stage,
+            "target": self.task.target,
+            "images": self.of[1] - todo + min(self.images, present),
+            "of_images": self.of[1],
+            "tasks": self.of[0] - len(self.left),
+            "of_tasks": self.of[0],
+            "seconds_left": round(self.seconds_left(), 1),
+            "share": round(self.share(), 4),
+        }
         with open(self.path, "a") as file:
             file.write(json.dumps(line) + "\n")
 

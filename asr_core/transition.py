@@ -42,6 +42,7 @@ def label_of(rule: str) -> str:
 
 def in_order(rules: Iterable[str]) -> list[str]:
     """Rules as RULES orders them, later ones by name."""
+
     def place(rule):
         name = rule.split()[0]
         return (RULES.index(name) if name in RULES else len(RULES)), rule
@@ -85,7 +86,11 @@ def read(root: str, grouped: tuple[tuple[str, ...], ...]) -> tuple[pd.DataFrame,
         entries = results.entries(store, keys)
         if entries:
             facts = entries[0]["setting"]
-            where = {"rule": _rule(facts["prune"]), "sparsity": round(facts["sparsity_asked"], 6), "achieved": facts["sparsity_achieved"]}
+            where = {
+                "rule": _rule(facts["prune"]),
+                "sparsity": round(facts["sparsity_asked"], 6),
+                "achieved": facts["sparsity_achieved"],
+            }
             rows.append(_accuracies(entries).assign(**where, images=canonical(facts["evaluation"])))
             convs.append(entries[0].table("convs").assign(**where))
     return _joined(rows), _joined(convs)
@@ -97,7 +102,9 @@ def _rule(prune: dict) -> str:
 
 def _accuracies(entries: list) -> pd.DataFrame:
     """Accuracy rows of one setting, each repair and state once."""
-    tables = [entry.table("accuracy").assign(key=entry.manifest["key"]).rename_axis("row").reset_index() for entry in entries]
+    tables = [
+        entry.table("accuracy").assign(key=entry.manifest["key"]).rename_axis("row").reset_index() for entry in entries
+    ]
     return pd.concat(tables, ignore_index=True).drop_duplicates(results.UNIQUE["accuracy"])
 
 
@@ -106,7 +113,11 @@ def _joined(parts: list[pd.DataFrame]) -> pd.DataFrame:
         return pd.DataFrame(columns=["rule", "sparsity"])
     table = pd.concat(parts, ignore_index=True)
     place = table["rule"].map(in_order(table["rule"]).index)
-    return table.assign(place=place).sort_values(["place", "sparsity"], kind="stable", ignore_index=True).drop(columns="place")
+    return (
+        table.assign(place=place)
+        .sort_values(["place", "sparsity"], kind="stable", ignore_index=True)
+        .drop(columns="place")
+    )
 
 
 def densities(convs: pd.DataFrame, sparsity: float) -> pd.DataFrame:
@@ -137,7 +148,15 @@ def protected(table: pd.DataFrame) -> pd.DataFrame:
     for rule, layers in table.groupby("rule", sort=False):
         kept = layers[layers["density"] >= DENSE]
         counts = {kind: int((kept["kind"] == kind).sum()) for kind in KINDS}
-        rows.append({"rule": rule, "layers": len(kept), **counts, "names": ", ".join(kept["layer"]), "share": kept["share"].sum()})
+        rows.append(
+            {
+                "rule": rule,
+                "layers": len(kept),
+                **counts,
+                "names": ", ".join(kept["layer"]),
+                "share": kept["share"].sum(),
+            }
+        )
     return pd.DataFrame(rows, columns=["rule", "layers", *KINDS, "names", "share"])
 
 
@@ -167,12 +186,28 @@ def accuracy(rows: pd.DataFrame, slug: str, state: BatchNormState) -> pd.DataFra
     """
     none, now = ablation.rows_in(rows, BatchNormState()), ablation.rows_in(rows, state)
     parts = {
-        "dense": none[none["slug"] == "dense"], "no_repair": none[none["slug"] == "no_repair"],
-        "bn_only": now[now["slug"] == "bn_only"], "repair": now[now["slug"] == slug],
+        "dense": none[none["slug"] == "dense"],
+        "no_repair": none[none["slug"] == "no_repair"],
+        "bn_only": now[now["slug"] == "bn_only"],
+        "repair": now[now["slug"] == slug],
         "repair_alone": none[(none["slug"] == slug) & bool(state.batches)],
-    }  # fmt: skip
+    }
     found = [part.assign(role=role) for role, part in parts.items() if len(part)]
-    columns = ["rule", "sparsity", "achieved", "role", "slug", "calib_batches", "top1", "top1_low", "top1_high", "n_eval", "key", "row", "images"]
+    columns = [
+        "rule",
+        "sparsity",
+        "achieved",
+        "role",
+        "slug",
+        "calib_batches",
+        "top1",
+        "top1_low",
+        "top1_high",
+        "n_eval",
+        "key",
+        "row",
+        "images",
+    ]
     table = pd.concat(found, ignore_index=True)[columns] if found else pd.DataFrame(columns=columns)
     return table.rename(columns={"calib_batches": "batches"})
 
@@ -200,7 +235,9 @@ def band(root: str, table: pd.DataFrame, rule: str) -> tuple[float, float] | Non
     mine = table[table["rule"] == rule].sort_values("sparsity")
     by = {role: {row.sparsity: row for row in rows.itertuples()} for role, rows in mine.groupby("role")}
     dense, plain, repair = (by.get(role, {}) for role in ("dense", "bn_only", "repair"))
-    fails = [s for s, row in plain.items() if s in dense and dense[s].top1 - row.top1 >= FAILS - 1e-9]  # as printed, not as binary
+    fails = [
+        s for s, row in plain.items() if s in dense and dense[s].top1 - row.top1 >= FAILS - 1e-9
+    ]  # as printed, not as binary
     held = [s for s in fails if s in repair and _beats(root, repair[s], plain[s])]
     return (held[0], held[-1]) if held else None
 
@@ -216,7 +253,9 @@ def verdict(root: str, table: pd.DataFrame) -> pd.DataFrame:
     level (rules within noise of the best, or not told apart for want of the same images), rules (how many), n_eval.
     """
     rows = table[table["role"] == "repair"].sort_values("top1", ascending=False, kind="stable")
-    found = [_verdict(root, sparsity, list(at.itertuples())) for sparsity, at in rows.groupby("sparsity") if len(at) > 1]
+    found = [
+        _verdict(root, sparsity, list(at.itertuples())) for sparsity, at in rows.groupby("sparsity") if len(at) > 1
+    ]
     return pd.DataFrame(found, columns=["sparsity", "rule", "top1", "second", "gain", "p", "level", "rules", "n_eval"])
 
 
@@ -224,7 +263,13 @@ def _verdict(root: str, sparsity: float, ranked: list) -> dict:
     best, second = ranked[:2]
     against = {row.rule: paired(root, best, row) for row in ranked[1:]}
     return {
-        "sparsity": sparsity, "rule": best.rule, "top1": best.top1, "second": second.rule, "gain": best.top1 - second.top1,
-        "p": against[second.rule], "level": [rule for rule, p in against.items() if not p < LEVEL],
-        "rules": len(ranked), "n_eval": best.n_eval,
-    }  # fmt: skip
+        "sparsity": sparsity,
+        "rule": best.rule,
+        "top1": best.top1,
+        "second": second.rule,
+        "gain": best.top1 - second.top1,
+        "p": against[second.rule],
+        "level": [rule for rule, p in against.items() if not p < LEVEL],
+        "rules": len(ranked),
+        "n_eval": best.n_eval,
+    }

@@ -51,7 +51,9 @@ def keep_weights(store: Store, name: str, file: BinaryIO, model: ModelSpec, clas
     kind = next((kind for kind in KINDS if name.lower().endswith(kind)), None)
     if kind is None:
         raise WeightsError(f"a weights file must end in {', '.join(KINDS)}; save a state_dict as one of them.")
-    _check_size(file, WeightsError, "compute with `python -m asr_core run --weights FILE` instead; the result appears here")
+    _check_size(
+        file, WeightsError, "compute with `python -m asr_core run --weights FILE` instead; the result appears here"
+    )
     digest = _digest(file)
     with store.workspace() as part:
         path = part / f"weights{kind}"
@@ -72,13 +74,17 @@ def weights_file(store: Store, digest: str) -> Path:
     for path in places:
         if path.suffix in KINDS and digest_file(path)[:DIGITS] == digest:
             return path
-    raise WeightsError(f"weights file {digest} is not on this machine; upload it again in the dashboard, or name it with --weights FILE.")
+    raise WeightsError(
+        f"weights file {digest} is not on this machine; upload it again in the dashboard, or name it with --weights FILE."
+    )
 
 
 def _check_size(file: BinaryIO, kind: type, remedy: str) -> None:
     size = file.seek(0, os.SEEK_END)
     if not 0 < size <= LARGEST * 2**20:
-        raise kind(f"the file has {size / 2**20:.0f} MB; it must hold something, and at most {LARGEST} MB. For a larger one, {remedy}.")
+        raise kind(
+            f"the file has {size / 2**20:.0f} MB; it must hold something, and at most {LARGEST} MB. For a larger one, {remedy}."
+        )
 
 
 def _digest(file: BinaryIO) -> str:
@@ -104,7 +110,9 @@ def _check_safetensors(path: Path) -> None:
         with safe_open(path, framework="numpy") as file:
             names = list(file.keys())
     except (SafetensorError, OSError) as error:
-        raise WeightsError(f"the file is no sound .safetensors ({' '.join(str(error).split())[:120]}); save the state_dict again.") from None
+        raise WeightsError(
+            f"the file is no sound .safetensors ({' '.join(str(error).split())[:120]}); save the state_dict again."
+        ) from None
     if not names:
         raise WeightsError("the file holds no tensor; save a state_dict into it.")
 
@@ -115,11 +123,23 @@ def _check_fit(path: Path, model: ModelSpec, classes: int, image_size: int) -> N
     paths = os.pathsep.join(filter(None, (str(PROJECT), os.environ.get("PYTHONPATH"))))
     try:
         tried = subprocess.run(
-            [sys.executable, "-m", "asr_core.fit", path.name, asked], cwd=path.parent, timeout=PATIENCE, capture_output=True,
-            text=True, errors="replace", env=os.environ | {"PYTHONPATH": paths, "OMP_NUM_THREADS": "1"}, stdin=subprocess.DEVNULL,
-        )  # fmt: skip
+            [sys.executable, "-m", "asr_core.fit", path.name, asked],
+            cwd=path.parent,
+            timeout=PATIENCE,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            env=os.environ | {"PYTHONPATH": paths, "OMP_NUM_THREADS": "1"},
+            stdin=subprocess.DEVNULL,
+        )
     except subprocess.TimeoutExpired:
-        raise WeightsError(f"the file could not be read within {PATIENCE} s; save the state_dict again as .safetensors.") from None
+        raise WeightsError(
+            f"the file could not be read within {PATIENCE} s; save the state_dict again as .safetensors."
+        ) from None
     if tried.returncode:
         said = tried.stdout.strip().splitlines()
-        raise WeightsError(said[-1] if said else f"the file could not be read (exit {tried.returncode}); save the state_dict again as .safetensors.")
+        raise WeightsError(
+            said[-1]
+            if said
+            else f"the file could not be read (exit {tried.returncode}); save the state_dict again as .safetensors."
+        )

@@ -43,15 +43,43 @@ def _also(context, parameter, values) -> dict:
 
 
 @click.command(context_settings={"show_default": True})
-@click.option("--dataset", default="digits", metavar="NAME", help="digits, or folder:PATH (an ImageFolder tree; CIFAR-10's is what the target of 3 is about).")
+@click.option(
+    "--dataset",
+    default="digits",
+    metavar="NAME",
+    help="digits, or folder:PATH (an ImageFolder tree; CIFAR-10's is what the target of 3 is about).",
+)
 @click.option("--stem", default="imagenet", metavar="NAME", help="imagenet | half | small.")
-@click.option("--eval-images", default=None, type=int, metavar="N", help="Subset of the test split [default: all of it].")
-@click.option("--budgets", default=",".join(map(str, BUDGETS)), callback=_budgets, metavar="B,B,...", help="Recalibration budgets in batches.")
+@click.option(
+    "--eval-images", default=None, type=int, metavar="N", help="Subset of the test split [default: all of it]."
+)
+@click.option(
+    "--budgets",
+    default=",".join(map(str, BUDGETS)),
+    callback=_budgets,
+    metavar="B,B,...",
+    help="Recalibration budgets in batches.",
+)
 @click.option("--epochs", default=5, metavar="N", help="Training epochs of the dense network.")
-@click.option("--also", multiple=True, callback=_also, metavar="NAME=VALUE", help="Any other option of `asr_core run`, e.g. precision=bfloat16; may be repeated.")
+@click.option(
+    "--also",
+    multiple=True,
+    callback=_also,
+    metavar="NAME=VALUE",
+    help="Any other option of `asr_core run`, e.g. precision=bfloat16; may be repeated.",
+)
 @click.option("--repeats", default=3, metavar="N", help="How often each side runs; medians are shown.")
-@click.option("--cache-dir", default=None, metavar="DIR", help="Take the dense network stored there; the cold run is then left out.")
-@click.option("--quick", is_flag=True, help="Digits, one epoch, few methods, budgets and images, one repeat: to see that it works.")
+@click.option(
+    "--cache-dir",
+    default=None,
+    metavar="DIR",
+    help="Take the dense network stored there; the cold run is then left out.",
+)
+@click.option(
+    "--quick",
+    is_flag=True,
+    help="Digits, one epoch, few methods, budgets and images, one repeat: to see that it works.",
+)
 @click.option("--json", "json_file", default=None, metavar="FILE", help="Also keep the numbers here.")
 def main(dataset, stem, eval_images, budgets, epochs, also, repeats, cache_dir, quick, json_file):
     """Speed against a straightforward script and against the bare forward passes; peak memory."""
@@ -63,16 +91,28 @@ def main(dataset, stem, eval_images, budgets, epochs, also, repeats, cache_dir, 
     repeats = 1 if quick else repeats
     with tempfile.TemporaryDirectory(prefix="benchmark-") as folder:
         lines = measured(setting.Asked(options), Path(folder), cache_dir, repeats, MEMORY_QUICK if quick else MEMORY)
-    machine = {"processor": platform.processor() or platform.machine(), "cores": psutil.cpu_count(), "threads": torch.get_num_threads()}
+    machine = {
+        "processor": platform.processor() or platform.machine(),
+        "cores": psutil.cpu_count(),
+        "threads": torch.get_num_threads(),
+    }
     click.echo(report.table(lines))
     click.echo(f"{options}; medians of {repeats}; {machine}")
     if json_file:
         named = options | {"dataset": options.get("dataset", "digits").partition(":")[0]}  # no path of this machine
-        found = {"options": named, "repeats": repeats, "machine": machine, "versions": versions(), "lines": report.as_json(lines)}
+        found = {
+            "options": named,
+            "repeats": repeats,
+            "machine": machine,
+            "versions": versions(),
+            "lines": report.as_json(lines),
+        }
         Path(json_file).write_text(json.dumps(found, indent=1))
 
 
-def measured(asked: setting.Asked, scratch: Path, cache_dir: str | None, repeats: int, sizes: tuple) -> list[report.Line]:
+def measured(
+    asked: setting.Asked, scratch: Path, cache_dir: str | None, repeats: int, sizes: tuple
+) -> list[report.Line]:
     """All lines of the table."""
     cold_cache = scratch / "cold"
     if cache_dir is None:
@@ -82,7 +122,9 @@ def measured(asked: setting.Asked, scratch: Path, cache_dir: str | None, repeats
     spec = asked.spec(store)
     dense_id = results.dense_here(store, spec)
     if dense_id is None:
-        raise click.UsageError(f"{cache_dir} holds no dense network of this setting; leave --cache-dir out to train one.")
+        raise click.UsageError(
+            f"{cache_dir} holds no dense network of this setting; leave --cache-dir out to train one."
+        )
     folder = asked.options["dataset"].partition(":")[2] or None
     bench = speed.Bench(spec, store, dense_id, folder, scratch)
     say(f"{repeats} x ours, straightforward and bare passes, in turn")

@@ -39,7 +39,10 @@ def users(url: str, count: int, opening: bytes):
     """Connections of `count` users who have opened a page on the server at `url`."""
     with ExitStack() as stack:
         address = url.replace("http", "ws", 1) + "/_stcore/stream"
-        found = [stack.enter_context(connect(address, subprotocols=["streamlit"], origin=url, max_size=None)) for _ in range(count)]
+        found = [
+            stack.enter_context(connect(address, subprotocols=["streamlit"], origin=url, max_size=None))
+            for _ in range(count)
+        ]
         for user in found:
             _ask(user, opening)
         yield found

@@ -16,9 +16,14 @@ from asr_core.entries import PROJECT
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 FLAGS = [
-    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
     "--disable-sync",
-]  # fmt: skip
+]
 SIZE = {"width": 1500, "height": 1000}
 # The script has run (or broken down), nothing is a placeholder, every chart that is not far out of sight is drawn.
 FINISHED = """() => {
@@ -52,7 +57,9 @@ def browser():
 
     path = chromium()
     if path is None:
-        raise FileNotFoundError(f"no {', '.join(NAMES)} on this machine; on Debian: apt-get install chromium fonts-dejavu-core")
+        raise FileNotFoundError(
+            f"no {', '.join(NAMES)} on this machine; on Debian: apt-get install chromium fonts-dejavu-core"
+        )
     with sync_playwright() as playwright:
         found = playwright.chromium.launch(executable_path=path, args=FLAGS)
         try:
@@ -68,12 +75,28 @@ def served(cache: Path, script: Path = PROJECT / "app.py", log: Path | None = No
     log: where its output goes. Raises RuntimeError with that output's end if it does not come up.
     """
     port = _free_port()
-    command = [sys.executable, "-m", "streamlit", "run", str(script), "--server.port", str(port), "--server.address", "127.0.0.1"]
+    command = [
+        sys.executable,
+        "-m",
+        "streamlit",
+        "run",
+        str(script),
+        "--server.port",
+        str(port),
+        "--server.address",
+        "127.0.0.1",
+    ]
     options = ["--server.headless", "true", "--browser.gatherUsageStats", "false", "--server.showEmailPrompt", "false"]
     log = log or Path(cache, "server.log")
     start = time.perf_counter()
     with open(log, "wb") as output:
-        process = subprocess.Popen([*command, *options], cwd=PROJECT, env=os.environ | {"ASR_CACHE_DIR": str(cache)}, stdout=output, stderr=subprocess.STDOUT)
+        process = subprocess.Popen(
+            [*command, *options],
+            cwd=PROJECT,
+            env=os.environ | {"ASR_CACHE_DIR": str(cache)},
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
     try:
         _await_health(f"http://127.0.0.1:{port}", process, log)
         yield Served(f"http://127.0.0.1:{port}", cache, process, time.perf_counter() - start)

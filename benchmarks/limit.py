@@ -21,9 +21,11 @@ Pass = tuple[bool, int]  # (BatchNorm in train mode, images in the batch)
 def passes(task: Task, spec: ExperimentSpec) -> Counter[Pass]:
     """How many forward passes of which kind a task needs."""
     batch = {
-        "evaluation": EVAL_BATCH, "stats": STAT_BATCH,
-        "recalibration": spec.calibration.calib_batch_size, "repair": max(task.images, 1),
-    }.get(task.stage, 1)  # fmt: skip
+        "evaluation": EVAL_BATCH,
+        "stats": STAT_BATCH,
+        "recalibration": spec.calibration.calib_batch_size,
+        "repair": max(task.images, 1),
+    }.get(task.stage, 1)
     full, rest = divmod(task.images, batch)
     counted = Counter({(task.stage == "recalibration", batch): full})
     if rest:

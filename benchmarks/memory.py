@@ -98,9 +98,12 @@ def probe_grid(cache: str, options: dict) -> dict:
 def _rehearse(spec: ExperimentSpec, store: Store) -> None:
     """The same grid on a tiny untrained network, so that libraries and their code are in memory already."""
     tiny = spec.with_(
-        model=ModelSpec(architecture="shufflenet_v2_x0_5"), dense=DenseSpec(epochs=1), evaluation=EvalSpec(eval_images=8),
-        calibration=CalibrationSpec(stat_images=8, calib_batch_size=2), states=default_states((1,)),
-    )  # fmt: skip
+        model=ModelSpec(architecture="shufflenet_v2_x0_5"),
+        dense=DenseSpec(epochs=1),
+        evaluation=EvalSpec(eval_images=8),
+        calibration=CalibrationSpec(stat_images=8, calib_batch_size=2),
+        states=default_states((1,)),
+    )
     network = models.build(tiny.model, tiny.data.classes, tiny.data.image_size)
     facts = {"recipe": tiny.recipe_key, "dense_id": "tiny"}
     store.put("dense", "tiny", {WEIGHTS: network.state_dict()}, facts)

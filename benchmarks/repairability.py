@@ -31,7 +31,10 @@ def naive(model: nn.Module, images: torch.Tensor) -> dict[tuple[str, float], flo
 
 def _outputs(model: nn.Module, images: torch.Tensor, convs: dict) -> dict[str, torch.Tensor]:
     found = {}
-    handles = [conv.register_forward_hook(lambda _, __, output, name=name: found.update({name: output.clone()})) for name, conv in convs.items()]
+    handles = [
+        conv.register_forward_hook(lambda _, __, output, name=name: found.update({name: output.clone()}))
+        for name, conv in convs.items()
+    ]
     model(images)
     for handle in handles:
         handle.remove()
@@ -41,7 +44,9 @@ def _outputs(model: nn.Module, images: torch.Tensor, convs: dict) -> dict[str, t
 def _rr(dense: torch.Tensor, pruned: torch.Tensor) -> float:
     """D_res / D_raw as they are defined, on whole outputs."""
     over = (0, 2, 3)
-    (v_dense, mean), (v_pruned, mean_pruned) = (torch.var_mean(y, over, correction=0, keepdim=True) for y in (dense, pruned))
+    (v_dense, mean), (v_pruned, mean_pruned) = (
+        torch.var_mean(y, over, correction=0, keepdim=True) for y in (dense, pruned)
+    )
     gamma = torch.where(v_pruned > 1e-12, (v_dense / (v_pruned + 1e-8)).sqrt(), 0.0)
     repaired = mean + gamma * (pruned - mean_pruned)
     return float((repaired - dense).square().mean(over).sum() / (pruned - dense).square().mean(over).sum())

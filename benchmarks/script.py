@@ -17,8 +17,17 @@ from asr_core.entries import PROJECT
 
 def times(cache: Path, address: dict, page: str, changes: list, rounds: int) -> list[float]:
     """Milliseconds of each of `changes`, in turn, in a fresh process; a first round, which fills the caches, is left out."""
-    command = [sys.executable, "-m", "benchmarks.script", json.dumps(address), page or "overview", json.dumps(changes * (rounds + 1))]
-    done = subprocess.run(command, cwd=PROJECT, env=os.environ | {"ASR_CACHE_DIR": str(cache)}, stdout=subprocess.PIPE, check=True)
+    command = [
+        sys.executable,
+        "-m",
+        "benchmarks.script",
+        json.dumps(address),
+        page or "overview",
+        json.dumps(changes * (rounds + 1)),
+    ]
+    done = subprocess.run(
+        command, cwd=PROJECT, env=os.environ | {"ASR_CACHE_DIR": str(cache)}, stdout=subprocess.PIPE, check=True
+    )
     return json.loads(done.stdout)[len(changes) :]
 
 

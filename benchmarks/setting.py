@@ -55,7 +55,9 @@ def _link(source: str, target: str) -> None:
 
 def dense_network(spec: ExperimentSpec, store: Store, dense_id: str) -> torch.nn.Module:
     """The stored dense network in eval mode, channels_last."""
-    return models.with_weights(spec.model, spec.data.classes, spec.data.image_size, store.find("dense", dense_id, WEIGHTS).weights())
+    return models.with_weights(
+        spec.model, spec.data.classes, spec.data.image_size, store.find("dense", dense_id, WEIGHTS).weights()
+    )
 
 
 def image_sets(images: data.Dataset, folder: str | None) -> tuple[Dataset, Dataset]:
@@ -77,14 +79,16 @@ def straightforward_setting(spec: ExperimentSpec, images: data.Dataset, folder: 
     train, test = image_sets(images, folder)
     count = spec.max_batches * calibration.calib_batch_size
     return straightforward.Setting(
-        train=train, test=test, sparsity=spec.prune.asked["sparsity"],
+        train=train,
+        test=test,
+        sparsity=spec.prune.asked["sparsity"],
         stat_indices=images.calibration_indices(calibration.stat_images, calibration.seed).tolist(),
         calib_indices=images.calibration_indices(count, calibration.seed).tolist(),
         eval_indices=images.eval_indices(spec.evaluation.eval_images, spec.evaluation.seed).tolist(),
         methods=tuple(dict.fromkeys(repair.method for repair in spec.repairs)),
         budgets=tuple(sorted({state.batches for state in spec.states} - {0})),
         calib_batch_size=calibration.calib_batch_size,
-    )  # fmt: skip
+    )
 
 
 def predictions(spec: ExperimentSpec, store: Store, dense_id: str) -> dict:

@@ -94,7 +94,9 @@ class Bench:
         """The number of loader workers that evaluates fastest here: none or two."""
 
         def second_pass(workers):  # the first one starts the workers
-            batches = straightforward.loader(asked.test, asked.eval_indices[:2048], asked.eval_batch_size, workers, keep=True)
+            batches = straightforward.loader(
+                asked.test, asked.eval_indices[:2048], asked.eval_batch_size, workers, keep=True
+            )
             straightforward.predict(model, batches)
             return limit.timed(straightforward.predict, model, batches)
 
@@ -140,7 +142,9 @@ def lines(bench: Bench, times: Times, store: Store, outcome: straightforward.Out
     return [
         Line(what, ours, other, "s", other / ours, ">= 3"),
         Line("- masks identical (1: yes)", factor=float(same_masks(bench, store, outcome)), unit="", target=">= 1"),
-        Line("- factors, largest relative difference", unit="", factor=float(differences.max()), target=f"<= {TOLERANCE}"),
+        Line(
+            "- factors, largest relative difference", unit="", factor=float(differences.max()), target=f"<= {TOLERANCE}"
+        ),
         Line("- top-1, largest difference", unit="", factor=float(rows["difference"].abs().max())),
         Line("- share of rows with top-1 in our interval", unit="", factor=float(rows["within"].mean()), target=">= 1"),
         Line("- share of equal predictions, lowest row", unit="", factor=float(rows["equal"].min())),

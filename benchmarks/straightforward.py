@@ -68,7 +68,9 @@ def run(dense: nn.Module, setting: Setting) -> Outcome:
             elif order == "simultaneous":
                 model, outcome.factors[method, order, bias] = repaired(pruned, method, bias, dense_stats, pruned_stats)
             else:
-                model, outcome.factors[method, order, bias] = repaired_in_turn(pruned, method, bias, dense_stats, images)
+                model, outcome.factors[method, order, bias] = repaired_in_turn(
+                    pruned, method, bias, dense_stats, images
+                )
             for state, found in recalibrations(model, evaluation, setting):
                 outcome.predictions[method, order, bias, *state] = found
     return outcome
@@ -80,7 +82,10 @@ def recalibrations(model: nn.Module, evaluation: DataLoader, setting: Setting):
     for (start, averaging), b in product(AVERAGINGS, setting.budgets):
         indices = setting.calib_indices[: b * setting.calib_batch_size]
         batches = loader(setting.train, indices, setting.calib_batch_size, setting.workers)
-        yield (start, averaging, b), predict(recalibrated(model, batches, start, averaging, setting.momentum), evaluation)
+        yield (
+            (start, averaging, b),
+            predict(recalibrated(model, batches, start, averaging, setting.momentum), evaluation),
+        )
 
 
 def loader(images: Dataset, indices, batch_size: int, workers: int, keep: bool = False) -> DataLoader:

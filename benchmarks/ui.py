@@ -41,9 +41,17 @@ CONTROLS = (
 )
 LARGE = CONTROLS[0]  # the one that draws most points
 SPEED = {  # seconds per image: known, so that no measuring disturbs the measurement
-    "start": 3.0, "build": 0.5, "assemble": 0.25, "evaluation": 0.002, "recalibration": 0.004,
-    "stats": 0.006, "repair": 0.008, "train": 0.02, "decode": 0.0001, "maps": 0.002,
-}  # fmt: skip
+    "start": 3.0,
+    "build": 0.5,
+    "assemble": 0.25,
+    "evaluation": 0.002,
+    "recalibration": 0.004,
+    "stats": 0.006,
+    "repair": 0.008,
+    "train": 0.02,
+    "decode": 0.0001,
+    "maps": 0.002,
+}
 
 
 def say(text: str) -> None:
@@ -64,7 +72,12 @@ def main(repeats, quick, json_file):
     click.echo(report.table(lines))
     click.echo(f"medians of {repeats}; {machine}")
     if json_file:
-        Path(json_file).write_text(json.dumps({"repeats": repeats, "machine": machine, "versions": versions(), "lines": report.as_json(lines)}, indent=1))
+        Path(json_file).write_text(
+            json.dumps(
+                {"repeats": repeats, "machine": machine, "versions": versions(), "lines": report.as_json(lines)},
+                indent=1,
+            )
+        )
 
 
 def measured(scratch: Path, repeats: int, views: int, tabs: int) -> list[Line]:
@@ -118,9 +131,19 @@ def click_lines(browser, server, setting: dict, repeats: int) -> list[Line]:
     return [
         within(f"control to new chart ({len(idle)} clicks on {len(CONTROLS)} controls)", statistics.median(idle), 300),
         within(f"the same, 5 x {wide.CHANNELS:,} points", one, 300),
-        within("server part: the script's run", statistics.median(scripts(server.cache, setting, CONTROLS, repeats)), 120),
-        within(f"the same, 5 x {wide.CHANNELS:,} points", statistics.median(scripts(server.cache, setting, [LARGE], repeats)), 120),
-        within(f"{USERS} users at once, 5 x {wide.CHANNELS:,} points: a browser here, nine users elsewhere", statistics.median(among), 1500),
+        within(
+            "server part: the script's run", statistics.median(scripts(server.cache, setting, CONTROLS, repeats)), 120
+        ),
+        within(
+            f"the same, 5 x {wide.CHANNELS:,} points",
+            statistics.median(scripts(server.cache, setting, [LARGE], repeats)),
+            120,
+        ),
+        within(
+            f"{USERS} users at once, 5 x {wide.CHANNELS:,} points: a browser here, nine users elsewhere",
+            statistics.median(among),
+            1500,
+        ),
         within(f"the same, all {USERS} browsers on the server's own machine", statistics.median(together), 1500),
         Line("while a job computes vs idle", several, one, "ms", several / one, "<= 2"),
     ]
@@ -128,7 +151,11 @@ def click_lines(browser, server, setting: dict, repeats: int) -> list[Line]:
 
 def scripts(cache: Path, setting: dict, controls, repeats: int) -> list[float]:
     """Milliseconds of the script's runs on the server for the same clicks."""
-    return [time for page, _, buttons in controls for time in script.times(cache, setting, page, [(name, value) for name, _, value in buttons], repeats)]
+    return [
+        time
+        for page, _, buttons in controls
+        for time in script.times(cache, setting, page, [(name, value) for name, _, value in buttons], repeats)
+    ]
 
 
 def within(what: str, milliseconds: float, target: int) -> Line:
@@ -140,7 +167,11 @@ def clicks(context, server, setting: dict, control: tuple, repeats: int) -> list
     """Milliseconds of a control's clicks, after a first round that fills the caches."""
     name, chart, buttons = control
     page = stopwatch.open_page(context, f"{server.url}/{name}?{urlencode(setting)}")
-    times = [stopwatch.timed(page, chart, lambda b=button: page.click(selector(*b[:2]))) for _ in range(repeats + 1) for button in buttons]
+    times = [
+        stopwatch.timed(page, chart, lambda b=button: page.click(selector(*b[:2])))
+        for _ in range(repeats + 1)
+        for button in buttons
+    ]
     page.close()
     return times[len(buttons) :]
 
@@ -155,7 +186,12 @@ def ten_users(browser, server, setting: dict, repeats: int) -> list[float]:
     name, chart, buttons = LARGE
     contexts = [browser.new_context(viewport=dashboard.SIZE) for _ in range(USERS)]
     pages = [stopwatch.open_page(context, f"{server.url}/{name}?{urlencode(setting)}") for context in contexts]
-    times = [time for _ in range(repeats + 1) for button in buttons for time in stopwatch.all_at_once(pages, chart, selector(*button[:2]))]
+    times = [
+        time
+        for _ in range(repeats + 1)
+        for button in buttons
+        for time in stopwatch.all_at_once(pages, chart, selector(*button[:2]))
+    ]
     for page in pages:
         if broken := page.locator("[data-testid=stException]").all_inner_texts():
             raise RuntimeError(f"with {USERS} users at once: {broken[0]}")
@@ -171,7 +207,11 @@ def one_of_ten(context, server, setting: dict, repeats: int) -> list[float]:
     opening, frames = crowd.recorded(context, address, selectors)
     page = stopwatch.open_page(context, address)
     with crowd.users(server.url, USERS - 1, opening) as others:
-        times = [crowd.among(others, frame, page, chart, click) for _ in range(repeats + 1) for frame, click in zip(frames, selectors, strict=True)]
+        times = [
+            crowd.among(others, frame, page, chart, click)
+            for _ in range(repeats + 1)
+            for frame, click in zip(frames, selectors, strict=True)
+        ]
     page.close()
     return times[len(buttons) :]
 
@@ -199,7 +239,9 @@ def memory_lines(browser, server, setting: dict, views: int, tabs: int) -> list[
     closed = process.memory_info().rss
     grown, left = (viewed - before) / MIB, (closed - viewed) / MIB
     return [
-        Line(f"memory of the web process after {views} page views: grown by", grown, before / MIB, "MiB", grown, "<= 50"),
+        Line(
+            f"memory of the web process after {views} page views: grown by", grown, before / MIB, "MiB", grown, "<= 50"
+        ),
         Line(f"after {tabs} opened and closed tabs: left", left, viewed / MIB, "MiB", left, "<= 100"),
     ]
 

@@ -16,7 +16,9 @@ SPARSITIES = (0.8, 0.9, 0.95)
 def store_wide(store: Store) -> dict[str, str]:
     """Store results of seed 99 whose widest layer is repeated to 2,048 channels; returns the address of one of them."""
     for sparsity in SPARSITIES:
-        item = next(i for i in stored(store) if i.setting.sparsity == sparsity and _plain(i) and _has_channels(store, i.key))
+        item = next(
+            i for i in stored(store) if i.setting.sparsity == sparsity and _plain(i) and _has_channels(store, i.key)
+        )
         layer = _store_one(store, item.key)
     return {"data": "digits", "seed": str(SEED), "sparsity": str(SPARSITIES[1]), "layer": layer}
 

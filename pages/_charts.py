@@ -15,7 +15,17 @@ from pages._export import Drawn
 WIDE, HALF = 1140, 560  # pixels of a chart across the page and across half of it, about
 
 
-def show(chart: Chart, key: str, *, how: dict | None = None, select=None, more: dict | None = None, views: list | None = None, width: int = WIDE, **what) -> list:
+def show(
+    chart: Chart,
+    key: str,
+    *,
+    how: dict | None = None,
+    select=None,
+    more: dict | None = None,
+    views: list | None = None,
+    width: int = WIDE,
+    **what,
+) -> list:
     """Draw `chart` for the pinned and the present view side by side; returns their tables.
 
     what: arguments of chart.table; a callable one is called with the view. how: arguments of
@@ -86,7 +96,17 @@ def _prepare(chart: Chart, key: str, view: common.View, what: dict, more: tuple)
 
 
 def _draw(item: Drawn, how: dict, width: int, select, is_pinned: bool) -> None:
-    figure, text = _figured(item.chart, item.table, how, width, item.chart.name, item.view.stamp, repr(item.what), repr(item.more), repr(how))
+    figure, text = _figured(
+        item.chart,
+        item.table,
+        how,
+        width,
+        item.chart.name,
+        item.view.stamp,
+        repr(item.what),
+        repr(item.more),
+        repr(how),
+    )
     drawn = replace(item, figure=figure, how=how)
     st.markdown(item.sentence)
     widget = f"{item.key}_pinned" if is_pinned else item.key
@@ -98,24 +118,51 @@ def _draw(item: Drawn, how: dict, width: int, select, is_pinned: bool) -> None:
 def _config(name: str, figure) -> dict:
     """Plotly's: the toolbar and what its camera saves."""
     return {
-        "displaylogo": False, "modeBarButtonsToRemove": ["select2d", "lasso2d", "autoScale2d"],
-        "toImageButtonOptions": {"format": state.get("picture"), "scale": 3, "filename": name, "width": 1000, "height": figure.layout.height},
-    }  # fmt: skip
+        "displaylogo": False,
+        "modeBarButtonsToRemove": ["select2d", "lasso2d", "autoScale2d"],
+        "toImageButtonOptions": {
+            "format": state.get("picture"),
+            "scale": 3,
+            "filename": name,
+            "width": 1000,
+            "height": figure.layout.height,
+        },
+    }
 
 
 def _export_bar(drawn: Drawn, widget: str) -> None:
     def draw() -> None:
-        st.caption("As a picture: the camera in the chart's toolbar, 3000 pixels wide (300 dpi at 10 inches); PNG or SVG is chosen under Share.")
+        st.caption(
+            "As a picture: the camera in the chart's toolbar, 3000 pixels wide (300 dpi at 10 inches); PNG or SVG is chosen under Share."
+        )
         # Built here: a file built on click is lost when a run of the script ends before the browser has fetched it.
-        files = [("Table as CSV", "csv", "text/csv", export.csv(drawn.table)), ("Table as Parquet", "parquet", "application/vnd.apache.parquet", export.parquet(drawn.table))]
+        files = [
+            ("Table as CSV", "csv", "text/csv", export.csv(drawn.table)),
+            ("Table as Parquet", "parquet", "application/vnd.apache.parquet", export.parquet(drawn.table)),
+        ]
         if drawn.view.keys:
             files.append(("This view as a notebook", "ipynb", "application/x-ipynb+json", export.notebook(drawn)))
         for label, suffix, mime, content in files:
-            st.download_button(label, content, f"{drawn.name}.{suffix}", mime, key=f"{widget}_{suffix}", on_click="ignore", width="stretch")
+            st.download_button(
+                label,
+                content,
+                f"{drawn.name}.{suffix}",
+                mime,
+                key=f"{widget}_{suffix}",
+                on_click="ignore",
+                width="stretch",
+            )
         if not drawn.view.keys:
             st.caption("A notebook needs a finished result.")
 
-    _folded.popover("Take away", f"_open_{widget}", draw, icon=":material/download:", type="tertiary", help="This figure as picture, table or notebook.")
+    _folded.popover(
+        "Take away",
+        f"_open_{widget}",
+        draw,
+        icon=":material/download:",
+        type="tertiary",
+        help="This figure as picture, table or notebook.",
+    )
 
 
 def _difference(chart: Chart, key: str, made: list[Drawn], how: dict, width: int) -> None:
@@ -125,11 +172,22 @@ def _difference(chart: Chart, key: str, made: list[Drawn], how: dict, width: int
     except NothingToDraw as reason:
         st.info(str(reason))
         return
-    st.caption(f"current ({made[1].view.title}{look_text(made[1].view)}) minus pinned ({made[0].view.title}{look_text(made[0].view)})")
+    st.caption(
+        f"current ({made[1].view.title}{look_text(made[1].view)}) minus pinned ({made[0].view.title}{look_text(made[0].view)})"
+    )
     figure = make_room(chart.difference_figure(table, **how), width)
     sentence = f"Difference, current minus pinned. Pinned: {made[0].sentence} Current: {made[1].sentence}"
     _plot.draw(style.for_screen(figure), f"{key}_difference", sentence, _config(f"{key}-difference", figure))
-    st.download_button("Difference as CSV", lambda: export.csv(table), f"{key}-difference.csv", "text/csv", key=f"{key}_difference_csv", on_click="ignore", type="tertiary", icon=":material/download:")
+    st.download_button(
+        "Difference as CSV",
+        lambda: export.csv(table),
+        f"{key}-difference.csv",
+        "text/csv",
+        key=f"{key}_difference_csv",
+        on_click="ignore",
+        type="tertiary",
+        icon=":material/download:",
+    )
 
 
 def page_zip(title: str, address: str) -> None:
@@ -137,7 +195,12 @@ def page_zip(title: str, address: str) -> None:
     drawn = st.session_state.get("_drawn", [])
     if drawn:
         st.download_button(
-            "Take the whole page (zip)", lambda: export.page_zip(title, drawn, address), f"asr-lens-{title.lower().replace(' ', '-')}.zip",
-            "application/zip", key="_zip", on_click="ignore", icon=":material/folder_zip:",
+            "Take the whole page (zip)",
+            lambda: export.page_zip(title, drawn, address),
+            f"asr-lens-{title.lower().replace(' ', '-')}.zip",
+            "application/zip",
+            key="_zip",
+            on_click="ignore",
+            icon=":material/folder_zip:",
             help="Figures as one offline HTML, their tables, notebooks, and the setting's card.",
-        )  # fmt: skip
+        )

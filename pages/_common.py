@@ -88,7 +88,9 @@ def present() -> View | None:
     wanted, everything = chosen(), stored()
     found = catalogue.covering(everything, wanted)
     if not found and wanted.dense and (found := catalogue.covering(everything, replace(wanted, dense=None))):
-        state.complain(f"The dense network {wanted.dense[:8]} is not stored here; showing another of the same recipe, {found[0].setting.dense[:8]}.")
+        state.complain(
+            f"The dense network {wanted.dense[:8]} is not stored here; showing another of the same recipe, {found[0].setting.dense[:8]}."
+        )
     if found:
         state.put(dense=found[0].setting.dense)
         shown = _view(found, look())
@@ -128,10 +130,24 @@ def _whole(found: Result) -> Result:
 
 
 EMPTY = {
-    "accuracy": pd.DataFrame(columns=[*results.ROW_FIELDS, "slug", "logit_gap"]).astype({"calib_batches": int, "top1": float}),
-    "channels": pd.DataFrame(columns=["layer", "depth", "channel", "mu_dense", "v_dense", "mu_pruned", "v_pruned", "kept_fraction", "kept_energy"]),
+    "accuracy": pd.DataFrame(columns=[*results.ROW_FIELDS, "slug", "logit_gap"]).astype(
+        {"calib_batches": int, "top1": float}
+    ),
+    "channels": pd.DataFrame(
+        columns=[
+            "layer",
+            "depth",
+            "channel",
+            "mu_dense",
+            "v_dense",
+            "mu_pruned",
+            "v_pruned",
+            "kept_fraction",
+            "kept_energy",
+        ]
+    ),
     "repairs": pd.DataFrame(columns=["slug", "layer", "channel", "gamma", "shrinkage"]),
-}  # fmt: skip
+}
 
 
 def _with_partial(shown: View) -> View:
@@ -158,9 +174,17 @@ def pinned() -> View | None:
 def pin_text(view: View) -> str:
     """A view as the text that stands behind `pin` in the address."""
     seen = view.look
-    return "~".join([
-        view.keys[0], ",".join(seen.orders), ",".join(seen.biases), seen.start, seen.averaging, str(seen.momentum), str(seen.b)
-    ])  # fmt: skip
+    return "~".join(
+        [
+            view.keys[0],
+            ",".join(seen.orders),
+            ",".join(seen.biases),
+            seen.start,
+            seen.averaging,
+            str(seen.momentum),
+            str(seen.b),
+        ]
+    )
 
 
 def _read_pin(text: str) -> View:

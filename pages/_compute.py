@@ -20,10 +20,16 @@ REDRAWS = 20  # times, at most, that the whole page is drawn again for what a jo
 REST = 4.0  # seconds, at least, between two of them
 FIRST = ("images", "dense", "prune", "stats")  # stages without which there is nothing to draw
 STAGES = {
-    "images": "decoding images", "dense": "training the dense network", "prune": "pruning",
-    "stats": "channel statistics", "repair": "repair factors", "recalibration": "BatchNorm recalibration",
-    "evaluation": "accuracy", "maps": "spatial maps", "repairability": "relative repairability",
-}  # fmt: skip
+    "images": "decoding images",
+    "dense": "training the dense network",
+    "prune": "pruning",
+    "stats": "channel statistics",
+    "repair": "repair factors",
+    "recalibration": "BatchNorm recalibration",
+    "evaluation": "accuracy",
+    "maps": "spatial maps",
+    "repairability": "relative repairability",
+}
 
 
 @st.cache_resource(max_entries=2)
@@ -37,9 +43,14 @@ def runner(store: Store) -> Runner:
 
 
 def compute_panel(
-    experiment: ExperimentSpec, store: Store, *, layer_maps: maps.MapSpec | None = None, dense_id: str | None = None,
-    repairability: bool = False, where: Runtime | None = None,
-) -> None:  # fmt: skip
+    experiment: ExperimentSpec,
+    store: Store,
+    *,
+    layer_maps: maps.MapSpec | None = None,
+    dense_id: str | None = None,
+    repairability: bool = False,
+    where: Runtime | None = None,
+) -> None:
     """What of `experiment` is missing, with its time and a button; while it runs, progress and Cancel.
 
     With `layer_maps` only these maps, with `repairability` only that (on the dense network `dense_id`). where: data_dir and weights, if
@@ -92,7 +103,13 @@ def _offer(crew: Runner, wanted: Wanted, where: Runtime | None, job: Job | None)
             _await_speed(crew, wanted.experiment)
         _listing(tasks, speed, wanted)
         label = "Retry" if retry else "Compute"
-        if st.button(label, key=f"_compute_{wanted.id}", type="primary", icon=":material/play_arrow:", help="Runs beside the dashboard; closing this tab loses nothing."):
+        if st.button(
+            label,
+            key=f"_compute_{wanted.id}",
+            type="primary",
+            icon=":material/play_arrow:",
+            help="Runs beside the dashboard; closing this tab loses nothing.",
+        ):
             crew.submit(wanted, where)
             st.rerun()
     except AsrError as error:
@@ -162,7 +179,14 @@ def _running(crew: Runner, job: Job) -> None:
 
     st.fragment(look, run_every=WATCH)()
     # outside the fragment: inside, the next look could swallow the click
-    st.button("Cancel", key=f"_cancel_{job.id}", on_click=crew.cancel, args=(job.id,), icon=":material/stop:", help="Stops within a second. Finished stages stay stored.")
+    st.button(
+        "Cancel",
+        key=f"_cancel_{job.id}",
+        on_click=crew.cancel,
+        args=(job.id,),
+        icon=":material/stop:",
+        help="Stops within a second. Finished stages stay stored.",
+    )
 
 
 def news(drawn: dict | None, now: dict | None, rest: float) -> bool:
@@ -187,4 +211,7 @@ def progress(crew: Runner, job: Job) -> None:
     else:
         left = estimate.duration(line["seconds_left"])
         of = f" ({style.label(line['target'])})" if line["stage"] not in ("images", "dense", "prune") else ""
-        st.progress(line["share"], text=f"{STAGES[line['stage']]}{of} · {line['images']:,} of {line['of_images']:,} image passes · about {left} left")
+        st.progress(
+            line["share"],
+            text=f"{STAGES[line['stage']]}{of} · {line['images']:,} of {line['of_images']:,} image passes · about {left} left",
+        )

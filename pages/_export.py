@@ -51,17 +51,19 @@ def code(drawn: Drawn) -> str:
     if drawn.more:
         arguments += f", more=[open_results(store, keys) for keys in {drawn.more!r}]"
     looks = "".join(f", {name}={value!r}" for name, value in drawn.how.items())
-    return "\n".join([
-        "from asr_core.results import open_results",
-        f"from asr_core.figures import {module}, style",
-        "from asr_core.store import Store",
-        "",
-        "store = Store()  # the cache directory of this checkout, or ASR_CACHE_DIR",
-        f"result = open_results(store, {drawn.view.keys!r})",
-        f"table = {chart}.table(result{arguments})",
-        f"figure = style.for_print({chart}.figure(table{looks}))",
-        "figure",
-    ])  # fmt: skip
+    return "\n".join(
+        [
+            "from asr_core.results import open_results",
+            f"from asr_core.figures import {module}, style",
+            "from asr_core.store import Store",
+            "",
+            "store = Store()  # the cache directory of this checkout, or ASR_CACHE_DIR",
+            f"result = open_results(store, {drawn.view.keys!r})",
+            f"table = {chart}.table(result{arguments})",
+            f"figure = style.for_print({chart}.figure(table{looks}))",
+            "figure",
+        ]
+    )
 
 
 def notebook(drawn: Drawn) -> bytes:
@@ -69,11 +71,20 @@ def notebook(drawn: Drawn) -> bytes:
     text = f"# {drawn.key}\n\n{textreport.describe(drawn.view.result.setting)}\n\n{drawn.sentence}"
     cells = [
         {"cell_type": "markdown", "id": "about", "metadata": {}, "source": text},
-        {"cell_type": "code", "id": "figure", "metadata": {}, "execution_count": None, "outputs": [], "source": code(drawn)},
+        {
+            "cell_type": "code",
+            "id": "figure",
+            "metadata": {},
+            "execution_count": None,
+            "outputs": [],
+            "source": code(drawn),
+        },
         {"cell_type": "code", "id": "table", "metadata": {}, "execution_count": None, "outputs": [], "source": "table"},
     ]
     kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}
-    return json.dumps({"cells": cells, "metadata": {"kernelspec": kernel}, "nbformat": 4, "nbformat_minor": 5}, indent=1).encode()
+    return json.dumps(
+        {"cells": cells, "metadata": {"kernelspec": kernel}, "nbformat": 4, "nbformat_minor": 5}, indent=1
+    ).encode()
 
 
 def card(view: View, address: str) -> dict:
@@ -88,7 +99,10 @@ def page_zip(title: str, drawn: list[Drawn], address: str) -> bytes:
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as file:
         cards = {item.view.stamp: card(item.view, address) for item in drawn}
         file.writestr("setting.json", json.dumps(list(cards.values()), indent=1, default=str))
-        file.writestr("setting.txt", "\n".join(textreport.describe(entry["setting"]) for entry in cards.values()) + f"\n{address}\n")
+        file.writestr(
+            "setting.txt",
+            "\n".join(textreport.describe(entry["setting"]) for entry in cards.values()) + f"\n{address}\n",
+        )
         for item in drawn:
             file.writestr(f"{item.name}.csv", csv(item.table))
             file.writestr(f"{item.name}.parquet", parquet(item.table))

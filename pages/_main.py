@@ -13,18 +13,63 @@ from pages import _state as state
 # section: (file, title, icon, what it shows)
 PAGES = {
     "Look": (
-        ("overview", "Overview", ":material/dashboard:", "Accuracy of each method, the damage along the network, the setting."),
-        ("variance", "Channel variance", ":material/scatter_plot:", "Repaired against dense variance of every channel of a layer."),
-        ("heatmaps", "Layer heatmaps", ":material/grid_on:", "Variance ratios of all layers at once, and what a scalar per layer cannot see."),
-        ("maps", "Spatial maps", ":material/image:", "What one channel answers to test images: dense, pruned, repaired, and the differences."),
+        (
+            "overview",
+            "Overview",
+            ":material/dashboard:",
+            "Accuracy of each method, the damage along the network, the setting.",
+        ),
+        (
+            "variance",
+            "Channel variance",
+            ":material/scatter_plot:",
+            "Repaired against dense variance of every channel of a layer.",
+        ),
+        (
+            "heatmaps",
+            "Layer heatmaps",
+            ":material/grid_on:",
+            "Variance ratios of all layers at once, and what a scalar per layer cannot see.",
+        ),
+        (
+            "maps",
+            "Spatial maps",
+            ":material/image:",
+            "What one channel answers to test images: dense, pruned, repaired, and the differences.",
+        ),
         ("curves", "Calibration curves", ":material/show_chart:", "Accuracy against the calibration budget."),
     ),
     "Question": (
-        ("absorption", "Does BatchNorm undo it?", ":material/layers_clear:", "Which differences between methods are left once BatchNorm is re-estimated, and why."),
-        ("allocation", "Allocation", ":material/account_tree:", "Where each pruning rule leaves the weights, what a repair could mend there, and which rule wins."),
-        ("severity", "Severity", ":material/trending_up:", "Gain of one method over another against the damage, over all stored settings."),
-        ("ablation", "Ablation", ":material/grid_view:", "Table 2 of the paper here, and accuracy over granularity and prior."),
-        ("paper", "Paper", ":material/article:", "The paper's tables and figures beside the stored results, and which protocol it may have used."),
+        (
+            "absorption",
+            "Does BatchNorm undo it?",
+            ":material/layers_clear:",
+            "Which differences between methods are left once BatchNorm is re-estimated, and why.",
+        ),
+        (
+            "allocation",
+            "Allocation",
+            ":material/account_tree:",
+            "Where each pruning rule leaves the weights, what a repair could mend there, and which rule wins.",
+        ),
+        (
+            "severity",
+            "Severity",
+            ":material/trending_up:",
+            "Gain of one method over another against the damage, over all stored settings.",
+        ),
+        (
+            "ablation",
+            "Ablation",
+            ":material/grid_view:",
+            "Table 2 of the paper here, and accuracy over granularity and prior.",
+        ),
+        (
+            "paper",
+            "Paper",
+            ":material/article:",
+            "The paper's tables and figures beside the stored results, and which protocol it may have used.",
+        ),
     ),
     "Work": (("jobs", "Jobs", ":material/pending_actions:", "What is computed, waits, is done or failed."),),
 }
@@ -44,10 +89,12 @@ def main() -> None:
     st.set_page_config(page_title="ASR Lens", page_icon="🔬", layout="wide")
     _plot.prepare()
     pages = {
-        section: [st.Page(f"{file}.py", title=title, icon=icon, url_path=file, help=about, default=file == _document.FRONT)
-                  for file, title, icon, about in files]
+        section: [
+            st.Page(f"{file}.py", title=title, icon=icon, url_path=file, help=about, default=file == _document.FRONT)
+            for file, title, icon, about in files
+        ]
         for section, files in PAGES.items()
-    }  # fmt: skip
+    }
     page = st.navigation(pages)
     st.set_page_config(page_title=f"{page.title} · ASR Lens")
     st.html(f"<style>{STYLE}</style>")

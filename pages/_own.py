@@ -29,16 +29,33 @@ def _inside() -> None:
 def _images() -> None:
     """A folder on the server's machine, or a zip."""
     form = "train/CLASS/… and test/CLASS/…, the same classes in both"
-    path = st.text_input("Image folder on the server's machine", key="_own_path", placeholder="/data/flowers", help=f"Its path; within: {form}. It stays where it is.")
+    path = st.text_input(
+        "Image folder on the server's machine",
+        key="_own_path",
+        placeholder="/data/flowers",
+        help=f"Its path; within: {form}. It stays where it is.",
+    )
     st.button(
-        "Use this folder", key="_own_use_path", disabled=not path, on_click=_try,
+        "Use this folder",
+        key="_own_use_path",
+        disabled=not path,
+        on_click=_try,
         args=("Reading the images …", lambda: adopt_images(folders.identify(path, common.store()))),
-    )  # fmt: skip
-    archive = st.file_uploader("or a zip of one", "zip", key=_fresh("zip"), max_upload_size=uploads.LARGEST, help=f"Within: {form}. Only images are unpacked, on the server's machine.")
+    )
+    archive = st.file_uploader(
+        "or a zip of one",
+        "zip",
+        key=_fresh("zip"),
+        max_upload_size=uploads.LARGEST,
+        help=f"Within: {form}. Only images are unpacked, on the server's machine.",
+    )
     st.button(
-        "Use this zip", key="_own_use_zip", disabled=archive is None, on_click=_try,
+        "Use this zip",
+        key="_own_use_zip",
+        disabled=archive is None,
+        on_click=_try,
         args=("Unpacking the images …", lambda: adopt_images(uploads.keep_images(common.store(), archive))),
-    )  # fmt: skip
+    )
 
 
 def _weights() -> None:
@@ -46,17 +63,27 @@ def _weights() -> None:
     wanted = common.chosen()
     kinds = [kind.removeprefix(".") for kind in uploads.KINDS]
     file = st.file_uploader(
-        f"state_dict of a {wanted.net}", kinds, key=_fresh("weights"), max_upload_size=uploads.LARGEST,
+        f"state_dict of a {wanted.net}",
+        kinds,
+        key=_fresh("weights"),
+        max_upload_size=uploads.LARGEST,
         help="Of the architecture, stem, head, image side and dataset chosen here; choose them first. Code in a file is never run.",
-    )  # fmt: skip
+    )
     st.selectbox(
-        "Normalisation of inputs", spec.NORMALIZATIONS, key="norm", on_change=state.put, kwargs={"dense": None},
+        "Normalisation of inputs",
+        spec.NORMALIZATIONS,
+        key="norm",
+        on_change=state.put,
+        kwargs={"dense": None},
         help="What the network was trained on: mean and standard deviation of the training images here (dataset), or ImageNet's.",
-    )  # fmt: skip
+    )
     st.button(
-        "Use as dense network", key="_own_use_weights", disabled=file is None, on_click=_try,
+        "Use as dense network",
+        key="_own_use_weights",
+        disabled=file is None,
+        on_click=_try,
         args=("Trying the file on its network …", lambda: adopt_weights(file)),
-    )  # fmt: skip
+    )
 
 
 def _fresh(name: str) -> str:
@@ -84,16 +111,29 @@ def adopt_images(found: dict) -> str:
     stats = state.get("stats")
     fits = stats if stats <= train else max((n for n in budgets.IMAGES if n <= train), default=2)
     few = state.get("eval") is not None and state.get("eval") > test
-    if state.get("source") == "file" and common.chosen().experiment((), (grid.BatchNormState(),)).data.classes != found["classes"]:
+    if (
+        state.get("source") == "file"
+        and common.chosen().experiment((), (grid.BatchNormState(),)).data.classes != found["classes"]
+    ):
         state.put(source="scratch", weights=None)
-    state.put(data=f"folder:{found['digest']}", classes=found["classes"], dense=None, stats=fits, eval=None if few else state.get("eval"))
+    state.put(
+        data=f"folder:{found['digest']}",
+        classes=found["classes"],
+        dense=None,
+        stats=fits,
+        eval=None if few else state.get("eval"),
+    )
     return f"{found['label']}: {found['classes']} classes, {train:,} images to train on, {test:,} to test on. Now compute it, or give weights first."
 
 
 def adopt_weights(file) -> str:
     """Keep a state_dict that fits the present choice and make it the dense network; raises WeightsError."""
     plain = replace(common.chosen(), source="scratch", weights=None).experiment((), (grid.BatchNormState(),))
-    digest = uploads.keep_weights(common.store(), file.name, file, plain.model, plain.data.classes, plain.data.image_size)
-    recipe = {name: getattr(catalogue.Setting(), name) for name in ("epochs", "batch", "lr", "precision")}  # a file has none
+    digest = uploads.keep_weights(
+        common.store(), file.name, file, plain.model, plain.data.classes, plain.data.image_size
+    )
+    recipe = {
+        name: getattr(catalogue.Setting(), name) for name in ("epochs", "batch", "lr", "precision")
+    }  # a file has none
     state.put(source="file", weights=digest, dense=None, **recipe)
     return f"The weights fit {plain.model.architecture} with {plain.data.classes} classes (sha256 {digest[:8]}…). Now compute it."

@@ -48,25 +48,54 @@ def _layer(view: common.View, name: str) -> str:
 
 def _curves(view, variant):
     way = "cumulative" if variant.averaging == "cumulative" else variant.start
-    _charts.show(curves.CURVES, "paper_curves", views=[view], how={"x": "batches"}, slugs=_slugs(variant), ways=(way,), momentum=variant.momentum, x="batches")
+    _charts.show(
+        curves.CURVES,
+        "paper_curves",
+        views=[view],
+        how={"x": "batches"},
+        slugs=_slugs(variant),
+        ways=(way,),
+        momentum=variant.momentum,
+        x="batches",
+    )
 
 
 def _variances(view, variant):
-    _charts.show(variance.SORTED, "paper_sorted", views=[view], layer=_layer(view, "layer4.0.conv3"), slugs=_slugs(variant), stage="repaired")
+    _charts.show(
+        variance.SORTED,
+        "paper_sorted",
+        views=[view],
+        layer=_layer(view, "layer4.0.conv3"),
+        slugs=_slugs(variant),
+        stage="repaired",
+    )
 
 
 def _maps(view, variant):
     layer = _layer(view, "layer2.0.conv1")
-    _charts.show(maps.MAPS, "paper_maps", views=[view], layer=layer, channel=1, slugs=_slugs(variant), how={"scale": "row"})
+    _charts.show(
+        maps.MAPS, "paper_maps", views=[view], layer=layer, channel=1, slugs=_slugs(variant), how={"scale": "row"}
+    )
 
 
 def _gains(view, variant, gain: str, against: str, b: int):
     biases = (False, True) if variant.bias is None else (variant.bias,)
     grouped = settings.groups(common.stored(), view.setting)
     _charts.show(
-        severity.GAIN, f"paper_{gain}_{against}_{b}", views=[view], groups=grouped, gain=gain, against=against, orders=(variant.order,), biases=biases,
-        prior="median", start=variant.start, averaging=variant.averaging, momentum=variant.momentum, b=b,
-    )  # fmt: skip
+        severity.GAIN,
+        f"paper_{gain}_{against}_{b}",
+        views=[view],
+        groups=grouped,
+        gain=gain,
+        against=against,
+        orders=(variant.order,),
+        biases=biases,
+        prior="median",
+        start=variant.start,
+        averaging=variant.averaging,
+        momentum=variant.momentum,
+        b=b,
+    )
 
 
 def _figure9(view, variant):
@@ -78,45 +107,126 @@ def _figure9(view, variant):
 
 def _steps(view, variant):
     keys = tuple(item.key for item in common.stored() if protocol.cell_of(item))
-    _charts.show(paper.STEPS, "paper_steps", views=[view], keys=keys, start=variant.start, averaging=variant.averaging, momentum=variant.momentum)
+    _charts.show(
+        paper.STEPS,
+        "paper_steps",
+        views=[view],
+        keys=keys,
+        start=variant.start,
+        averaging=variant.averaging,
+        momentum=variant.momentum,
+    )
 
 
 def _heatmap(view, variant):
-    _charts.show(heatmaps.CELLS, "paper_cells", views=[view], how={"scale": state.get("cells")}, slugs=_slugs(variant), stage="repaired", by="depth")
+    _charts.show(
+        heatmaps.CELLS,
+        "paper_cells",
+        views=[view],
+        how={"scale": state.get("cells")},
+        slugs=_slugs(variant),
+        stage="repaired",
+        by="depth",
+    )
 
 
 FIGURES = {
     3: Figure("Accuracy against the budget b on CIFAR-10.", _cells("cifar10"), "curves", _curves),
     4: Figure(
-        "Channel variances of layer4.0.conv3 after each repair, sorted by the dense ones: ResNet-50, CIFAR-10, 2:4.", (Cell("resnet50", "cifar10", "nm_2:4"),), "variance", _variances,
-        "α: no repair 0.23, LW+BN 3.84, ASR+BN 1.68. The paper calls α a slope; such values read like a ratio of variances (α ratio on the page Channel variance).", "layer4.0.conv3",
+        "Channel variances of layer4.0.conv3 after each repair, sorted by the dense ones: ResNet-50, CIFAR-10, 2:4.",
+        (Cell("resnet50", "cifar10", "nm_2:4"),),
+        "variance",
+        _variances,
+        "α: no repair 0.23, LW+BN 3.84, ASR+BN 1.68. The paper calls α a slope; such values read like a ratio of variances (α ratio on the page Channel variance).",
+        "layer4.0.conv3",
     ),
-    5: Figure("Maps of layer2.0.conv1, channel 1: ResNet-18, Imagenette, 90 %.", (Cell("resnet18", "imagenette", "global_l1_0.90"),), "maps", _maps, layer="layer2.0.conv1", channel=1),
-    6: Figure("Gain of ASR+BN over LW+BN against severity at b = 20.", protocol.CELLS, "severity", lambda view, variant: _gains(view, variant, "asr_lw", "severity", 20), "r = 0.61, ρ = 0.70."),
-    7: Figure("BN only against b, median and band over settings, by dataset.", protocol.CELLS, "curves", _steps, "The medians are those of table 3."),
+    5: Figure(
+        "Maps of layer2.0.conv1, channel 1: ResNet-18, Imagenette, 90 %.",
+        (Cell("resnet18", "imagenette", "global_l1_0.90"),),
+        "maps",
+        _maps,
+        layer="layer2.0.conv1",
+        channel=1,
+    ),
+    6: Figure(
+        "Gain of ASR+BN over LW+BN against severity at b = 20.",
+        protocol.CELLS,
+        "severity",
+        lambda view, variant: _gains(view, variant, "asr_lw", "severity", 20),
+        "r = 0.61, ρ = 0.70.",
+    ),
+    7: Figure(
+        "BN only against b, median and band over settings, by dataset.",
+        protocol.CELLS,
+        "curves",
+        _steps,
+        "The medians are those of table 3.",
+    ),
     8: Figure("Accuracy against the budget b on CIFAR-100.", _cells("cifar100"), "curves", _curves),
-    9: Figure("Gain of BN only over LW+BN against severity and overshoot, at b = 10 and 20.", protocol.CELLS, "severity", _figure9, "For ASR+BN over LW+BN: r = 0.19, ρ = 0.33 at b = 10; r = 0.61, ρ = 0.70 at b = 20."),
-    10: Figure("Variance statistics of all layers: ResNet-18, CIFAR-100, 90 %.", (Cell("resnet18", "cifar100", "global_l1_0.90"),), "heatmaps", _heatmap, "Largest 75th percentile of v_lw / v_dense: 12.6, in layer3.1.conv1; colours clamped to [0, 2]."),
-    11: Figure("Variance statistics of all layers: VGG-16-BN, CIFAR-10, 90 %.", (Cell("vgg16_bn", "cifar10", "global_l1_0.90"),), "heatmaps", _heatmap, "Largest 75th percentile of v_lw / v_dense: 19.4, in features.40; colours clamped to [0, 2]."),
-    12: Figure("Accuracy against the budget b: ResNet-50, 2:4, three datasets.", tuple(Cell("resnet50", d, "nm_2:4") for d in protocol.DATASETS), "curves", _curves),
-}  # fmt: skip
-TITLES = {"curves": "Calibration curves", "variance": "Channel variance", "maps": "Spatial maps", "severity": "Severity", "heatmaps": "Layer heatmaps"}
+    9: Figure(
+        "Gain of BN only over LW+BN against severity and overshoot, at b = 10 and 20.",
+        protocol.CELLS,
+        "severity",
+        _figure9,
+        "For ASR+BN over LW+BN: r = 0.19, ρ = 0.33 at b = 10; r = 0.61, ρ = 0.70 at b = 20.",
+    ),
+    10: Figure(
+        "Variance statistics of all layers: ResNet-18, CIFAR-100, 90 %.",
+        (Cell("resnet18", "cifar100", "global_l1_0.90"),),
+        "heatmaps",
+        _heatmap,
+        "Largest 75th percentile of v_lw / v_dense: 12.6, in layer3.1.conv1; colours clamped to [0, 2].",
+    ),
+    11: Figure(
+        "Variance statistics of all layers: VGG-16-BN, CIFAR-10, 90 %.",
+        (Cell("vgg16_bn", "cifar10", "global_l1_0.90"),),
+        "heatmaps",
+        _heatmap,
+        "Largest 75th percentile of v_lw / v_dense: 19.4, in features.40; colours clamped to [0, 2].",
+    ),
+    12: Figure(
+        "Accuracy against the budget b: ResNet-50, 2:4, three datasets.",
+        tuple(Cell("resnet50", d, "nm_2:4") for d in protocol.DATASETS),
+        "curves",
+        _curves,
+    ),
+}
+TITLES = {
+    "curves": "Calibration curves",
+    "variance": "Channel variance",
+    "maps": "Spatial maps",
+    "severity": "Severity",
+    "heatmaps": "Layer heatmaps",
+}
 
 
 def draw(variant: Variant) -> None:
     """The chosen figure of the paper, redrawn, with a button to the page that draws it in full."""
     st.pills("Figure of the paper", list(FIGURES), key="drawn", required=True, help="Figures 1 and 2 are schemes.")
     figure = FIGURES[state.get("drawn")]
-    st.markdown(f"**Figure {state.get('drawn')}.** {figure.about}" + (f" The paper's numbers: {figure.numbers}" if figure.numbers else ""))
+    st.markdown(
+        f"**Figure {state.get('drawn')}.** {figure.about}"
+        + (f" The paper's numbers: {figure.numbers}" if figure.numbers else "")
+    )
     found = _shown(figure, variant)
     if found is None:
-        st.info("Nothing is stored yet, so there is nothing to draw. Compute a cell under Table 1, or choose a setting on the Overview.")
+        st.info(
+            "Nothing is stored yet, so there is nothing to draw. Compute a cell under Table 1, or choose a setting on the Overview."
+        )
         return
     if isinstance(found, Match):
         found = common.View(common.opened(found.keys), found.keys, found.setting, common.look())
-    st.button(f"Open in {TITLES[figure.page]}", key="_open_figure", icon=":material/open_in_new:", on_click=_go, args=(figure, found.setting))
+    st.button(
+        f"Open in {TITLES[figure.page]}",
+        key="_open_figure",
+        icon=":material/open_in_new:",
+        on_click=_go,
+        args=(figure, found.setting),
+    )
     if figure.draw is _variances and found.result.channels.empty:
-        st.info("Of this network only layers and accuracy are stored; its channel tables must be computed: open it and press Compute.")
+        st.info(
+            "Of this network only layers and accuracy are stored; its channel tables must be computed: open it and press Compute."
+        )
         return
     figure.draw(found, replace(variant, batches=20))
 
@@ -133,11 +243,15 @@ def _shown(figure: Figure, variant: Variant) -> Match | common.View | None:
     own = [match for match in every if match.cell in figure.cells]
     if own:
         labels = {match.cell.label: match for match in own}
-        picked = st.selectbox(f"{len(own)} of its {len(figure.cells)} networks are stored", list(labels), key="_panel", width=360)
+        picked = st.selectbox(
+            f"{len(own)} of its {len(figure.cells)} networks are stored", list(labels), key="_panel", width=360
+        )
         st.caption(f"{picked}; here {labels[picked].network}.")
         return labels[picked]
     cell = figure.cells[0]
-    near = min(every, key=lambda m: (m.cell.architecture != cell.architecture, m.cell.pruning != cell.pruning), default=present)
+    near = min(
+        every, key=lambda m: (m.cell.architecture != cell.architecture, m.cell.pruning != cell.pruning), default=present
+    )
     if near is not None:
         instead = f"{near.cell.label} ({near.network})" if isinstance(near, Match) else near.title
         st.warning(f"None of the networks of this figure is stored. Drawn instead: **{instead}**.")

@@ -13,7 +13,9 @@ import streamlit as st
 
 from pages._document import LOADER
 
-_figure = st.components.v2.component("figure", js=LOADER + Path(__file__).with_suffix(".js").read_text(), isolate_styles=False)
+_figure = st.components.v2.component(
+    "figure", js=LOADER + Path(__file__).with_suffix(".js").read_text(), isolate_styles=False
+)
 
 HEAD_START = 0.1  # seconds
 

@@ -47,7 +47,9 @@ def _chosen(name: str) -> None:
 
 def _tidy(wanted: catalogue.Setting) -> catalogue.Setting:
     """Without what only an own folder or an own weights file has, where neither is chosen any more."""
-    rest = ({} if wanted.data.startswith("folder:") else {"classes": None}) | ({} if wanted.source == "file" else {"weights": None})
+    rest = ({} if wanted.data.startswith("folder:") else {"classes": None}) | (
+        {} if wanted.source == "file" else {"weights": None}
+    )
     state.put(**rest)
     return replace(wanted, **rest)
 
@@ -64,30 +66,81 @@ def _options(name: str, choices, everything: list[Stored]) -> tuple[list, set]:
 def _select(name: str, label: str, choices, everything, help: str, names=None) -> None:
     options, have = _options(name, choices, everything)
     st.selectbox(
-        label, options, key=name, help=help, on_change=_chosen, args=(name,),
+        label,
+        options,
+        key=name,
+        help=help,
+        on_change=_chosen,
+        args=(name,),
         format_func=lambda option: (DOT if option in have else "") + str((names or {}).get(option, option)),
-    )  # fmt: skip
+    )
 
 
 def _network(everything: list[Stored]) -> None:
     own = state.get("data").removeprefix("folder:")
-    labels = {f"folder:{own}": folders.label(own, common.store())} | LABELS | {item.setting.data: item.facts["dataset_label"] for item in everything}
+    labels = (
+        {f"folder:{own}": folders.label(own, common.store())}
+        | LABELS
+        | {item.setting.data: item.facts["dataset_label"] for item in everything}
+    )
     known = [name for name in spec.DATASETS if name != "folder"]
-    _select("data", "Dataset", known, everything, "Images that train, calibrate and test. ● marks what is stored.", labels)
-    _select("net", "Architecture", architectures.ARCHITECTURES, everything, "torchvision name of a classifier with BatchNorm.")
+    _select(
+        "data", "Dataset", known, everything, "Images that train, calibrate and test. ● marks what is stored.", labels
+    )
+    _select(
+        "net",
+        "Architecture",
+        architectures.ARCHITECTURES,
+        everything,
+        "torchvision name of a classifier with BatchNorm.",
+    )
     _folded.expander("Dense network", "_open_dense", lambda: _dense(everything), icon=":material/deployed_code:")
 
 
 def _dense(everything: list[Stored]) -> None:
     left, right = st.columns(2)
     with left:
-        _select("stem", "Stem", architectures.STEMS, everything, "imagenet: as torchvision. half: 3x3, stride 2, no max-pool. small: 3x3, stride 1, no max-pool.")
-        _select("source", "Source", [s for s in spec.SOURCES if s != "file"], everything, "scratch: all layers trained. imagenet: pretrained, last block and head fine-tuned. file: your state_dict.")
-        st.number_input("Seed", 0, _params.MOST, key="seed", on_change=_chosen, args=("seed",), help="Seed of training and of the calibration images.")
+        _select(
+            "stem",
+            "Stem",
+            architectures.STEMS,
+            everything,
+            "imagenet: as torchvision. half: 3x3, stride 2, no max-pool. small: 3x3, stride 1, no max-pool.",
+        )
+        _select(
+            "source",
+            "Source",
+            [s for s in spec.SOURCES if s != "file"],
+            everything,
+            "scratch: all layers trained. imagenet: pretrained, last block and head fine-tuned. file: your state_dict.",
+        )
+        st.number_input(
+            "Seed",
+            0,
+            _params.MOST,
+            key="seed",
+            on_change=_chosen,
+            args=("seed",),
+            help="Seed of training and of the calibration images.",
+        )
     with right:
-        _select("head", "Head", architectures.HEADS, everything, "torchvision: as it comes. linear: one linear layer after global pooling.")
+        _select(
+            "head",
+            "Head",
+            architectures.HEADS,
+            everything,
+            "torchvision: as it comes. linear: one linear layer after global pooling.",
+        )
         _select("size", "Image side", (32, 64, 224), everything, "Side of the square input, in pixels.")
-        st.number_input("Epochs", 1, 10_000, key="epochs", on_change=_chosen, args=("epochs",), help="Training epochs of the dense network.")
+        st.number_input(
+            "Epochs",
+            1,
+            10_000,
+            key="epochs",
+            on_change=_chosen,
+            args=("epochs",),
+            help="Training epochs of the dense network.",
+        )
     _identity(everything)
 
 
@@ -98,10 +151,14 @@ def _identity(everything: list[Stored]) -> None:
     known = [i.setting.dense for i in everything if all(getattr(i.setting, f) == getattr(wanted, f) for f in coarse)]
     options = list(dict.fromkeys([*known, state.get("dense")]))
     st.selectbox(
-        "Identity", options, key="dense", on_change=_chosen, args=("dense",),
+        "Identity",
+        options,
+        key="dense",
+        on_change=_chosen,
+        args=("dense",),
         format_func=lambda i: f"{DOT}{i[:8]}" if i else "not trained yet",
         help="First digits of the sha256 of the weights. Training does not repeat to the bit: a recipe can have several.",
-    )  # fmt: skip
+    )
 
 
 def _pruning(everything: list[Stored], shown: common.View | None) -> None:
@@ -113,8 +170,20 @@ def _pruning(everything: list[Stored], shown: common.View | None) -> None:
         _sparsity(everything)
     if "keep_n" in known:
         state.put(nm=state.get("nm") or "2:4")
-        _select("nm", "N:M", ("2:4", "1:4", "4:8"), everything, "N weights stay of each M consecutive ones along the input channels.")
-    st.toggle("Prune linear layers too", key="linear", on_change=_chosen, args=("linear",), help="The paper does not say which tensors it prunes; off means conv weights only.")
+        _select(
+            "nm",
+            "N:M",
+            ("2:4", "1:4", "4:8"),
+            everything,
+            "N weights stay of each M consecutive ones along the input channels.",
+        )
+    st.toggle(
+        "Prune linear layers too",
+        key="linear",
+        on_change=_chosen,
+        args=("linear",),
+        help="The paper does not say which tensors it prunes; off means conv weights only.",
+    )
     if set(catalogue.FLOORS) <= set(known):
         _floors(known)
     if shown is not None and shown.stands_in is None:
@@ -130,8 +199,23 @@ def _floors(known: dict) -> None:
 
     def draw() -> None:
         st.toggle("First conv stays dense", key="_keep_first", on_change=_floors_chosen, help=known["keep_first"].help)
-        st.toggle("Head stays dense", key="_keep_head", on_change=_floors_chosen, disabled=not state.get("linear"), help=known["keep_head"].help)
-        st.number_input("Least density of a layer", 0.0, MOST_DENSE, step=0.01, format="%g", key="_min_density", on_change=_floors_chosen, help=known["min_density"].help)
+        st.toggle(
+            "Head stays dense",
+            key="_keep_head",
+            on_change=_floors_chosen,
+            disabled=not state.get("linear"),
+            help=known["keep_head"].help,
+        )
+        st.number_input(
+            "Least density of a layer",
+            0.0,
+            MOST_DENSE,
+            step=0.01,
+            format="%g",
+            key="_min_density",
+            on_change=_floors_chosen,
+            help=known["min_density"].help,
+        )
 
     _folded.expander("Layers that keep weights", "_open_floors", draw, icon=":material/lock:", expanded=bool(held))
 
@@ -149,13 +233,22 @@ def _sparsity(everything: list[Stored]) -> None:
     help = "Fraction of weights removed. The slider moves along stored values; ● marks them."
     label = lambda value: f"{DOT if value in have else ''}{100 * value:g} %"  # noqa: E731
     if len(options) > 1:
-        st.select_slider("Sparsity", options, key="sparsity", format_func=label, on_change=_chosen, args=("sparsity",), help=help)
+        st.select_slider(
+            "Sparsity", options, key="sparsity", format_func=label, on_change=_chosen, args=("sparsity",), help=help
+        )
     else:
         st.selectbox("Sparsity", options, key="sparsity", format_func=label, help=help)
     st.number_input(
-        "Another sparsity, %", 0.0, 99.99, value=None, step=1.0, key="_other_sparsity", placeholder="e.g. 97",
-        on_change=_other_sparsity, help="Any value; what is not stored can then be computed.",
-    )  # fmt: skip
+        "Another sparsity, %",
+        0.0,
+        99.99,
+        value=None,
+        step=1.0,
+        key="_other_sparsity",
+        placeholder="e.g. 97",
+        on_change=_other_sparsity,
+        help="Any value; what is not stored can then be computed.",
+    )
 
 
 def _other_sparsity() -> None:
@@ -166,26 +259,63 @@ def _other_sparsity() -> None:
 
 
 def _methods() -> None:
-    helps = "\n\n".join(f"**{method_label(name)}**: {' '.join(registry.get('repair method', name).__doc__.split())}" for name in _params.METHODS)
+    helps = "\n\n".join(
+        f"**{method_label(name)}**: {' '.join(registry.get('repair method', name).__doc__.split())}"
+        for name in _params.METHODS
+    )
     st.pills("Methods", _params.METHODS, selection_mode="multi", key="methods", format_func=method_label, help=helps)
     st.pills(
-        "Order of collection", grid.ORDERS, selection_mode="multi", key="orders",
+        "Order of collection",
+        grid.ORDERS,
+        selection_mode="multi",
+        key="orders",
         help="simultaneous: all statistics of the pruned network first, then all factors. sequential: each layer measured after the layers before it were repaired.",
-    )  # fmt: skip
+    )
     st.pills(
-        "Mean correction (bias)", tuple(common.BIASES), selection_mode="multi", key="biases",
+        "Mean correction (bias)",
+        tuple(common.BIASES),
+        selection_mode="multi",
+        key="biases",
         help="Whether each repaired conv's bias is set so that channel means match the dense network (eq. 10). Compare methods at equal bias.",
-    )  # fmt: skip
+    )
 
 
 def _recalibration() -> None:
     with st.expander("BatchNorm recalibration", icon=":material/tune:", expanded=True):
-        st.segmented_control("Averaging", grid.AVERAGINGS, key="averaging", required=True, help="ema: running average with a momentum. cumulative: plain mean over the batches (ignores start and momentum).")
+        st.segmented_control(
+            "Averaging",
+            grid.AVERAGINGS,
+            key="averaging",
+            required=True,
+            help="ema: running average with a momentum. cumulative: plain mean over the batches (ignores start and momentum).",
+        )
         ema = state.get("averaging") == "ema"
-        st.segmented_control("Start", grid.STARTS, key="start", required=True, disabled=not ema, help="reset: mean 0, variance 1. keep: the dense network's statistics.")
+        st.segmented_control(
+            "Start",
+            grid.STARTS,
+            key="start",
+            required=True,
+            disabled=not ema,
+            help="reset: mean 0, variance 1. keep: the dense network's statistics.",
+        )
         left, right = st.columns(2)
-        left.selectbox("Batches b", sorted({0, *BUDGETS, state.get("b")}), key="b", help="Batches of training images for recalibration; 0: none.", accept_new_options=False)
-        right.number_input("Momentum", 1e-6, 1.0, key="momentum", step=0.05, format="%g", disabled=not ema, help="Weight of each new batch (PyTorch's default is 0.1).")
+        left.selectbox(
+            "Batches b",
+            sorted({0, *BUDGETS, state.get("b")}),
+            key="b",
+            help="Batches of training images for recalibration; 0: none.",
+            accept_new_options=False,
+        )
+        right.number_input(
+            "Momentum",
+            1e-6,
+            1.0,
+            key="momentum",
+            step=0.05,
+            format="%g",
+            disabled=not ema,
+            help="Weight of each new batch (PyTorch's default is 0.1).",
+        )
         if ema and state.get("b"):
             left_over = (1 - state.get("momentum")) ** state.get("b")
             st.caption(f"a = (1 − momentum)ᵇ = {left_over:.3f} of the starting statistics is left")
@@ -193,7 +323,15 @@ def _recalibration() -> None:
 
 def _images(everything: list[Stored]) -> None:
     def draw() -> None:
-        _select("stats", "Statistics images", budgets.IMAGES, everything, "Training images that give the channel statistics of dense and pruned network.")
-        _select("eval", "Test images", (None, 1000), everything, "All test images, or a fixed seeded subset.", {None: "all"})
+        _select(
+            "stats",
+            "Statistics images",
+            budgets.IMAGES,
+            everything,
+            "Training images that give the channel statistics of dense and pruned network.",
+        )
+        _select(
+            "eval", "Test images", (None, 1000), everything, "All test images, or a fixed seeded subset.", {None: "all"}
+        )
 
     _folded.expander("Statistics and test images", "_open_images", draw, icon=":material/photo_library:")

@@ -56,7 +56,10 @@ def _from_address(address: dict[str, str]) -> dict:
     for name, text in address.items():
         if name not in PARAMS:
             near = get_close_matches(name, list(PARAMS), n=1)
-            complain(f"The address has an unknown part {name[:40]!r}" + (f"; did you mean {near[0]}?" if near else "; it is ignored."))
+            complain(
+                f"The address has an unknown part {name[:40]!r}"
+                + (f"; did you mean {near[0]}?" if near else "; it is ignored.")
+            )
             continue
         try:
             values[name] = PARAMS[name].read(text)
@@ -139,7 +142,11 @@ def keep_within(name: str, options, what: str):
         put(**{name: options[0]})
         return options[0]
     numeric = isinstance(value, (int, float)) and not isinstance(value, bool)
-    near = min(options, key=lambda o: abs(o - value)) if numeric else next(iter(get_close_matches(value, options, n=1, cutoff=0)), options[0])
+    near = (
+        min(options, key=lambda o: abs(o - value))
+        if numeric
+        else next(iter(get_close_matches(value, options, n=1, cutoff=0)), options[0])
+    )
     complain(f"{what} has no {name} {value!r}; showing {near!r}.")
     put(**{name: near})
     return near

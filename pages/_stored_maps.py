@@ -37,7 +37,9 @@ def _other_settings() -> None:
 
 def offer(found: common.View, asked: Wanted) -> None:
     """Where the maps that `asked` wants are not stored: one button per layer of the view whose maps are, or of other settings."""
-    there = maps.mapped_layers(asked.experiment, common.store(), found.result.setting["dense_id"], asked.maps, found.layers)
+    there = maps.mapped_layers(
+        asked.experiment, common.store(), found.result.setting["dense_id"], asked.maps, found.layers
+    )
     if not there:
         _other_settings()
     else:

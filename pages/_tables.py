@@ -20,4 +20,8 @@ def number_table(table: pd.DataFrame, names: dict[str, str], alt: str) -> None:
 
 def short_table(table: pd.DataFrame, floatfmt) -> None:
     """A few rows as text: a browser writes them at once, where the grid of st.dataframe is painted on a canvas for 30 ms."""
-    st.markdown(table.astype(object).where(table.notna(), None).to_markdown(index=False, floatfmt=floatfmt, missingval="undefined"))
+    st.markdown(
+        table.astype(object)
+        .where(table.notna(), None)
+        .to_markdown(index=False, floatfmt=floatfmt, missingval="undefined")
+    )

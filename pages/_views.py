@@ -40,7 +40,9 @@ class Look:
     def repairs(self) -> tuple[RepairSpec, ...]:
         """The chosen methods in every chosen order and bias."""
         given = {} if self.prior == "fixed" else {"prior": self.prior}
-        return settings.repairs(self.methods, self.orders, self.biases, **(given or {"prior": "fixed", "prior_value": 1.0}))
+        return settings.repairs(
+            self.methods, self.orders, self.biases, **(given or {"prior": "fixed", "prior_value": 1.0})
+        )
 
 
 @dataclass(frozen=True)

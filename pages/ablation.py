@@ -12,7 +12,9 @@ from pages._compute import compute_panel
 
 view = common.view()
 seen = view.look
-recalibration = {name: (lambda found, name=name: getattr(found.look, name)) for name in ("start", "averaging", "momentum", "b")}
+recalibration = {
+    name: (lambda found, name=name: getattr(found.look, name)) for name in ("start", "averaging", "momentum", "b")
+}
 states = tuple(dict.fromkeys((BatchNormState(), seen.bn_state)))
 
 
@@ -20,7 +22,9 @@ def offer(repairs: tuple, absent: list[str], of: int, what: str) -> None:
     """What is absent of the shown setting, and the compute panel for it."""
     if not absent:
         return
-    with st.expander(f"{len(absent)} of {of} {what} are not stored for this setting", icon=":material/hourglass_empty:"):
+    with st.expander(
+        f"{len(absent)} of {of} {what} are not stored for this setting", icon=":material/hourglass_empty:"
+    ):
         st.caption("; ".join(absent))
         compute_panel(view.setting.experiment(repairs, states), common.store())
 
@@ -41,21 +45,42 @@ def about() -> None:
 
 _folded.expander("What am I looking at?", "_open_about", about)
 st.subheader("Table 2, here and in the paper", anchor=False)
-order = st.segmented_control("Order of collection", ("simultaneous", "sequential"), key="order2", required=True, help="simultaneous: all statistics of the pruned network first. sequential: each layer after the ones before it were repaired. The paper does not say which it uses; its algorithm reads like sequential, its figures like simultaneous.")
+order = st.segmented_control(
+    "Order of collection",
+    ("simultaneous", "sequential"),
+    key="order2",
+    required=True,
+    help="simultaneous: all statistics of the pruned network first. sequential: each layer after the ones before it were repaired. The paper does not say which it uses; its algorithm reads like sequential, its figures like simultaneous.",
+)
 _charts.show(ablation.TABLE2, "table2", order=order, **recalibration)
 rows = grid.table2(view.result.accuracy, order, seen.bn_state)
-offer(tuple(grid.table2_repairs(order).values()), rows.loc[rows["top1"].isna(), "row"].tolist(), len(rows), f"rows ({order})")
+offer(
+    tuple(grid.table2_repairs(order).values()),
+    rows.loc[rows["top1"].isna(), "row"].tolist(),
+    len(rows),
+    f"rows ({order})",
+)
 
 st.subheader("Granularity and prior", anchor=False)
-st.caption("Top-1 % at the chosen recalibration. Under cumulative averaging all points must agree, since BatchNorm absorbs every factor; look at b = 0 or an ema to see the repair itself.")
+st.caption(
+    "Top-1 % at the chosen recalibration. Under cumulative averaging all points must agree, since BatchNorm absorbs every factor; look at b = 0 or an ema to see the repair itself."
+)
 _charts.show(ablation.SURFACE, "surface", **recalibration)
 cells = grid.surface_table(view.result.accuracy, seen.bn_state)
-maps = {f"{o}-{b}": cells[cells["order"].eq(o) & cells["bias"].eq(on)] for o in ORDERS for b, on in common.BIASES.items()}
-absent = {name: [ablation.point_label(row) for row in rows.itertuples() if pd.isna(row.top1)] for name, rows in maps.items()}
+maps = {
+    f"{o}-{b}": cells[cells["order"].eq(o) & cells["bias"].eq(on)] for o in ORDERS for b, on in common.BIASES.items()
+}
+absent = {
+    name: [ablation.point_label(row) for row in rows.itertuples() if pd.isna(row.top1)] for name, rows in maps.items()
+}
 if any(absent.values()):
     which = st.selectbox(
-        "Complete a map", list(maps), key="map", width=320, help="Dots in the maps are not stored. Each map is a job of its own.",
+        "Complete a map",
+        list(maps),
+        key="map",
+        width=320,
+        help="Dots in the maps are not stored. Each map is a job of its own.",
         format_func=lambda name: f"{name.replace('-', ' · bias ')}{'' if absent[name] else ' (complete)'}",
-    )  # fmt: skip
+    )
     order, bias = which.split("-")
     offer(grid.surface_repairs((order,), (common.BIASES[bias],)), absent[which], len(maps[which]), "points of this map")

@@ -9,12 +9,20 @@ from pages import _common as common
 from pages import _state as state
 
 view = common.view()
-ABSORBED = {"yes": ":material/check: absorbed", "no": ":material/close: not absorbed", "unknown": ":material/help: unknown"}
+ABSORBED = {
+    "yes": ":material/check: absorbed",
+    "no": ":material/close: not absorbed",
+    "unknown": ":material/help: unknown",
+}
 
 
 def repairs_of(found: common.View) -> list[str]:
     """Chosen and stored repairs, BN only first: everything is compared with it."""
-    return ["bn_only", *(slug for slug in found.slugs if slug != "bn_only")] if "bn_only" in set(found.result.accuracy["slug"]) else found.slugs
+    return (
+        ["bn_only", *(slug for slug in found.slugs if slug != "bn_only")]
+        if "bn_only" in set(found.result.accuracy["slug"])
+        else found.slugs
+    )
 
 
 def recalibration(name: str):
@@ -27,10 +35,22 @@ def numbers(found: common.View) -> None:
     seen, convs = found.look, found.result.convs["absorbed"]
     with st.container(horizontal=True, gap="medium"):
         left = leftover.share_left(seen.bn_state)
-        st.metric("Left of the start, a", f"{left:.3f}", help="a = (1 − momentum)ᵇ: the share of the starting statistics that recalibration leaves; 0 under cumulative averaging, 1 without recalibration.", width="content")
-        st.metric("Convs absorbed", f"{(convs == 'yes').sum()} of {len(convs)}", help="Convs whose every consumer is a BatchNorm: a factor and a shift on their channels vanish once it is re-estimated.", width="content")
+        st.metric(
+            "Left of the start, a",
+            f"{left:.3f}",
+            help="a = (1 − momentum)ᵇ: the share of the starting statistics that recalibration leaves; 0 under cumulative averaging, 1 without recalibration.",
+            width="content",
+        )
+        st.metric(
+            "Convs absorbed",
+            f"{(convs == 'yes').sum()} of {len(convs)}",
+            help="Convs whose every consumer is a BatchNorm: a factor and a shift on their channels vanish once it is re-estimated.",
+            width="content",
+        )
         if seen.averaging == "ema" and seen.b:
-            st.caption(f"a = (1 − {seen.momentum:g}){superscript(seen.b)} = {left:.4f} at b = {seen.b}", width="content")
+            st.caption(
+                f"a = (1 − {seen.momentum:g}){superscript(seen.b)} = {left:.4f} at b = {seen.b}", width="content"
+            )
 
 
 def superscript(number: int) -> str:
@@ -41,14 +61,24 @@ def superscript(number: int) -> str:
 def convs(found: common.View, key: str) -> None:
     """Which convs are absorbed, and why the others are not."""
     table = found.result.convs
-    st.markdown("; ".join(f"**{n}** {word}" for verdict, word in (("yes", "absorbed"), ("no", "not absorbed"), ("unknown", "unknown")) if (n := (table["absorbed"] == verdict).sum())) + ".")
+    st.markdown(
+        "; ".join(
+            f"**{n}** {word}"
+            for verdict, word in (("yes", "absorbed"), ("no", "not absorbed"), ("unknown", "unknown"))
+            if (n := (table["absorbed"] == verdict).sum())
+        )
+        + "."
+    )
     for reason, rows in table[table["absorbed"] != "yes"].groupby("reason", sort=False):
         st.caption(f"{', '.join(rows['layer'])}: {reason or 'stored before the graph was examined; compute again'}")
     st.dataframe(
-        table[["layer", "absorbed", "reason", "out_channels", "kernel", "has_bias"]], hide_index=True, height=300, key=key,
+        table[["layer", "absorbed", "reason", "out_channels", "kernel", "has_bias"]],
+        hide_index=True,
+        height=300,
+        key=key,
         alt="Convs in execution order, whether BatchNorm absorbs a factor on their channels, and why.",
         column_config={"out_channels": "channels", "has_bias": st.column_config.CheckboxColumn("has a bias")},
-    )  # fmt: skip
+    )
 
 
 def about() -> None:
@@ -58,7 +88,9 @@ def about() -> None:
         "**after full re-estimation all repairs are the same network as BN only.** An exponential average (ema) is not a full re-estimation: after b batches "
         "it still holds the share a of the statistics it started from."
     )
-    st.latex(r"\hat\mu = a\,m_0 + (1-a)(g\mu + c) \qquad \hat v = a\,v_0 + (1-a)\,g^2 v \qquad a = (1-\mathrm{momentum})^b")
+    st.latex(
+        r"\hat\mu = a\,m_0 + (1-a)(g\mu + c) \qquad \hat v = a\,v_0 + (1-a)\,g^2 v \qquad a = (1-\mathrm{momentum})^b"
+    )
     st.markdown(
         "So from reset (m₀ = 0, v₀ = 1), a repair (g, c) does exactly what no repair does when it starts from m₀ = −c/g, v₀ = 1/g²: "
         "a gap seen only there is about the left-over starting variance of 1, not about the repair rule. Absorption fails without recalibration (b = 0), "
@@ -73,24 +105,42 @@ for column, found in zip(st.columns(len(common.views())), common.views(), strict
 
 st.subheader("How far from BN only?", anchor=False)
 st.segmented_control(
-    "Measured as", ("logit_gap", "top1_gap"), key="gap", required=True, format_func={"logit_gap": "logits", "top1_gap": "top-1 accuracy"}.get,
+    "Measured as",
+    ("logit_gap", "top1_gap"),
+    key="gap",
+    required=True,
+    format_func={"logit_gap": "logits", "top1_gap": "top-1 accuracy"}.get,
     help="**logits**: largest absolute difference over 64 test images and all classes.\n\n**top-1 accuracy**: difference over all test images.",
-)  # fmt: skip
-st.caption("Upper row: measured, each method against BN only in the same BatchNorm state. Lower row: predicted from stored factors, means and variances by the identity, no network run.")
+)
+st.caption(
+    "Upper row: measured, each method against BN only in the same BatchNorm state. Lower row: predicted from stored factors, means and variances by the identity, no network run."
+)
 what = {"slugs": repairs_of, "momentum": recalibration("momentum")}
 _charts.show(absorption.GAP, "gaps", how={"show": state.get("gap")}, **what)
 
 left, right = st.columns(2) if state.get("pin") is None else (st.container(), st.container())
 with left:
     st.subheader("Predicted against measured", anchor=False)
-    st.caption("One mark per method, way of recalibration and budget. The prediction treats each layer alone, as if its input were exact: it says which networks differ more, not by how many logits.")
+    st.caption(
+        "One mark per method, way of recalibration and budget. The prediction treats each layer alone, as if its input were exact: it says which networks differ more, not by how many logits."
+    )
     _charts.show(absorption.AGREEMENT, "agreement", width=_charts.HALF, **what)
 with right:
     st.subheader("Where is something left?", anchor=False)
     source = leftover.moments(view.result)[1]
-    origin = {"bn_only": "BN only after recalibration", "no_repair": "the pruned network, a rough guess"}.get(source, style.label(source) + ", its factors divided out")
-    st.caption(f"Predicted, for the chosen recalibration: how strong a layer's channels leave BatchNorm (median), 1 if it were fully re-estimated. Means and variances: {origin}.")
-    _charts.show(signal.SIGNAL, "signal", width=_charts.HALF, slugs=repairs_of, **{name: recalibration(name) for name in ("start", "averaging", "momentum", "b")})
+    origin = {"bn_only": "BN only after recalibration", "no_repair": "the pruned network, a rough guess"}.get(
+        source, style.label(source) + ", its factors divided out"
+    )
+    st.caption(
+        f"Predicted, for the chosen recalibration: how strong a layer's channels leave BatchNorm (median), 1 if it were fully re-estimated. Means and variances: {origin}."
+    )
+    _charts.show(
+        signal.SIGNAL,
+        "signal",
+        width=_charts.HALF,
+        slugs=repairs_of,
+        **{name: recalibration(name) for name in ("start", "averaging", "momentum", "b")},
+    )
 
 st.subheader("Which convs are absorbed", anchor=False)
 for number, (column, found) in enumerate(zip(st.columns(len(common.views())), common.views(), strict=True)):

@@ -21,9 +21,10 @@ def headline(found: common.View) -> None:
         help="Variance of ln γ_raw over live channels, split into between layers and within layers. One scalar per layer can mend the first part only.",
     )
     st.caption(
-        "No channel is live, so there is nothing to split." if undefined
+        "No channel is live, so there is nothing to split."
+        if undefined
         else f"What one scalar per layer cannot repair; the other {1 - share:.0%} it can. {facts['live_share']:.1%} of the repaired layers' channels are live."
-    )  # fmt: skip
+    )
 
 
 def open_cell(point: dict) -> None:
@@ -59,22 +60,53 @@ def about() -> None:
 
 _folded.expander("How to read it", "_open_about", about)
 with st.container(horizontal=True, vertical_alignment="bottom"):
-    st.segmented_control("Colours", ("log2", "ratio"), key="cells", required=True, format_func={"log2": "log₂ ratio", "ratio": "paper: ratio in [0, 2]"}.get, help="log₂ treats half and double alike; the paper's clamp hides everything above 2.")
-    st.segmented_control("Layers sorted by", ("depth", "damage"), key="rows", required=True, help="depth: execution order. damage: largest severity first.")
-    st.segmented_control("Variances", ("repaired", "recalibrated"), key="stage_cells", required=True, help="Before BatchNorm recalibration, or after it at the reporting point (ema from reset, b = 20).")
+    st.segmented_control(
+        "Colours",
+        ("log2", "ratio"),
+        key="cells",
+        required=True,
+        format_func={"log2": "log₂ ratio", "ratio": "paper: ratio in [0, 2]"}.get,
+        help="log₂ treats half and double alike; the paper's clamp hides everything above 2.",
+    )
+    st.segmented_control(
+        "Layers sorted by",
+        ("depth", "damage"),
+        key="rows",
+        required=True,
+        help="depth: execution order. damage: largest severity first.",
+    )
+    st.segmented_control(
+        "Variances",
+        ("repaired", "recalibrated"),
+        key="stage_cells",
+        required=True,
+        help="Before BatchNorm recalibration, or after it at the reporting point (ema from reset, b = 20).",
+    )
 tables = _charts.show(
-    heatmaps.CELLS, "cells_map", select=open_cell, how={"scale": state.get("cells")},
-    slugs=lambda found: found.slugs, stage=state.get("stage_cells"), by=state.get("rows"),
-)  # fmt: skip
+    heatmaps.CELLS,
+    "cells_map",
+    select=open_cell,
+    how={"scale": state.get("cells")},
+    slugs=lambda found: found.slugs,
+    stage=state.get("stage_cells"),
+    by=state.get("rows"),
+)
 
 if tables:
     st.subheader("Worst cells", anchor=False)
     worst = heatmaps.worst_cells(tables[-1])
     st.caption("Farthest from a ratio of 1. Select a row to see the layer's channels.")
     st.dataframe(
-        worst.assign(value=_tables.digits(worst["value"]), times=_tables.digits(worst["times"])), key="worst_cells", on_select=open_worst, selection_mode="single-row", hide_index=True, alt="Cells whose ratio is farthest from 1.",
+        worst.assign(value=_tables.digits(worst["value"]), times=_tables.digits(worst["times"])),
+        key="worst_cells",
+        on_select=open_worst,
+        selection_mode="single-row",
+        hide_index=True,
+        alt="Cells whose ratio is farthest from 1.",
         column_config={
-            "row": "statistic", "value": st.column_config.TextColumn("v / v_dense", alignment="right"),
-            "times": st.column_config.TextColumn("off by a factor of", alignment="right"), "direction": "what is wrong",
+            "row": "statistic",
+            "value": st.column_config.TextColumn("v / v_dense", alignment="right"),
+            "times": st.column_config.TextColumn("off by a factor of", alignment="right"),
+            "direction": "what is wrong",
         },
-    )  # fmt: skip
+    )

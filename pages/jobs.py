@@ -23,8 +23,14 @@ def title(job: Job) -> str:
     found = wanted.experiment
     how = ", ".join(f"{name} {value:g}" for name, value in found.prune.params if value is not False)
     if wanted.repairability:
-        return f"{found.model.architecture} · {found.data.dataset} · seed {found.dense.seed} · repairability of each layer"
-    what = f"maps of {wanted.maps.layer}" if wanted.maps else f"{len(found.repairs)} repairs, {len(found.states)} recalibrations"
+        return (
+            f"{found.model.architecture} · {found.data.dataset} · seed {found.dense.seed} · repairability of each layer"
+        )
+    what = (
+        f"maps of {wanted.maps.layer}"
+        if wanted.maps
+        else f"{len(found.repairs)} repairs, {len(found.states)} recalibrations"
+    )
     return f"{found.model.architecture} · {found.data.dataset} · {found.prune.rule} ({how}) · seed {found.dense.seed} · {what}"
 
 
@@ -48,7 +54,14 @@ def details(job: Job) -> None:
     """Reason, progress, log and buttons of one job."""
     _compute.ending(job)
     if job.live:
-        st.button("Cancel", key=f"_cancel_job_{job.id}", on_click=crew.cancel, args=(job.id,), icon=":material/stop:", help="Stops within a second. Finished stages stay stored.")
+        st.button(
+            "Cancel",
+            key=f"_cancel_job_{job.id}",
+            on_click=crew.cancel,
+            args=(job.id,),
+            icon=":material/stop:",
+            help="Stops within a second. Finished stages stay stored.",
+        )
     elif job.state != "finished":
         retry(job)
     st.fragment(follow, run_every=_compute.WATCH if job.live else None)(job.id)
@@ -56,7 +69,9 @@ def details(job: Job) -> None:
 
 def retry(job: Job) -> None:
     """The button that runs an ended job again."""
-    if not st.button("Retry", key=f"_retry_job_{job.id}", icon=":material/replay:", help="Goes on from what is stored."):
+    if not st.button(
+        "Retry", key=f"_retry_job_{job.id}", icon=":material/replay:", help="Goes on from what is stored."
+    ):
         return
     try:
         crew.retry(job.id)
@@ -81,7 +96,14 @@ def chosen(found: list[Job]) -> Job:
     """The job picked below the table: the running or the newest one unless another is picked."""
     by_id = {job.id: job for job in found}
     first = next((job.id for job in found if job.state == "running"), found[0].id)
-    picked = st.selectbox("Job", list(by_id), index=list(by_id).index(first), key="_job", format_func=lambda i: f"{by_id[i].state}: {title(by_id[i])}", help="Whose progress, log and buttons are shown.")
+    picked = st.selectbox(
+        "Job",
+        list(by_id),
+        index=list(by_id).index(first),
+        key="_job",
+        format_func=lambda i: f"{by_id[i].state}: {title(by_id[i])}",
+        help="Whose progress, log and buttons are shown.",
+    )
     return by_id[picked]
 
 
@@ -93,7 +115,9 @@ def watch(seen: list[tuple]) -> None:
         st.rerun()
 
 
-st.caption("One computation runs at a time; the others wait. Whoever asks for the same thing shares a job, and closing a tab loses nothing.")
+st.caption(
+    "One computation runs at a time; the others wait. Whoever asks for the same thing shares a job, and closing a tab loses nothing."
+)
 jobs = crew.all()
 if jobs:
     live = any(job.live for job in jobs)

@@ -105,24 +105,86 @@ def choose() -> tuple[int, object]:
         state.put(channel=channel)
     places, count = {c: i + 1 for i, c in enumerate(order)}, len(order)
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        st.selectbox("Layer", view.layers, key="layer", on_change=layer_changed, width=260, help="Conv layers in execution order.")
-        st.selectbox("Rank channels by", list(RANKS), key="ranked", width=170, help="\n\n".join(f"**{name}**: {words}" for name, words in RANKS.items()))
-        st.button("Previous", icon=":material/chevron_left:", key="_previous", on_click=step, args=(order, -1), shortcut="P", help="The channel before this one in the ranking.")
-        st.selectbox("Channel", order, key="channel", width=170, format_func=lambda c: f"{c} (rank {places[c]} of {count})", help="In the order of the ranking.")
-        st.button("Next", icon=":material/chevron_right:", key="_next", on_click=step, args=(order, 1), shortcut="N", help="The next channel of the ranking.")
+        st.selectbox(
+            "Layer",
+            view.layers,
+            key="layer",
+            on_change=layer_changed,
+            width=260,
+            help="Conv layers in execution order.",
+        )
+        st.selectbox(
+            "Rank channels by",
+            list(RANKS),
+            key="ranked",
+            width=170,
+            help="\n\n".join(f"**{name}**: {words}" for name, words in RANKS.items()),
+        )
+        st.button(
+            "Previous",
+            icon=":material/chevron_left:",
+            key="_previous",
+            on_click=step,
+            args=(order, -1),
+            shortcut="P",
+            help="The channel before this one in the ranking.",
+        )
+        st.selectbox(
+            "Channel",
+            order,
+            key="channel",
+            width=170,
+            format_func=lambda c: f"{c} (rank {places[c]} of {count})",
+            help="In the order of the ranking.",
+        )
+        st.button(
+            "Next",
+            icon=":material/chevron_right:",
+            key="_next",
+            on_click=step,
+            args=(order, 1),
+            shortcut="N",
+            help="The next channel of the ranking.",
+        )
     return channel, ranking.set_index("channel").loc[channel]
 
 
 def looks(there: stored_maps.Maps | None, images: bool) -> None:
     """How the maps are drawn."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        st.segmented_control("Networks", ("before", "after"), key="mapped", required=True, format_func=lambda v: f"{v} recalibration", help="The conv's output as repaired, or after BatchNorm was re-estimated as chosen in the sidebar. Dense and pruned are never recalibrated.")
-        st.segmented_control("Colour scale", list(maps.SCALES), key="scale", required=True, format_func=lambda v: {"row": "per row", "map": "per map"}.get(v, v), help="\n\n".join(maps.SCALES.values()))
-        st.toggle("Over the input image", key="overlay", disabled=not images, help="Maps half transparent over the image that they answer to.")
+        st.segmented_control(
+            "Networks",
+            ("before", "after"),
+            key="mapped",
+            required=True,
+            format_func=lambda v: f"{v} recalibration",
+            help="The conv's output as repaired, or after BatchNorm was re-estimated as chosen in the sidebar. Dense and pruned are never recalibrated.",
+        )
+        st.segmented_control(
+            "Colour scale",
+            list(maps.SCALES),
+            key="scale",
+            required=True,
+            format_func=lambda v: {"row": "per row", "map": "per map"}.get(v, v),
+            help="\n\n".join(maps.SCALES.values()),
+        )
+        st.toggle(
+            "Over the input image",
+            key="overlay",
+            disabled=not images,
+            help="Maps half transparent over the image that they answer to.",
+        )
         if there is not None:
             state.keep_within("image", there.images, "This set of maps")
             names = dict(zip(there.images, zip(there.files, there.classes, strict=True), strict=True))
-            st.selectbox("Image", there.images, key="image", width=260, format_func=lambda i: f"{names[i][0].rsplit('/', 1)[-1]}, class {names[i][1]}", help="The image shown large below; a click on a tile chooses it too.")
+            st.selectbox(
+                "Image",
+                there.images,
+                key="image",
+                width=260,
+                format_func=lambda i: f"{names[i][0].rsplit('/', 1)[-1]}, class {names[i][1]}",
+                help="The image shown large below; a click on a tile chooses it too.",
+            )
 
 
 def offer_to_compute() -> None:
@@ -142,7 +204,9 @@ def offer_to_compute() -> None:
     with st.container(border=True):
         st.markdown(f"**The output maps of {layer} are not stored for {names}.**")
         if asked.dense_id is None:
-            st.caption("The weights of the dense network are not on this machine either: another one is trained by the same recipe, and the maps are of that one.")
+            st.caption(
+                "The weights of the dense network are not on this machine either: another one is trained by the same recipe, and the maps are of that one."
+            )
         compute_panel(asked.experiment, common.store(), layer_maps=asked.maps, dense_id=asked.dense_id)
 
 
@@ -163,18 +227,31 @@ def numbers(channel: int, rank) -> None:
     row = view.result.channels.query("layer == @layer and channel == @channel").iloc[0]
     with st.container(horizontal=True, gap="medium"):
         for label, value, help in (
-            ("Weights kept", f"{row['kept_fraction']:.1%}", "Share of the weights of this output channel that pruning left."),
+            (
+                "Weights kept",
+                f"{row['kept_fraction']:.1%}",
+                "Share of the weights of this output channel that pruning left.",
+            ),
             ("Their energy", f"{row['kept_energy']:.1%}", "Kept Σ w² / Σ w²."),
             ("Damage", f"{rank['damage']:.3f}", RANKS["damage"]),
             ("Gain", f"{rank['gain']:.3f}", RANKS["gain"]),
             ("Disagreement", f"{rank['disagreement']:.3g}", RANKS["disagreement"]),
-        ):  # fmt: skip
+        ):
             st.metric(label, value.replace("nan%", "undefined").replace("nan", "undefined"), help=help, width="content")
     table = map_numbers.numbers(view.result, layer, channel, view.slugs)
-    names = {"network": "network", "variance": "variance", "ratio": "÷ dense", "recalibrated": "recalibrated", "gamma": "factor γ", "shrinkage": "shrinkage"}
+    names = {
+        "network": "network",
+        "variance": "variance",
+        "ratio": "÷ dense",
+        "recalibrated": "recalibrated",
+        "gamma": "factor γ",
+        "shrinkage": "shrinkage",
+    }
     _tables.number_table(table, names, f"Variances and factors of channel {channel} of {layer}.")
     if rank["dead"]:
-        st.caption("Dead: pruned, this channel answers with one constant to every image, so its variance is 0 and no factor can restore it.")
+        st.caption(
+            "Dead: pruned, this channel answers with one constant to every image, so its variance is 0 and no factor can restore it."
+        )
 
 
 channel, rank = choose()
@@ -193,10 +270,16 @@ def about() -> None:
 
 
 _folded.expander("What am I looking at?", "_open_about", about)
-st.caption(f"After recalibration: {view.look.recalibration}." if state.get("mapped") == "after" else "Before BatchNorm recalibration.")
+st.caption(
+    f"After recalibration: {view.look.recalibration}."
+    if state.get("mapped") == "after"
+    else "Before BatchNorm recalibration."
+)
 with st.container():  # has its place also when empty, so that the maps stay where they are
     if other := other_dense(view):
-        st.warning(f"The weights of this result's dense network {view.result.setting['dense_id'][:8]} are not on this machine. The maps are of {other[:8]}, trained here by the same recipe: numbers and tables belong to the former.")
+        st.warning(
+            f"The weights of this result's dense network {view.result.setting['dense_id'][:8]} are not on this machine. The maps are of {other[:8]}, trained here by the same recipe: numbers and tables belong to the former."
+        )
     if there is None:
         _stored_maps.offer(view, wanted(view))
     offer_to_compute()
@@ -206,9 +289,21 @@ if there is not None:
         st.caption(f"Without input images: {missing_inputs}")
     if there.fewer:
         st.caption(there.fewer)
-    what = {"layer": common.layer_in, "channel": channel, "slugs": shown_slugs, "dense": other_dense, **recalibration(view)}
+    what = {
+        "layer": common.layer_in,
+        "channel": channel,
+        "slugs": shown_slugs,
+        "dense": other_dense,
+        **recalibration(view),
+    }
     st.subheader("All images", anchor=False)
-    _charts.show(map_difference.MAPS, "maps", select=select_image, how={"scale": state.get("scale"), "overlay": state.get("overlay"), "inputs": missing_inputs is None}, **what)
+    _charts.show(
+        map_difference.MAPS,
+        "maps",
+        select=select_image,
+        how={"scale": state.get("scale"), "overlay": state.get("overlay"), "inputs": missing_inputs is None},
+        **what,
+    )
     left, right = st.columns([3, 2]) if state.get("pin") is None else (st.container(), st.container())
     with left:
         st.subheader("One image, every value", anchor=False)
@@ -221,4 +316,10 @@ with right:
     numbers(channel, rank)
 
 st.subheader("Its kernel before and after pruning", anchor=False)
-_charts.show(kernels.KERNEL, "kernel", layer=common.layer_in, channel=channel, slugs=lambda found: [s for s in found.slugs if s in set(found.result.repairs["slug"])])
+_charts.show(
+    kernels.KERNEL,
+    "kernel",
+    layer=common.layer_in,
+    channel=channel,
+    slugs=lambda found: [s for s in found.slugs if s in set(found.result.repairs["slug"])],
+)

@@ -9,7 +9,15 @@ from pages import _common as common
 from pages import _state as state
 
 FIRST = 5  # layers that are listed at once: a table to sort is the largest part of a browser's work, so it waits for a click
-HEADINGS = {"layer": "layer", "severity": "severity", "within_spread": "within spread", "overshoot": "overshoot", "dead": "dead channels", "channels": "channels", "absorbed": "BN absorbs"}
+HEADINGS = {
+    "layer": "layer",
+    "severity": "severity",
+    "within_spread": "within spread",
+    "overshoot": "overshoot",
+    "dead": "dead channels",
+    "channels": "channels",
+    "absorbed": "BN absorbs",
+}
 
 view = common.view()
 
@@ -28,11 +36,27 @@ def card(found: common.View) -> None:
     with st.container(horizontal=True, gap="medium"):
         share = facts["within_share"]
         for label, value, help in (
-            ("Severity", f"{facts['severity']:.3f}", "Mean over channels of |√(v_pruned / v_dense) − 1|: 0 is no damage."),
-            ("Overshoot", f"{facts['overshoot']:.3f}", "Mean over layers of max(0, γ_LW − 1): how much a layer-wise factor amplifies."),
-            ("Within-layer share", "undefined" if share is None or share != share else f"{share:.0%}", "Part of the damage that one scalar per layer cannot repair."),
-            ("Dead channels", f"{facts['dead']} of {facts['channels']}", "Channels whose pruned variance is zero: no factor brings them back."),
-        ):  # fmt: skip
+            (
+                "Severity",
+                f"{facts['severity']:.3f}",
+                "Mean over channels of |√(v_pruned / v_dense) − 1|: 0 is no damage.",
+            ),
+            (
+                "Overshoot",
+                f"{facts['overshoot']:.3f}",
+                "Mean over layers of max(0, γ_LW − 1): how much a layer-wise factor amplifies.",
+            ),
+            (
+                "Within-layer share",
+                "undefined" if share is None or share != share else f"{share:.0%}",
+                "Part of the damage that one scalar per layer cannot repair.",
+            ),
+            (
+                "Dead channels",
+                f"{facts['dead']} of {facts['channels']}",
+                "Channels whose pruned variance is zero: no factor brings them back.",
+            ),
+        ):
             st.metric(label, value, help=help, width="content")
     st.caption(textreport.describe(facts))
 
@@ -47,16 +71,26 @@ def all_layers() -> None:
     st.caption("Select a row to see the layer's channels.")
     st.dataframe(
         worst[["layer", "depth", "severity", "within_spread", "overshoot", "channels", "dead", "achieved", "absorbed"]],
-        key="worst", on_select=open_row, selection_mode="single-row", hide_index=True, height=300,
+        key="worst",
+        on_select=open_row,
+        selection_mode="single-row",
+        hide_index=True,
+        height=300,
         alt="Layers sorted by severity, with their within-layer spread, overshoot, dead channels and sparsity.",
         column_config={
             "severity": st.column_config.NumberColumn(format="%.3f", help="mean |√(v_pruned / v_dense) − 1|"),
-            "within_spread": st.column_config.NumberColumn("within spread", format="%.3f", help="standard deviation of ln γ_raw over live channels"),
+            "within_spread": st.column_config.NumberColumn(
+                "within spread", format="%.3f", help="standard deviation of ln γ_raw over live channels"
+            ),
             "overshoot": st.column_config.NumberColumn(format="%.3f", help="max(0, γ_LW − 1)"),
-            "achieved": st.column_config.NumberColumn("sparsity", format="percent", help="share of the layer's weights removed"),
-            "absorbed": st.column_config.TextColumn("BN absorbs", help="Whether BatchNorm, fully re-estimated, undoes a factor on this layer's channels"),
+            "achieved": st.column_config.NumberColumn(
+                "sparsity", format="percent", help="share of the layer's weights removed"
+            ),
+            "absorbed": st.column_config.TextColumn(
+                "BN absorbs", help="Whether BatchNorm, fully re-estimated, undoes a factor on this layer's channels"
+            ),
         },
-    )  # fmt: skip
+    )
 
 
 def open_row() -> None:
@@ -71,18 +105,33 @@ for column, found in zip(st.columns(len(common.views())), common.views(), strict
         card(found)
 
 st.subheader("Accuracy", anchor=False)
-st.caption(f"One-shot pruning, then each repair, then BatchNorm recalibration: {view.look.recalibration}. Lines are 95 % Wilson intervals; open markers: without mean correction.")
+st.caption(
+    f"One-shot pruning, then each repair, then BatchNorm recalibration: {view.look.recalibration}. Lines are 95 % Wilson intervals; open markers: without mean correction."
+)
 _charts.show(
-    overview.ACCURACY, "accuracy", slugs=lambda v: v.slugs,
+    overview.ACCURACY,
+    "accuracy",
+    slugs=lambda v: v.slugs,
     **{name: (lambda v, name=name: recalibration(v)[name]) for name in ("start", "averaging", "momentum", "b")},
-)  # fmt: skip
+)
 
 st.subheader("The network, layer by layer", anchor=False)
-st.segmented_control("Coloured by", list(overview.DAMAGES), key="colour", required=True, format_func=lambda name: overview.DAMAGES[name][0], help="\n\n".join(f"**{a}**: {b}" for a, b in overview.DAMAGES.values()))
-st.caption(f"Each block is a conv layer, input on the left; colour: {overview.DAMAGES[state.get('colour')][1]}. Click a block to see its channels.")
+st.segmented_control(
+    "Coloured by",
+    list(overview.DAMAGES),
+    key="colour",
+    required=True,
+    format_func=lambda name: overview.DAMAGES[name][0],
+    help="\n\n".join(f"**{a}**: {b}" for a, b in overview.DAMAGES.values()),
+)
+st.caption(
+    f"Each block is a conv layer, input on the left; colour: {overview.DAMAGES[state.get('colour')][1]}. Click a block to see its channels."
+)
 _charts.show(overview.STRIP, "strip", select=open_layer, colour=state.get("colour"))
 
 st.subheader("Worst layers first", anchor=False)
 worst = overview.damage_table(view.result).sort_values("severity", ascending=False)
 _tables.short_table(worst[list(HEADINGS)].head(FIRST).rename(columns=HEADINGS), ".3f")
-_folded.expander(f"All {len(worst)} layers, to sort and to open", "_open_worst", all_layers, icon=":material/table_rows:")
+_folded.expander(
+    f"All {len(worst)} layers, to sort and to open", "_open_worst", all_layers, icon=":material/table_rows:"
+)

@@ -13,7 +13,13 @@ from pages import _paper_figures as figures
 from pages import _state as state
 from pages._compute import compute_panel
 
-PARTS = {"table1": "Table 1", "tables": "Tables 2 and 3", "figures": "Figures 3 to 12", "protocol": "What differs", "fidelity": "Which protocol?"}
+PARTS = {
+    "table1": "Table 1",
+    "tables": "Tables 2 and 3",
+    "figures": "Figures 3 to 12",
+    "protocol": "What differs",
+    "fidelity": "Which protocol?",
+}
 NARROW = 55  # pixels of a number's column, so that a window 1280 pixels wide holds table 1
 SIDES = ("paper", "here", "Δ")
 MARKS = {True: " ▲", False: ""}
@@ -23,9 +29,14 @@ def variant() -> Variant:
     """What the paper leaves open, as page and sidebar choose it."""
     seen = common.look()
     return Variant(
-        order=state.get("order2"), bias=protocol.BIASES[state.get("bias2")], linear=state.get("linear"),
-        start=seen.start, averaging=seen.averaging, momentum=seen.momentum, batches=seen.b,
-    )  # fmt: skip
+        order=state.get("order2"),
+        bias=protocol.BIASES[state.get("bias2")],
+        linear=state.get("linear"),
+        start=seen.start,
+        averaging=seen.averaging,
+        momentum=seen.momentum,
+        batches=seen.b,
+    )
 
 
 @st.cache_resource(max_entries=32, show_spinner=False)
@@ -38,13 +49,26 @@ def made(make, *arguments):
     store = common.store()
     speeds = store.root / estimate.FILE
     stamp = (store.stamp("result"), store.stamp("dense"), speeds.stat().st_mtime_ns if speeds.exists() else 0)
-    return _made(f"{make.__module__}.{make.__name__}", str(store.root), stamp, repr(arguments), make, store, common.stored(), arguments)
+    return _made(
+        f"{make.__module__}.{make.__name__}",
+        str(store.root),
+        stamp,
+        repr(arguments),
+        make,
+        store,
+        common.stored(),
+        arguments,
+    )
 
 
 def beside(row) -> tuple[str, str, str]:
     """The paper's number, ours, and the difference with its mark."""
     beyond = False if pd.isna(row.beyond) else bool(row.beyond)
-    return papertext.number(row.paper, 2), papertext.number(row.top1) or "–", papertext.number(row.difference, sign=True) + MARKS[beyond]
+    return (
+        papertext.number(row.paper, 2),
+        papertext.number(row.top1) or "–",
+        papertext.number(row.difference, sign=True) + MARKS[beyond],
+    )
 
 
 def grid(table: pd.DataFrame) -> pd.DataFrame:
@@ -55,43 +79,90 @@ def grid(table: pd.DataFrame) -> pd.DataFrame:
         for name, text in zip(SIDES, beside(row), strict=True):
             line[PRUNING_LABELS[row.pruning] or "dense", name] = text
     wide = pd.DataFrame.from_dict(rows, "index").fillna("")
-    wide = wide.sort_index(level=0, key=lambda names: names.map(list(ARCHITECTURES.values()).index), kind="stable", sort_remaining=False)
+    wide = wide.sort_index(
+        level=0, key=lambda names: names.map(list(ARCHITECTURES.values()).index), kind="stable", sort_remaining=False
+    )
     order = [(label or "dense", name) for label in PRUNING_LABELS.values() for name in SIDES]
-    names = pd.DataFrame({("", "architecture"): wide.index.get_level_values(0), ("", "method"): wide.index.get_level_values(1)})
+    names = pd.DataFrame(
+        {("", "architecture"): wide.index.get_level_values(0), ("", "method"): wide.index.get_level_values(1)}
+    )
     return pd.concat([names, wide[[column for column in order if column in wide]].reset_index(drop=True)], axis=1)
 
 
 def choices() -> None:
     """What the paper leaves open, beside the sidebar's recalibration."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        st.segmented_control("Order of collection", ("simultaneous", "sequential"), key="order2", required=True, help="The paper does not state it.")
-        st.segmented_control("Mean correction", list(protocol.BIASES), key="bias2", required=True, format_func={"own": "as in table 2", "off": "off", "on": "on"}.get, help="As in table 2: LW without, ASR with. Otherwise all methods alike.")
+        st.segmented_control(
+            "Order of collection",
+            ("simultaneous", "sequential"),
+            key="order2",
+            required=True,
+            help="The paper does not state it.",
+        )
+        st.segmented_control(
+            "Mean correction",
+            list(protocol.BIASES),
+            key="bias2",
+            required=True,
+            format_func={"own": "as in table 2", "off": "off", "on": "on"}.get,
+            help="As in table 2: LW without, ASR with. Otherwise all methods alike.",
+        )
     st.caption(f"Shown: {papertext.described(variant())}. Recalibration and pruned tensors are chosen in the sidebar.")
 
 
 def table1() -> None:
     """Table 1, who is ahead, and the cells that are missing."""
     choices()
-    dataset = st.segmented_control("Dataset", list(protocol.DATASETS), key="paper_data", required=True, format_func=LABELS.get)
+    dataset = st.segmented_control(
+        "Dataset", list(protocol.DATASETS), key="paper_data", required=True, format_func=LABELS.get
+    )
     table = made(reproduction.table1, variant())
     shown = grid(table[table["dataset"] == dataset])
-    sides = {number: st.column_config.TextColumn(alignment="right", width=NARROW) for number in range(3, shown.shape[1] + 1)}  # the hidden index counts too
-    st.dataframe(shown, hide_index=True, width="stretch", height="content", alt="Table 1: top-1 % in the paper and here.", column_config=sides)
+    sides = {
+        number: st.column_config.TextColumn(alignment="right", width=NARROW) for number in range(3, shown.shape[1] + 1)
+    }  # the hidden index counts too
+    st.dataframe(
+        shown,
+        hide_index=True,
+        width="stretch",
+        height="content",
+        alt="Table 1: top-1 % in the paper and here.",
+        column_config=sides,
+    )
     found = table.dropna(subset="top1")
-    noise = "our 95 % Wilson interval" + (" and the spread of the stored seeds" if (found["repeats"] > 1).any() else "; a single seed is stored of each network, so their spread is not known")
-    st.caption(f"Top-1 %; Δ is here minus the paper, in points. ▲: the difference is larger than noise, as far as it is known: {noise}. –: not stored. Networks here: {'; '.join(found['network'].unique()) or 'none yet'}.")
+    noise = "our 95 % Wilson interval" + (
+        " and the spread of the stored seeds"
+        if (found["repeats"] > 1).any()
+        else "; a single seed is stored of each network, so their spread is not known"
+    )
+    st.caption(
+        f"Top-1 %; Δ is here minus the paper, in points. ▲: the difference is larger than noise, as far as it is known: {noise}. –: not stored. Networks here: {'; '.join(found['network'].unique()) or 'none yet'}."
+    )
     st.subheader("Who is ahead in how many cells", anchor=False)
-    st.dataframe(counted(made(reproduction.counts, variant())), hide_index=True, alt="Cells in which one method is ahead of another, in the paper and here.")
-    st.caption("In brackets: how many of these wins have 95 % intervals that are apart. Where cumulative averaging absorbs the repairs, all cells must be ties, up to rounding.")
+    st.dataframe(
+        counted(made(reproduction.counts, variant())),
+        hide_index=True,
+        alt="Cells in which one method is ahead of another, in the paper and here.",
+    )
+    st.caption(
+        "In brackets: how many of these wins have 95 % intervals that are apart. Where cumulative averaging absorbs the repairs, all cells must be ties, up to rounding."
+    )
     absent()
 
 
 def counted(table: pd.DataFrame) -> pd.DataFrame:
     """reproduction.counts with a column per pair of methods."""
-    cells = [f"{papertext.wins(row)}" + ("" if pd.isna(row.clear) or not row.cells else f" [{row.clear} clear]") for row in table.itertuples()]
+    cells = [
+        f"{papertext.wins(row)}" + ("" if pd.isna(row.clear) or not row.cells else f" [{row.clear} clear]")
+        for row in table.itertuples()
+    ]
     pair = [f"{method_label(row.better)} over {method_label(row.worse)}" for row in table.itertuples()]
     wide = table.assign(pair=pair, cell=cells).pivot(index="where", columns="pair", values="cell")
-    return wide.loc[table["where"].unique(), list(dict.fromkeys(pair))].reset_index().rename(columns={"where": "recalibration"})
+    return (
+        wide.loc[table["where"].unique(), list(dict.fromkeys(pair))]
+        .reset_index()
+        .rename(columns={"where": "recalibration"})
+    )
 
 
 def absent() -> None:
@@ -101,12 +172,29 @@ def absent() -> None:
     if missing.empty:
         return
     st.subheader("Cells that are not stored", anchor=False)
-    st.segmented_control("Made", ("stored", "paper"), key="made", required=True, format_func={"stored": "as the stored networks are", "paper": "by the paper's protocol"}.get, help="By the paper's protocol: ImageNet weights, 224 pixels, last block and head tuned for five epochs. It downloads weights and images, and wants a GPU.")
+    st.segmented_control(
+        "Made",
+        ("stored", "paper"),
+        key="made",
+        required=True,
+        format_func={"stored": "as the stored networks are", "paper": "by the paper's protocol"}.get,
+        help="By the paper's protocol: ImageNet weights, 224 pixels, last block and head tuned for five epochs. It downloads weights and images, and wants a GPU.",
+    )
     labels = {cell.label: cell for cell in missing["cell"]}
     with st.expander(f"What each of the {len(missing)} costs"):
         st.dataframe(costs(missing), hide_index=True, alt="Image passes and time of each missing cell.")
-        st.caption("Training of the dense network is counted where it is not stored; cells of one network share it. Times are given once this machine's speed for that network is known.")
-    picked = st.selectbox("Compute a cell", list(labels), index=None, key="_cell", placeholder="none chosen", width=360, help="Shows its time on this machine and a button.")
+        st.caption(
+            "Training of the dense network is counted where it is not stored; cells of one network share it. Times are given once this machine's speed for that network is known."
+        )
+    picked = st.selectbox(
+        "Compute a cell",
+        list(labels),
+        index=None,
+        key="_cell",
+        placeholder="none chosen",
+        width=360,
+        help="Shows its time on this machine and a button.",
+    )
     if picked:
         compute(labels[picked], as_paper)
 
@@ -114,13 +202,17 @@ def absent() -> None:
 def costs(missing: pd.DataFrame) -> pd.DataFrame:
     """reproduction.missing in words."""
     times = ["not measured" if pd.isna(seconds) else estimate.duration(seconds) for seconds in missing["seconds"]]
-    return pd.DataFrame({"cell": missing["label"], "image passes": [f"{images:,}" for images in missing["images"]], "time here": times})
+    return pd.DataFrame(
+        {"cell": missing["label"], "image passes": [f"{images:,}" for images in missing["images"]], "time here": times}
+    )
 
 
 def compute(cell: Cell, as_paper: bool) -> None:
     """The button for one cell, and the command that does the same by the paper's protocol."""
     try:
-        wanted = protocol.experiment(reproduction.setting_of(cell, common.store(), common.stored(), as_paper), variant())
+        wanted = protocol.experiment(
+            reproduction.setting_of(cell, common.store(), common.stored(), as_paper), variant()
+        )
     except AsrError as error:
         st.error(str(error))
         return
@@ -135,11 +227,20 @@ def tables() -> None:
     st.subheader(f"Table 2: {reproduction.ABLATED.label}", anchor=False)
     table = made(reproduction.table2, variant())
     rows = [(row.row, *beside(row)) for row in table.itertuples()]
-    st.dataframe(pd.DataFrame(rows, columns=["method", "paper", "here", "Δ"]), hide_index=True, alt="Table 2: top-1 % in the paper and here.")
+    st.dataframe(
+        pd.DataFrame(rows, columns=["method", "paper", "here", "Δ"]),
+        hide_index=True,
+        alt="Table 2: top-1 % in the paper and here.",
+    )
     if table["top1"].isna().all():
         st.caption("This network is not stored. The page Ablation draws these rows for the setting in the sidebar.")
     st.subheader("Table 3: BN only against the recalibration step", anchor=False)
-    st.dataframe(steps(made(reproduction.table3, variant())), hide_index=True, height="content", alt="Table 3: BN only, median and range over settings, in the paper and here.")
+    st.dataframe(
+        steps(made(reproduction.table3, variant())),
+        hide_index=True,
+        height="content",
+        alt="Table 3: BN only, median and range over settings, in the paper and here.",
+    )
     st.subheader("Where the paper's own tables differ", anchor=False)
     st.markdown(papertext.conflicts("github"))
     st.caption(
@@ -151,9 +252,15 @@ def tables() -> None:
 def steps(table: pd.DataFrame) -> pd.DataFrame:
     """reproduction.table3 in words."""
     rows = [
-        (row.dataset, row.step, papertext.band(row.paper_median, row.paper_low, row.paper_high, 2), papertext.band(row.median, row.low, row.high) or "–", row.settings)
+        (
+            row.dataset,
+            row.step,
+            papertext.band(row.paper_median, row.paper_low, row.paper_high, 2),
+            papertext.band(row.median, row.low, row.high) or "–",
+            row.settings,
+        )
         for row in table.itertuples()
-    ]  # fmt: skip
+    ]
     return pd.DataFrame(rows, columns=["dataset", "step", "paper: median [2.5 %, 97.5 %]", "here", "settings here"])
 
 
@@ -162,8 +269,16 @@ def differing() -> None:
     setting, label = papertext.card_of(common.stored(), variant())
     stored = bool(protocol.matches(common.stored(), variant().linear))
     card = protocol.card(setting, label, variant())
-    st.dataframe(card.rename(columns={"here": "here, as stored" if stored else "here, by the paper's protocol"}), hide_index=True, width="stretch", height="content", alt="Aspects of the protocol, in the paper and here.")
-    st.caption("Words in “ ” are the paper's. The full protocol is one command; it needs network and, to end in reasonable time, a GPU:")
+    st.dataframe(
+        card.rename(columns={"here": "here, as stored" if stored else "here, by the paper's protocol"}),
+        hide_index=True,
+        width="stretch",
+        height="content",
+        alt="Aspects of the protocol, in the paper and here.",
+    )
+    st.caption(
+        "Words in “ ” are the paper's. The full protocol is one command; it needs network and, to end in reasonable time, a GPU:"
+    )
     st.code(protocol.command(reproduction.ABLATED), language="bash")
 
 
@@ -184,10 +299,14 @@ def which() -> None:
         st.markdown(papertext.RATIOS)
         st.markdown(papertext.ratios_table(ratios))
     st.markdown(papertext.DEFAULTS)
-    st.caption(f"The same for the results that come with the project is docs/fidelity.md, written by `{papertext.COMMAND}`.")
+    st.caption(
+        f"The same for the results that come with the project is docs/fidelity.md, written by `{papertext.COMMAND}`."
+    )
 
 
-st.segmented_control("Part", list(PARTS), key="part", required=True, format_func=PARTS.get, label_visibility="collapsed")
+st.segmented_control(
+    "Part", list(PARTS), key="part", required=True, format_func=PARTS.get, label_visibility="collapsed"
+)
 if state.get("part") == "figures":
     choices()
     figures.draw(variant())

@@ -47,12 +47,23 @@ def numbers() -> None:
         for bias in seen.biases:
             table = severity.correlations(groups, state.get("gain"), order, common.BIASES[bias], seen.prior, states())
             rows = [
-                {"gain against": row["against"], "b": str(row["b"]), "settings": str(row["n"]), "Pearson r": interval(row, "pearson"), "Spearman ρ": interval(row, "spearman"),
-                 "the paper's r": published(row["paper_pearson"]), "the paper's ρ": published(row["paper_spearman"])}
+                {
+                    "gain against": row["against"],
+                    "b": str(row["b"]),
+                    "settings": str(row["n"]),
+                    "Pearson r": interval(row, "pearson"),
+                    "Spearman ρ": interval(row, "spearman"),
+                    "the paper's r": published(row["paper_pearson"]),
+                    "the paper's ρ": published(row["paper_spearman"]),
+                }
                 for _, row in table.iterrows()
-            ]  # fmt: skip
+            ]
             st.caption(f"{order}, bias {bias}")
-            st.dataframe(pd.DataFrame(rows), hide_index=True, alt="Correlations of gain and damage with 95 % intervals, ours and the paper's.")
+            st.dataframe(
+                pd.DataFrame(rows),
+                hide_index=True,
+                alt="Correlations of gain and damage with 95 % intervals, ours and the paper's.",
+            )
 
 
 def published(value: float) -> str:
@@ -67,20 +78,38 @@ def about() -> None:
         "variances (x). The paper's figures 6 and 9 draw this for its 36 settings. Vertical bars are 95 % intervals of the gain (Newcombe, from both Wilson "
         "intervals). A ring marks the present setting. **Click a mark to open its setting.**"
     )
-    st.caption("Correlation intervals by Fisher's z. Settings that share a network are not independent, so the intervals are narrower than they should be. The paper does not define its severity; ours is mean |√(v_pruned / v_dense) − 1| over channels.")
+    st.caption(
+        "Correlation intervals by Fisher's z. Settings that share a network are not independent, so the intervals are narrower than they should be. The paper does not define its severity; ours is mean |√(v_pruned / v_dense) − 1| over channels."
+    )
 
 
 _folded.expander("What am I looking at?", "_open_about", about)
 with st.container(horizontal=True, vertical_alignment="bottom"):
-    st.segmented_control("Gain of", list(severity.GAINS), key="gain", required=True, format_func=severity.GAINS.get, help="Difference in top-1 accuracy at the chosen recalibration.")
-    st.segmented_control("Against", list(severity.AGAINST), key="against", required=True, help="\n\n".join(severity.AGAINST.values()))
+    st.segmented_control(
+        "Gain of",
+        list(severity.GAINS),
+        key="gain",
+        required=True,
+        format_func=severity.GAINS.get,
+        help="Difference in top-1 accuracy at the chosen recalibration.",
+    )
+    st.segmented_control(
+        "Against", list(severity.AGAINST), key="against", required=True, help="\n\n".join(severity.AGAINST.values())
+    )
 
 _charts.show(
-    severity.GAIN, "gains", select=open_setting, groups=groups, gain=state.get("gain"), against=state.get("against"),
+    severity.GAIN,
+    "gains",
+    select=open_setting,
+    groups=groups,
+    gain=state.get("gain"),
+    against=state.get("against"),
     biases=lambda found: tuple(common.BIASES[bias] for bias in found.look.biases),
     **{name: look(name) for name in ("orders", "prior", "start", "averaging", "momentum", "b")},
-)  # fmt: skip
+)
 
 st.subheader("Correlation, ours and the paper's", anchor=False)
 numbers()
-st.caption("The paper's numbers are those of its text (section 5.3 and appendix C.2): gain of ASR+BN over LW+BN against its severity, over its own settings, without intervals.")
+st.caption(
+    "The paper's numbers are those of its text (section 5.3 and appendix C.2): gain of ASR+BN over LW+BN against its severity, over its own settings, without intervals."
+)

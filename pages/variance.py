@@ -39,8 +39,13 @@ def fits(table, number: int) -> None:
     drawn = [(found.stamp, common.layer_in(found), found.slugs) for found in common.views()]
     found = fitted(table, repr(drawn), state.get("stage"), number)
     plain = found["alpha_ratio"].between(1e-3, 1e4).all()
-    spans = [f"[{low:.2f}, {high:.2f}]" if low == low else "too few channels" for low, high in zip(found["slope_low"], found["slope_high"], strict=True)]
-    shown = found[["network", "alpha_ratio", "alpha_slope", "r2", "used", "dropped"]].set_axis(["network", "alpha (ratio)", "alpha (slope)", "R²", "channels", "dropped"], axis=1)
+    spans = [
+        f"[{low:.2f}, {high:.2f}]" if low == low else "too few channels"
+        for low, high in zip(found["slope_low"], found["slope_high"], strict=True)
+    ]
+    shown = found[["network", "alpha_ratio", "alpha_slope", "r2", "used", "dropped"]].set_axis(
+        ["network", "alpha (ratio)", "alpha (slope)", "R²", "channels", "dropped"], axis=1
+    )
     shown.insert(3, "95 % interval", spans)
     _tables.short_table(shown, ("", ".3f" if plain else ".2e", ".3f", "", ".3f", "", ""))
 
@@ -50,20 +55,30 @@ def numbers(table, channel: int) -> None:
     st.subheader(f"Channel {channel}", anchor=False)
     rows = table[table["channel"] == channel]
     one = rows.iloc[0]
-    st.markdown(f"Dense variance {one.v_dense:.4g}; {one.kept_fraction:.1%} of its weights kept, with {one.kept_energy:.1%} of their energy (Σ w²).")
+    st.markdown(
+        f"Dense variance {one.v_dense:.4g}; {one.kept_fraction:.1%} of its weights kept, with {one.kept_energy:.1%} of their energy (Σ w²)."
+    )
     names = {"label": "network", "v": "variance", "gamma": "factor γ", "shrinkage": "shrinkage"}
     _tables.number_table(rows, names, f"Variances and factors of channel {channel}.")
     st.button("Its spatial maps", icon=":material/image:", on_click=state.go, args=("maps",))
 
 
 with st.container(horizontal=True, vertical_alignment="bottom"):
-    st.selectbox("Layer", view.layers, key="layer", on_change=channel_changed, width=320, help="Conv layers in execution order.")
+    st.selectbox(
+        "Layer", view.layers, key="layer", on_change=channel_changed, width=320, help="Conv layers in execution order."
+    )
     channels = view.result.channels.loc[view.result.channels["layer"] == layer, "channel"].tolist()
-    st.selectbox("Channel", channels, index=None, key="channel", width=140, placeholder="none", help="Selected on every page.")
+    st.selectbox(
+        "Channel", channels, index=None, key="channel", width=140, placeholder="none", help="Selected on every page."
+    )
     st.segmented_control(
-        "Variances", list(variance.STAGES), key="stage", required=True,
-        help="\n\n".join(f"**{name}**: {words}" for name, words in variance.STAGES.items()) + "\n\nOnly the predicted ones obey the rule that one scalar cannot change the slope.",
-    )  # fmt: skip
+        "Variances",
+        list(variance.STAGES),
+        key="stage",
+        required=True,
+        help="\n\n".join(f"**{name}**: {words}" for name, words in variance.STAGES.items())
+        + "\n\nOnly the predicted ones obey the rule that one scalar cannot change the slope.",
+    )
 
 
 def about() -> None:
@@ -73,13 +88,21 @@ def about() -> None:
         "over the statistics images, before BatchNorm. On the dashed line a repair is exact. A layer-wise factor moves all marks of a layer up by the "
         "same distance; it cannot change their slope or spread. Marks on the dotted line at the bottom are dead: no factor can bring them back."
     )
-    st.latex(r"\alpha_\mathrm{ratio} = \exp\,\overline{\ln (v_\mathrm{repaired}/v_\mathrm{dense})} \qquad \log_{10} v_\mathrm{repaired} = \alpha_\mathrm{slope} \log_{10} v_\mathrm{dense} + c")
-    st.caption("Both are 1 for a perfect repair. The slope is an ordinary least-squares fit with its 95 % interval; a small R² means the slope says little.")
+    st.latex(
+        r"\alpha_\mathrm{ratio} = \exp\,\overline{\ln (v_\mathrm{repaired}/v_\mathrm{dense})} \qquad \log_{10} v_\mathrm{repaired} = \alpha_\mathrm{slope} \log_{10} v_\mathrm{dense} + c"
+    )
+    st.caption(
+        "Both are 1 for a perfect repair. The slope is an ordinary least-squares fit with its 95 % interval; a small R² means the slope says little."
+    )
 
 
 _folded.expander("What am I looking at?", "_open_about", about)
 stage, bn = state.get("stage"), view.result.setting["recalibrated_state"]
-point = f": {bn['averaging']} from {bn['start']}, momentum {bn['momentum']}, b = {bn['batches']}" if bn else ", which is not stored for this setting"
+point = (
+    f": {bn['averaging']} from {bn['start']}, momentum {bn['momentum']}, b = {bn['batches']}"
+    if bn
+    else ", which is not stored for this setting"
+)
 st.caption(f"Variances: {variance.STAGES[stage]}{point if stage == 'recalibrated' else ''}.")
 
 what = {"layer": common.layer_in, "slugs": lambda found: found.slugs, "stage": stage}
@@ -94,10 +117,11 @@ with right:
     _charts.show(variance.SORTED, "sorted", select=open_channel, width=width, **what)
 
 st.subheader(
-    "Fit", anchor=False,
+    "Fit",
+    anchor=False,
     help="**alpha (ratio)**: geometric mean of v_repaired / v_dense; 1 is a perfect repair.\n\n**alpha (slope)**: least-squares slope in log10-log10, with its interval.\n\n"
     "**R²**: share of the spread that the line explains.\n\n**channels**: used; **dropped**: dead in the dense or in the shown network, or beyond the range of numbers, and so left out.",
-)  # fmt: skip
+)
 for number, table in enumerate(tables):
     fits(table, number)
 
@@ -114,5 +138,7 @@ with right:
         numbers(tables[-1], channel)
 
 st.subheader("All layers", anchor=False)
-st.caption(f"The plot above for every layer, equal axes; at most {multiples.MOST} channels per layer, evenly over the ranks. Click a mark to choose its layer.")
+st.caption(
+    f"The plot above for every layer, equal axes; at most {multiples.MOST} channels per layer, evenly over the ranks. Click a mark to choose its layer."
+)
 _charts.show(multiples.PANELS, "panels", select=select_layer, slugs=what["slugs"], stage=stage, how={"marked": layer})

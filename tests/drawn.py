@@ -18,4 +18,8 @@ def charts(app) -> list[dict]:
 
 def numbers(axis) -> np.ndarray:
     """The numbers of a trace's x or y: a list, or Plotly's bytes."""
-    return np.array(axis, float) if isinstance(axis, list) else np.frombuffer(base64.b64decode(axis["bdata"]), axis["dtype"])
+    return (
+        np.array(axis, float)
+        if isinstance(axis, list)
+        else np.frombuffer(base64.b64decode(axis["bdata"]), axis["dtype"])
+    )

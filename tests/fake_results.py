@@ -20,26 +20,40 @@ TESTS = 1000
 def fake_result(store: Store, layers=None, repairs=None, states=None, dead=0.1, spread=0.6, **setting) -> Entry:
     """A stored result of Setting(**setting): `dead` share of dead channels in the last layer, `spread` of ln gamma_raw."""
     wanted = Setting(**{"dense": f"{setting.get('seed', 0):016x}"} | setting)
-    spec = wanted.experiment(default_repairs() if repairs is None else repairs, default_states() if states is None else states)
+    spec = wanted.experiment(
+        default_repairs() if repairs is None else repairs, default_states() if states is None else states
+    )
     random = np.random.default_rng([wanted.seed, round(1e4 * (wanted.sparsity or 0.5)), wanted.stats])
     channels = fake_channels(layers or LAYERS, wanted.sparsity or 0.5, dead, spread, random)
     repaired = pd.concat([fake_repair(channels, repair, random) for repair in spec.repairs], ignore_index=True)
     measured = {(repair.slug, state) for repair in spec.repairs for state in ("repaired", "recalibrated")}
     table = assembly.layers_table(channels, repaired, measured)
     facts = {
-        "dataset_label": f"{wanted.data} (made up)", "data": asdict(spec.data), "model": asdict(spec.model),
-        "dense": asdict(spec.dense), "dense_id": wanted.dense, "prune": {"rule": spec.prune.rule, **spec.prune.asked},
-        "calibration": asdict(spec.calibration), "evaluation": asdict(spec.evaluation),
-        "sparsity_asked": wanted.sparsity or 0.5, "sparsity_achieved": wanted.sparsity or 0.5,
+        "dataset_label": f"{wanted.data} (made up)",
+        "data": asdict(spec.data),
+        "model": asdict(spec.model),
+        "dense": asdict(spec.dense),
+        "dense_id": wanted.dense,
+        "prune": {"rule": spec.prune.rule, **spec.prune.asked},
+        "calibration": asdict(spec.calibration),
+        "evaluation": asdict(spec.evaluation),
+        "sparsity_asked": wanted.sparsity or 0.5,
+        "sparsity_achieved": wanted.sparsity or 0.5,
         "recalibrated_state": asdict(BatchNormState.of("reset", "ema", 0.1, 20)),
-    }  # fmt: skip
+    }
     tables = {
-        "accuracy": fake_accuracy(spec, wanted, random), "channels": channels, "repairs": repaired, "layers": table,
-        "alphas": diagnostics.summarise_alphas(table), "convs": fake_convs(channels, wanted.sparsity or 0.5),
-    }  # fmt: skip
+        "accuracy": fake_accuracy(spec, wanted, random),
+        "channels": channels,
+        "repairs": repaired,
+        "layers": table,
+        "alphas": diagnostics.summarise_alphas(table),
+        "convs": fake_convs(channels, wanted.sparsity or 0.5),
+    }
     key = Keys(spec, wanted.dense).result
     stored = {"setting": facts | diagnostics.network_damage(channels), "recipe": spec.recipe_key, "image_passes": []}
-    return store.put("result", key, {f"{name}.parquet": value for name, value in tables.items()}, stored, asdict(spec), 1.0)
+    return store.put(
+        "result", key, {f"{name}.parquet": value for name, value in tables.items()}, stored, asdict(spec), 1.0
+    )
 
 
 def fake_channels(layers: dict, sparsity: float, dead: float, spread: float, random) -> pd.DataFrame:
@@ -47,13 +61,29 @@ def fake_channels(layers: dict, sparsity: float, dead: float, spread: float, ran
     parts = []
     for depth, (layer, count) in enumerate(layers.items()):
         v_dense = random.lognormal(-1, 1.2, count)
-        gone = np.exp(-2 * sparsity**3 * (0.3 + 1.5 * depth / max(1, len(layers) - 1)) + spread * (depth > 0) * random.normal(size=count))
-        v_pruned = np.where((random.random(count) < dead) & (depth == len(layers) - 1), 0.0, v_dense * np.minimum(gone, 1.5))
+        gone = np.exp(
+            -2 * sparsity**3 * (0.3 + 1.5 * depth / max(1, len(layers) - 1))
+            + spread * (depth > 0) * random.normal(size=count)
+        )
+        v_pruned = np.where(
+            (random.random(count) < dead) & (depth == len(layers) - 1), 0.0, v_dense * np.minimum(gone, 1.5)
+        )
         kept = np.clip(1 - sparsity + 0.1 * random.normal(size=count), 0.001, 1)
-        parts.append(pd.DataFrame({
-            "layer": layer, "depth": depth, "channel": np.arange(count), "mu_dense": random.normal(size=count), "v_dense": v_dense,
-            "mu_pruned": random.normal(size=count), "v_pruned": v_pruned, "kept_fraction": kept, "kept_energy": np.sqrt(kept),
-        }))  # fmt: skip
+        parts.append(
+            pd.DataFrame(
+                {
+                    "layer": layer,
+                    "depth": depth,
+                    "channel": np.arange(count),
+                    "mu_dense": random.normal(size=count),
+                    "v_dense": v_dense,
+                    "mu_pruned": random.normal(size=count),
+                    "v_pruned": v_pruned,
+                    "kept_fraction": kept,
+                    "kept_energy": np.sqrt(kept),
+                }
+            )
+        )
     return pd.concat(parts, ignore_index=True)
 
 
@@ -65,26 +95,48 @@ def fake_repair(channels: pd.DataFrame, repair, random) -> pd.DataFrame:
     layer = channels.groupby("layer", sort=False)
     shrinkage = v / (v + layer["v_pruned"].transform("median") + 1e-12)
     lw = np.sqrt(layer["v_dense"].transform("mean") / layer["v_pruned"].transform("mean"))
-    gamma = {"lw_bn": lw, "raw_bn": raw, "asr_bn": 1 + shrinkage * (raw - 1)}.get(repair.method, pd.Series(1.0, channels.index))
+    gamma = {"lw_bn": lw, "raw_bn": raw, "asr_bn": 1 + shrinkage * (raw - 1)}.get(
+        repair.method, pd.Series(1.0, channels.index)
+    )
     gamma = gamma.where(channels["depth"] > 0, 1.0)
     stale = np.exp(0.3 * channels["depth"] * (repair.order == "simultaneous"))
     noise = np.exp(0.1 * random.normal(size=len(v)))
     table["mu_repaired"], table["v_repaired"] = channels["mu_pruned"], gamma**2 * v * stale * noise
     table["mu_recalibrated"], table["v_recalibrated"] = channels["mu_pruned"], dense * noise
     if repair.order:
-        table = table.assign(gamma=gamma, gamma_raw=raw, shrinkage=shrinkage, prior_var=0.1, bias=0.0, alive=v > 1e-12, fallback=False)
+        table = table.assign(
+            gamma=gamma, gamma_raw=raw, shrinkage=shrinkage, prior_var=0.1, bias=0.0, alive=v > 1e-12, fallback=False
+        )
     return table.assign(slug=repair.slug)
 
 
 def fake_accuracy(spec, wanted: Setting, random) -> pd.DataFrame:
     """Accuracies that rise with the budget, more slowly from reset."""
     cost = (wanted.sparsity or 0.5) ** 6
-    rows = [_row(spec, wanted, "dense", None, BatchNormState(), 0.93), _row(spec, wanted, "no_repair", None, BatchNormState(), 0.93 - 0.8 * cost)]
+    rows = [
+        _row(spec, wanted, "dense", None, BatchNormState(), 0.93),
+        _row(spec, wanted, "no_repair", None, BatchNormState(), 0.93 - 0.8 * cost),
+    ]
     for repair in spec.repairs:
-        own = 0.02 * ["bn_only", "lw_bn", "raw_bn", "asr_bn"].index(repair.method) if repair.method in ("bn_only", "lw_bn", "raw_bn", "asr_bn") else 0.0
+        own = (
+            0.02 * ["bn_only", "lw_bn", "raw_bn", "asr_bn"].index(repair.method)
+            if repair.method in ("bn_only", "lw_bn", "raw_bn", "asr_bn")
+            else 0.0
+        )
         for state in spec.states:
-            left = (1 - (state.momentum or 1)) ** state.batches if state.averaging == "ema" else 0.0 if state.batches else 0.6
-            top1 = 0.93 - 0.2 * cost - cost * left * (0.8 if state.start != "keep" else 0.3) * (1 - 10 * own) + 0.003 * random.normal()
+            left = (
+                (1 - (state.momentum or 1)) ** state.batches
+                if state.averaging == "ema"
+                else 0.0
+                if state.batches
+                else 0.6
+            )
+            top1 = (
+                0.93
+                - 0.2 * cost
+                - cost * left * (0.8 if state.start != "keep" else 0.3) * (1 - 10 * own)
+                + 0.003 * random.normal()
+            )
             rows.append(_row(spec, wanted, repair.method, repair, state, float(np.clip(top1, 0.05, 1))))
     types = {"bias": "boolean", "stat_images": "Int64", "distinct_images": "Int64", "momentum": "Float64"}
     return pd.DataFrame(rows).astype(types)

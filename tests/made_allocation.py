@@ -22,9 +22,11 @@ def store_run(store: Store, rule="global_l1", sparsity=0.95, right=None, kept=No
     more of 1,000 right is right on all images of the others, so that McNemar's p is 2^(1 - difference). kept: weights
     by layer. bits: whether correctness per image is stored."""
     entry = fake_result(
-        Store(store.root / "made"), rule=rule, sparsity=sparsity,
+        Store(store.root / "made"),
+        rule=rule,
+        sparsity=sparsity,
         **{"layers": LAYERS, "repairs": (RepairSpec.of("bn_only"), ASR), "states": STATES} | setting,
-    )  # fmt: skip
+    )
     tables = {name: entry.table(name) for name in results.TABLES}
     rows = tables["accuracy"]
     counts = [_count(row, right or {}) for row in rows.itertuples()]
@@ -49,19 +51,32 @@ def _convs(table, kept: dict, sparsity: float):
     remaining = table["layer"].map(kept).fillna((1 - sparsity) * weights).round().astype(int)
     kernel = ["1x1" if "downsample" in layer else "3x3" for layer in table["layer"]]
     return table.assign(
-        weights=weights, kept=remaining, achieved=1 - remaining / weights, kernel=kernel, out_channels=8, in_channels=8,
-        stride="1x1", groups=1, has_bias=False,
-    )  # fmt: skip
+        weights=weights,
+        kept=remaining,
+        achieved=1 - remaining / weights,
+        kernel=kernel,
+        out_channels=8,
+        in_channels=8,
+        stride="1x1",
+        groups=1,
+        has_bias=False,
+    )
 
 
 def store_repairability(store: Store, setting: catalogue.Setting, undefined=()) -> None:
     """Store RR of each layer: 0.25 in the first, doubling from layer to layer, and half of it at the least sparsity; NaN in `undefined`."""
     task = allocations.task_of(setting.experiment((), STATES), setting.dense)
     rows = [
-        {"layer": layer, "sparsity": sparsity, "d_raw": 0.8 * sparsity, "rr": float("nan") if layer in undefined else rr}
-        for depth, layer in enumerate(LAYERS) for sparsity in task.sparsities
+        {
+            "layer": layer,
+            "sparsity": sparsity,
+            "d_raw": 0.8 * sparsity,
+            "rr": float("nan") if layer in undefined else rr,
+        }
+        for depth, layer in enumerate(LAYERS)
+        for sparsity in task.sparsities
         for rr in [0.25 * 2**depth / (2 if sparsity == min(task.sparsities) else 1)]
-    ]  # fmt: skip
+    ]
     layers = pd.DataFrame(rows).assign(d_res=lambda table: table["rr"] * table["d_raw"])
     channels = layers.assign(channel=0)
     store.put("repairability", task.key, {"layers.parquet": layers, "channels.parquet": channels}, {})

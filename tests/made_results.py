@@ -20,18 +20,33 @@ def store_result(store: Store, change=None, **setting) -> Result:
     if change:
         change(tables)
     facts, key = entry.manifest["facts"], entry.manifest["key"]
-    store.put("result", key, {f"{name}.parquet": table for name, table in tables.items()}, facts, entry.manifest["spec"])
+    store.put(
+        "result", key, {f"{name}.parquet": table for name, table in tables.items()}, facts, entry.manifest["spec"]
+    )
     return open_results(store, (key,))
 
 
 def _convs(table):
     verdicts = [("yes", "every consumer is a BatchNorm")] * (len(table) - 1) + [("no", "feeds relu")]
     absorbed, reasons = zip(*verdicts, strict=True)
-    return table.assign(absorbed=absorbed, reason=reasons, out_channels=16, in_channels=3, kernel="3x3", stride="1x1", groups=1, has_bias=False)
+    return table.assign(
+        absorbed=absorbed,
+        reason=reasons,
+        out_channels=16,
+        in_channels=3,
+        kernel="3x3",
+        stride="1x1",
+        groups=1,
+        has_bias=False,
+    )
 
 
 def _gap(row) -> float:
     if row.method in ("dense", "no_repair"):
         return float("nan")
-    state = BatchNormState.of(row.start, row.averaging, row.momentum, row.calib_batches) if row.calib_batches else BatchNormState()
+    state = (
+        BatchNormState.of(row.start, row.averaging, row.momentum, row.calib_batches)
+        if row.calib_batches
+        else BatchNormState()
+    )
     return 0.0 if row.method == "bn_only" else 1e-4 + 10 * leftover.share_left(state)

@@ -20,10 +20,20 @@ EMA, CUMULATIVE = BatchNormState.of("reset", "ema", 0.1, 20), BatchNormState.of(
 def rows(repairs=None, states=(EMA,)) -> pd.DataFrame:
     """An accuracy table that holds `repairs` in `states`."""
     found = [
-        {"slug": repair.slug, "start": state.start, "averaging": state.averaging, "momentum": state.momentum, "calib_batches": state.batches,
-         "top1": 0.5, "top1_low": 0.45, "top1_high": 0.55, "n_eval": 400}
-        for repair in repairs or default_repairs() for state in states
-    ]  # fmt: skip
+        {
+            "slug": repair.slug,
+            "start": state.start,
+            "averaging": state.averaging,
+            "momentum": state.momentum,
+            "calib_batches": state.batches,
+            "top1": 0.5,
+            "top1_low": 0.45,
+            "top1_high": 0.55,
+            "n_eval": 400,
+        }
+        for repair in repairs or default_repairs()
+        for state in states
+    ]
     return pd.DataFrame(found)
 
 
@@ -41,12 +51,20 @@ def test_table_2_has_the_paper_s_seven_rows_and_numbers():
     assert list(table["row"]) == list(ablation.published("table2")["method"])
     assert table["paper"].tolist() == pytest.approx([0.2911, 0.3942, 0.293, 0.4524, 0.5226, 0.5395, 0.5559])
     stored_rows = set(table.loc[table["top1"].notna(), "row"])
-    assert stored_rows == {"BN only", "Layer-wise + BN", "Channel-wise raw + BN", "ASR, median prior", "ASR, median prior + bias correction"}
+    assert stored_rows == {
+        "BN only",
+        "Layer-wise + BN",
+        "Channel-wise raw + BN",
+        "ASR, median prior",
+        "ASR, median prior + bias correction",
+    }
 
 
 def test_only_rows_named_bias_correction_correct_means():
     repairs = ablation.table2_repairs("sequential")
-    assert {name for name, repair in repairs.items() if repair.bias} == {name for name in repairs if "bias correction" in name}
+    assert {name for name, repair in repairs.items() if repair.bias} == {
+        name for name in repairs if "bias correction" in name
+    }
     assert {repair.order for name, repair in repairs.items() if name != "BN only"} == {"sequential"}
 
 
@@ -61,9 +79,11 @@ def test_named_points_are_the_paper_s_methods(bias):
     named = {(c.group_size, c.prior, c.scale): c.named.slug for c in ablation.surface("sequential", bias) if c.named}
     of = lambda method, **params: RepairSpec.of(method, "sequential", bias, **params).slug  # noqa: E731
     assert named == {
-        (1, "median", 1.0): of("asr_bn"), (1, "mean", 1.0): of("asr_bn", prior="mean"),
-        (1, "median", 0.0): of("raw_bn"), (0, "median", 0.0): of("lw_bn"),
-    }  # fmt: skip
+        (1, "median", 1.0): of("asr_bn"),
+        (1, "mean", 1.0): of("asr_bn", prior="mean"),
+        (1, "median", 0.0): of("raw_bn"),
+        (0, "median", 0.0): of("lw_bn"),
+    }
 
 
 def test_named_points_give_the_factors_of_the_methods_they_name():
@@ -169,7 +189,12 @@ def test_the_prediction_is_what_batchnorm_does():
 
 
 def test_convs_that_are_not_absorbed_are_left_out_of_the_prediction(store):
-    assert set(leftover.factors(store_result(store), ["bn_only"])["layer"]) == {"conv1", "layer1.0.conv1", "layer1.0.conv2", "layer2.0.conv1"}
+    assert set(leftover.factors(store_result(store), ["bn_only"])["layer"]) == {
+        "conv1",
+        "layer1.0.conv1",
+        "layer1.0.conv2",
+        "layer2.0.conv1",
+    }
 
 
 def test_the_verdict_names_one_network_under_cumulative_averaging_only(store):
@@ -211,7 +236,9 @@ def test_correlation_agrees_with_scipy():
     assert found["spearman_low"] < found["spearman"] < found["spearman_high"]
 
 
-@pytest.mark.parametrize("values", [([1, 2, 3], [3, 2, 1]), ([1, 1, 1, 1], [1, 2, 3, 4]), ([1, 2, 3, np.nan], [1, 2, 3, 4])])
+@pytest.mark.parametrize(
+    "values", [([1, 2, 3], [3, 2, 1]), ([1, 1, 1, 1], [1, 2, 3, 4]), ([1, 2, 3, np.nan], [1, 2, 3, 4])]
+)
 def test_too_few_or_constant_points_have_no_correlation(values):
     assert np.isnan(severity.correlation(*values)["pearson"])
 

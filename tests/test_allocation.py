@@ -71,14 +71,21 @@ def test_a_common_factor_of_all_scores_does_not_matter(problem, factor):
     (scores, sizes, floors), keep = problem
     exact = {name: Fraction(score) if score > 0 else 0 for name, score in scores.items()}
     scaled = {name: score * 2.0 ** round(math.log2(factor)) for name, score in scores.items()}
-    assert all(Fraction(scaled[n]) == exact[n] * Fraction(2) ** round(math.log2(factor)) for n in sizes if scores[n] > 0)
+    assert all(
+        Fraction(scaled[n]) == exact[n] * Fraction(2) ** round(math.log2(factor)) for n in sizes if scores[n] > 0
+    )
     assert kept_per_layer(scaled, sizes, keep, floors) == solved(problem)
 
 
 def test_a_remainder_goes_to_the_largest_fractions_and_ties_to_the_first():
     sizes = {"a": 10, "b": 10, "c": 10, "d": 4}
     assert kept_per_layer(dict.fromkeys(sizes, 1.0), sizes, 17, {}) == {"a": 5, "b": 5, "c": 5, "d": 2}
-    assert kept_per_layer(dict.fromkeys(sizes, 1.0), sizes, 16, {}) == {"a": 5, "b": 5, "c": 4, "d": 2}  # 4.7, 4.7, 4.7, 1.9
+    assert kept_per_layer(dict.fromkeys(sizes, 1.0), sizes, 16, {}) == {
+        "a": 5,
+        "b": 5,
+        "c": 4,
+        "d": 2,
+    }  # 4.7, 4.7, 4.7, 1.9
 
 
 def test_a_layer_that_would_exceed_1_is_dense_and_the_others_share_the_rest():
@@ -96,7 +103,12 @@ def test_a_floor_can_undo_what_a_size_seemed_to_demand():
 @pytest.mark.parametrize(
     ("scores", "keep", "floors", "message"),
     [
-        ({"a": 1.0, "b": 1.0}, 3, {"a": 4}, "must keep at least 4 weights, but the sparsity leaves only 3; lower the sparsity or min_density"),
+        (
+            {"a": 1.0, "b": 1.0},
+            3,
+            {"a": 4},
+            "must keep at least 4 weights, but the sparsity leaves only 3; lower the sparsity or min_density",
+        ),
         ({"a": 1.0, "b": 1.0}, 21, {}, "keep is 21; give a number of weights from 0 to all 20"),
         ({"a": 1.0, "b": 1.0}, -1, {}, "keep is -1; give a number"),
         ({"a": -1.0, "b": 1.0}, 5, {}, r"scores hold \{'a': -1.0\}; a layer's score is a finite number of at least 0"),

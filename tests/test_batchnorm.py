@@ -280,5 +280,7 @@ def test_a_batchnorm_that_runs_twice_in_a_forward_pass_is_refused_by_name():
 
 
 def test_one_tensor_in_place_of_batches_is_refused_with_the_remedy(model):
-    with pytest.raises(DataError, match=r"one tensor of shape \(6, 3, 8, 8\); give several batches, for example images.split"):
+    with pytest.raises(
+        DataError, match=r"one tensor of shape \(6, 3, 8, 8\); give several batches, for example images.split"
+    ):
         recalibrate(model, BATCHES[0], (2,))

@@ -22,7 +22,9 @@ def test_the_widest_layer_has_2048_channels_in_every_network_and_the_others_stay
     found = open_results(store, (item.key,))
     sizes = found.channels.groupby("layer", sort=False).size()
     assert sizes[address["layer"]] == wide.CHANNELS and (sizes.drop(address["layer"]) <= 512).all()
-    per_repair = found.repairs[found.repairs["layer"] == address["layer"]].groupby("slug", observed=True)["channel"].nunique()
+    per_repair = (
+        found.repairs[found.repairs["layer"] == address["layer"]].groupby("slug", observed=True)["channel"].nunique()
+    )
     assert len(per_repair) >= 4 and (per_repair == wide.CHANNELS).all()
 
 

@@ -19,10 +19,19 @@ from asr_core.store import Store
 from benchmarks import limit, repairability, setting, speed, straightforward
 from benchmarks.report import Line, as_json, table
 
-ASKED = setting.Asked({
-    "dataset": "digits", "image_size": 16, "architecture": "resnet18", "epochs": 1, "sparsity": 0.8, "eval_images": 40, "stat_images": 16,
-    "calib_batch_size": 16, "budgets": (2,),
-})  # fmt: skip
+ASKED = setting.Asked(
+    {
+        "dataset": "digits",
+        "image_size": 16,
+        "architecture": "resnet18",
+        "epochs": 1,
+        "sparsity": 0.8,
+        "eval_images": 40,
+        "stat_images": 16,
+        "calib_batch_size": 16,
+        "budgets": (2,),
+    }
+)
 
 
 @pytest.fixture(scope="module")
@@ -123,7 +132,9 @@ def test_options_become_words_of_the_command_line():
 
 def test_a_peak_counts_what_was_allocated_and_let_go():
     # in a process of its own: one that has let go of memory before takes it from there
-    code = "import torch; from benchmarks import memory; torch.ones(9).sum(); print(memory.peak_over_now(lambda: None), "
+    code = (
+        "import torch; from benchmarks import memory; torch.ones(9).sum(); print(memory.peak_over_now(lambda: None), "
+    )
     code += "memory.peak_over_now(lambda: torch.ones(64 * 2**18).sum()))"
     run = subprocess.run([sys.executable, "-c", code], cwd=PROJECT, capture_output=True, text=True, check=True)
     before, peak = map(float, run.stdout.split())
@@ -131,7 +142,11 @@ def test_a_peak_counts_what_was_allocated_and_let_go():
 
 
 def test_a_line_knows_whether_its_target_is_met():
-    lines = [Line("fast", 1.0, 4.0, factor=4.0, target=">= 3"), Line("large", 2.0, 1.0, factor=2.0, target="<= 1.2"), Line("plain", 1.0)]
+    lines = [
+        Line("fast", 1.0, 4.0, factor=4.0, target=">= 3"),
+        Line("large", 2.0, 1.0, factor=2.0, target="<= 1.2"),
+        Line("plain", 1.0),
+    ]
     assert [line.met for line in lines] == [True, False, None]
     assert "yes" in table(lines) and "NO" in table(lines)
     assert [line["met"] for line in as_json(lines)] == [True, False, None]

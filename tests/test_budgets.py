@@ -1,6 +1,5 @@
 """Equal budgets and bands over seeds: which numbers are compared, which are missing, and what the page draws."""
 
-
 import pytest
 from drawn import charts
 from made_results import store_result
@@ -145,7 +144,10 @@ def test_seeds_become_bands_and_the_legend_counts_them(store):
     found = curves.curves_table(made[0], [ASR], more=made[1:])
     rows = found[found["slug"].eq(ASR) & found["batches"].eq(20)].iloc[0]
     each = [top1_at(result, 20) for result in made]
-    assert rows["top1"] == pytest.approx(sum(each) / 3) and (rows["top1_low"], rows["top1_high"]) == (min(each), max(each))
+    assert rows["top1"] == pytest.approx(sum(each) / 3) and (rows["top1_low"], rows["top1_high"]) == (
+        min(each),
+        max(each),
+    )
 
 
 def top1_at(result, batches: int) -> float:
@@ -158,7 +160,9 @@ def test_a_method_that_one_seed_lacks_keeps_the_seeds_it_has(store):
     whole = store_result(store)
     lacking = store_result(store, seed=1, repairs=(RepairSpec.of("bn_only"),))
     found = curves.curves_table(whole, ["bn_only", ASR], more=[lacking])
-    assert set(found.loc[found["slug"].eq("bn_only"), "seeds"]) == {2} and set(found.loc[found["slug"].eq(ASR), "seeds"]) == {1}
+    assert set(found.loc[found["slug"].eq("bn_only"), "seeds"]) == {2} and set(
+        found.loc[found["slug"].eq(ASR), "seeds"]
+    ) == {1}
     alone = found[found["slug"].eq(ASR) & found["batches"].eq(20)].iloc[0]
     rows = whole.accuracy
     own = rows[rows["slug"].eq(ASR) & rows["calib_batches"].eq(20) & rows["start"].eq("reset").fillna(False)].iloc[0]

@@ -9,12 +9,18 @@ from asr_core.catalogue import Setting
 from asr_core.errors import SpecError
 
 
-@pytest.mark.parametrize(("changes", "words"), [
-    ({}, "global L1 95 %"),
-    ({"rule": "n_m", "sparsity": None, "nm": "2:4"}, "2:4"),
-    ({"linear": True, "sparsity": 0.9}, "global L1 90 % (linear layers too)"),
-    ({"rule": "lamp", "linear": True, "floors": "keep_head,min_density=0.01"}, "LAMP 95 % (linear layers too, head dense, each layer at least 0.01 dense)"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({}, "global L1 95 %"),
+        ({"rule": "n_m", "sparsity": None, "nm": "2:4"}, "2:4"),
+        ({"linear": True, "sparsity": 0.9}, "global L1 90 % (linear layers too)"),
+        (
+            {"rule": "lamp", "linear": True, "floors": "keep_head,min_density=0.01"},
+            "LAMP 95 % (linear layers too, head dense, each layer at least 0.01 dense)",
+        ),
+    ],
+)
 def test_the_pruning_in_words_names_all_that_makes_it_another_one(changes, words):
     assert Setting(**changes).pruning == words
 

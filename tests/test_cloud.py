@@ -31,7 +31,10 @@ def dots(figure: go.Figure) -> dict[str, np.ndarray]:
     svg = base64.b64decode(image.source.partition(",")[2]).decode()
     found = {}
     for colour, paths in re.findall(r'<g stroke="([^"]+)"[^>]*>(.*?)</g>', svg):
-        each = [np.array(re.findall(r"m(-?\d+) (-?\d+)h0", path), float).reshape(-1, 2).cumsum(0) for path in re.findall(r'd="([^"]*)"', paths)]
+        each = [
+            np.array(re.findall(r"m(-?\d+) (-?\d+)h0", path), float).reshape(-1, 2).cumsum(0)
+            for path in re.findall(r'd="([^"]*)"', paths)
+        ]
         places = np.concatenate([np.empty((0, 2)), *each]) / cloud.SIDE
         found[colour] = np.stack([image.x + places[:, 0] * image.sizex, image.y - places[:, 1] * image.sizey], 1)
     return found
@@ -55,8 +58,14 @@ def test_few_marks_are_drawn_one_by_one_with_their_shapes():
 def test_many_marks_are_not_drawn_but_keep_what_a_click_and_a_hover_need_and_their_names_stay():
     figure = drawn(np.ones(1000), np.ones(1000), names=("a", "b"))
     marks, named = figure.data[:2], figure.data[2:]
-    assert all(t.marker.maxdisplayed == 1 and t.marker.opacity == 0 and len(t.customdata) == 1000 and not t.showlegend for t in marks)
-    assert [(t.name, t.marker.color, t.hoverinfo) for t in named] == [("a", "#0072B2", "skip"), ("b", "#0072B2", "skip")]
+    assert all(
+        t.marker.maxdisplayed == 1 and t.marker.opacity == 0 and len(t.customdata) == 1000 and not t.showlegend
+        for t in marks
+    )
+    assert [(t.name, t.marker.color, t.hoverinfo) for t in named] == [
+        ("a", "#0072B2", "skip"),
+        ("b", "#0072B2", "skip"),
+    ]
     assert figure.layout.legend.itemclick is False
 
 

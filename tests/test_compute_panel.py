@@ -19,9 +19,16 @@ from asr_core.store import Store
 from pages._compute import WATCH, news
 
 LINE = {
-    "time": 1.0, "stage": "evaluation", "target": "bn_only", "images": 1200, "of_images": 5000, "tasks": 7,
-    "of_tasks": 30, "seconds_left": 42.0, "share": 0.25,
-}  # fmt: skip
+    "time": 1.0,
+    "stage": "evaluation",
+    "target": "bn_only",
+    "images": 1200,
+    "of_images": 5000,
+    "tasks": 7,
+    "of_tasks": 30,
+    "seconds_left": 42.0,
+    "share": 0.25,
+}
 
 
 @pytest.fixture
@@ -46,7 +53,13 @@ def make_job(store, state, reason=None, line=None, log="", wanted=Wanted(SMALL),
     folder = store.jobs / wanted.id
     folder.mkdir(parents=True)
     write_json(folder / "spec.json", {"wanted": asdict(wanted), "runtime": asdict(Runtime())})
-    status = {"state": state, "submitted": time.time() - 60 - before, "pid": os.getpid(), "born": me.create_time(), "reason": reason}
+    status = {
+        "state": state,
+        "submitted": time.time() - 60 - before,
+        "pid": os.getpid(),
+        "born": me.create_time(),
+        "reason": reason,
+    }
     ended = {"finished": time.time()} if state in ("finished", "failed", "cancelled") else {}
     write_json(folder / "status.json", status | ended | {"started": time.time() - 50})
     (folder / "log.txt").write_text(log)
@@ -176,7 +189,14 @@ def test_the_jobs_page_says_when_there_are_none(store):
 
 
 @pytest.mark.parametrize(
-    ("state", "buttons"), [("running", ["Cancel"]), ("queued", ["Cancel"]), ("failed", ["Retry"]), ("cancelled", ["Retry"]), ("finished", [])]
+    ("state", "buttons"),
+    [
+        ("running", ["Cancel"]),
+        ("queued", ["Cancel"]),
+        ("failed", ["Retry"]),
+        ("cancelled", ["Retry"]),
+        ("finished", []),
+    ],
 )
 def test_the_jobs_page_lists_a_job_with_its_log_and_buttons(store, state, buttons):
     make_job(store, state, reason="no room" if state == "failed" else None, log="first\nlast words\n")
@@ -196,5 +216,7 @@ def test_the_jobs_page_retries(store, submitted):
 
 def test_a_job_of_another_version_is_listed_as_unreadable(store):
     job_id = make_job(store, "failed", reason="old")
-    (store.jobs / job_id / "spec.json").write_text('{"wanted": {"experiment": {}, "maps": null, "dense_id": null}, "runtime": {}}')
+    (store.jobs / job_id / "spec.json").write_text(
+        '{"wanted": {"experiment": {}, "maps": null, "dense_id": null}, "runtime": {}}'
+    )
     assert "unreadable" in run(jobs_page).dataframe[0].value.iloc[0]["what"]

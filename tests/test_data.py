@@ -236,9 +236,12 @@ def test_images_in_nested_folders_count_and_labels_follow_the_class_not_the_sort
     found = dict(zip(images.test_files(), images.test_labels.tolist(), strict=True))
     assert images.test_files() == sorted(found)
     assert found == {
-        "test/cat-2/0.png": 1, "test/cat-2/1.png": 1, "test/cat/0.png": 0, "test/cat/1.png": 0,
+        "test/cat-2/0.png": 1,
+        "test/cat-2/1.png": 1,
+        "test/cat/0.png": 0,
+        "test/cat/1.png": 0,
         "test/cat/more/extra.PNG": 0,
-    }  # fmt: skip
+    }
 
 
 def test_grey_palette_and_transparent_images_become_rgb(tree, store):
@@ -304,11 +307,14 @@ def stored_debris(store):
     return [path for name in ("images", ".tmp") for path in (store.root / name).glob("*")]
 
 
-@pytest.mark.parametrize("content, reason", [
-    (b"", "no image format that Pillow knows"),
-    (b"hello", "no image format that Pillow knows"),
-    (None, "cannot be read: .*truncated|broken|incomplete"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "content, reason",
+    [
+        (b"", "no image format that Pillow knows"),
+        (b"hello", "no image format that Pillow knows"),
+        (None, "cannot be read: .*truncated|broken|incomplete"),
+    ],
+)
 def test_an_unreadable_image_is_named_and_nothing_is_stored(content, reason, tree, store):
     file = tree / "test" / "dog" / "1.png"
     file.write_bytes(file.read_bytes()[:-60] if content is None else content)
@@ -436,9 +442,13 @@ def offline(monkeypatch):
     return attempts
 
 
-@pytest.mark.parametrize("name, classes, label_key, train", [
-    ("cifar10", 10, "labels", 20), ("cifar100", 100, "fine_labels", 4),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "name, classes, label_key, train",
+    [
+        ("cifar10", 10, "labels", 20),
+        ("cifar100", 100, "fine_labels", 4),
+    ],
+)
 def test_cifar_is_read_from_the_files_torchvision_keeps(
     name, classes, label_key, train, tmp_path, store, monkeypatch, offline
 ):
@@ -468,11 +478,14 @@ def test_an_archive_fetched_by_hand_is_unpacked(tmp_path, store, monkeypatch, of
     assert len(data.load(data.resolve("cifar10", store), store, data_dir=tmp_path / "data").test_images) == 4
 
 
-@pytest.mark.parametrize("name, archive, page", [
-    ("cifar10", "cifar-10-python.tar.gz", "cs.toronto.edu"),
-    ("cifar100", "cifar-100-python.tar.gz", "cs.toronto.edu"),
-    ("imagenette", "imagenette2-160.tgz", "github.com/fastai/imagenette"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "name, archive, page",
+    [
+        ("cifar10", "cifar-10-python.tar.gz", "cs.toronto.edu"),
+        ("cifar100", "cifar-100-python.tar.gz", "cs.toronto.edu"),
+        ("imagenette", "imagenette2-160.tgz", "github.com/fastai/imagenette"),
+    ],
+)
 def test_without_a_network_the_way_out_is_named(name, archive, page, tmp_path, store, offline):
     with pytest.raises(DataError) as caught:
         data.load(data.resolve(name, store), store, data_dir=tmp_path / "data")

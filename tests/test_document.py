@@ -24,7 +24,14 @@ def test_every_page_and_the_bare_address_have_it():
 
 def test_the_front_page_s_own_name_leads_to_the_bare_address_with_the_whole_state():
     route = next(route for route in _document.routes() if route.path == "/overview")
-    asked = {"type": "http", "method": "GET", "path": "/overview", "query_string": b"sparsity=0.9&layer=layer1.0.conv1", "headers": [], "server": ("127.0.0.1", 80)}
+    asked = {
+        "type": "http",
+        "method": "GET",
+        "path": "/overview",
+        "query_string": b"sparsity=0.9&layer=layer1.0.conv1",
+        "headers": [],
+        "server": ("127.0.0.1", 80),
+    }
     answer = route.endpoint(Request(asked))
     assert answer.status_code == 307 and answer.headers["location"] == "./?sparsity=0.9&layer=layer1.0.conv1"
 
@@ -40,7 +47,13 @@ def test_the_server_is_named_in_the_head_and_what_draws_figures_is_fetched_at_on
 
 def asked(app, path: str) -> tuple[dict[str, str], bytes]:
     """Headers and body of what an ASGI application answers to a browser."""
-    scope = {"type": "http", "method": "GET", "path": path, "query_string": b"v=1", "headers": [(b"accept-encoding", b"gzip")]}
+    scope = {
+        "type": "http",
+        "method": "GET",
+        "path": path,
+        "query_string": b"v=1",
+        "headers": [(b"accept-encoding", b"gzip")],
+    }
     sent = []
 
     async def send(message):
@@ -52,7 +65,9 @@ def asked(app, path: str) -> tuple[dict[str, str], bytes]:
     with ThreadPoolExecutor(1) as thread:  # where no other loop runs, as Playwright's does after tests in a browser
         thread.submit(lambda: asyncio.run(app(scope, receive, send))).result()
     head, *body = sent
-    return {name.decode(): value.decode() for name, value in head["headers"]}, b"".join(part.get("body", b"") for part in body)
+    return {name.decode(): value.decode() for name, value in head["headers"]}, b"".join(
+        part.get("body", b"") for part in body
+    )
 
 
 @pytest.mark.parametrize("base", ["", "lens"])

@@ -26,9 +26,16 @@ SMALL = ExperimentSpec(
     states=default_states((2, 4)),
 )
 SPEED = {
-    "start": 3.0, "build": 0.5, "assemble": 0.25, "evaluation": 0.001, "recalibration": 0.002,
-    "stats": 0.003, "repair": 0.004, "train": 0.01, "decode": 0.0001,
-}  # fmt: skip
+    "start": 3.0,
+    "build": 0.5,
+    "assemble": 0.25,
+    "evaluation": 0.001,
+    "recalibration": 0.002,
+    "stats": 0.003,
+    "repair": 0.004,
+    "train": 0.01,
+    "decode": 0.0001,
+}
 
 
 def run(runner, spec):
@@ -153,7 +160,8 @@ def test_speeds_are_readable(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("seconds", "text"), [(0.2, "1 s"), (12.4, "12 s"), (89, "89 s"), (100, "2 min"), (4000, "67 min"), (9000, "2 h 30 min")]
+    ("seconds", "text"),
+    [(0.2, "1 s"), (12.4, "12 s"), (89, "89 s"), (100, "2 min"), (4000, "67 min"), (9000, "2 h 30 min")],
 )
 def test_durations_read_as_people_say_them(seconds, text):
     assert estimate.duration(seconds) == text

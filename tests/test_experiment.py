@@ -108,8 +108,15 @@ def test_json_rows_have_null_where_a_field_does_not_apply(first):
     dense = found["accuracy"][0]
     assert list(dense) == list(results.ROW_FIELDS)
     assert [name for name, value in dense.items() if value is None] == [
-        "order", "bias", "prior", "start", "averaging", "momentum", "stat_images", "distinct_images",
-    ]  # fmt: skip
+        "order",
+        "bias",
+        "prior",
+        "start",
+        "averaging",
+        "momentum",
+        "stat_images",
+        "distinct_images",
+    ]
     assert dense["calib_batches"] == 0 and dense["n_eval"] == 60
 
 

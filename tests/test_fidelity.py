@@ -21,10 +21,19 @@ def store(tmp_path):
 def grid(*cells, half: float = 0.01) -> pd.DataFrame:
     """Cells given as ((ours of bn, lw, asr), (the paper's)); intervals of plus and minus `half`."""
     rows = [
-        {"architecture": "resnet18", "dataset": "cifar10", "pruning": str(number), "method": method, "top1": top1, "top1_low": top1 - half, "top1_high": top1 + half, "paper": paper}
+        {
+            "architecture": "resnet18",
+            "dataset": "cifar10",
+            "pruning": str(number),
+            "method": method,
+            "top1": top1,
+            "top1_low": top1 - half,
+            "top1_high": top1 + half,
+            "paper": paper,
+        }
         for number, (ours, papers) in enumerate(cells)
         for method, top1, paper in zip(fidelity.METHODS, ours, papers, strict=True)
-    ]  # fmt: skip
+    ]
     return pd.DataFrame(rows)
 
 
@@ -61,10 +70,17 @@ def test_a_cell_that_lacks_a_method_does_not_count():
     assert pd.isna(found["spearman"]) and pd.isna(found["gain_spearman"])  # three values tell no rank correlation
 
 
-@pytest.mark.parametrize(("told", "alike", "said"), [
-    (5, 5, fidelity.REPRODUCES), (4, 4, fidelity.CANNOT_TELL), (5, 0, fidelity.CONTRADICTS), (9, 8, fidelity.REPRODUCES),
-    (9, 7, fidelity.CANNOT_TELL), (0, 0, fidelity.CANNOT_TELL),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("told", "alike", "said"),
+    [
+        (5, 5, fidelity.REPRODUCES),
+        (4, 4, fidelity.CANNOT_TELL),
+        (5, 0, fidelity.CONTRADICTS),
+        (9, 8, fidelity.REPRODUCES),
+        (9, 7, fidelity.CANNOT_TELL),
+        (0, 0, fidelity.CANNOT_TELL),
+    ],
+)
 def test_the_verdict_is_a_sign_test_at_five_percent(told, alike, said):
     assert fidelity.verdict({"told": told, "alike": alike}) == said
 
@@ -78,7 +94,12 @@ def test_the_study_crosses_start_averaging_order_and_bias(store):
 
 
 def test_stored_values_of_eps_and_of_pruned_tensors_become_rows(store):
-    repairs = tuple(RepairSpec.of(method, eps=eps) for method in fidelity.METHODS for eps in (1e-8, 1e-5) if (method, eps) != ("bn_only", 1e-5))
+    repairs = tuple(
+        RepairSpec.of(method, eps=eps)
+        for method in fidelity.METHODS
+        for eps in (1e-8, 1e-5)
+        if (method, eps) != ("bn_only", 1e-5)
+    )
     store_result(store, data="cifar10", sparsity=0.9, repairs=repairs, states=(REPORTED,))
     store_result(store, data="cifar10", sparsity=0.9, linear=True, states=(REPORTED,))
     study = fidelity.study(store, stored(store))

@@ -47,7 +47,9 @@ def images(place):
             folder = place / "images" / split / name
             folder.mkdir(parents=True)
             for number in range(count):
-                Image.fromarray(random.integers(level, level + 60, (40, 48, 3), np.uint8)).save(folder / f"{number}.png")
+                Image.fromarray(random.integers(level, level + 60, (40, 48, 3), np.uint8)).save(
+                    folder / f"{number}.png"
+                )
     return place / "images"
 
 
@@ -57,7 +59,11 @@ def run(place, images, cell: Cell):
     words[words.index("--dataset") + 1] = f"folder:{images}"
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TORCH_HOME", str(place))
-        shown = CliRunner().invoke(main, ["--cache-dir", str(place / "cache"), *words, *shlex.split(SMALL), "--json"], prog_name="python -m asr_core")
+        shown = CliRunner().invoke(
+            main,
+            ["--cache-dir", str(place / "cache"), *words, *shlex.split(SMALL), "--json"],
+            prog_name="python -m asr_core",
+        )
     assert shown.exit_code == 0, shown.output
     return json.loads(shown.stdout)
 
@@ -69,20 +75,30 @@ def first(place, imagenet, images):
 
 def test_every_method_is_measured_with_and_without_recalibration(first):
     rows = {(row["method"], row["calib_batches"]) for row in first["accuracy"]}
-    assert rows >= {(method, b) for method in ("bn_only", "lw_bn", "raw_bn", "asr_bn") for b in (0, 1, 2)} | {("dense", 0), ("no_repair", 0)}
+    assert rows >= {(method, b) for method in ("bn_only", "lw_bn", "raw_bn", "asr_bn") for b in (0, 1, 2)} | {
+        ("dense", 0),
+        ("no_repair", 0),
+    }
     assert all(row["n_eval"] == 4 and 0 <= row["top1"] <= 1 for row in first["accuracy"])
 
 
 def test_the_setting_is_the_paper_s_protocol(first):
     setting = first["setting"]
-    assert (setting["dense"]["source"], setting["data"]["normalization"], setting["model"]["stem"], setting["model"]["head"]) == ("imagenet", "imagenet", "imagenet", "torchvision")
+    assert (
+        setting["dense"]["source"],
+        setting["data"]["normalization"],
+        setting["model"]["stem"],
+        setting["model"]["head"],
+    ) == ("imagenet", "imagenet", "imagenet", "torchvision")
     assert setting["sparsity_achieved"] == pytest.approx(0.9, abs=1e-5) and not setting["prune"]["include_linear"]
 
 
 def test_all_but_the_last_block_and_the_head_are_imagenet_s_weights(first, place, imagenet):
     dense = Store(place / "cache").find("dense", first["setting"]["dense_id"]).weights()
     frozen = [name for name in imagenet if not name.startswith(("layer4.1.", "fc.")) and "num_batches" not in name]
-    assert len(frozen) == 90 and all(torch.equal(dense[name], imagenet[name]) for name in frozen)  # BatchNorm statistics too
+    assert len(frozen) == 90 and all(
+        torch.equal(dense[name], imagenet[name]) for name in frozen
+    )  # BatchNorm statistics too
     assert not torch.equal(dense["layer4.1.conv2.weight"], imagenet["layer4.1.conv2.weight"])
     assert dense["fc.weight"].shape == (2, 512)
 

@@ -30,12 +30,23 @@ def run(store, capsys) -> list[str]:
     return capsys.readouterr().out.splitlines()
 
 
-def test_the_cost_comes_first_each_piece_is_shipped_with_what_it_should_have_and_nothing_is_computed_twice(tmp_path, capsys, monkeypatch):
+def test_the_cost_comes_first_each_piece_is_shipped_with_what_it_should_have_and_nothing_is_computed_twice(
+    tmp_path, capsys, monkeypatch
+):
     store = copy(tmp_path)
     *costs, whole, first, second = run(store, capsys)
-    assert len(costs) == 2 and "image passes (maps " in costs[0] and "evaluation 120" in costs[1] and "global_l1 (sparsity 0.5)" in costs[1]
+    assert (
+        len(costs) == 2
+        and "image passes (maps " in costs[0]
+        and "evaluation 120" in costs[1]
+        and "global_l1 (sparsity 0.5)" in costs[1]
+    )
     assert whole.startswith("2 pieces to compute, about ")
-    assert first.startswith("1 of 2 shipped after ") and second.startswith("2 of 2 shipped after ") and second.endswith(" of the estimate")
+    assert (
+        first.startswith("1 of 2 shipped after ")
+        and second.startswith("2 of 2 shipped after ")
+        and second.endswith(" of the estimate")
+    )
     shipped = Store(store.shipped)
     (dense_id,) = results.dense_ids(shipped, SPEC)
     assert all(shipped.has(*name) for piece in PIECES for name in gallery.names(piece, dense_id))
@@ -85,8 +96,13 @@ def test_the_digits_come_first_then_every_network_on_the_pictures_at_every_pruni
     assert max(Counter((piece.experiment, piece.maps) for piece in found).values()) == 1
     prunings = {}
     for spec in (piece.experiment for piece in found if piece.experiment.data.dataset == "folder"):
-        prunings.setdefault((spec.model.architecture, spec.model.stem, spec.dense.epochs, spec.dense.seed), set()).add((spec.prune.rule, dict(spec.prune.params).get("sparsity")))
+        prunings.setdefault((spec.model.architecture, spec.model.stem, spec.dense.epochs, spec.dense.seed), set()).add(
+            (spec.prune.rule, dict(spec.prune.params).get("sparsity"))
+        )
     wanted = {("n_m", None), *(("global_l1", s) for s in (0.5, 0.7, 0.8, 0.9, 0.95, 0.97))}
     whole = [name for name, some in prunings.items() if some >= wanted]
     assert {name[0] for name in whole} == {"resnet18", "densenet121", "resnet50", "vgg16_bn"}
-    assert sum(name[:2] == ("resnet18", "imagenet") for name in whole) == 3 and sum(name[1] == "half" for name in whole) == 1
+    assert (
+        sum(name[:2] == ("resnet18", "imagenet") for name in whole) == 3
+        and sum(name[1] == "half" for name in whole) == 1
+    )

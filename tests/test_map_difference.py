@@ -27,7 +27,10 @@ def two(tmp_path_factory):
 def tables(store, layers=(LAYER, LAYER)):
     """Tables of maps of both settings, the denser one first."""
     items = sorted(catalogue.stored(store), key=lambda item: item.setting.sparsity)
-    return [figures.table(results.open_results(store, (item.key,)), layer, 2, [LW]) for item, layer in zip(items, layers, strict=True)]
+    return [
+        figures.table(results.open_results(store, (item.key,)), layer, 2, [LW])
+        for item, layer in zip(items, layers, strict=True)
+    ]
 
 
 def test_networks_of_both_are_subtracted_pixel_by_pixel(use, two):  # noqa: F811
@@ -60,7 +63,9 @@ def test_maps_of_other_sizes_and_other_datasets_are_not_subtracted(use, two):  #
         map_difference.difference(pinned, current)
 
 
-@pytest.mark.parametrize(("scale", "spans"), [("map", [[1, 2], [3, 4]]), ("row", [[2, 2], [4, 4]]), ("global", [[4, 4], [4, 4]])])
+@pytest.mark.parametrize(
+    ("scale", "spans"), [("map", [[1, 2], [3, 4]]), ("row", [[2, 2], [4, 4]]), ("global", [[4, 4], [4, 4]])]
+)
 def test_colours_are_centred_and_span_what_the_scale_says(scale, spans):
     values = np.array([[-1.0, 2.0], [3.0, -4.0]])[..., None, None] * np.array([[0.5, 1.0], [np.nan, 0.0]])
     found = np.broadcast_to(map_difference.spans(values, scale), (2, 2, 1, 1))[..., 0, 0]

@@ -52,7 +52,9 @@ def test_maps_are_the_outputs_of_each_conv(model, images):
 def test_chosen_channels_come_in_the_order_asked(model, images):
     layer = next(iter(convs(model)))
     whole = activation_maps(model, images, layer)
-    np.testing.assert_array_equal(activation_maps(model, images.split(5), layer, channels=[3, 0]).shape, (16, 2, *whole.shape[2:]))
+    np.testing.assert_array_equal(
+        activation_maps(model, images.split(5), layer, channels=[3, 0]).shape, (16, 2, *whole.shape[2:])
+    )
     np.testing.assert_allclose(activation_maps(model, images, layer, channels=[3, 0]), whole[:, [3, 0]])
 
 
@@ -103,7 +105,10 @@ def test_each_network_of_the_grid_is_stored_with_its_images(found, store):
     assert list(found.of) == ["dense", "no_repair", *REPAIRED] and not found.absent
     lab = Lab(SPEC, store, Report(), Runtime())
     subset = lab.data.eval_indices(20, 0)
-    chosen = [next(i for i in subset if lab.data.test_labels[i] == label) for label in sorted(set(lab.data.test_labels[subset]))[:3]]
+    chosen = [
+        next(i for i in subset if lab.data.test_labels[i] == label)
+        for label in sorted(set(lab.data.test_labels[subset]))[:3]
+    ]
     assert found.images == chosen and found.files == [lab.data.test_files()[i] for i in chosen]
     assert found.classes == [str(lab.data.test_labels[i]) for i in chosen] and found.fewer is None
     batch = lab.data.batch(lab.data.test_images[chosen])
@@ -115,7 +120,9 @@ def test_each_network_of_the_grid_is_stored_with_its_images(found, store):
 def test_images_are_one_of_each_class_in_turn():
     labels, indices = np.array([1, 1, 0, 0, 0, 2, 9]), np.array([0, 1, 2, 3, 4, 5])
     assert activations.one_of_each(indices, labels, 6).tolist() == [2, 0, 5, 3, 1, 4]
-    assert activations.one_of_each(indices, labels, 2).tolist() == [2, 0] and activations.one_of_each(indices[:1], labels, 8).tolist() == [0]
+    assert activations.one_of_each(indices, labels, 2).tolist() == [2, 0] and activations.one_of_each(
+        indices[:1], labels, 8
+    ).tolist() == [0]
 
 
 def test_a_second_time_nothing_is_computed(found, store):
@@ -170,7 +177,9 @@ def test_an_unknown_layer_is_refused_before_anything_is_trained(tmp_path):
     assert "dense" not in Store(tmp_path).stages()
 
 
-@pytest.mark.parametrize(("layer", "images", "message"), [("", 8, "layer is ''"), ("conv1", 0, "images is 0"), ("conv1", 65, "at most 64")])
+@pytest.mark.parametrize(
+    ("layer", "images", "message"), [("", 8, "layer is ''"), ("conv1", 0, "images is 0"), ("conv1", 65, "at most 64")]
+)
 def test_bad_wishes_are_refused(layer, images, message):
     with pytest.raises(SpecError, match=message):
         MapSpec(layer=layer, images=images)
@@ -192,18 +201,26 @@ def test_input_images_come_from_the_store_or_are_bundled(found, store, tmp_path)
     np.testing.assert_array_equal(stored, maps.inputs(SPEC.data, Store(tmp_path), found.images))
 
 
-@pytest.mark.parametrize("images", [data.DataSpec(dataset="cifar10"), data.DataSpec(dataset="folder", digest="0" * 16, classes=3)])
+@pytest.mark.parametrize(
+    "images", [data.DataSpec(dataset="cifar10"), data.DataSpec(dataset="folder", digest="0" * 16, classes=3)]
+)
 def test_images_that_are_not_here_name_the_command_that_fetches_them(tmp_path, images):
     with pytest.raises(DataError, match=f"python -m asr_core maps --layer NAME --dataset {images.dataset}"):
         maps.inputs(images, Store(tmp_path), [0])
 
 
-@pytest.mark.parametrize("repair", [*default_repairs(), RepairSpec.of("asr_bn", "sequential", True, prior="fixed", prior_value=2.5)], ids=lambda r: r.slug)
+@pytest.mark.parametrize(
+    "repair",
+    [*default_repairs(), RepairSpec.of("asr_bn", "sequential", True, prior="fixed", prior_value=2.5)],
+    ids=lambda r: r.slug,
+)
 def test_a_slug_gives_back_its_repair(repair):
     assert maps.repair_of(repair.slug) == repair
 
 
-@pytest.mark.parametrize("slug", ["nothing", "asr_bn.sequential.maybe.median", "lw_bn.sequential.bias.median", "asr_bn.sideways.bias.median"])
+@pytest.mark.parametrize(
+    "slug", ["nothing", "asr_bn.sequential.maybe.median", "lw_bn.sequential.bias.median", "asr_bn.sideways.bias.median"]
+)
 def test_a_text_that_is_no_slug_is_refused(slug):
     with pytest.raises(SpecError):
         maps.repair_of(slug)
@@ -220,4 +237,6 @@ def test_the_command_line_stores_maps_and_tells_their_shapes(store):
     asked = "--architecture shufflenet_v2_x0_5 --stem small --epochs 1 --sparsity 0.8 --stat-images 16 --calib-batch-size 16 --eval-images 20"
     asked += f" --methods bn_only,lw_bn --orders simultaneous --biases off --budgets 1 --layer {LAYER} --images 3"
     result = CliRunner().invoke(main, ["--cache-dir", str(store.root), "maps", *asked.split()])
-    assert result.exit_code == 0 and f"maps of {LAYER}" in result.output and "lw_bn.simultaneous.nobias" in result.output
+    assert (
+        result.exit_code == 0 and f"maps of {LAYER}" in result.output and "lw_bn.simultaneous.nobias" in result.output
+    )

@@ -46,7 +46,9 @@ def opened(**address) -> AppTest:
 
 
 def words(app: AppTest) -> str:
-    return "\n".join(item.value for kind in (app.markdown, app.caption, app.info, app.warning, app.subheader) for item in kind)
+    return "\n".join(
+        item.value for kind in (app.markdown, app.caption, app.info, app.warning, app.subheader) for item in kind
+    )
 
 
 def tables(app: AppTest, column: str) -> pd.DataFrame:
@@ -102,7 +104,12 @@ def test_rules_are_compared_and_the_winner_is_told_from_noise(store):
 def test_layers_that_a_rule_keeps_dense_are_named_with_their_cost(store):
     store_run(store, kept={"conv1": 200, "layer1.0.conv1": 50, "layer2.0.conv1": 100, "layer2.0.downsample.0": 50})
     row = tables(opened(), "layers kept dense").iloc[0]
-    assert (row["rule"], row["layers kept dense"], row["which"], row["share of all kept weights"]) == ("global L1", 1, "conv1", "50.0%")
+    assert (row["rule"], row["layers kept dense"], row["which"], row["share of all kept weights"]) == (
+        "global L1",
+        1,
+        "conv1",
+        "50.0%",
+    )
 
 
 @pytest.mark.parametrize(("uniform", "answer"), [(5, "**true**"), (100, "**false**")])
@@ -191,9 +198,15 @@ def first_missing() -> Wanted:
     return Wanted(setting.experiment((RepairSpec.of("bn_only"), ASR), STATES))
 
 
-@pytest.mark.parametrize(("state", "line", "sign"), [
-    ("running", LINE, "about 42 s left"), ("queued", None, "Starting"), ("failed", None, "The computation failed: no memory"), ("cancelled", None, "Cancelled"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("state", "line", "sign"),
+    [
+        ("running", LINE, "about 42 s left"),
+        ("queued", None, "Starting"),
+        ("failed", None, "The computation failed: no memory"),
+        ("cancelled", None, "Cancelled"),
+    ],
+)
 def test_a_missing_rule_in_every_state_of_its_job(store, state, line, sign):
     store_run(store)
     make_job(store, state, line=line, wanted=first_missing(), reason="no memory" if state == "failed" else None)
@@ -211,11 +224,18 @@ def test_repairability_is_white_at_1_and_named_as_our_reading(store):
     table = figures.REPAIRABILITY.table(result)
     figure = figures.REPAIRABILITY.figure(table, **figures.REPAIRABILITY.limits([table]))
     rr, blanks, marks = figure.data[:3]
-    assert [list(row) for row in rr.z[:2]] == [[-3, None, -1, 0], [-2, None, 0, 1]] and rr.zmid == 0 and rr.zmin == -rr.zmax
+    assert (
+        [list(row) for row in rr.z[:2]] == [[-3, None, -1, 0], [-2, None, 0, 1]]
+        and rr.zmid == 0
+        and rr.zmin == -rr.zmax
+    )
     assert list(blanks.text) == ["–"] * 5 and set(blanks.x) == {1}
     assert marks.customdata[1].tolist() == ["layer1.0.conv1", "50 %", "undefined"]
     sentence = figures.REPAIRABILITY.sentence(table)
-    assert "pruned to 95 %, channelwise variance matching leaves between 0.25 of the damage (conv1) and 2 (layer2.0.downsample.0)" in sentence
+    assert (
+        "pruned to 95 %, channelwise variance matching leaves between 0.25 of the damage (conv1) and 2 (layer2.0.downsample.0)"
+        in sentence
+    )
     assert "in 1 of 4 layers; undefined in 1" in sentence
     assert all("our reading of the abstract of arXiv 2605.25508" in text for text in (sentence, marks.hovertemplate))
 

@@ -20,7 +20,17 @@ from asr_core.figures import maps as figures
 from asr_core.runner import Runner
 from asr_core.store import Store
 
-SPEED = {"start": 2.0, "build": 0.1, "assemble": 0.05, "decode": 2e-4, "train": 0.01, "stats": 0.002, "repair": 0.002, "recalibration": 0.002, "evaluation": 0.002}
+SPEED = {
+    "start": 2.0,
+    "build": 0.1,
+    "assemble": 0.05,
+    "decode": 2e-4,
+    "train": 0.01,
+    "stats": 0.002,
+    "repair": 0.002,
+    "recalibration": 0.002,
+    "evaluation": 0.002,
+}
 EIGHT = maps.MapSpec(layer=LAYER)
 
 
@@ -55,7 +65,16 @@ def opened(store, **address):
     """The page at an address; it must not fail."""
     app = AppTest.from_file(PROJECT / "pages/_main.py", default_timeout=60)
     setting = catalogue.stored(store)[0].setting
-    found = {"net": setting.net, "stem": setting.stem, "epochs": "1", "sparsity": "0.8", "stats": "16", "calib": "16", "eval": "20", "b": "0"}
+    found = {
+        "net": setting.net,
+        "stem": setting.stem,
+        "epochs": "1",
+        "sparsity": "0.8",
+        "stats": "16",
+        "calib": "16",
+        "eval": "20",
+        "b": "0",
+    }
     for name, value in ({"data": "digits"} | found | {"methods": "bn_only,lw_bn", "layer": LAYER} | address).items():
         app.query_params[name] = str(value)
     app.run()
@@ -65,7 +84,9 @@ def opened(store, **address):
 
 
 def said(app):
-    return "\n".join(item.value for kind in (app.markdown, app.info, app.warning, app.caption, app.error) for item in kind)
+    return "\n".join(
+        item.value for kind in (app.markdown, app.info, app.warning, app.caption, app.error) for item in kind
+    )
 
 
 def kinds(app):
@@ -106,7 +127,10 @@ def test_maps_that_are_not_stored_offer_to_be_computed_with_their_time(use, mapp
     assert "The output maps of conv1.0 are not stored for any network." in said(app) and "about" in said(app)
     assert "image" not in kinds(app) and "Pruning left" in said(app)
     next(button for button in app.button if button.label == "Compute").click().run()
-    assert submitted[0].maps == maps.MapSpec(layer="conv1.0") and submitted[0].dense_id == results.dense_ids(mapped, SPEC)[0]
+    assert (
+        submitted[0].maps == maps.MapSpec(layer="conv1.0")
+        and submitted[0].dense_id == results.dense_ids(mapped, SPEC)[0]
+    )
 
 
 def test_where_a_layer_has_no_maps_a_button_leads_to_one_that_has(use, mapped):
@@ -123,7 +147,11 @@ def test_where_a_setting_has_no_maps_a_button_leads_to_one_that_has(use, tmp_pat
     other = store_result(Store(tmp_path))
     app = AppTest.from_file(PROJECT / "pages/_main.py", default_timeout=60)
     use(Store(tmp_path))
-    app.query_params |= {"data": "digits", "net": other.setting["model"]["architecture"], "seed": str(other.setting["dense"]["seed"])}
+    app.query_params |= {
+        "data": "digits",
+        "net": other.setting["model"]["architecture"],
+        "seed": str(other.setting["dense"]["seed"]),
+    }
     app.run()
     app.switch_page("maps.py").run()
     assert not app.exception and "Maps are stored of another setting" in said(app)
@@ -174,7 +202,13 @@ def test_a_dead_channel_says_so(use, tmp_path):
     store = use(copy(tmp_path))
     maps.run(SPEC, store, EIGHT)
     change_maps(store, "no_repair", lambda values: values[:, 2].fill(0.25))
-    change_table(store, "channels", lambda table: table.assign(v_pruned=table["v_pruned"].where((table["layer"] != LAYER) | (table["channel"] != 2), 0.0)))
+    change_table(
+        store,
+        "channels",
+        lambda table: table.assign(
+            v_pruned=table["v_pruned"].where((table["layer"] != LAYER) | (table["channel"] != 2), 0.0)
+        ),
+    )
     app = opened(store, channel=2)
     assert "the channel is dead" in said(app) and "Dead: pruned, this channel answers with one constant" in said(app)
 
@@ -189,7 +223,9 @@ def test_values_that_are_not_finite_are_named(use, tmp_path):
 
 def test_without_input_images_the_maps_stand_alone_with_the_reason(use, mapped, monkeypatch):
     def gone(*_):
-        raise data.DataError("the input images are not on this machine; fetch them with: python -m asr_core maps --layer NAME")
+        raise data.DataError(
+            "the input images are not on this machine; fetch them with: python -m asr_core maps --layer NAME"
+        )
 
     monkeypatch.setattr(maps, "inputs", gone)
     app = opened(use(mapped), overlay="on", channel=5)
@@ -231,7 +267,9 @@ def test_the_notebook_table_is_the_one_on_the_page(use, mapped):
     item = catalogue.stored(mapped)[0]
     result = results.open_results(mapped, (item.key,))
     pixels = figures.table(result, LAYER, 4, ["lw_bn.simultaneous.nobias", "bn_only"])
-    assert figures.networks(pixels) == ["dense", "no_repair", "lw_bn.simultaneous.nobias"] and len(pixels) == 8 * 32 * 32
+    assert (
+        figures.networks(pixels) == ["dense", "no_repair", "lw_bn.simultaneous.nobias"] and len(pixels) == 8 * 32 * 32
+    )
     stored = maps.read(SPEC, mapped, result.setting["dense_id"], EIGHT)
     np.testing.assert_array_equal(figures.stacked(pixels)[:, 0], stored.of["dense"][:, 4].astype(np.float32))
     pixels.to_parquet(mapped.root / "table.parquet")
@@ -243,7 +281,12 @@ def test_the_row_scale_comes_from_dense_and_differences_are_centred():
     values = np.zeros((2, 3, 4, 4), np.float32)
     values[0, 0], values[0, 1], values[1, 0] = np.linspace(-1, 1, 16).reshape(4, 4), 5, 2
     low, high, span = figures.ranges(values, "row")
-    assert low[0, 1, 0, 0] == -1 and high[0, 1, 0, 0] == 1 and low[1, 0, 0, 0] == high[1, 0, 0, 0] == 2 and span[0, 0, 0, 0] == 6
+    assert (
+        low[0, 1, 0, 0] == -1
+        and high[0, 1, 0, 0] == 1
+        and low[1, 0, 0, 0] == high[1, 0, 0, 0] == 2
+        and span[0, 0, 0, 0] == 6
+    )
     assert figures.ranges(values, "map")[1][0, 1, 0, 0] == 5
     assert figures.ranges(values, "global", low=-9, high=9, span=4)[0][1, 2, 0, 0] == -9
     middle = sprites.colour(np.zeros(1), -np.ones(1), np.ones(1), "RdBu_r")
@@ -252,8 +295,17 @@ def test_the_row_scale_comes_from_dense_and_differences_are_centred():
 
 
 def test_ranking_names_the_worst_and_puts_undefined_last():
-    channels = pd.DataFrame({"layer": "a", "channel": range(4), "v_dense": [1.0, 1.0, 0.0, 4.0], "v_pruned": [0.25, 0.0, 0.0, 4.0]})
-    repairs = pd.DataFrame({"slug": ["x"] * 4 + ["y"] * 4, "layer": "a", "channel": [*range(4)] * 2, "v_repaired": [1.0, 0, 0, 9, 4, 0, 0, 4]})
+    channels = pd.DataFrame(
+        {"layer": "a", "channel": range(4), "v_dense": [1.0, 1.0, 0.0, 4.0], "v_pruned": [0.25, 0.0, 0.0, 4.0]}
+    )
+    repairs = pd.DataFrame(
+        {
+            "slug": ["x"] * 4 + ["y"] * 4,
+            "layer": "a",
+            "channel": [*range(4)] * 2,
+            "v_repaired": [1.0, 0, 0, 9, 4, 0, 0, 4],
+        }
+    )
     made = map_numbers.ranking(results.Result(None, None, channels, repairs, None, None, None), "a", ["x", "y"])
     assert map_numbers.ranked(made, "damage") == [1, 0, 3, 2] and map_numbers.ranked(made, "gain")[0] == 0
     assert map_numbers.ranked(made, "disagreement")[0] == 0 and map_numbers.ranked(made, "channel") == [0, 1, 2, 3]

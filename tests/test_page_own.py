@@ -50,7 +50,9 @@ def opened(**address) -> AppTest:
 
 def give(app, key: str, name: str, content: bytes, button: str):
     """Upload a file and press the button that uses it."""
-    next(item for item in app.file_uploader if item.key.startswith(key)).set_value((name, content, "application/octet-stream")).run()
+    next(item for item in app.file_uploader if item.key.startswith(key)).set_value(
+        (name, content, "application/octet-stream")
+    ).run()
     app.button(key=button).click().run()
     assert not app.exception
     return app
@@ -84,7 +86,9 @@ def test_a_folder_on_the_machine_becomes_the_dataset_and_can_be_computed(store, 
     assert wanted.calibration.stat_images == 2
 
 
-@pytest.mark.parametrize(("path", "why"), [("/nowhere/at/all", "there is no folder /nowhere/at/all"), ("odd\0name", "there is no folder")])
+@pytest.mark.parametrize(
+    ("path", "why"), [("/nowhere/at/all", "there is no folder /nowhere/at/all"), ("odd\0name", "there is no folder")]
+)
 def test_a_folder_that_is_none_says_why(store, path, why):
     app = opened(**SMALL)
     app.text_input(key="_own_path").set_value(path).run()

@@ -43,7 +43,9 @@ def opened(**address) -> AppTest:
 
 
 def words(app: AppTest) -> str:
-    return "\n".join(item.value for kind in (app.markdown, app.caption, app.info, app.warning, app.subheader) for item in kind)
+    return "\n".join(
+        item.value for kind in (app.markdown, app.caption, app.info, app.warning, app.subheader) for item in kind
+    )
 
 
 def number(app: AppTest, method: str, column: str, architecture: str = "ResNet-18") -> str:
@@ -56,7 +58,13 @@ def number(app: AppTest, method: str, column: str, architecture: str = "ResNet-1
 @pytest.mark.parametrize("part", PARTS)
 def test_an_empty_store_shows_the_paper_and_says_what_is_missing(store, part):
     app = opened(data="digits", part=part)
-    said = {"table1": "Networks here: none yet", "tables": "This network is not stored", "figures": "Nothing is stored yet", "protocol": "one command", "fidelity": "nothing can be told"}
+    said = {
+        "table1": "Networks here: none yet",
+        "tables": "This network is not stored",
+        "figures": "Nothing is stored yet",
+        "protocol": "one command",
+        "fidelity": "nothing can be told",
+    }
     assert said[part] in words(app)
     assert not charts(app)
 
@@ -145,11 +153,17 @@ def test_a_figure_opens_the_page_that_draws_it_in_full(store):
 def test_a_result_of_layers_and_accuracy_only_is_enough_for_tables_and_says_so_at_figures(store):
     shown = Store(store.root / "made")
     entry = cifar(shown).entry
-    files = {name: entry.table(name.removesuffix(".parquet")) for name in entry.manifest["files"] if name not in ("channels.parquet", "repairs.parquet")}
+    files = {
+        name: entry.table(name.removesuffix(".parquet"))
+        for name in entry.manifest["files"]
+        if name not in ("channels.parquet", "repairs.parquet")
+    }
     store.put("result", entry.manifest["key"], files, entry.manifest["facts"], entry.manifest["spec"])
     store_result(store, sparsity=0.5)  # digits, whole: the present setting
     assert number(opened(data="digits", sparsity="0.5"), "BN only", "90 % here") != "–"
-    assert "only layers and accuracy are stored" in words(opened(data="digits", sparsity="0.5", part="figures", drawn="4"))
+    assert "only layers and accuracy are stored" in words(
+        opened(data="digits", sparsity="0.5", part="figures", drawn="4")
+    )
     assert len(charts(opened(data="digits", sparsity="0.5", part="figures", drawn="10"))) == 1  # needs layers only
 
 

@@ -50,7 +50,9 @@ def turned(app: AppTest, page: str) -> AppTest:
 
 
 def words(app: AppTest) -> str:
-    return "\n".join(item.value for kind in (app.markdown, app.caption, app.info, app.warning, app.title) for item in kind)
+    return "\n".join(
+        item.value for kind in (app.markdown, app.caption, app.info, app.warning, app.title) for item in kind
+    )
 
 
 def pin_of(result, look="simultaneous~off~reset~ema~0.1~20") -> str:
@@ -101,7 +103,9 @@ def job_of(store, state, **more):
     return make_job(store, state, wanted=Wanted(wanted), **more)
 
 
-LOOK = common.Look(("bn_only", "lw_bn", "raw_bn", "asr_bn"), ("simultaneous",), ("off",), "median", "reset", "ema", 0.1, 20)
+LOOK = common.Look(
+    ("bn_only", "lw_bn", "raw_bn", "asr_bn"), ("simultaneous",), ("off",), "median", "reset", "ema", 0.1, 20
+)
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -110,7 +114,10 @@ def test_a_running_job_shows_its_progress_above_the_nearest_stored_setting(store
     job_of(store, "running", line=LINE)
     app = opened(page, data="digits", sparsity="0.97")
     assert "is not stored. Shown below is the nearest stored setting" in words(app)
-    assert app.get("progress")[0].proto.text.startswith("accuracy (BN only)") and app.button(key=f"_cancel_{jobs_id(store)}").label == "Cancel"
+    assert (
+        app.get("progress")[0].proto.text.startswith("accuracy (BN only)")
+        and app.button(key=f"_cancel_{jobs_id(store)}").label == "Cancel"
+    )
     assert len(charts(app)) == CHARTS[page]
 
 
@@ -155,7 +162,9 @@ def test_dead_layers_and_numbers_that_are_not_finite_do_not_break_a_page(store, 
         tables["channels"].loc[1::7, "v_dense"] = 0.0
         tables["repairs"].loc[::3, ["gamma", "v_repaired", "mu_repaired", "shrinkage"]] = np.nan
         tables["repairs"].loc[1::5, "v_recalibrated"] = np.inf
-        tables["accuracy"].loc[tables["accuracy"]["slug"].str.contains("raw_bn"), ["top1", "top1_low", "top1_high"]] = np.nan
+        tables["accuracy"].loc[tables["accuracy"]["slug"].str.contains("raw_bn"), ["top1", "top1_low", "top1_high"]] = (
+            np.nan
+        )
         numeric = tables["layers"].select_dtypes("number").columns
         tables["layers"].loc[tables["layers"]["layer"].eq("layer2.0.conv2"), numeric] = np.nan
 
@@ -185,7 +194,10 @@ def test_a_signal_that_explodes_is_drawn_as_far_as_there_are_numbers_and_the_res
     assert np.isnan(values[:3]).all() and np.allclose(values[3:], 1e70)
     assert np.isnan(numbers(traces["raw+BN · simultaneous · bias off"]["y"])).all()
     count = len(values)
-    assert f"the signal explodes beyond the range of numbers: LW+BN (eq. 1) in 3, raw+BN in {count} of the channels." in words(app)
+    assert (
+        f"the signal explodes beyond the range of numbers: LW+BN (eq. 1) in 3, raw+BN in {count} of the channels."
+        in words(app)
+    )
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -225,7 +237,10 @@ def test_a_result_that_was_shipped_without_channels_says_so(store, page):
         ({"layer": "features.0"}, "resnet18 has no layer 'features.0'; showing"),
         ({"layer": "conv1", "channel": "999"}, "conv1 has no channel 999; showing 15"),
         ({"layer": "../../etc"}, "is no layer name"),
-        ({"pin": "f" * 24 + "~simultaneous~off~reset~ema~0.1~20"}, "The pinned setting cannot be shown: no stored result has the key"),
+        (
+            {"pin": "f" * 24 + "~simultaneous~off~reset~ema~0.1~20"},
+            "The pinned setting cannot be shown: no stored result has the key",
+        ),
         ({"pin": "odd"}, "'odd' is no pinned setting"),
         ({"dense": "f" * 16}, "The dense network ffffffff is not stored here"),
         ({"b": "-1"}, "-1 is outside [0"),
@@ -262,7 +277,10 @@ def test_a_pinned_setting_is_drawn_beside_the_present_one_on_equal_axes(store, p
     assert "pinned" in words(app) and "current" in words(app)
 
 
-@pytest.mark.parametrize(("page", "titles"), [("curves", "current minus pinned top-1, percentage points"), ("heatmaps", "log2 current \u2212 log2 pinned")])
+@pytest.mark.parametrize(
+    ("page", "titles"),
+    [("curves", "current minus pinned top-1, percentage points"), ("heatmaps", "log2 current \u2212 log2 pinned")],
+)
 def test_the_difference_view_shows_current_minus_pinned(store, page, titles):
     pinned = store_result(store, sparsity=0.5)
     store_result(store, sparsity=0.9)
@@ -287,7 +305,10 @@ def test_one_selection_is_shared_by_all_pages(store):
     for page in PAGES:
         turned(app, page)
         assert app.query_params["layer"] == "layer2.0.conv1" and app.query_params["channel"] == "7"
-        assert app.button(key="_crumb_layer").label == "layer2.0.conv1" and app.button(key="_crumb_channel").label == "channel 7"
+        assert (
+            app.button(key="_crumb_layer").label == "layer2.0.conv1"
+            and app.button(key="_crumb_channel").label == "channel 7"
+        )
 
 
 def test_a_row_of_the_worst_layers_opens_its_channels(store):
@@ -330,7 +351,13 @@ for page in {sorted(file for section in navigation().values() for file, *_ in se
 """
     import os
 
-    done = subprocess.run([sys.executable, "-c", code], cwd=PROJECT, env=os.environ | {"ASR_CACHE_DIR": str(tmp_path / "cache")}, capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=PROJECT,
+        env=os.environ | {"ASR_CACHE_DIR": str(tmp_path / "cache")},
+        capture_output=True,
+        text=True,
+    )
     assert done.returncode == 0, done.stderr[-2000:]
 
 

@@ -45,11 +45,14 @@ def test_an_empty_store_is_said_in_words(store, page):
     assert "Nothing is stored yet" in words(opened(page))
 
 
-@pytest.mark.parametrize(("page", "count", "sentence"), [
-    ("absorption", 3, "Under cumulative averaging all 3 repairs and BN only are one network"),
-    ("severity", 1, "cannot be told from fewer than 4"),
-    ("ablation", 2, "12 of 100 points are stored"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("page", "count", "sentence"),
+    [
+        ("absorption", 3, "Under cumulative averaging all 3 repairs and BN only are one network"),
+        ("severity", 1, "cannot be told from fewer than 4"),
+        ("ablation", 2, "12 of 100 points are stored"),
+    ],
+)
 def test_a_stored_setting_is_drawn_and_told(store, page, count, sentence):
     store_result(store)
     app = opened(page)
@@ -121,7 +124,9 @@ def test_rows_of_table_2_that_are_missing_are_named(store):
 def test_numbers_that_are_not_finite_do_not_break_a_page(store, page):
     def spoil(tables):
         tables["accuracy"].loc[tables["accuracy"]["slug"].str.contains("lw_bn"), "logit_gap"] = np.inf
-        tables["accuracy"].loc[tables["accuracy"]["slug"].str.contains("raw_bn"), ["logit_gap", "top1", "top1_low", "top1_high"]] = np.nan
+        tables["accuracy"].loc[
+            tables["accuracy"]["slug"].str.contains("raw_bn"), ["logit_gap", "top1", "top1_low", "top1_high"]
+        ] = np.nan
         tables["repairs"].loc[::3, ["gamma", "v_repaired", "mu_repaired", "bias"]] = np.nan
         tables["convs"]["absorbed"], tables["convs"]["reason"] = "unknown", ""
 

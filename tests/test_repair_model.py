@@ -20,7 +20,7 @@ from tiny_networks import (
     outputs,
     seeded,
     zeros,
-)  # fmt: skip
+)
 from torch import nn
 
 from asr_core import channel_stats, prune, repair, repair_model, stats
@@ -353,8 +353,16 @@ def test_the_table_has_a_row_per_repaired_channel_with_what_lies_behind_it():
     dense, pruned, images = pair(TinyVGG)
     table = repair(dense, pruned, images, "asr_bn")[1]
     assert table.columns.tolist() == [
-        "layer", "channel", "gamma", "gamma_raw", "shrinkage", "prior_var", "bias", "alive", "fallback",
-    ]  # fmt: skip
+        "layer",
+        "channel",
+        "gamma",
+        "gamma_raw",
+        "shrinkage",
+        "prior_var",
+        "bias",
+        "alive",
+        "fallback",
+    ]
     assert table["layer"].tolist() == ["3"] * 12 + ["7"] * 16 and table["channel"].tolist() == [*range(12), *range(16)]
     v_pruned = channel_stats(pruned, images).query("layer == '3'")["variance"]
     rows = table[table["layer"] == "3"]

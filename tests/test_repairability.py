@@ -28,7 +28,9 @@ GRID = (0.3, 0.6, 0.9)
 def by_definition(dense, pruned, eps=1e-8, floor=1e-12):
     """(D_raw, D_res) of a layer and per channel from whole outputs (N, C, H, W) in float64."""
     dense, pruned = (y.double().movedim(1, 0).flatten(1) for y in (dense, pruned))
-    (v_dense, mu_dense), (v_pruned, mu_pruned) = (torch.var_mean(y, 1, correction=0, keepdim=True) for y in (dense, pruned))
+    (v_dense, mu_dense), (v_pruned, mu_pruned) = (
+        torch.var_mean(y, 1, correction=0, keepdim=True) for y in (dense, pruned)
+    )
     repaired = mu_dense + (v_dense / (v_pruned + eps)).sqrt() * (pruned - mu_pruned)
     repaired = torch.where(v_pruned <= floor, mu_dense, repaired)
     sums = [(y - dense).square().mean(1) for y in (pruned, repaired)]
@@ -55,7 +57,9 @@ def test_the_tables_are_what_the_definition_says_on_whole_outputs(family):
     assert layers["layer"].unique().tolist() == list(convs(model)) and len(layers) == len(dense) * len(GRID)
     reference = model.double()
     for row in layers.itertuples():
-        (raw, left), per_channel = by_definition(dense[row.layer], pruned_alone(reference, row.layer, row.sparsity, images.double()))
+        (raw, left), per_channel = by_definition(
+            dense[row.layer], pruned_alone(reference, row.layer, row.sparsity, images.double())
+        )
         assert (row.d_raw, row.d_res, row.rr) == pytest.approx((raw, left, left / raw), rel=1e-5)
         found = channels[(channels["layer"] == row.layer) & (channels["sparsity"] == row.sparsity)]
         assert found["channel"].tolist() == list(range(len(found)))
@@ -91,7 +95,9 @@ def test_gaussian_channels_follow_the_closed_form():
     rho = r = np.sqrt(kept)
     np.testing.assert_allclose(channels["d_raw"], 1 - kept, rtol=0.02)
     np.testing.assert_allclose(channels["rr"], 2 * (1 - rho) / (1 + r**2 - 2 * rho * r), rtol=0.02)
-    assert layers["rr"].item() > 1  # variance matching of uncorrelated losses adds to the damage: a ratio, no percentage
+    assert (
+        layers["rr"].item() > 1
+    )  # variance matching of uncorrelated losses adds to the damage: a ratio, no percentage
 
 
 def test_a_channel_that_is_only_scaled_is_mended_wholly():
@@ -110,7 +116,9 @@ def test_a_dead_channel_becomes_its_dense_mean():
         model[0].weight[0] *= 1e-3
         model[0].bias.fill_(7.3)  # a constant that float32 does not sum exactly
     _, channels = repairability(model, noise(), [0.5])
-    assert channels.loc[0, "d_res"] == pytest.approx(1, rel=1e-9) and channels.loc[0, "rr"] == pytest.approx(channels.loc[0, "d_res"] / channels.loc[0, "d_raw"])
+    assert channels.loc[0, "d_res"] == pytest.approx(1, rel=1e-9) and channels.loc[0, "rr"] == pytest.approx(
+        channels.loc[0, "d_res"] / channels.loc[0, "d_raw"]
+    )
 
 
 def test_a_layer_that_loses_nothing_is_undefined_and_gets_the_minimum_density():
@@ -120,7 +128,12 @@ def test_a_layer_that_loses_nothing_is_undefined_and_gets_the_minimum_density():
         model[3].weight.mul_(kept)
     layers, channels = repairability(model, noise(), (0.0, 0.8))
     undefined = layers[layers["rr"].isna()]
-    assert undefined["sparsity"].tolist() == [0.0, 0.0, 0.8, 0.0] and undefined["layer"].tolist() == ["0", "3", "3", "7"]
+    assert undefined["sparsity"].tolist() == [0.0, 0.0, 0.8, 0.0] and undefined["layer"].tolist() == [
+        "0",
+        "3",
+        "3",
+        "7",
+    ]
     assert (undefined["d_raw"] == 0).all() and (undefined["d_res"] == 0).all()
     assert channels.loc[channels["layer"] == "3", "rr"].isna().all()
     _, table = prune(model, "rr", noise(), sparsity=0.8, min_density=0.05)
@@ -230,7 +243,9 @@ def test_rr_runs_from_end_to_end_and_its_passes_are_planned(first, root):
     planned = {}
     for task in counter.listed:
         planned[task.stage] = planned.get(task.stage, 0) + task.images
-    assert {s: n for s, n in counter.images.items() if s not in ("images", "dense")} == {s: n for s, n in planned.items() if s != "dense" and n}
+    assert {s: n for s, n in counter.images.items() if s not in ("images", "dense")} == {
+        s: n for s, n in planned.items() if s != "dense" and n
+    }
     assert planned["prune"] == 2 * 16
     total = result.convs["weights"].sum()
     assert result.convs["kept"].sum() == total - round(0.7 * total)
@@ -271,8 +286,21 @@ def test_floors_beyond_the_budget_are_refused_before_training(tmp_path):
 
 
 def allocate(root, *arguments):
-    asked = ["--architecture", "mobilenet_v3_small", "--epochs", "1", "--stat-images", "16", "--sparsity", "0.7", "--sparsities", "0.5,0.9"]
-    return CliRunner().invoke(main, ["--cache-dir", str(root), "allocate", *asked, *arguments], prog_name="python -m asr_core")
+    asked = [
+        "--architecture",
+        "mobilenet_v3_small",
+        "--epochs",
+        "1",
+        "--stat-images",
+        "16",
+        "--sparsity",
+        "0.7",
+        "--sparsities",
+        "0.5,0.9",
+    ]
+    return CliRunner().invoke(
+        main, ["--cache-dir", str(root), "allocate", *asked, *arguments], prog_name="python -m asr_core"
+    )
 
 
 def test_allocate_prints_densities_repairability_and_what_is_kept_dense(first, root):
@@ -291,7 +319,9 @@ def test_allocate_as_json_has_every_rule_layer_and_trial(first, root):
     assert len(found["repairability"]) == 2 * convs and found["rr_is"] == allocations.READING
     for rule in ("uniform", "erk"):
         rows = [row for row in found["densities"] if row["rule"] == rule]
-        assert sum(row["kept"] for row in rows) == sum(row["weights"] for row in rows) - round(0.7 * sum(row["weights"] for row in rows))
+        assert sum(row["kept"] for row in rows) == sum(row["weights"] for row in rows) - round(
+            0.7 * sum(row["weights"] for row in rows)
+        )
     assert {row["rule"] for row in found["protected"]} == {"uniform", "erk"}
 
 

@@ -26,7 +26,13 @@ def store(tmp_path):
 
 def item(label="CIFAR-10 (JPEG copy)", key="k", rows=10, **setting) -> Stored:
     """A catalogue entry with that label."""
-    return Stored(key, Setting(**{"data": "folder:0123456789abcdef", "classes": 10, "sparsity": 0.9} | setting), {"dataset_label": label}, rows, "2026")
+    return Stored(
+        key,
+        Setting(**{"data": "folder:0123456789abcdef", "classes": 10, "sparsity": 0.9} | setting),
+        {"dataset_label": label},
+        rows,
+        "2026",
+    )
 
 
 def fixed(store: Store, top1: dict, half: float = 0.02, **setting):
@@ -68,7 +74,9 @@ def test_the_make_nearest_to_the_paper_answers_and_its_seeds_are_repeats():
     seeds = [item(key="two", seed=2), item(key="one", seed=1)]
     found = protocol.matches([half, study, *seeds, near])
     assert [(match.keys, match.repeat) for match in found] == [(("near",), 0), (("one",), 1), (("two",), 2)]
-    assert [match.keys for match in protocol.matches([near, item(key="full", source="imagenet", size=224)])] == [("full",)]
+    assert [match.keys for match in protocol.matches([near, item(key="full", source="imagenet", size=224)])] == [
+        ("full",)
+    ]
 
 
 def test_linear_layers_pruned_or_not_are_never_mixed():
@@ -88,10 +96,16 @@ def test_results_of_one_setting_are_one_network_most_rows_first():
 def test_the_difference_to_the_paper_is_told_with_its_noise(store):
     fixed(store, {"bn_only": 0.60, "lw_bn": 0.58, "dense": 0.90})
     table = reproduction.table1(store, stored(store), Variant())
-    bn, lw, dense = row_of(table, "bn_only"), row_of(table, "lw_bn"), row_of(table, "dense", replace(CIFAR_90, pruning="none"))
+    bn, lw, dense = (
+        row_of(table, "bn_only"),
+        row_of(table, "lw_bn"),
+        row_of(table, "dense", replace(CIFAR_90, pruning="none")),
+    )
     assert (bn["paper"], bn["top1"]) == (0.537, 0.60)
     assert bn["difference"] == pytest.approx(0.063) and bn["beyond_interval"] and bn["beyond"]
-    assert lw["difference"] == pytest.approx(-0.0077) and not lw["beyond_interval"] and not lw["beyond"]  # 58.77 is in [56, 60]
+    assert (
+        lw["difference"] == pytest.approx(-0.0077) and not lw["beyond_interval"] and not lw["beyond"]
+    )  # 58.77 is in [56, 60]
     assert dense["difference"] == pytest.approx(-0.0277)
     assert len(table) == len(ablation.published("table1")) == 156
 
@@ -153,17 +167,27 @@ def test_table_3_takes_the_median_over_settings_seeds_once(store):
 
 
 def test_the_paper_s_own_counts_are_33_19_and_12_of_36():
-    found = reproduction.wins(ablation.published("table1").assign(paper=lambda t: t["top1_percent"], top1_low=0.0, top1_high=0.0), "paper")
+    found = reproduction.wins(
+        ablation.published("table1").assign(paper=lambda t: t["top1_percent"], top1_low=0.0, top1_high=0.0), "paper"
+    )
     assert found[["better", "worse", "cells", "wins", "ties", "losses"]].values.tolist() == [
-        ["asr_bn", "lw_bn", 36, 33, 1, 2], ["asr_bn", "bn_only", 36, 19, 0, 17], ["lw_bn", "bn_only", 36, 12, 1, 23],
-    ]  # fmt: skip
+        ["asr_bn", "lw_bn", 36, 33, 1, 2],
+        ["asr_bn", "bn_only", 36, 19, 0, 17],
+        ["lw_bn", "bn_only", 36, 12, 1, 23],
+    ]
 
 
 def test_stored_cells_are_counted_under_each_recalibration(store):
     fixed(store, {"bn_only": 0.50, "lw_bn": 0.50, "asr_bn": 0.60})
     fixed(store, {"bn_only": 0.70, "lw_bn": 0.72, "asr_bn": 0.71}, sparsity=0.7)
     table = reproduction.counts(store, stored(store), Variant())
-    assert list(table["where"].unique()) == ["the paper", "no recalibration", "ema 0.1 from reset, b = 20", "ema 0.1 from keep, b = 20", "cumulative, b = 20"]
+    assert list(table["where"].unique()) == [
+        "the paper",
+        "no recalibration",
+        "ema 0.1 from reset, b = 20",
+        "ema 0.1 from keep, b = 20",
+        "cumulative, b = 20",
+    ]
     here = table[table["where"] == "cumulative, b = 20"].set_index(["better", "worse"])
     assert here.loc[("asr_bn", "lw_bn"), ["cells", "wins", "ties", "losses", "clear"]].tolist() == [2, 1, 0, 1, 1]
     assert here.loc[("lw_bn", "bn_only"), ["cells", "wins", "ties", "losses", "clear"]].tolist() == [2, 1, 1, 0, 0]
@@ -187,7 +211,9 @@ def test_the_minimum_of_table_3_is_a_quantile_of_table_1():
 
 
 def test_the_card_quotes_the_paper_and_names_what_it_leaves_open():
-    card = protocol.card(Setting(data="cifar10", eval=2000, epochs=12), "CIFAR-10 (JPEG copy)", Variant(order="sequential")).set_index("aspect")
+    card = protocol.card(
+        Setting(data="cifar10", eval=2000, epochs=12), "CIFAR-10 (JPEG copy)", Variant(order="sequential")
+    ).set_index("aspect")
     assert "ImageNet-pretrained" in card.loc["weights", "paper"] and card.loc["weights", "here"] == "random start"
     for aspect in ("optimiser, learning rate", "input size", "pruned tensors", "averaging, momentum"):
         assert card.loc[aspect, "paper"] == "not stated"
@@ -197,7 +223,11 @@ def test_the_card_quotes_the_paper_and_names_what_it_leaves_open():
 
 def test_the_card_s_recipe_is_the_one_that_trains():
     words = protocol.card(Setting(), "digits", Variant()).set_index("aspect").loc["optimiser, learning rate", "here"]
-    assert f"momentum {train.MOMENTUM:g}" in words and f"weight decay {train.WEIGHT_DECAY:g}" == "weight decay 0.0005" and "5e-4" in words
+    assert (
+        f"momentum {train.MOMENTUM:g}" in words
+        and f"weight decay {train.WEIGHT_DECAY:g}" == "weight decay 0.0005"
+        and "5e-4" in words
+    )
 
 
 @pytest.mark.parametrize("cell", [CIFAR_90, Cell("vgg16_bn", "imagenette", "nm_2:4")])
@@ -205,7 +235,12 @@ def test_the_command_of_the_paper_s_protocol_is_one_that_the_command_line_takes(
     words = shlex.split(protocol.command(cell))
     assert words[:4] == ["python", "-m", "asr_core", "run"]
     asked = main.commands["run"].make_context("run", words[4:]).params
-    assert (asked["source"], asked["image_size"], asked["architecture"], asked["dataset"]) == ("imagenet", 224, cell.architecture, cell.dataset)
+    assert (asked["source"], asked["image_size"], asked["architecture"], asked["dataset"]) == (
+        "imagenet",
+        224,
+        cell.architecture,
+        cell.dataset,
+    )
     made = protocol.paper_setting(cell)
     assert (made.source, made.size, made.epochs) == (asked["source"], asked["image_size"], asked["epochs"])
 
@@ -226,7 +261,14 @@ def test_a_stored_cell_is_not_missing(store):
 def test_a_missing_cell_is_made_like_the_stored_ones(store):
     known = [item("CIFAR-10", data="cifar10", epochs=12, eval=2000, dense="ab", stem="small")]
     other = protocol.like_stored(Cell("vgg16_bn", "cifar100", "nm_2:4"), known, store)
-    assert (other.data, other.net, other.head, other.epochs, other.eval, other.stem) == ("cifar100", "vgg16_bn", "linear", 12, 2000, "small")
+    assert (other.data, other.net, other.head, other.epochs, other.eval, other.stem) == (
+        "cifar100",
+        "vgg16_bn",
+        "linear",
+        12,
+        2000,
+        "small",
+    )
     assert (other.rule, other.sparsity, other.nm, other.dense) == ("n_m", None, "2:4", None)
     spec = protocol.experiment(other, Variant())
     assert spec.data.classes == 100 and len(spec.repairs) == 3 and len(spec.states) == 2
@@ -240,20 +282,31 @@ def test_images_that_are_not_on_this_machine_are_replaced_by_the_download(store)
 
 
 def asr(store, *arguments):
-    return CliRunner().invoke(main, ["--cache-dir", str(store.root), "paper", *arguments], prog_name="python -m asr_core")
+    return CliRunner().invoke(
+        main, ["--cache-dir", str(store.root), "paper", *arguments], prog_name="python -m asr_core"
+    )
 
 
 def test_the_command_line_prints_the_tables_with_ours_beside_them(store):
     fixed(store, {"bn_only": 0.60})
     shown = asr(store)
     assert shown.exit_code == 0
-    assert "53.70 | 60.0 | +6.3*" in shown.output and "33 of 36 (1 tie)" in shown.output and "“resets and re-estimates" in shown.output
+    assert (
+        "53.70 | 60.0 | +6.3*" in shown.output
+        and "33 of 36 (1 tie)" in shown.output
+        and "“resets and re-estimates" in shown.output
+    )
 
 
 def test_json_holds_the_same_numbers(store):
     fixed(store, {"bn_only": 0.60})
     found = json.loads(asr(store, "--json").output)
-    row = next(r for r in found["table1"] if (r["architecture"], r["dataset"], r["pruning"], r["method"]) == ("resnet18", "cifar10", "global_l1_0.90", "bn_only"))
+    row = next(
+        r
+        for r in found["table1"]
+        if (r["architecture"], r["dataset"], r["pruning"], r["method"])
+        == ("resnet18", "cifar10", "global_l1_0.90", "bn_only")
+    )
     assert (row["paper"], row["top1"], row["beyond"]) == (0.537, 0.6, True)
     assert found["table1"][1]["top1"] is None and found["conflict"][0]["table2"] == 29.11
 

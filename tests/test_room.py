@@ -40,7 +40,9 @@ def test_a_title_takes_room_and_two_lines_take_more():
 
 
 def test_labels_that_are_turned_take_more_room_the_steeper_they_are():
-    found = [margins(axis={"tickvals": [1], "ticktext": [LONG], "tickangle": angle})["b"] for angle in (0, -30, -60, -90)]
+    found = [
+        margins(axis={"tickvals": [1], "ticktext": [LONG], "tickangle": angle})["b"] for angle in (0, -30, -60, -90)
+    ]
     assert found == sorted(found) and found[0] < found[-1]
     assert found[-1] > margins(axis={"tickvals": [1], "ticktext": [SHORT], "tickangle": -90})["b"]
 
@@ -54,7 +56,11 @@ def test_names_too_long_for_the_figure_make_it_higher_not_its_plot_lower():
 
 
 def test_an_axis_that_is_not_shown_takes_none():
-    assert margins(axis={"visible": False}, x_title="words")["b"] == margins(axis={"visible": False})["b"] < margins(x_title="words")["b"]
+    assert (
+        margins(axis={"visible": False}, x_title="words")["b"]
+        == margins(axis={"visible": False})["b"]
+        < margins(x_title="words")["b"]
+    )
 
 
 def test_a_legend_stands_above_or_below_and_one_name_needs_none():
@@ -71,19 +77,32 @@ def test_a_legend_stands_above_or_below_and_one_name_needs_none():
 def test_a_colour_bar_takes_room_at_the_right(where):
     bar = {"thickness": 12}
     marker = {"color": [1, 2], "colorbar": bar}
-    trace = go.Heatmap(z=[[1, 2]], colorbar=bar) if where == "trace" else go.Scatter(x=[1, 2], y=[1, 2], marker=marker if where == "marker" else {})
-    figure = style.finish(go.Figure(trace), 300, "", "", **({"coloraxis": {"colorbar": bar}} if where == "layout" else {}))
+    trace = (
+        go.Heatmap(z=[[1, 2]], colorbar=bar)
+        if where == "trace"
+        else go.Scatter(x=[1, 2], y=[1, 2], marker=marker if where == "marker" else {})
+    )
+    figure = style.finish(
+        go.Figure(trace), 300, "", "", **({"coloraxis": {"colorbar": bar}} if where == "layout" else {})
+    )
     before = figure.layout.margin.r
     assert make_room(figure, WIDTH).layout.margin.r > before
 
 
 def test_margins_are_never_made_narrower():
-    figure = style.finish(go.Figure(go.Scatter(x=[1], y=[1])), 300, "", "").update_layout(margin={"l": 400, "r": 400, "t": 400, "b": 400})
+    figure = style.finish(go.Figure(go.Scatter(x=[1], y=[1])), 300, "", "").update_layout(
+        margin={"l": 400, "r": 400, "t": 400, "b": 400}
+    )
     assert set(make_room(figure, WIDTH).layout.margin.to_plotly_json().values()) == {400}
 
 
 def test_a_figure_for_the_screen_is_the_figure_itself_without_a_look():
-    figure = go.Figure([go.Scatter(x=np.arange(5, dtype="int32"), y=np.linspace(0, 1, 5, dtype="float32"), customdata=np.eye(5)), go.Bar(x=["a", "b"], y=[1, None])])
+    figure = go.Figure(
+        [
+            go.Scatter(x=np.arange(5, dtype="int32"), y=np.linspace(0, 1, 5, dtype="float32"), customdata=np.eye(5)),
+            go.Bar(x=["a", "b"], y=[1, None]),
+        ]
+    )
     sent, own = json.loads(style.for_screen(style.finish(figure, 300, "x", "y"))), json.loads(figure.to_json())
     own["layout"]["legend"].pop("title")  # empty
     assert own["layout"].pop("template")["layout"] and "layout" not in sent["layout"].pop("template")

@@ -71,7 +71,9 @@ def test_at_higher_sparsity_no_conv_of_the_same_network_keeps_more_by_global_mag
     by_network = {}
     for result in opened.values():
         if result.setting["prune"]["rule"] == "global_l1":
-            by_network.setdefault(result.setting["dense_id"], {})[result.setting["sparsity_asked"]] = result.convs.set_index("layer")["kept"]
+            by_network.setdefault(result.setting["dense_id"], {})[result.setting["sparsity_asked"]] = (
+                result.convs.set_index("layer")["kept"]
+            )
     assert max(len(found) for found in by_network.values()) >= 6
     for found in by_network.values():
         ordered = [found[sparsity] for sparsity in sorted(found)]
@@ -86,16 +88,24 @@ def test_where_all_convs_are_absorbed_and_none_is_dead_cumulative_recalibration_
         rows = result.accuracy[(result.accuracy["averaging"] == "cumulative")]
         per_method = rows[rows["method"].isin(["bn_only", "lw_bn", "raw_bn", "asr_bn"])]
         for _, same in per_method.groupby("calib_batches"):
-            assert same["top1"].max() - same["top1"].min() <= 0.005 + 1e-9, (result.setting["dataset_label"], result.setting["prune"])
+            assert same["top1"].max() - same["top1"].min() <= 0.005 + 1e-9, (
+                result.setting["dataset_label"],
+                result.setting["prune"],
+            )
             compared += 1
     assert compared
 
 
 def test_a_rounded_table_is_within_half_a_percent_and_keeps_zeros_and_gaps():
-    table = pd.DataFrame({
-        "layer": ["a"] * 6, "channel": range(6), "v_dense": [0.0, 1e-9, 3.7, 812.5, np.nan, 3e9],
-        "mu_dense": [0.0, -1e-4, 2.5, -812.5, np.nan, 1e6], "alive": [True, False, True, True, False, True],
-    })  # fmt: skip
+    table = pd.DataFrame(
+        {
+            "layer": ["a"] * 6,
+            "channel": range(6),
+            "v_dense": [0.0, 1e-9, 3.7, 812.5, np.nan, 3e9],
+            "mu_dense": [0.0, -1e-4, 2.5, -812.5, np.nan, 1e6],
+            "alive": [True, False, True, True, False, True],
+        }
+    )
     again = shipping.expanded(shipping.compact(table))
     assert list(again) == list(table)
     assert again["v_dense"].to_numpy() == pytest.approx(table["v_dense"].to_numpy(), rel=6e-3, nan_ok=True)
@@ -113,14 +123,20 @@ def test_variances_of_a_signal_that_explodes_survive_rounding(most):
 
 def test_a_fresh_computation_from_the_shipped_network_gives_the_shipped_numbers(tmp_path, opened):
     shipped = next(
-        r for r in opened.values()
-        if r.setting["data"]["dataset"] == "digits" and r.setting["prune"]["rule"] == "n_m" and r.channels is not None and r.setting["model"]["head"] == "torchvision"
-    )  # fmt: skip
+        r
+        for r in opened.values()
+        if r.setting["data"]["dataset"] == "digits"
+        and r.setting["prune"]["rule"] == "n_m"
+        and r.channels is not None
+        and r.setting["model"]["head"] == "torchvision"
+    )
     repair, state = RepairSpec.of("lw_bn", "simultaneous", False), BatchNormState.of("reset", "ema", 0.1, 10)
     spec = from_dict(shipped.entry.manifest["spec"]).with_(repairs=(repair,), states=(BatchNormState(), state))
     local = Store(tmp_path)
     (tmp_path / "shipped" / "dense").mkdir(parents=True)
-    (tmp_path / "shipped" / "dense" / shipped.setting["dense_id"]).symlink_to(CACHE.shipped / "dense" / shipped.setting["dense_id"])
+    (tmp_path / "shipped" / "dense" / shipped.setting["dense_id"]).symlink_to(
+        CACHE.shipped / "dense" / shipped.setting["dense_id"]
+    )
     fresh = experiment.run(spec, local)
     assert fresh.setting["dense_id"] == shipped.setting["dense_id"]
     same = ["slug", "start", "averaging", "momentum", "calib_batches"]

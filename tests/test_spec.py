@@ -70,7 +70,10 @@ PINNED = {
 
 def test_options_that_rules_gained_later_left_old_specs_as_they_were():
     assert PruneSpec.of("global_l1", sparsity=0.95).params == (("include_linear", False), ("sparsity", 0.95))
-    assert PruneSpec.of("uniform", keep_first=False, min_density=0).params == (("include_linear", False), ("sparsity", 0.95))
+    assert PruneSpec.of("uniform", keep_first=False, min_density=0).params == (
+        ("include_linear", False),
+        ("sparsity", 0.95),
+    )
     assert PruneSpec.of("erk", keep_first=True).asked == {"include_linear": False, "keep_first": True, "sparsity": 0.95}
 
 

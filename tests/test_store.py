@@ -46,7 +46,12 @@ def test_a_stage_is_computed_once_and_read_back(store):
 
 def test_the_commit_is_told_in_a_checkout_and_in_a_worktree_with_packed_refs_and_a_change_shows(tmp_path):
     def git(folder, *words):
-        done = subprocess.run(["git", "-C", folder, "-c", "user.name=a", "-c", "user.email=a@b", *words], check=True, capture_output=True, text=True)
+        done = subprocess.run(
+            ["git", "-C", folder, "-c", "user.name=a", "-c", "user.email=a@b", *words],
+            check=True,
+            capture_output=True,
+            text=True,
+        )
         return done.stdout.strip()
 
     here, beside = tmp_path / "here", tmp_path / "beside"

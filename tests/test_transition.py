@@ -36,10 +36,18 @@ def layers(rule, kept, depth=range(4)):
     kinds = ("first", "other", "other", "projection")
     weights = np.array(list(WEIGHTS.values()))
     kept = np.array(kept)
-    return pd.DataFrame({
-        "rule": rule, "layer": list(WEIGHTS), "depth": depth, "kind": kinds, "density": kept / weights, "kept": kept,
-        "weights": weights, "share": kept / kept.sum(),
-    })  # fmt: skip
+    return pd.DataFrame(
+        {
+            "rule": rule,
+            "layer": list(WEIGHTS),
+            "depth": depth,
+            "kind": kinds,
+            "density": kept / weights,
+            "kept": kept,
+            "weights": weights,
+            "share": kept / kept.sum(),
+        }
+    )
 
 
 def test_only_results_that_differ_in_rule_and_sparsity_belong_together(store):
@@ -73,10 +81,16 @@ def test_densities_and_shares_are_kept_weights_over_weights(store):
     assert transition.densities(convs, 0.5).empty
 
 
-@pytest.mark.parametrize(("layer", "depth", "kernel", "kind"), [
-    ("conv1", 0, "1x1", "first"), ("layer2.0.downsample.0", 5, "1x1", "projection"),
-    ("layer2.0.conv3", 4, "1x1", "1x1"), ("features.3", 1, "3x3", "other"), ("layer2.0.downsample.0", 5, "3x3", "other"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("layer", "depth", "kernel", "kind"),
+    [
+        ("conv1", 0, "1x1", "first"),
+        ("layer2.0.downsample.0", 5, "1x1", "projection"),
+        ("layer2.0.conv3", 4, "1x1", "1x1"),
+        ("features.3", 1, "3x3", "other"),
+        ("layer2.0.downsample.0", 5, "3x3", "other"),
+    ],
+)
 def test_convs_are_told_apart_by_place_kernel_and_shortcut(layer, depth, kernel, kind):
     assert transition.kind_of(layer, depth, kernel) == kind
 
@@ -89,9 +103,18 @@ def test_accuracies_hold_the_repair_bn_only_and_none(store):
     assert set(accuracies(store, state=BatchNormState())[1]["role"]) == {"dense", "no_repair", "bn_only", "repair"}
 
 
-def test_the_band_runs_from_the_first_to_the_last_sparsity_at_which_bn_only_fails_and_the_repair_clearly_beats_it(store):
+def test_the_band_runs_from_the_first_to_the_last_sparsity_at_which_bn_only_fails_and_the_repair_clearly_beats_it(
+    store,
+):
     # dense 900: BN only fails from 850 on. p = 2^(1 - d) for d more images right: 6 are clear (0.031), 5 are not (0.063)
-    for sparsity, bn_only, asr in ((0.9, 880, 899), (0.93, 850, 840), (0.94, 850, 856), (0.95, 800, 800), (0.955, 700, 706), (0.97, 500, 505)):
+    for sparsity, bn_only, asr in (
+        (0.9, 880, 899),
+        (0.93, 850, 840),
+        (0.94, 850, 856),
+        (0.95, 800, 800),
+        (0.955, 700, 706),
+        (0.97, 500, 505),
+    ):
         store_run(store, sparsity=sparsity, right=answers(bn_only=bn_only, asr=asr))
     assert transition.band(*accuracies(store), "global_l1") == (0.94, 0.955)
 

@@ -55,9 +55,16 @@ def test_the_same_zip_twice_is_kept_once(store):
 
 
 def test_a_folder_around_the_tree_and_what_is_no_image_are_left_out(store):
-    noise = [("flowers/labels.csv", b"x"), ("flowers/run.sh", b"x"), ("__MACOSX/flowers/._0.png", b"x"), ("flowers/train/.DS_Store", b"x")]
+    noise = [
+        ("flowers/labels.csv", b"x"),
+        ("flowers/run.sh", b"x"),
+        ("__MACOSX/flowers/._0.png", b"x"),
+        ("flowers/train/.DS_Store", b"x"),
+    ]
     found = uploads.keep_images(store, zipped([f"flowers/{name}" for name in TREE], noise))
-    kept = {str(path.relative_to(store.uploads)).split("/", 2)[2] for path in store.uploads.rglob("*") if path.is_file()}
+    kept = {
+        str(path.relative_to(store.uploads)).split("/", 2)[2] for path in store.uploads.rglob("*") if path.is_file()
+    }
     assert found["classes"] == 2 and kept == set(TREE)
 
 
@@ -159,8 +166,14 @@ def test_kept_weights_are_found_by_their_digest_and_become_the_dense_network(her
     save_file({name: tensor.contiguous() for name, tensor in state.items()}, tmp_path / "mine.safetensors")
     with open(tmp_path / "mine.safetensors", "rb") as file:
         digest = keep(store, "../../etc/Mine.SAFETENSORS", file)
-    assert [path.relative_to(store.uploads).as_posix() for path in store.uploads.rglob("*") if path.is_file()] == [f"{digest}/weights.safetensors"]
-    spec = ExperimentSpec(model=MODEL, dense=DenseSpec(source="file", weights_digest=digest), prune=PruneSpec.of("global_l1", sparsity=0.5))
+    assert [path.relative_to(store.uploads).as_posix() for path in store.uploads.rglob("*") if path.is_file()] == [
+        f"{digest}/weights.safetensors"
+    ]
+    spec = ExperimentSpec(
+        model=MODEL,
+        dense=DenseSpec(source="file", weights_digest=digest),
+        prune=PruneSpec.of("global_l1", sparsity=0.5),
+    )
     lab = Lab.__new__(Lab)
     lab.spec, lab.store, lab.runtime, lab.report = spec, store, Runtime(), type("Silent", (), {"count": None})
     network, _ = train_dense(lab)
@@ -187,7 +200,9 @@ def test_a_pickle_with_code_is_refused_and_never_run(here, store, kind, tmp_path
 
 def test_weights_of_another_shape_are_named(here, store):
     message = why_not(store, "w.pt", saved(state_of(classes=3), "new"))
-    assert "weights.pt does not fit ShuffleNetV2: 2 mis-shaped: fc.weight (3, 1024) where (10, 1024) is needed" in message
+    assert (
+        "weights.pt does not fit ShuffleNetV2: 2 mis-shaped: fc.weight (3, 1024) where (10, 1024) is needed" in message
+    )
     assert "Its head has 3 classes, the images 10" in message
 
 

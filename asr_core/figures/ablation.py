@@ -12,10 +12,18 @@ from asr_core.results import Result
 from asr_core.textreport import method_label
 
 PAPER_LOOK = ("#D55E00", "line-ns")
-PRIOR_LABELS = {("median", 0.0): "none", ("median", 0.1): "0.1 × median", ("median", 1.0): "median", ("median", 10.0): "10 × median", ("mean", 1.0): "mean"}
+PRIOR_LABELS = {
+    ("median", 0.0): "none",
+    ("median", 0.1): "0.1 × median",
+    ("median", 1.0): "median",
+    ("median", 10.0): "10 × median",
+    ("mean", 1.0): "mean",
+}
 
 
-def table2_table(result: Result, order="simultaneous", start="reset", averaging="ema", momentum: float = 0.1, b: int = 20) -> pd.DataFrame:
+def table2_table(
+    result: Result, order="simultaneous", start="reset", averaging="ema", momentum: float = 0.1, b: int = 20
+) -> pd.DataFrame:
     """ablation.table2 at one recalibration."""
     table = ablation.table2(result.accuracy, order, BatchNormState.of(start, averaging, momentum, b))
     if table["top1"].isna().all():
@@ -29,17 +37,49 @@ def table2_figure(table: pd.DataFrame, low: float = 0.0, high: float = 1.0) -> g
     have = table.dropna(subset="top1")
     for row in have.itertuples():
         colour, symbol = style.look_of(row.slug)
-        errors = {"type": "data", "symmetric": False, "array": [100 * (row.top1_high - row.top1)], "arrayminus": [100 * (row.top1 - row.top1_low)], "thickness": 1.5, "width": 5}
+        errors = {
+            "type": "data",
+            "symmetric": False,
+            "array": [100 * (row.top1_high - row.top1)],
+            "arrayminus": [100 * (row.top1 - row.top1_low)],
+            "thickness": 1.5,
+            "width": 5,
+        }
         figure.add_scatter(
-            x=[100 * row.top1], y=[row.row], error_x=errors, mode="markers+text", text=[f"{100 * row.top1:.1f}"], textposition="top center", showlegend=False,
-            marker={"color": colour, "symbol": symbol, "size": 12, "line": {"width": 2}}, hovertemplate=f"{style.label(row.slug)}<br>%{{x:.2f}} % [{100 * row.top1_low:.1f}, {100 * row.top1_high:.1f}]<extra>here</extra>",
-        )  # fmt: skip
+            x=[100 * row.top1],
+            y=[row.row],
+            error_x=errors,
+            mode="markers+text",
+            text=[f"{100 * row.top1:.1f}"],
+            textposition="top center",
+            showlegend=False,
+            marker={"color": colour, "symbol": symbol, "size": 12, "line": {"width": 2}},
+            hovertemplate=f"{style.label(row.slug)}<br>%{{x:.2f}} % [{100 * row.top1_low:.1f}, {100 * row.top1_high:.1f}]<extra>here</extra>",
+        )
     figure.add_scatter(
-        x=100 * table["paper"], y=table["row"], mode="markers", name="the paper (ResNet-50, CIFAR-10, 90 %)",
-        marker={"symbol": PAPER_LOOK[1], "size": 16, "color": PAPER_LOOK[0], "line": {"width": 3, "color": PAPER_LOOK[0]}}, hovertemplate="%{y}<br>%{x:.2f} %<extra>the paper</extra>",
-    )  # fmt: skip
+        x=100 * table["paper"],
+        y=table["row"],
+        mode="markers",
+        name="the paper (ResNet-50, CIFAR-10, 90 %)",
+        marker={
+            "symbol": PAPER_LOOK[1],
+            "size": 16,
+            "color": PAPER_LOOK[0],
+            "line": {"width": 3, "color": PAPER_LOOK[0]},
+        },
+        hovertemplate="%{y}<br>%{x:.2f} %<extra>the paper</extra>",
+    )
     missing = table[table["top1"].isna()]
-    figure.add_scatter(x=[100 * low + 1] * len(missing), y=missing["row"], mode="text", text=["not stored"] * len(missing), textposition="middle right", textfont={"color": style.REFERENCE}, showlegend=False, hoverinfo="skip")
+    figure.add_scatter(
+        x=[100 * low + 1] * len(missing),
+        y=missing["row"],
+        mode="text",
+        text=["not stored"] * len(missing),
+        textposition="middle right",
+        textfont={"color": style.REFERENCE},
+        showlegend=False,
+        hoverinfo="skip",
+    )
     figure.update_xaxes(range=[100 * low, 100 * high])
     figure.update_yaxes(categoryorder="array", categoryarray=list(table["row"])[::-1], type="category")
     return style.finish(figure, 110 + 46 * len(table), "top-1 accuracy, % (95 % interval)", "")
@@ -65,13 +105,21 @@ def table2_sentence(table: pd.DataFrame) -> str:
         text += f". Of {told} pairs of rows whose intervals do not overlap here, {alike} are ordered as in the paper"
     elif len(have) > 1:
         text += ". The intervals of all rows overlap, so that no order can be told"
-    return text + f". The paper's numbers are of another network and dataset ({100 * table['paper'].min():.1f} to {100 * table['paper'].max():.1f} %): compare the order, not the height."
+    return (
+        text
+        + f". The paper's numbers are of another network and dataset ({100 * table['paper'].min():.1f} to {100 * table['paper'].max():.1f} %): compare the order, not the height."
+    )
 
 
 def _pairs(have: pd.DataFrame) -> tuple[int, int]:
     """(pairs of rows with separate intervals, those of them ordered as in the paper)."""
     rows = list(have.itertuples())
-    apart = [(a, b) for i, a in enumerate(rows) for b in rows[i + 1 :] if a.top1_low > b.top1_high or b.top1_low > a.top1_high]
+    apart = [
+        (a, b)
+        for i, a in enumerate(rows)
+        for b in rows[i + 1 :]
+        if a.top1_low > b.top1_high or b.top1_low > a.top1_high
+    ]
     return len(apart), sum((a.top1 > b.top1) == (a.paper > b.paper) for a, b in apart)
 
 
@@ -90,15 +138,33 @@ def surface_figure(table: pd.DataFrame, low: float = 0.0, high: float = 1.0) -> 
     """One map per order and bias: top-1 % in each cell, the paper's methods by name; an empty cell is not stored."""
     biases = (False, True)
     titles = [f"{order} · bias {'on' if bias else 'off'}" for order in ORDERS for bias in biases]
-    figure = make_subplots(2, 2, subplot_titles=titles, shared_xaxes=True, shared_yaxes=True, vertical_spacing=0.1, horizontal_spacing=0.04)
+    figure = make_subplots(
+        2, 2, subplot_titles=titles, shared_xaxes=True, shared_yaxes=True, vertical_spacing=0.1, horizontal_spacing=0.04
+    )
     for number, (order, bias) in enumerate((order, bias) for order in ORDERS for bias in biases):
         rows = table[(table["order"] == order) & (table["bias"] == bias)]
         for trace in _map(rows, low, high):
             figure.add_trace(trace, row=number // 2 + 1, col=number % 2 + 1)
-    style.finish(figure, 700, "", "", coloraxis={"colorscale": style.MAGNITUDE, "cmin": 100 * low, "cmax": 100 * high, "colorbar": {"title": {"text": "top-1, %", "side": "right"}, "thickness": 14}})
+    style.finish(
+        figure,
+        700,
+        "",
+        "",
+        coloraxis={
+            "colorscale": style.MAGNITUDE,
+            "cmin": 100 * low,
+            "cmax": 100 * high,
+            "colorbar": {"title": {"text": "top-1, %", "side": "right"}, "thickness": 14},
+        },
+    )
     figure.update_layout(margin={"t": 30, "r": 132})
     figure.update_xaxes(title="prior of the shrinkage", row=2)
-    figure.update_yaxes(type="category", categoryorder="array", categoryarray=[size_label(size) for size in reversed(ablation.GROUP_SIZES)], showgrid=False)
+    figure.update_yaxes(
+        type="category",
+        categoryorder="array",
+        categoryarray=[size_label(size) for size in reversed(ablation.GROUP_SIZES)],
+        showgrid=False,
+    )
     figure.update_yaxes(title="channels per factor", col=1)
     return figure.update_xaxes(showgrid=False)
 
@@ -111,10 +177,19 @@ def _map(rows: pd.DataFrame, low: float, high: float) -> tuple:
     written = ["·" if np.isnan(row.top1) else _cell(row) for row in rows.itertuples()]
     colours = [style.REFERENCE if np.isnan(shade) else "#fff" if shade < 0.55 else "#111" for shade in shades]
     cells = go.Heatmap(
-        x=x, y=y, z=100 * rows["top1"], customdata=[style.label(row.named) if isinstance(row.named, str) else "" for row in rows.itertuples()], coloraxis="coloraxis", hoverongaps=False, xgap=2, ygap=2,
+        x=x,
+        y=y,
+        z=100 * rows["top1"],
+        customdata=[style.label(row.named) if isinstance(row.named, str) else "" for row in rows.itertuples()],
+        coloraxis="coloraxis",
+        hoverongaps=False,
+        xgap=2,
+        ygap=2,
         hovertemplate="%{y} channels per factor, prior %{x}<br>top-1 %{z:.2f} %<br>%{customdata}<extra></extra>",
-    )  # fmt: skip
-    return cells, go.Scatter(x=x, y=y, mode="text", text=written, textfont={"color": colours, "size": 12}, hoverinfo="skip", showlegend=False)
+    )
+    return cells, go.Scatter(
+        x=x, y=y, mode="text", text=written, textfont={"color": colours, "size": 12}, hoverinfo="skip", showlegend=False
+    )
 
 
 def size_label(size: int) -> str:
@@ -151,7 +226,11 @@ def surface_sentence(table: pd.DataFrame) -> str:
     same = have[have["top1_high"] >= best.top1_low]
     named = same["named"].dropna()
     text += f"; the intervals of {len(same) - 1} other points reach it"
-    return text + (f", {len(named)} of the paper's methods among them." if len(named) else ", none of the paper's methods among them.")
+    return text + (
+        f", {len(named)} of the paper's methods among them."
+        if len(named)
+        else ", none of the paper's methods among them."
+    )
 
 
 SURFACE = Chart("ablation.SURFACE", surface_table, surface_figure, surface_sentence, surface_limits)

@@ -23,12 +23,18 @@ def _comparable(result: Result, slugs) -> pd.DataFrame:
     """Accuracy rows of repairs that change weights, with their distance to BN only; or the reason why there are none."""
     rows = result.accuracy
     if "logit_gap" not in rows:
-        raise NothingToDraw("This result was stored before logits were kept. Remove it (python -m asr_core cache clear evaluation result) and compute it again.")
+        raise NothingToDraw(
+            "This result was stored before logits were kept. Remove it (python -m asr_core cache clear evaluation result) and compute it again."
+        )
     chosen = rows[rows["slug"].isin([slug for slug in slugs if "." in slug])]
     if chosen.empty:
-        raise NothingToDraw("None of the chosen methods that change weights is stored. Choose LW, raw or ASR in the sidebar, or compute them.")
+        raise NothingToDraw(
+            "None of the chosen methods that change weights is stored. Choose LW, raw or ASR in the sidebar, or compute them."
+        )
     if chosen["logit_gap"].notna().sum() == 0:
-        raise NothingToDraw("Logits are compared with BN only, which is not stored for this setting. Compute it with BN only among the methods.")
+        raise NothingToDraw(
+            "Logits are compared with BN only, which is not stored for this setting. Compute it with BN only among the methods."
+        )
     return chosen
 
 
@@ -44,26 +50,54 @@ def gap_table(result: Result, slugs=(), momentum: float = 0.1) -> pd.DataFrame:
     states = {where: _state(*where, momentum) for where in zip(table["way"], table["b"], strict=True)}
     predicted = {where: leftover.predicted_error(factors, state) for where, state in states.items() if state.batches}
     errors = [predicted[row.way, row.b].get(row.slug, np.nan) if row.b else np.nan for row in table.itertuples()]
-    return pd.DataFrame({
-        "slug": table["slug"], "label": table["slug"].map(style.label), "way": table["way"].where(table["b"] > 0, None), "b": table["b"],
-        "a": [leftover.share_left(states[where]) for where in zip(table["way"], table["b"], strict=True)], "logit_gap": table["logit_gap"].astype(float),
-        "top1_gap": (table["top1"] - table["plain"]).astype(float), "predicted": np.array(errors, float),
-    }).reset_index(drop=True)  # fmt: skip
+    return pd.DataFrame(
+        {
+            "slug": table["slug"],
+            "label": table["slug"].map(style.label),
+            "way": table["way"].where(table["b"] > 0, None),
+            "b": table["b"],
+            "a": [leftover.share_left(states[where]) for where in zip(table["way"], table["b"], strict=True)],
+            "logit_gap": table["logit_gap"].astype(float),
+            "top1_gap": (table["top1"] - table["plain"]).astype(float),
+            "predicted": np.array(errors, float),
+        }
+    ).reset_index(drop=True)
 
 
 def _by_way(rows: pd.DataFrame, momentum: float) -> pd.DataFrame:
     """Accuracy rows with `way` ('none' at b = 0) and `b`, of this momentum only, each repair and state once."""
-    ema = rows["averaging"].eq("ema").to_numpy(bool, na_value=False) & rows["momentum"].eq(momentum).to_numpy(bool, na_value=False)
-    cumulative, none = rows["averaging"].eq("cumulative").to_numpy(bool, na_value=False), rows["calib_batches"].eq(0).to_numpy(bool)
+    ema = rows["averaging"].eq("ema").to_numpy(bool, na_value=False) & rows["momentum"].eq(momentum).to_numpy(
+        bool, na_value=False
+    )
+    cumulative, none = (
+        rows["averaging"].eq("cumulative").to_numpy(bool, na_value=False),
+        rows["calib_batches"].eq(0).to_numpy(bool),
+    )
     ways = np.select([none, cumulative, ema], ["none", "cumulative", rows["start"].fillna("").to_numpy(object)], "")
     found = rows.assign(way=ways, b=rows["calib_batches"].astype(int))
     return found[found["way"] != ""].drop_duplicates(["slug", "way", "b"]).sort_values(["b"], kind="stable")
 
 
-def gap_figure(table: pd.DataFrame, show: str = "logit_gap", low: float = FLOOR, high: float = 10.0, bottom: float = FLOOR, top: float = 1.0, points: float = 0.1) -> go.Figure:
+def gap_figure(
+    table: pd.DataFrame,
+    show: str = "logit_gap",
+    low: float = FLOOR,
+    high: float = 10.0,
+    bottom: float = FLOOR,
+    top: float = 1.0,
+    points: float = 0.1,
+) -> go.Figure:
     """Measured distance to BN only above, predicted channel error below; one column per way of recalibration."""
     ways = [way for way in WAYS if (table["way"] == way).any()]
-    figure = make_subplots(2, len(ways), shared_xaxes=True, shared_yaxes=True, vertical_spacing=0.07, horizontal_spacing=0.03, column_titles=[WAYS[way] for way in ways])
+    figure = make_subplots(
+        2,
+        len(ways),
+        shared_xaxes=True,
+        shared_yaxes=True,
+        vertical_spacing=0.07,
+        horizontal_spacing=0.03,
+        column_titles=[WAYS[way] for way in ways],
+    )
     traces, rows_of, columns = [], [], []
     for column, way in enumerate(ways, start=1):
         for slug, rows in table[table["way"] == way].groupby("slug", sort=False):
@@ -76,8 +110,19 @@ def gap_figure(table: pd.DataFrame, show: str = "logit_gap", low: float = FLOOR,
     figure.update_yaxes(**style.log_axis(low, high), title=None, row=1)
     figure.update_yaxes(**style.log_axis(bottom, top), title=None, row=2)
     if show == "top1_gap":
-        figure.update_yaxes(type="linear", dtick=None, exponentformat=None, range=[-100 * points, 100 * points], zeroline=True, zerolinecolor=style.REFERENCE, row=1)
-    titles = {"logit_gap": "measured: largest<br>logit difference", "top1_gap": "measured: top-1 minus<br>BN only, points"}
+        figure.update_yaxes(
+            type="linear",
+            dtick=None,
+            exponentformat=None,
+            range=[-100 * points, 100 * points],
+            zeroline=True,
+            zerolinecolor=style.REFERENCE,
+            row=1,
+        )
+    titles = {
+        "logit_gap": "measured: largest<br>logit difference",
+        "top1_gap": "measured: top-1 minus<br>BN only, points",
+    }
     figure.update_yaxes(title=titles[show], row=1, col=1)
     figure.update_yaxes(title="predicted: channel<br>error, σ units", row=2, col=1)
     return figure
@@ -88,12 +133,21 @@ def _gap_lines(slug: str, rows: pd.DataFrame, show: str, low: float, bottom: flo
     colour, symbol = style.look_of(slug)
     measured = 100 * rows["top1_gap"] if show == "top1_gap" else rows["logit_gap"].clip(lower=low)
     shared = {
-        "x": rows["b"], "line": {"color": colour, "width": 2}, "customdata": rows[["a", "logit_gap", "top1_gap", "predicted"]].to_numpy(float),
-        "legendgroup": slug, "name": rows["label"].iloc[0], "hovertemplate": _HOVER, "mode": "lines+markers",
-    }  # fmt: skip
+        "x": rows["b"],
+        "line": {"color": colour, "width": 2},
+        "customdata": rows[["a", "logit_gap", "top1_gap", "predicted"]].to_numpy(float),
+        "legendgroup": slug,
+        "name": rows["label"].iloc[0],
+        "hovertemplate": _HOVER,
+        "mode": "lines+markers",
+    }
     return [
-        go.Scatter(y=measured, marker={"symbol": symbol, "size": 9, "line": {"width": 1.5}}, showlegend=legend, **shared),
-        go.Scatter(y=rows["predicted"].clip(lower=bottom), marker={"symbol": symbol, "size": 6}, showlegend=False, **shared),
+        go.Scatter(
+            y=measured, marker={"symbol": symbol, "size": 9, "line": {"width": 1.5}}, showlegend=legend, **shared
+        ),
+        go.Scatter(
+            y=rows["predicted"].clip(lower=bottom), marker={"symbol": symbol, "size": 6}, showlegend=False, **shared
+        ),
     ]
 
 
@@ -109,7 +163,13 @@ def gap_limits(tables) -> dict:
     rows = rows[rows["way"].notna()]
     (low, high), (bottom, top) = _decades(rows["logit_gap"]), _decades(rows["predicted"])
     points = rows["top1_gap"].abs().max()
-    return {"low": low, "high": high, "bottom": bottom, "top": top, "points": round(float(points) * 1.1 + 0.01, 3) if points == points else 0.1}
+    return {
+        "low": low,
+        "high": high,
+        "bottom": bottom,
+        "top": top,
+        "points": round(float(points) * 1.1 + 0.01, 3) if points == points else 0.1,
+    }
 
 
 def _decades(values: pd.Series) -> tuple[float, float]:
@@ -126,7 +186,9 @@ def gap_sentence(table: pd.DataFrame) -> str:
     parts = [_verdict(way, table[table["way"] == way]) for way in WAYS if (table["way"] == way).any()]
     none = table[table["b"] == 0]
     if none["logit_gap"].notna().any():
-        parts.append(f"Without recalibration nothing is absorbed: logits differ by up to {none['logit_gap'].max():.2g}, top-1 by up to {100 * none['top1_gap'].abs().max():.1f} points.")
+        parts.append(
+            f"Without recalibration nothing is absorbed: logits differ by up to {none['logit_gap'].max():.2g}, top-1 by up to {100 * none['top1_gap'].abs().max():.1f} points."
+        )
     return " ".join(parts)
 
 
@@ -137,7 +199,11 @@ def _verdict(way: str, rows: pd.DataFrame) -> str:
     if not np.isfinite(rows["logit_gap"]).all():
         return f"Under {WAYS[way]} some logits are not finite, so the methods cannot be compared."
     if way == "cumulative":
-        verdict = f"{names} one network" if gap <= SAME else f"{names} not quite one network (a conv that is not absorbed, or variances near BatchNorm's eps)"
+        verdict = (
+            f"{names} one network"
+            if gap <= SAME
+            else f"{names} not quite one network (a conv that is not absorbed, or variances near BatchNorm's eps)"
+        )
         return f"Under cumulative averaging {verdict}: logits differ by at most {gap:.2g}, top-1 by at most {points:.1f} points."
     near = rows[rows["b"] == _reporting(rows["b"])]
     last = rows[rows["b"] == rows["b"].max()]
@@ -158,25 +224,38 @@ GAP = Chart("absorption.GAP", gap_table, gap_figure, gap_sentence, gap_limits)
 def agreement_table(result: Result, slugs=(), momentum: float = 0.1) -> pd.DataFrame:
     """gap_table's recalibrated rows with both a prediction and a measurement above 0."""
     table = gap_table(result, slugs, momentum)
-    rows = table[table["way"].notna() & (table["predicted"] > 0) & (table["logit_gap"] > 0) & np.isfinite(table["logit_gap"])]
+    rows = table[
+        table["way"].notna() & (table["predicted"] > 0) & (table["logit_gap"] > 0) & np.isfinite(table["logit_gap"])
+    ]
     if rows.empty:
-        raise NothingToDraw("No recalibrated network has both a prediction and a measurement; compute the default budgets.")
+        raise NothingToDraw(
+            "No recalibrated network has both a prediction and a measurement; compute the default budgets."
+        )
     return rows.reset_index(drop=True)
 
 
 _SYMBOLS = {"cumulative": "circle", "reset": "triangle-up", "keep": "square"}
 
 
-def agreement_figure(table: pd.DataFrame, low: float = FLOOR, high: float = 10.0, left: float = FLOOR, right: float = 1.0) -> go.Figure:
+def agreement_figure(
+    table: pd.DataFrame, low: float = FLOOR, high: float = 10.0, left: float = FLOOR, right: float = 1.0
+) -> go.Figure:
     """Measured logit difference against predicted channel error, log-log; colour: method, shape: way of recalibration."""
     figure = go.Figure()
     for way, rows in table.groupby("way", sort=False):
         colours = [style.look_of(slug)[0] for slug in rows["slug"]]
         marker = {"symbol": _SYMBOLS[way], "size": 10, "color": colours, "line": {"width": 1, "color": style.REFERENCE}}
         figure.add_scatter(
-            x=rows["predicted"], y=rows["logit_gap"], mode="markers", marker=marker, name=WAYS[way], customdata=rows[["label", "b", "a"]].to_numpy(),
-            hovertemplate="%{customdata[0]}<br>" + WAYS[way] + ", b = %{customdata[1]}, a = %{customdata[2]:.3f}<br>predicted %{x:.3g} σ, measured %{y:.3g}<extra></extra>",
-        )  # fmt: skip
+            x=rows["predicted"],
+            y=rows["logit_gap"],
+            mode="markers",
+            marker=marker,
+            name=WAYS[way],
+            customdata=rows[["label", "b", "a"]].to_numpy(),
+            hovertemplate="%{customdata[0]}<br>"
+            + WAYS[way]
+            + ", b = %{customdata[1]}, a = %{customdata[2]:.3f}<br>predicted %{x:.3g} σ, measured %{y:.3g}<extra></extra>",
+        )
     style.finish(figure, 400, "predicted channel error, σ units", "measured largest logit difference")
     figure.update_xaxes(**style.log_axis(left, right))
     figure.update_yaxes(**style.log_axis(low, high))
@@ -203,7 +282,11 @@ def agreement_sentence(table: pd.DataFrame) -> str:
     if len(ema) < len(table) and not np.isnan(within["spearman"]):
         text += f"; within the exponential averages alone ρ = {within['spearman']:.2f} ({within['n']} networks)"
     told = found["spearman"] > 0.7
-    return text + (". What is left of the starting statistics sets the methods apart." if told else ". So something else than left-over starting statistics sets the methods apart here.")
+    return text + (
+        ". What is left of the starting statistics sets the methods apart."
+        if told
+        else ". So something else than left-over starting statistics sets the methods apart here."
+    )
 
 
 AGREEMENT = Chart("absorption.AGREEMENT", agreement_table, agreement_figure, agreement_sentence, agreement_limits)

@@ -12,7 +12,9 @@ def equal_table(result: Result, slugs=(), more=()) -> pd.DataFrame:
     same = [found for found in more if found.setting["dense_id"] == result.setting["dense_id"]]
     found = budgets.table([result, *same], slugs)
     if budgets.compared(found).empty:
-        raise NothingToDraw("No repair without recalibration and BN only are stored at an equal number of images; compute them below.")
+        raise NothingToDraw(
+            "No repair without recalibration and BN only are stored at an equal number of images; compute them below."
+        )
     place = found["slug"].map({slug: i for i, slug in enumerate([*budgets.REFERENCES, "bn_only", *slugs])})
     line = style.labels(found["slug"]).where(found["slug"] != "bn_only", f"{style.label('bn_only')} · cumulative")
     made = found.assign(line=line, x=found["images"].astype(float), seeds=1, place=place)
@@ -24,10 +26,18 @@ def equal_sentence(table: pd.DataFrame) -> str:
     wide = budgets.compared(table)
     repairs = wide.drop(columns="bn_only")
     best, alone = repairs.max(axis=1), wide["bn_only"]
-    parts = [f"{count} images: {style.label(repairs.loc[count].idxmax())} {100 * best[count]:.1f} %, BN only {100 * alone[count]:.1f} %" for count in dict.fromkeys((wide.index[0], wide.index[-1]))]
+    parts = [
+        f"{count} images: {style.label(repairs.loc[count].idxmax())} {100 * best[count]:.1f} %, BN only {100 * alone[count]:.1f} %"
+        for count in dict.fromkeys((wide.index[0], wide.index[-1]))
+    ]
     ahead = [count for count in wide.index if best[count] > alone[count]]
-    verdict = {0: "BN only is ahead of every repair at each of them", len(wide): "the best repair is ahead of BN only at each of them"}
-    text = verdict.get(len(ahead), f"the best repair is ahead at {', '.join(map(str, ahead))} images, BN only at the others")
+    verdict = {
+        0: "BN only is ahead of every repair at each of them",
+        len(wide): "the best repair is ahead of BN only at each of them",
+    }
+    text = verdict.get(
+        len(ahead), f"the best repair is ahead at {', '.join(map(str, ahead))} images, BN only at the others"
+    )
     return f"At equal budgets ({len(wide)} compared), {text}. {'; '.join(parts)}."
 
 

@@ -29,7 +29,17 @@ def condensed(figure: go.Figure) -> go.Figure:
     window = [_window(axis) for axis in (figure.layout.xaxis, figure.layout.yaxis)]
     groups = [group for trace in clouds for group in _groups(trace, figure.layout, window)]
     (left, right), (low, high) = window
-    figure.add_layout_image(source=_picture(groups), xref="x", yref="y", x=left, y=high, sizex=right - left, sizey=high - low, sizing="stretch", layer="above")
+    figure.add_layout_image(
+        source=_picture(groups),
+        xref="x",
+        yref="y",
+        x=left,
+        y=high,
+        sizex=right - left,
+        sizey=high - low,
+        sizing="stretch",
+        layer="above",
+    )
     for trace in clouds:
         _hide(trace, figure)
     return figure.update_layout(legend={"itemclick": False, "itemdoubleclick": False})
@@ -97,6 +107,19 @@ def _hide(trace, figure: go.Figure) -> None:
     marker = trace.marker
     if isinstance(marker.color, str):
         look = {"color": marker.color, "size": max(7, marker.size), "opacity": marker.opacity}
-        figure.add_scatter(x=[None], y=[None], mode="markers", name=trace.name, showlegend=trace.showlegend, hoverinfo="skip", marker=look)
+        figure.add_scatter(
+            x=[None],
+            y=[None],
+            mode="markers",
+            name=trace.name,
+            showlegend=trace.showlegend,
+            hoverinfo="skip",
+            marker=look,
+        )
     unseen = {"marker": {"opacity": 0}}
-    trace.update(showlegend=False, marker={"maxdisplayed": 1, "opacity": 0, "symbol": "circle"}, selected=unseen, unselected=unseen)
+    trace.update(
+        showlegend=False,
+        marker={"maxdisplayed": 1, "opacity": 0, "symbol": "circle"},
+        selected=unseen,
+        unselected=unseen,
+    )

@@ -46,22 +46,45 @@ def figure(weights: pd.DataFrame, span: float | None = None) -> go.Figure:
     grid = np.full((len(names) * (height + 1) - 1, count * (width + 1) - 1), np.nan)
     text = np.full(grid.shape, "", dtype=object)
     for number, name in enumerate(names):
-        place = number * (height + 1) + drawn["row"].to_numpy(), drawn["rank"].to_numpy() * (width + 1) + drawn["column"].to_numpy()
+        place = (
+            number * (height + 1) + drawn["row"].to_numpy(),
+            drawn["rank"].to_numpy() * (width + 1) + drawn["column"].to_numpy(),
+        )
         grid[place] = drawn[name]
         text[place] = [f"{style.label(name)}<br>input channel {i}" for i in drawn["input"]]
     span = span or float(np.nanmax(np.abs(grid))) or 1.0
     bar = {"title": {"text": "weight", "side": "right"}, "thickness": 12}
-    made = go.Figure(go.Heatmap(
-        z=grid, text=text, zmin=-span, zmax=span, colorscale=style.RATIO, colorbar=bar, hoverongaps=False,
-        hovertemplate="%{text}<br>weight %{z:.4g}<extra></extra>",
-    ))  # fmt: skip
+    made = go.Figure(
+        go.Heatmap(
+            z=grid,
+            text=text,
+            zmin=-span,
+            zmax=span,
+            colorscale=style.RATIO,
+            colorbar=bar,
+            hoverongaps=False,
+            hovertemplate="%{text}<br>weight %{z:.4g}<extra></extra>",
+        )
+    )
     first = drawn.drop_duplicates("rank").sort_values("rank")["input"]
-    style.finish(made, 90 + len(names) * (34 + 8 * height), f"input channel ({count} of {weights['input'].nunique()}, largest dense norm first)", "")
-    made.update_xaxes(tickvals=[i * (width + 1) + (width - 1) / 2 for i in range(count)], ticktext=[str(i) for i in first], showgrid=False, tickangle=0)
+    style.finish(
+        made,
+        90 + len(names) * (34 + 8 * height),
+        f"input channel ({count} of {weights['input'].nunique()}, largest dense norm first)",
+        "",
+    )
+    made.update_xaxes(
+        tickvals=[i * (width + 1) + (width - 1) / 2 for i in range(count)],
+        ticktext=[str(i) for i in first],
+        showgrid=False,
+        tickangle=0,
+    )
     made.update_yaxes(
-        tickvals=[i * (height + 1) + (height - 1) / 2 for i in range(len(names))], ticktext=[maps.short(name) for name in names],
-        autorange="reversed", showgrid=False,
-    )  # fmt: skip
+        tickvals=[i * (height + 1) + (height - 1) / 2 for i in range(len(names))],
+        ticktext=[maps.short(name) for name in names],
+        autorange="reversed",
+        showgrid=False,
+    )
     return made
 
 
@@ -78,7 +101,9 @@ def sentence(weights: pd.DataFrame) -> str:
     text = f"Pruning left {kept} of {len(weights)} weights of this kernel, from {inputs} of {weights['input'].nunique()} input channels, with {energy:.1%} of its energy (sum of squares)."
     if kept == 0:
         return text + " Nothing is left to scale: the channel is dead."
-    factors = [f"{style.label(name)} {weights[name].abs().sum() / pruned.abs().sum():.3g}" for name in networks(weights)[2:]]
+    factors = [
+        f"{style.label(name)} {weights[name].abs().sum() / pruned.abs().sum():.3g}" for name in networks(weights)[2:]
+    ]
     return text + (f" Repairs multiply what is left by: {', '.join(factors)}." if factors else "")
 
 

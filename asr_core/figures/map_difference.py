@@ -16,13 +16,19 @@ def difference(pinned: pd.DataFrame, current: pd.DataFrame) -> pd.DataFrame:
     ours, theirs = (maps.shape_of(pixels) for pixels in (current, pinned))
     if ours != theirs:
         sizes = " and ".join(f"{height} × {width}" for height, width in (theirs, ours))
-        raise NothingToDraw(f"The pinned and the current maps are {sizes} values large, so there is no difference to show. Choose a layer of the same size.")
+        raise NothingToDraw(
+            f"The pinned and the current maps are {sizes} values large, so there is no difference to show. Choose a layer of the same size."
+        )
     if any(pinned.attrs["data"][name] != current.attrs["data"][name] for name in ("dataset", "digest")):
-        raise NothingToDraw("The pinned and the current maps answer to images of different datasets, so there is no difference to show.")
+        raise NothingToDraw(
+            "The pinned and the current maps answer to images of different datasets, so there is no difference to show."
+        )
     shared = [name for name in maps.networks(current) if name in set(maps.networks(pinned))]
     both = current.merge(pinned[[*PLACE, *shared]], on=PLACE, suffixes=("", "_pinned"))
     if both.empty:
-        raise NothingToDraw("The pinned and the current maps have no test image in common, so there is no difference to show.")
+        raise NothingToDraw(
+            "The pinned and the current maps have no test image in common, so there is no difference to show."
+        )
     made = both[list(maps.PIXEL)].assign(**{name: both[name] - both[f"{name}_pinned"] for name in shared})
     made.attrs = current.attrs
     return made
@@ -55,12 +61,18 @@ def _marks(made: go.Figure, pixels: pd.DataFrame, values: np.ndarray, side: int,
     low, high = (edge.ravel() for edge in maps.finite_range(values, (2, 3)))
     size = np.sqrt(np.mean(np.square(values), axis=(2, 3))).ravel()
     made.add_scatter(
-        x=(columns + first) * step + side / 2, y=rows * step + side / 2, mode="markers", showlegend=False,
+        x=(columns + first) * step + side / 2,
+        y=rows * step + side / 2,
+        mode="markers",
+        showlegend=False,
         marker={"symbol": "square", "size": 60, "opacity": 0},
-        customdata=[[str(images[r]), style.label(names[c]), *(f"{number:.3g}" for number in numbers)] for r, c, *numbers in zip(rows, columns, low, high, size, strict=True)],
+        customdata=[
+            [str(images[r]), style.label(names[c]), *(f"{number:.3g}" for number in numbers)]
+            for r, c, *numbers in zip(rows, columns, low, high, size, strict=True)
+        ],
         hovertemplate="<b>%{customdata[1]}</b>, test image %{customdata[0]}<br>current − pinned: lowest %{customdata[2]}, highest %{customdata[3]}"
         "<br>root mean square %{customdata[4]}<extra></extra>",
-    )  # fmt: skip
+    )
 
 
 MAPS = replace(maps.MAPS, difference=difference, difference_figure=difference_figure)

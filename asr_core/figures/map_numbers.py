@@ -12,8 +12,18 @@ def numbers(result: Result, layer: str, channel: int, slugs=()) -> pd.DataFrame:
     row = result.channels[(result.channels["layer"] == layer) & (result.channels["channel"] == channel)].iloc[0]
     rows = [{"slug": "dense", "variance": row["v_dense"]}, {"slug": "no_repair", "variance": row["v_pruned"]}]
     own = result.repairs[(result.repairs["layer"] == layer) & (result.repairs["channel"] == channel)].set_index("slug")
-    names = {"v_repaired": "variance", "v_recalibrated": "recalibrated", "gamma": "gamma", "gamma_raw": "gamma_raw", "shrinkage": "shrinkage"}
-    rows += [{"slug": slug} | {new: own.loc[slug, old] for old, new in names.items() if old in own} for slug in slugs if slug in own.index]
+    names = {
+        "v_repaired": "variance",
+        "v_recalibrated": "recalibrated",
+        "gamma": "gamma",
+        "gamma_raw": "gamma_raw",
+        "shrinkage": "shrinkage",
+    }
+    rows += [
+        {"slug": slug} | {new: own.loc[slug, old] for old, new in names.items() if old in own}
+        for slug in slugs
+        if slug in own.index
+    ]
     made = pd.DataFrame(rows, columns=["slug", *names.values()])
     ratio = made["variance"] / row["v_dense"] if row["v_dense"] > 0 else np.nan
     made.insert(1, "network", [style.label(slug) for slug in made["slug"]])
@@ -32,7 +42,13 @@ def ranking(result: Result, layer: str, slugs=(), stage: str = "repaired") -> pd
     own = result.repairs[(result.repairs["layer"] == layer) & result.repairs["slug"].isin(list(slugs))]
     moment = f"v_{stage}" if f"v_{stage}" in own else "v_repaired"
     roots = np.sqrt(own.pivot(index="channel", columns="slug", values=moment).reindex(rows.index).div(dense, axis=0))
-    made = pd.DataFrame({"damage": damage, "gain": damage - (roots - 1).abs().min(axis=1), "disagreement": roots.max(axis=1) - roots.min(axis=1)})
+    made = pd.DataFrame(
+        {
+            "damage": damage,
+            "gain": damage - (roots - 1).abs().min(axis=1),
+            "disagreement": roots.max(axis=1) - roots.min(axis=1),
+        }
+    )
     return made.assign(dead=rows["v_pruned"].eq(0) | rows["v_pruned"].isna()).rename_axis("channel").reset_index()
 
 

@@ -28,7 +28,16 @@ def pixel_figure(pixels: pd.DataFrame, scale: str = "row", low=None, high=None, 
     for i, name in enumerate(names):
         _grid(made, 1, i + 1, values[0, i], style.MAGNITUDE, low[i], high[i], style.label(name))
         if i:
-            _grid(made, 2, i + 1, values[0, i] - values[0, 0], style.RATIO, -span[i - 1], span[i - 1], f"{style.label(name)} − dense")
+            _grid(
+                made,
+                2,
+                i + 1,
+                values[0, i] - values[0, 0],
+                style.RATIO,
+                -span[i - 1],
+                span[i - 1],
+                f"{style.label(name)} − dense",
+            )
     style.finish(made, 110 + 2 * min(190, maps.WIDTH // len(names)), "", "")
     made.update_annotations(font_size=11)
     made.update_xaxes(visible=False, constrain="domain")
@@ -39,12 +48,20 @@ def pixel_figure(pixels: pd.DataFrame, scale: str = "row", low=None, high=None, 
     return made
 
 
-def _grid(made: go.Figure, row: int, column: int, values: np.ndarray, colours: str, low: float, high: float, name: str) -> None:
+def _grid(
+    made: go.Figure, row: int, column: int, values: np.ndarray, colours: str, low: float, high: float, name: str
+) -> None:
     low, high = (low, high) if high > low else (low - 1, low + 1)
     made.add_heatmap(
-        z=values, zmin=float(low), zmax=float(high), colorscale=colours, showscale=False, row=row, col=column,
+        z=values,
+        zmin=float(low),
+        zmax=float(high),
+        colorscale=colours,
+        showscale=False,
+        row=row,
+        col=column,
         hovertemplate=f"{name}<br>row %{{y}}, column %{{x}}: %{{z:.4g}}<extra></extra>",
-    )  # fmt: skip
+    )
 
 
 def pixel_sentence(pixels: pd.DataFrame) -> str:
@@ -54,7 +71,12 @@ def pixel_sentence(pixels: pd.DataFrame) -> str:
     text = f"Test image {row['image']} ({row['file']}, class {row['class']})."
     if found.empty:
         return text + " The dense map does not vary, so there is nothing to compare with."
-    return text + " Difference to dense, in its standard deviations: " + ", ".join(f"{style.label(r.slug)} {r.error:.2g}" for r in found.itertuples()) + "."
+    return (
+        text
+        + " Difference to dense, in its standard deviations: "
+        + ", ".join(f"{style.label(r.slug)} {r.error:.2g}" for r in found.itertuples())
+        + "."
+    )
 
 
 PIXELS = Chart("map_pixels.PIXELS", one_image, pixel_figure, pixel_sentence, maps.limits)

@@ -47,7 +47,18 @@ def shown_slugs(slugs, b: int) -> list[str]:
     return [slug for slug in slugs if b or maps.repair_of(slug).order]
 
 
-def table(result: Result, layer: str, channel: int, slugs=(), start="reset", averaging="ema", momentum=0.1, b=0, images=8, dense=None) -> pd.DataFrame:
+def table(
+    result: Result,
+    layer: str,
+    channel: int,
+    slugs=(),
+    start="reset",
+    averaging="ema",
+    momentum=0.1,
+    b=0,
+    images=8,
+    dense=None,
+) -> pd.DataFrame:
     """One row per pixel: image (index into the test split), file, class, row, column, and a column per network.
 
     Networks are dense, no_repair and those of `slugs` that are stored; values are in activation units.
@@ -105,9 +116,15 @@ def ranges(values: np.ndarray, scale: str, low=None, high=None, span=None) -> li
     """
     differences = values[:, 1:] - values[:, :1]
     axes = {"map": (2, 3), "row": (1, 2, 3), "global": (0, 1, 2, 3)}[scale]
-    edges = [*finite_range(values if scale == "map" else values[:, :1], axes), finite_range(np.abs(differences), axes)[1]]
+    edges = [
+        *finite_range(values if scale == "map" else values[:, :1], axes),
+        finite_range(np.abs(differences), axes)[1],
+    ]
     if scale == "global":
-        edges = [own if fixed is None else np.full((1, 1, 1, 1), fixed) for own, fixed in zip(edges, (low, high, span), strict=True)]
+        edges = [
+            own if fixed is None else np.full((1, 1, 1, 1), fixed)
+            for own, fixed in zip(edges, (low, high, span), strict=True)
+        ]
     count, shown = values.shape[:2]
     return [np.broadcast_to(edge, (count, shown - last, 1, 1)) for edge, last in zip(edges, (0, 0, 1), strict=True)]
 
@@ -130,7 +147,9 @@ def input_tiles(pixels: pd.DataFrame, side: int) -> np.ndarray | None:
     return sprites.resized(found, side)
 
 
-def figure(pixels: pd.DataFrame, scale: str = "row", overlay: bool = False, inputs: bool = True, low=None, high=None, span=None) -> go.Figure:
+def figure(
+    pixels: pd.DataFrame, scale: str = "row", overlay: bool = False, inputs: bool = True, low=None, high=None, span=None
+) -> go.Figure:
     """One sprite: a row per image; the input, then each network's map, then each one minus dense.
 
     scale: `row`, `map` or `global` (see SCALES). overlay: maps half transparent over the input image.
@@ -167,17 +186,34 @@ def _marks(made: go.Figure, pixels: pd.DataFrame, values: np.ndarray, side: int,
     for row, image in enumerate(images):
         for column, name in enumerate(names):
             one, dense = values[row, column], values[row, 0]
-            numbers = [f"{number:.3g}" for number in (np.nanmin(one), np.nanmax(one), np.nanstd(one), np.sqrt(np.nanmean((one - dense) ** 2)))] if np.isfinite(one).any() else ["NaN"] * 4
+            numbers = (
+                [
+                    f"{number:.3g}"
+                    for number in (
+                        np.nanmin(one),
+                        np.nanmax(one),
+                        np.nanstd(one),
+                        np.sqrt(np.nanmean((one - dense) ** 2)),
+                    )
+                ]
+                if np.isfinite(one).any()
+                else ["NaN"] * 4
+            )
             places = [column, len(names) + column - 1] if column else [0]
             for place in places:
                 x.append((place + first) * step + side / 2)
                 y.append(row * step + side / 2)
                 custom.append([str(image), style.label(name), *numbers])
     made.add_scatter(
-        x=x, y=y, mode="markers", marker={"symbol": "square", "size": 60, "opacity": 0}, customdata=custom, showlegend=False,
+        x=x,
+        y=y,
+        mode="markers",
+        marker={"symbol": "square", "size": 60, "opacity": 0},
+        customdata=custom,
+        showlegend=False,
         hovertemplate="<b>%{customdata[1]}</b>, test image %{customdata[0]}<br>lowest %{customdata[2]}, highest %{customdata[3]}<br>"
         "standard deviation %{customdata[4]}<br>root mean square of the difference to dense %{customdata[5]}<extra></extra>",
-    )  # fmt: skip
+    )
 
 
 def _bars(made: go.Figure, scale: str, low, high, span) -> None:
@@ -187,14 +223,35 @@ def _bars(made: go.Figure, scale: str, low, high, span) -> None:
     if scale == "global":
         reach = float(span.flat[0])
         ends = [f"{float(edge.flat[0]):.3g}" for edge in (low, high)], [f"{-reach:.3g}", "0", f"{reach:.3g}"]
-    for title, colours, texts, x in ((f"activation, range {whose}", style.MAGNITUDE, ends[0], 1.01), ("difference to dense", style.RATIO, ends[1], 1.085)):
+    for title, colours, texts, x in (
+        (f"activation, range {whose}", style.MAGNITUDE, ends[0], 1.01),
+        ("difference to dense", style.RATIO, ends[1], 1.085),
+    ):
         made.add_scatter(
-            x=[None], y=[None], mode="markers", hoverinfo="skip", showlegend=False,
+            x=[None],
+            y=[None],
+            mode="markers",
+            hoverinfo="skip",
+            showlegend=False,
             marker={
-                "colorscale": colours, "cmin": 0, "cmax": 1, "color": [0], "showscale": True,
-                "colorbar": {"tickvals": list(np.linspace(0, 1, len(texts))), "ticktext": texts, "thickness": 12, "x": x, "y": 1, "yanchor": "top", "lenmode": "pixels", "len": 280, "title": {"text": title, "side": "right"}},
+                "colorscale": colours,
+                "cmin": 0,
+                "cmax": 1,
+                "color": [0],
+                "showscale": True,
+                "colorbar": {
+                    "tickvals": list(np.linspace(0, 1, len(texts))),
+                    "ticktext": texts,
+                    "thickness": 12,
+                    "x": x,
+                    "y": 1,
+                    "yanchor": "top",
+                    "lenmode": "pixels",
+                    "len": 280,
+                    "title": {"text": title, "side": "right"},
+                },
             },
-        )  # fmt: skip
+        )
 
 
 def framed(made: go.Figure, pixels: pd.DataFrame, titles: list[str], side: int) -> go.Figure:
@@ -204,13 +261,27 @@ def framed(made: go.Figure, pixels: pd.DataFrame, titles: list[str], side: int) 
     names = [f"{row['class']}<br>{row['file'].rsplit('/', 1)[-1][-18:]}" for _, row in rows.iterrows()]
     style.finish(made, 110 + shown * len(rows), "", "").update_layout(margin={"r": BARS})
     made.update_xaxes(
-        side="top", tickvals=[i * step + side / 2 for i in range(len(titles))], ticktext=titles, tickfont={"size": 11}, tickangle=0,
-        showgrid=False, zeroline=False, range=[-1, len(titles) * step], constrain="domain",
-    )  # fmt: skip
+        side="top",
+        tickvals=[i * step + side / 2 for i in range(len(titles))],
+        ticktext=titles,
+        tickfont={"size": 11},
+        tickangle=0,
+        showgrid=False,
+        zeroline=False,
+        range=[-1, len(titles) * step],
+        constrain="domain",
+    )
     made.update_yaxes(
-        tickvals=[i * step + side / 2 for i in range(len(rows))], ticktext=names, tickfont={"size": 11}, showgrid=False, zeroline=False,
-        range=[len(rows) * step, -1], scaleanchor="x", constrain="domain", constraintoward="top",
-    )  # fmt: skip
+        tickvals=[i * step + side / 2 for i in range(len(rows))],
+        ticktext=names,
+        tickfont={"size": 11},
+        showgrid=False,
+        zeroline=False,
+        range=[len(rows) * step, -1],
+        scaleanchor="x",
+        constrain="domain",
+        constraintoward="top",
+    )
     return made
 
 
@@ -223,7 +294,9 @@ def errors(pixels: pd.DataFrame) -> pd.DataFrame:
         one = pixels[name].to_numpy(float)
         with np.errstate(all="ignore"):
             spread = one.std() / deviation if deviation > 0 else np.nan
-            both = ((one - one.mean()) * (dense - dense.mean())).mean() / (one.std() * deviation) if spread > 0 else np.nan
+            both = (
+                ((one - one.mean()) * (dense - dense.mean())).mean() / (one.std() * deviation) if spread > 0 else np.nan
+            )
             far = np.sqrt(np.mean((one - dense) ** 2)) / deviation if deviation > 0 else np.nan
         rows.append((name, far, both, spread))
     return pd.DataFrame(rows, columns=["slug", "error", "correlation", "spread"])
@@ -234,7 +307,9 @@ def sentence(pixels: pd.DataFrame) -> str:
     count, (height, width) = pixels["image"].nunique(), shape_of(pixels)
     text = f"Channel {pixels.attrs['channel']} of {pixels.attrs['layer']}, {count} test image{'s' * (count > 1)}, maps of {height} × {width}."
     if min(height, width) < maps.READABLE:
-        text += f" Maps under {maps.READABLE} × {maps.READABLE} are too small to read as pictures: compare their numbers."
+        text += (
+            f" Maps under {maps.READABLE} × {maps.READABLE} are too small to read as pictures: compare their numbers."
+        )
     found = errors(pixels).set_index("slug")
     pruned = found.loc["no_repair"]
     if not np.isfinite(pixels["dense"].to_numpy()).all() or pixels["dense"].std() == 0:

@@ -24,7 +24,14 @@ def panels_table(result: Result, slugs=(), stage: str = "repaired") -> pd.DataFr
     return pd.concat(parts, ignore_index=True)[["slug", "layer", "depth", "channel", "v_dense", "v"]]
 
 
-def panels_figure(table: pd.DataFrame, low: float = 1e-6, high: float = 1e2, left: float = 1e-6, right: float = 1e2, marked: str | None = None) -> go.Figure:
+def panels_figure(
+    table: pd.DataFrame,
+    low: float = 1e-6,
+    high: float = 1e2,
+    left: float = 1e-6,
+    right: float = 1e2,
+    marked: str | None = None,
+) -> go.Figure:
     """A grid of log-log panels, v over [low, high] against v_dense over [left, right]; `marked`: the layer with a bold frame."""
     layers = list(table.drop_duplicates("layer").sort_values("depth")["layer"])
     place = {layer: divmod(i, COLUMNS) for i, layer in enumerate(layers)}
@@ -37,10 +44,15 @@ def panels_figure(table: pd.DataFrame, low: float = 1e-6, high: float = 1e2, lef
         colour, symbol = style.look_of(slug)
         x, y = _unit(rows["v_dense"], left, right), _unit(rows["v"], low, high)
         figure.add_scatter(
-            x=(rows["layer"].map(across) + x).to_numpy("float32"), y=(rows["layer"].map(down) + y).to_numpy("float32"), mode="markers",
-            name=style.label(slug), marker={"color": colour, "symbol": symbol, "size": 3.5, "opacity": 0.7}, unselected={"marker": {"opacity": 0.7}},
-            customdata=rows[["depth", "channel"]].to_numpy("int32"), hovertemplate="channel %{customdata[1]}<extra>" + style.label(slug) + "</extra>",
-        )  # fmt: skip
+            x=(rows["layer"].map(across) + x).to_numpy("float32"),
+            y=(rows["layer"].map(down) + y).to_numpy("float32"),
+            mode="markers",
+            name=style.label(slug),
+            marker={"color": colour, "symbol": symbol, "size": 3.5, "opacity": 0.7},
+            unselected={"marker": {"opacity": 0.7}},
+            customdata=rows[["depth", "channel"]].to_numpy("int32"),
+            hovertemplate="channel %{customdata[1]}<extra>" + style.label(slug) + "</extra>",
+        )
     figure.update_xaxes(visible=False, range=[-0.02, COLUMNS * (1 + GAP)])
     figure.update_yaxes(visible=False, range=[-(height - 1) * (1 + 2 * GAP) - 0.05, 1 + 2 * GAP])
     return cloud.condensed(style.finish(figure, 60 + 150 * height, "", "", font={"size": 11}))
@@ -65,9 +77,20 @@ def _frames(figure: go.Figure, place: dict, marked: str | None, diagonal: list) 
         titles.append((left, bottom + 1 + GAP, layer if len(layer) <= 18 else f"…{layer[-17:]}"))
     for points, width in ((lines, 1), (bold, 3)):
         x, y = zip(*points, strict=True) if points else ((), ())
-        figure.add_scatter(x=x, y=y, mode="lines", line={"color": style.REFERENCE, "width": width}, hoverinfo="skip", showlegend=False)
+        figure.add_scatter(
+            x=x, y=y, mode="lines", line={"color": style.REFERENCE, "width": width}, hoverinfo="skip", showlegend=False
+        )
     x, y, text = zip(*titles, strict=True)
-    figure.add_scatter(x=x, y=y, text=text, mode="text", textposition="middle right", textfont={"size": 10}, hoverinfo="skip", showlegend=False)
+    figure.add_scatter(
+        x=x,
+        y=y,
+        text=text,
+        mode="text",
+        textposition="middle right",
+        textfont={"size": 10},
+        hoverinfo="skip",
+        showlegend=False,
+    )
 
 
 def panels_sentence(table: pd.DataFrame) -> str:

@@ -42,12 +42,23 @@ def accuracy_figure(table: pd.DataFrame, low: float = 0.0, high: float = 1.0) ->
     figure = go.Figure()
     for row in table.itertuples():
         colour, symbol = style.look_of(row.slug)
-        errors = {"array": [100 * (row.top1_high - row.top1)], "arrayminus": [100 * (row.top1 - row.top1_low)], "thickness": 1.5, "width": 5}
+        errors = {
+            "array": [100 * (row.top1_high - row.top1)],
+            "arrayminus": [100 * (row.top1 - row.top1_low)],
+            "thickness": 1.5,
+            "width": 5,
+        }
         figure.add_scatter(
-            x=[100 * row.top1], y=[row.label], error_x={"type": "data", "symmetric": False} | errors, mode="markers+text",
-            marker={"color": colour, "symbol": symbol, "size": 12, "line": {"width": 2}}, text=[f"{100 * row.top1:.1f}"], textposition="top center",
-            hovertemplate=f"{row.label}<br>%{{x:.2f}} % [{100 * row.top1_low:.1f}, {100 * row.top1_high:.1f}]<extra></extra>", showlegend=False,
-        )  # fmt: skip
+            x=[100 * row.top1],
+            y=[row.label],
+            error_x={"type": "data", "symmetric": False} | errors,
+            mode="markers+text",
+            marker={"color": colour, "symbol": symbol, "size": 12, "line": {"width": 2}},
+            text=[f"{100 * row.top1:.1f}"],
+            textposition="top center",
+            hovertemplate=f"{row.label}<br>%{{x:.2f}} % [{100 * row.top1_low:.1f}, {100 * row.top1_high:.1f}]<extra></extra>",
+            showlegend=False,
+        )
     figure.update_xaxes(range=[100 * low, 100 * high])
     figure.update_yaxes(range=[len(table) - 0.4, -0.6], type="category")  # the first number stands whole above its mark
     return style.finish(figure, 90 + 42 * len(table), "top-1 accuracy, % (95 % interval)", "")
@@ -94,16 +105,29 @@ def accuracy_difference_figure(table: pd.DataFrame, low: float = 0.0, high: floa
     """Bars of current minus pinned accuracy."""
     colours = [style.look_of(slug)[0] for slug in table["slug"]]
     text = [f"{100 * d:+.1f}" for d in table["difference"]]
-    bars = go.Bar(x=100 * table["difference"], y=table["label"], orientation="h", marker_color=colours, text=text, textposition="outside", cliponaxis=False)
+    bars = go.Bar(
+        x=100 * table["difference"],
+        y=table["label"],
+        orientation="h",
+        marker_color=colours,
+        text=text,
+        textposition="outside",
+        cliponaxis=False,
+    )
     figure = go.Figure(bars)
     figure.update_yaxes(autorange="reversed", type="category")
     return style.finish(figure, 90 + 42 * len(table), "current minus pinned top-1 accuracy, percentage points", "")
 
 
 ACCURACY = Chart(
-    "overview.ACCURACY", accuracy_table, accuracy_figure, accuracy_sentence, accuracy_limits,
-    accuracy_difference, accuracy_difference_figure,
-)  # fmt: skip
+    "overview.ACCURACY",
+    accuracy_table,
+    accuracy_figure,
+    accuracy_sentence,
+    accuracy_limits,
+    accuracy_difference,
+    accuracy_difference_figure,
+)
 
 
 def damage_table(result: Result) -> pd.DataFrame:
@@ -128,19 +152,38 @@ def strip_figure(table: pd.DataFrame, high: float | None = None) -> go.Figure:
     name = table["shown"].iloc[0]
     custom = table[["layer", "channels", "dead", "severity", "achieved"]].to_numpy()
     bars = go.Bar(
-        x=table["depth"], y=[1] * len(table), width=0.94, customdata=custom,
+        x=table["depth"],
+        y=[1] * len(table),
+        width=0.94,
+        customdata=custom,
         marker={
-            "color": table["damage"].astype("float32"), "colorscale": style.MAGNITUDE, "cmin": 0, "cmax": high or None, "line": {"width": 0},
-            "colorbar": {"title": {"text": name, "side": "right"}, "thickness": 12, "lenmode": "pixels", "len": 120, "y": 1, "yanchor": "top", "nticks": 4},
+            "color": table["damage"].astype("float32"),
+            "colorscale": style.MAGNITUDE,
+            "cmin": 0,
+            "cmax": high or None,
+            "line": {"width": 0},
+            "colorbar": {
+                "title": {"text": name, "side": "right"},
+                "thickness": 12,
+                "lenmode": "pixels",
+                "len": 120,
+                "y": 1,
+                "yanchor": "top",
+                "nticks": 4,
+            },
         },
         unselected={"marker": {"opacity": 1}},
-        hovertemplate="<b>%{customdata[0]}</b><br>" + name + " %{marker.color:.3f}<br>%{customdata[1]} channels, %{customdata[2]} dead<br>"
+        hovertemplate="<b>%{customdata[0]}</b><br>"
+        + name
+        + " %{marker.color:.3f}<br>%{customdata[1]} channels, %{customdata[2]} dead<br>"
         "severity %{customdata[3]:.3f}<br>sparsity %{customdata[4]:.1%}<extra></extra>",
-    )  # fmt: skip
+    )
     step = -(-len(table) // 30)
     ticks = table.iloc[::step]
     figure = go.Figure(bars)
-    figure.update_xaxes(tickvals=ticks["depth"], ticktext=ticks["layer"], tickangle=-50, range=[-0.6, len(table) - 0.4], showgrid=False)
+    figure.update_xaxes(
+        tickvals=ticks["depth"], ticktext=ticks["layer"], tickangle=-50, range=[-0.6, len(table) - 0.4], showgrid=False
+    )
     figure.update_yaxes(visible=False, range=[0, 1])
     return style.finish(figure, 240, "conv layers in execution order", "")
 
@@ -161,7 +204,13 @@ def strip_sentence(table: pd.DataFrame) -> str:
     early, late = live.loc[~half, "damage"].mean(), live.loc[half, "damage"].mean()
     text = f"The {name} is largest in {worst.layer} ({worst.damage:.2f})"
     if half.any():
-        trend = "grows with depth" if late > 1.25 * early else "falls with depth" if early > 1.25 * late else "is about as large early as late"
+        trend = (
+            "grows with depth"
+            if late > 1.25 * early
+            else "falls with depth"
+            if early > 1.25 * late
+            else "is about as large early as late"
+        )
         text += f"; on average it {trend} ({early:.2f} in the first half, {late:.2f} in the second)"
     dead = int(table["dead"].sum())
     return text + f". {dead} of {int(table['channels'].sum())} channels are dead."

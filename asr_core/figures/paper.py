@@ -13,7 +13,9 @@ from asr_core.store import Store, default_root
 LOOKS = {"paper": ("the paper", "#D55E00", "solid"), "here": ("here", "#0072B2", "dash")}
 
 
-def steps_table(result: Result, keys=(), start: str = "reset", averaging: str = "ema", momentum: float = 0.1) -> pd.DataFrame:
+def steps_table(
+    result: Result, keys=(), start: str = "reset", averaging: str = "ema", momentum: float = 0.1
+) -> pd.DataFrame:
     """Table 3 of the paper and of all stored settings, long: whose (`paper` | `here`), dataset, step, median, low, high (fractions), settings.
 
     keys: of the stored results to use; `result` itself is not used, since the medians are over settings.
@@ -22,7 +24,9 @@ def steps_table(result: Result, keys=(), start: str = "reset", averaging: str = 
     stored = [item for item in catalogue.stored(store) if item.key in keys]
     table = reproduction.table3(store, stored, Variant(start=start, averaging=averaging, momentum=momentum))
     if not table["settings"].any():
-        raise NothingToDraw("No stored setting is on one of the paper's datasets; compute one on the page's first part.")
+        raise NothingToDraw(
+            "No stored setting is on one of the paper's datasets; compute one on the page's first part."
+        )
     names = {"paper_median": "median", "paper_low": "low", "paper_high": "high"}
     columns = ["dataset", "step", "median", "low", "high"]
     paper = table[["dataset", "step", *names]].rename(columns=names).assign(whose="paper", settings=pd.NA)
@@ -39,7 +43,9 @@ def steps_figure(table: pd.DataFrame) -> go.Figure:
             for trace in _band(rows, *LOOKS[whose]):
                 figure.add_trace(trace, row=1, col=column)
     seen: set[str] = set()
-    figure.for_each_trace(lambda trace: trace.update(showlegend=trace.mode != "none" and not (trace.name in seen or seen.add(trace.name))))
+    figure.for_each_trace(
+        lambda trace: trace.update(showlegend=trace.mode != "none" and not (trace.name in seen or seen.add(trace.name)))
+    )
     style.finish(figure, 400, "recalibration step b", "")
     figure.update_layout(margin={"t": 50}, legend={"y": 1.1})
     figure.update_yaxes(range=[0, 102])
@@ -49,20 +55,40 @@ def steps_figure(table: pd.DataFrame) -> go.Figure:
 def _band(rows: pd.DataFrame, name: str, colour: str, dash: str) -> list[go.Scatter]:
     x, red_green_blue = list(rows["step"]), ",".join(str(int(colour[i : i + 2], 16)) for i in (1, 3, 5))
     edges = [*(100 * rows["high"]), *(100 * rows["low"])[::-1]]
-    band = go.Scatter(x=[*x, *x[::-1]], y=edges, fill="toself", fillcolor=f"rgba({red_green_blue},0.15)", mode="none", name=name, legendgroup=name, hoverinfo="skip")
+    band = go.Scatter(
+        x=[*x, *x[::-1]],
+        y=edges,
+        fill="toself",
+        fillcolor=f"rgba({red_green_blue},0.15)",
+        mode="none",
+        name=name,
+        legendgroup=name,
+        hoverinfo="skip",
+    )
     line = go.Scatter(
-        x=x, y=100 * rows["median"], mode="lines+markers", name=name, legendgroup=name, line={"color": colour, "dash": dash},
+        x=x,
+        y=100 * rows["median"],
+        mode="lines+markers",
+        name=name,
+        legendgroup=name,
+        line={"color": colour, "dash": dash},
         hovertemplate=f"{name}, b = %{{x}}<br>median %{{y:.1f}} %<extra></extra>",
-    )  # fmt: skip
+    )
     return [band, line]
 
 
 def steps_sentence(table: pd.DataFrame) -> str:
     """How many settings stand behind each median, and what the last steps still gain."""
     parts = []
-    for dataset, rows in table[(table["whose"] == "here") & (table["dataset"] != "Overall")].groupby("dataset", sort=False):
+    for dataset, rows in table[(table["whose"] == "here") & (table["dataset"] != "Overall")].groupby(
+        "dataset", sort=False
+    ):
         by = rows.set_index("step")
-        gain = f", and {100 * (by.loc[50, 'median'] - by.loc[20, 'median']):+.1f} points from b = 20 to 50" if {20, 50} <= set(by.index) else ""
+        gain = (
+            f", and {100 * (by.loc[50, 'median'] - by.loc[20, 'median']):+.1f} points from b = 20 to 50"
+            if {20, 50} <= set(by.index)
+            else ""
+        )
         count = int(rows["settings"].max())
         parts.append(f"{dataset}: median of {count} stored setting{'s' if count > 1 else ''}{gain}")
     paper = table[table["whose"] == "paper"].set_index(["dataset", "step"])["median"]

@@ -26,9 +26,13 @@ def make_room(figure: go.Figure, width: int) -> go.Figure:
         below = figure.layout.legend.yanchor == "top"
         needed["b" if below else "t"] = LINE * lines + (UNDER if below else ABOVE)
     present = figure.layout.margin.to_plotly_json()
-    if needed["b"] > LONGEST and figure.layout.height is not None:  # else the names of densenet121's layers take the plot's place
+    if (
+        needed["b"] > LONGEST and figure.layout.height is not None
+    ):  # else the names of densenet121's layers take the plot's place
         figure.layout.height += round(needed["b"] - LONGEST)
-    return figure.update_layout(margin={side: round(max(present.get(side) or 0, size)) for side, size in needed.items()})
+    return figure.update_layout(
+        margin={side: round(max(present.get(side) or 0, size)) for side, size in needed.items()}
+    )
 
 
 def _labels(figure: go.Figure, axis, direction: str) -> list[str]:
@@ -67,13 +71,21 @@ def _below(axis, labels: list[str]) -> float:
 
 def _has_bar(figure: go.Figure) -> bool:
     """Whether a trace, or the layout for all of them, draws a colour bar; ours have a thickness."""
-    holders = [figure.layout.coloraxis, *(trace if trace.type == "heatmap" else getattr(trace, "marker", None) for trace in figure.data)]
-    return any(holder is not None and holder.showscale is not False and holder.colorbar.thickness is not None for holder in holders)
+    holders = [
+        figure.layout.coloraxis,
+        *(trace if trace.type == "heatmap" else getattr(trace, "marker", None) for trace in figure.data),
+    ]
+    return any(
+        holder is not None and holder.showscale is not False and holder.colorbar.thickness is not None
+        for holder in holders
+    )
 
 
 def _legend_lines(figure: go.Figure, width: float) -> int:
     """Lines of the horizontal legend; 0 without one. In several lines, all entries are as wide as the widest."""
-    named = [trace for trace in figure.data if trace.type in ("scatter", "bar")]  # images and heatmaps have no place in a legend
+    named = [
+        trace for trace in figure.data if trace.type in ("scatter", "bar")
+    ]  # images and heatmaps have no place in a legend
     entries = [trace for trace in named if trace.showlegend is not False]
     shown = len(named) > 1 if figure.layout.showlegend is None else figure.layout.showlegend
     if not entries or not shown:

@@ -13,15 +13,27 @@ from asr_core.store import default_root
 from asr_core.textreport import method_label, recalibration_label
 
 GAINS = {name: f"{method_label(a)} over {method_label(b)}" for name, (a, b) in settings.GAINS.items()}
-AGAINST = {"severity": "severity: mean |√(v_pruned / v_dense) − 1|", "overshoot": "overshoot: mean max(0, γ_LW − 1) over layers"}
+AGAINST = {
+    "severity": "severity: mean |√(v_pruned / v_dense) − 1|",
+    "overshoot": "overshoot: mean max(0, γ_LW − 1) over layers",
+}
 HERE = "#D55E00"
 COLOURS = ("#009E73", "#0072B2", "#E69F00", "#CC79A7")
 
 
 def gain_table(
-    result: Result, groups, gain="asr_lw", against="severity", orders=("simultaneous",), biases=(False,), prior="median",
-    start="reset", averaging="ema", momentum: float = 0.1, b: int = 20,
-) -> pd.DataFrame:  # fmt: skip
+    result: Result,
+    groups,
+    gain="asr_lw",
+    against="severity",
+    orders=("simultaneous",),
+    biases=(False,),
+    prior="median",
+    start="reset",
+    averaging="ema",
+    momentum: float = 0.1,
+    b: int = 20,
+) -> pd.DataFrame:
     """One row per setting, order and bias: severity.gains, x (the damage), order, bias, b, `here` (the setting of `result`).
 
     groups: keys of all stored results, those of one setting together (severity.groups).
@@ -30,35 +42,69 @@ def gain_table(
     state = BatchNormState.of(start, averaging, momentum, b)
     parts = [
         settings.gains(rows, gain, order, bias, prior, state).assign(order=order, bias=bias)
-        for order in orders for bias in biases if len(rows)
-    ]  # fmt: skip
+        for order in orders
+        for bias in biases
+        if len(rows)
+    ]
     table = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
     if table.empty:
-        raise NothingToDraw(f"No stored setting holds both methods of {GAINS[gain]} at this recalibration. Compute one, or choose another b, order or mean correction.")
+        raise NothingToDraw(
+            f"No stored setting holds both methods of {GAINS[gain]} at this recalibration. Compute one, or choose another b, order or mean correction."
+        )
     here = result.entry and result.entry.manifest["key"]
     mine = [here in groups[point] for point in table["point"]]
-    bn = recalibration_label(pd.Series({"calib_batches": state.batches, "averaging": averaging, "momentum": momentum, "start": start}))
-    return table.assign(x=table[against].astype(float), here=mine, gained=GAINS[gain], against=against, b=b, recalibration=bn)
+    bn = recalibration_label(
+        pd.Series({"calib_batches": state.batches, "averaging": averaging, "momentum": momentum, "start": start})
+    )
+    return table.assign(
+        x=table[against].astype(float), here=mine, gained=GAINS[gain], against=against, b=b, recalibration=bn
+    )
 
 
-def gain_figure(table: pd.DataFrame, low: float = 0.0, high: float = 1.0, bottom: float = -0.1, top: float = 0.5) -> go.Figure:
+def gain_figure(
+    table: pd.DataFrame, low: float = 0.0, high: float = 1.0, bottom: float = -0.1, top: float = 0.5
+) -> go.Figure:
     """Gain in points against the damage; a ring marks the present setting."""
     figure, log = go.Figure(), _logarithmic(table, low, high)
     for number, ((order, bias), rows) in enumerate(table.groupby(["order", "bias"], sort=False)):
-        errors = {"type": "data", "symmetric": False, "array": 100 * (rows["gain_high"] - rows["gain"]), "arrayminus": 100 * (rows["gain"] - rows["gain_low"]), "thickness": 1, "width": 3}
+        errors = {
+            "type": "data",
+            "symmetric": False,
+            "array": 100 * (rows["gain_high"] - rows["gain"]),
+            "arrayminus": 100 * (rows["gain"] - rows["gain_low"]),
+            "thickness": 1,
+            "width": 3,
+        }
         figure.add_scatter(
-            x=rows["x"], y=100 * rows["gain"], error_y=errors, mode="markers", name=f"{order} · bias {'on' if bias else 'off'}",
-            marker={"color": COLOURS[number % 4], "size": 10, "symbol": ["circle", "square", "diamond", "triangle-up"][number % 4]},
-            unselected={"marker": {"opacity": 1}}, customdata=rows[["key", "label", "severity", "overshoot"]].to_numpy(),
+            x=rows["x"],
+            y=100 * rows["gain"],
+            error_y=errors,
+            mode="markers",
+            name=f"{order} · bias {'on' if bias else 'off'}",
+            marker={
+                "color": COLOURS[number % 4],
+                "size": 10,
+                "symbol": ["circle", "square", "diamond", "triangle-up"][number % 4],
+            },
+            unselected={"marker": {"opacity": 1}},
+            customdata=rows[["key", "label", "severity", "overshoot"]].to_numpy(),
             hovertemplate="<b>%{customdata[1]}</b><br>gain %{y:+.1f} points<br>severity %{customdata[2]:.3f}, overshoot %{customdata[3]:.3g}<extra>%{fullData.name}</extra>",
-        )  # fmt: skip
+        )
     mine = table[table["here"]]
     figure.add_scatter(
-        x=mine["x"], y=100 * mine["gain"], mode="markers", name="present setting", hoverinfo="skip", customdata=mine[["key"]].to_numpy(),
-        marker={"symbol": "circle-open", "size": 20, "color": HERE, "line": {"width": 2.5}}, unselected={"marker": {"opacity": 1}},
-    )  # fmt: skip
+        x=mine["x"],
+        y=100 * mine["gain"],
+        mode="markers",
+        name="present setting",
+        hoverinfo="skip",
+        customdata=mine[["key"]].to_numpy(),
+        marker={"symbol": "circle-open", "size": 20, "color": HERE, "line": {"width": 2.5}},
+        unselected={"marker": {"opacity": 1}},
+    )
     figure.add_hline(0, line={"color": style.REFERENCE, "dash": "dot", "width": 1.5})
-    style.finish(figure, 460, AGAINST[table["against"].iloc[0]], f"gain of {table['gained'].iloc[0]}, points", showlegend=True)
+    style.finish(
+        figure, 460, AGAINST[table["against"].iloc[0]], f"gain of {table['gained'].iloc[0]}, points", showlegend=True
+    )
     figure.update_xaxes(**(style.log_axis(low, high) if log else {"range": [low, high]}))
     figure.update_yaxes(range=[100 * bottom, 100 * top])
     return figure
@@ -77,7 +123,12 @@ def gain_limits(tables) -> dict:
     pad = 0.08 * max(most - least, 0.1)
     ends = (least / 1.6, most * 1.6) if wide else (max(0.0, least - pad), most + pad)
     low, high = rows["gain_low"].min(), rows["gain_high"].max()
-    return {"low": round(ends[0], 4), "high": round(ends[1], 4), "bottom": round(float(low) - 0.02, 3), "top": round(float(high) + 0.02, 3)}
+    return {
+        "low": round(ends[0], 4),
+        "high": round(ends[1], 4),
+        "bottom": round(float(low) - 0.02, 3),
+        "top": round(float(high) + 0.02, 3),
+    }
 
 
 def gain_sentence(table: pd.DataFrame) -> str:
@@ -86,8 +137,14 @@ def gain_sentence(table: pd.DataFrame) -> str:
     texts = []
     for (order, bias), rows in table.groupby(["order", "bias"], sort=False):
         found = settings.correlation(rows["x"], rows["gain"])
-        texts.append(f"{order}, bias {'on' if bias else 'off'}: {correlation_text(found)}; the gain is positive in {(rows['gain'] > 0).sum()} of {len(rows)}")
-    return f"Gain of {first.gained} against {first.against} at b = {first.b} ({first.recalibration}), one point per stored setting. " + ". ".join(texts) + "."
+        texts.append(
+            f"{order}, bias {'on' if bias else 'off'}: {correlation_text(found)}; the gain is positive in {(rows['gain'] > 0).sum()} of {len(rows)}"
+        )
+    return (
+        f"Gain of {first.gained} against {first.against} at b = {first.b} ({first.recalibration}), one point per stored setting. "
+        + ". ".join(texts)
+        + "."
+    )
 
 
 def correlation_text(found: dict) -> str:
@@ -107,10 +164,16 @@ def correlations(groups, gain: str, order: str, bias: bool, prior: str, states) 
     found = []
     for against in AGAINST:
         for state in states:
-            points = settings.gains(rows, gain, order, bias, prior, state) if len(rows) else pd.DataFrame(columns=[against, "gain"])
+            points = (
+                settings.gains(rows, gain, order, bias, prior, state)
+                if len(rows)
+                else pd.DataFrame(columns=[against, "gain"])
+            )
             where = {"gain": gain, "against": against, "calib_batches": state.batches}
             found.append(where | settings.correlation(points[against], points["gain"]))
-    return pd.DataFrame(found).join(paper, on=["gain", "against", "calib_batches"]).rename(columns={"calib_batches": "b"})
+    return (
+        pd.DataFrame(found).join(paper, on=["gain", "against", "calib_batches"]).rename(columns={"calib_batches": "b"})
+    )
 
 
 GAIN = Chart("severity.GAIN", gain_table, gain_figure, gain_sentence, gain_limits)

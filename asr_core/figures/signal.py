@@ -10,17 +10,25 @@ from asr_core.grid import BatchNormState
 from asr_core.results import Result
 
 
-def signal_table(result: Result, slugs=(), start="reset", averaging="ema", momentum: float = 0.1, b: int = 20) -> pd.DataFrame:
+def signal_table(
+    result: Result, slugs=(), start="reset", averaging="ema", momentum: float = 0.1, b: int = 20
+) -> pd.DataFrame:
     """Per slug and absorbed conv: median over channels of the predicted signal (leftover.recalibrated), its quartiles, |offset|."""
     if b == 0:
         raise NothingToDraw("Without recalibration (b = 0) BatchNorm absorbs nothing; choose a budget.")
     rows = leftover.recalibrated(leftover.factors(result, slugs), BatchNormState.of(start, averaging, momentum, b))
     if rows.empty:
-        raise NothingToDraw("No conv of this network is absorbed by BatchNorm, or none of the chosen methods is stored.")
+        raise NothingToDraw(
+            "No conv of this network is absorbed by BatchNorm, or none of the chosen methods is stored."
+        )
     grouped = rows.assign(offset=rows["offset"].abs()).groupby(["slug", "layer"], sort=False)
     quartiles = {f"q{round(100 * q)}": grouped["signal"].quantile(q) for q in (0.25, 0.75)}
     table = grouped[["signal", "offset"]].median().assign(**quartiles).reset_index()
-    return table.merge(result.convs[["layer", "depth"]], on="layer").assign(label=table["slug"].map(style.label)).sort_values("depth", kind="stable", ignore_index=True)
+    return (
+        table.merge(result.convs[["layer", "depth"]], on="layer")
+        .assign(label=table["slug"].map(style.label))
+        .sort_values("depth", kind="stable", ignore_index=True)
+    )
 
 
 def signal_figure(table: pd.DataFrame, high: float = 1.5) -> go.Figure:
@@ -29,15 +37,21 @@ def signal_figure(table: pd.DataFrame, high: float = 1.5) -> go.Figure:
     for slug, rows in table.groupby("slug", sort=False):
         colour, symbol = style.look_of(slug)
         figure.add_scatter(
-            x=rows["depth"], y=rows["signal"], mode="lines+markers", name=rows["label"].iloc[0],
-            line={"color": colour, "width": 1.5}, marker={"symbol": symbol, "size": 8, "line": {"width": 1.5}},
+            x=rows["depth"],
+            y=rows["signal"],
+            mode="lines+markers",
+            name=rows["label"].iloc[0],
+            line={"color": colour, "width": 1.5},
+            marker={"symbol": symbol, "size": 8, "line": {"width": 1.5}},
             customdata=rows[["layer", "q25", "q75", "offset"]].to_numpy(),
             hovertemplate="%{fullData.name}<br><b>%{customdata[0]}</b><br>signal %{y:.3f} [quartiles %{customdata[1]:.3f}, %{customdata[2]:.3f}]<br>|offset| %{customdata[3]:.3f}<extra></extra>",
-        )  # fmt: skip
+        )
     figure.add_hline(1, line={"color": style.REFERENCE, "dash": "dot", "width": 1.5})
     layers = table.drop_duplicates("layer")
     ticks = layers.iloc[:: -(-len(layers) // 30)]
-    style.finish(figure, 460, "conv layers in execution order", "predicted signal after BatchNorm<br>(1: fully re-estimated)")
+    style.finish(
+        figure, 460, "conv layers in execution order", "predicted signal after BatchNorm<br>(1: fully re-estimated)"
+    )
     figure.update_xaxes(tickvals=ticks["depth"], ticktext=ticks["layer"], tickangle=-50, showgrid=False)
     figure.update_yaxes(range=[0, high])
     return figure
@@ -58,7 +72,11 @@ def signal_sentence(table: pd.DataFrame) -> str:
     far = worst.sort_values("distance", ascending=False)
     words = [f"{row.label} {row.signal:.2g} in {row.layer}" for row in far.head(3).itertuples()]
     left = len(far) - 3
-    rest = f"; the other {'one stays' if left == 1 else f'{left} stay'} within {far['distance'].iloc[3]:.2g} of 1" if left > 0 else ""
+    rest = (
+        f"; the other {'one stays' if left == 1 else f'{left} stay'} within {far['distance'].iloc[3]:.2g} of 1"
+        if left > 0
+        else ""
+    )
     return f"Predicted: the starting statistics still change how strong channels come out of BatchNorm. Furthest from 1, median over a layer's channels: {'; '.join(words)}{rest}."
 
 

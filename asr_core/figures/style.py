@@ -26,11 +26,12 @@ GRID = "rgba(128,128,128,0.25)"
 PRINT = go.layout.Template(
     layout={
         "font": {"family": "DejaVu Sans, Arial, sans-serif", "size": 14, "color": "#111"},
-        "paper_bgcolor": "white", "plot_bgcolor": "white",
+        "paper_bgcolor": "white",
+        "plot_bgcolor": "white",
         "xaxis": {"gridcolor": "#ddd", "linecolor": "#111", "ticks": "outside", "zeroline": False, "automargin": True},
         "yaxis": {"gridcolor": "#ddd", "linecolor": "#111", "ticks": "outside", "zeroline": False, "automargin": True},
     }
-)  # fmt: skip
+)
 
 
 def methods() -> list[str]:
@@ -73,9 +74,12 @@ def in_words(slugs) -> tuple[dict[str, str], str]:
 def finish(figure: go.Figure, height: int, x: str, y: str, **layout) -> go.Figure:
     """Axis titles, legend and margins that all figures share."""
     figure.update_layout(
-        height=height, margin={"l": 10, "r": 16, "t": 16, "b": 10}, hovermode="closest",
-        legend={"orientation": "h", "yanchor": "bottom", "y": 1.02, "x": 0, "title": None}, **layout,
-    )  # fmt: skip
+        height=height,
+        margin={"l": 10, "r": 16, "t": 16, "b": 10},
+        hovermode="closest",
+        legend={"orientation": "h", "yanchor": "bottom", "y": 1.02, "x": 0, "title": None},
+        **layout,
+    )
     figure.update_xaxes(title=x, automargin=True)
     figure.update_yaxes(title=y, automargin=True)
     return figure
@@ -93,9 +97,13 @@ def log_axis(low: float, high: float) -> dict:
     decades = math.log10(high) - math.log10(low)
     step = "D2" if decades < 2 else next((step for step in (1, 2, 5, 10) if decades < 8 * step), 50)
     return {
-        "type": "log", "range": [math.log10(low), math.log10(high)], "exponentformat": "power", "dtick": step,
-        "gridcolor": GRID, "zeroline": False,
-    }  # fmt: skip
+        "type": "log",
+        "range": [math.log10(low), math.log10(high)],
+        "exponentformat": "power",
+        "dtick": step,
+        "gridcolor": GRID,
+        "zeroline": False,
+    }
 
 
 def floor_of(low: float, high: float) -> float:

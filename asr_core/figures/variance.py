@@ -38,7 +38,9 @@ def unchanged(slug: str, stage: str) -> bool:
     return "." not in slug and stage != "recalibrated"
 
 
-def repaired_rows(result: Result, base: pd.DataFrame, slugs, stage: str, layer: str | None = None) -> list[pd.DataFrame]:
+def repaired_rows(
+    result: Result, base: pd.DataFrame, slugs, stage: str, layer: str | None = None
+) -> list[pd.DataFrame]:
     """`base` (rows of channels, of one `layer` or of all) once per repair, with slug, v at `stage`, gamma, shrinkage.
 
     Repairs that are not measured at that stage, or cannot differ from no repair there, are left out.
@@ -48,7 +50,9 @@ def repaired_rows(result: Result, base: pd.DataFrame, slugs, stage: str, layer: 
     if measured not in result.repairs:
         return []
     keep = result.repairs["slug"].isin(wanted)
-    known = set(result.repairs.loc[keep & result.repairs[measured].notna(), "slug"])  # of any layer: in one the signal may have exploded
+    known = set(
+        result.repairs.loc[keep & result.repairs[measured].notna(), "slug"]
+    )  # of any layer: in one the signal may have exploded
     if layer is not None:
         keep &= result.repairs["layer"] == layer
     rows = result.repairs.loc[keep.to_numpy(), ["slug", "layer", "channel", measured, "gamma", "shrinkage"]]
@@ -67,28 +71,60 @@ def _size(table: pd.DataFrame, size: float) -> float:
     return size if len(table) <= CROWDED else 0.6 * size
 
 
-def scatter_figure(table: pd.DataFrame, low: float = 1e-6, high: float = 1e2, left: float = 1e-6, right: float = 1e2) -> go.Figure:
+def scatter_figure(
+    table: pd.DataFrame, low: float = 1e-6, high: float = 1e2, left: float = 1e-6, right: float = 1e2
+) -> go.Figure:
     """v over [low, high] against v_dense over [left, right], log-log; dead channels lie on the lower edge."""
     figure = go.Figure()
-    figure.add_scatter(x=[left, right], y=[left, right], mode="lines", line={"color": style.REFERENCE, "dash": "dash"}, name="y = x: repaired exactly", hoverinfo="skip")
+    figure.add_scatter(
+        x=[left, right],
+        y=[left, right],
+        mode="lines",
+        line={"color": style.REFERENCE, "dash": "dash"},
+        name="y = x: repaired exactly",
+        hoverinfo="skip",
+    )
     floor = style.floor_of(low, high)
     for slug, rows in table.groupby("slug", sort=False):
         colour, symbol = style.look_of(slug)
         x = rows["v_dense"].where(rows["v_dense"] > diagnostics.FLOOR, style.floor_of(left, right))
         y = rows["v"].where(~rows["dead"], floor)
-        figure.add_trace(go.Scatter(
-            x=style.numbers(x), y=style.numbers(y), mode="markers", name=style.label(slug), customdata=style.numbers(rows[["channel", "v_dense", "v", "gamma"]]),
-            marker={"color": colour, "symbol": symbol, "size": _size(table, 7), "opacity": 0.75}, unselected={"marker": {"opacity": 0.75}},
-            hovertemplate="channel %{customdata[0]}<br>dense %{customdata[1]:.3g}<br>" + style.label(slug) + " %{customdata[2]:.3g}<br>factor %{customdata[3]:.3f}<extra></extra>",
-        ))  # fmt: skip
+        figure.add_trace(
+            go.Scatter(
+                x=style.numbers(x),
+                y=style.numbers(y),
+                mode="markers",
+                name=style.label(slug),
+                customdata=style.numbers(rows[["channel", "v_dense", "v", "gamma"]]),
+                marker={"color": colour, "symbol": symbol, "size": _size(table, 7), "opacity": 0.75},
+                unselected={"marker": {"opacity": 0.75}},
+                hovertemplate="channel %{customdata[0]}<br>dense %{customdata[1]:.3g}<br>"
+                + style.label(slug)
+                + " %{customdata[2]:.3g}<br>factor %{customdata[3]:.3f}<extra></extra>",
+            )
+        )
     if table["dead"].any():
         figure.add_scatter(
-            x=[left, right], y=[floor, floor], mode="lines+text", text=["", "dead channels"], textposition="top left", textfont={"size": 11},
-            line={"color": style.REFERENCE, "dash": "dot", "width": 1}, hoverinfo="skip", showlegend=False,
-        )  # fmt: skip
+            x=[left, right],
+            y=[floor, floor],
+            mode="lines+text",
+            text=["", "dead channels"],
+            textposition="top left",
+            textfont={"size": 11},
+            line={"color": style.REFERENCE, "dash": "dot", "width": 1},
+            hoverinfo="skip",
+            showlegend=False,
+        )
     figure.update_xaxes(style.log_axis(left, right))
     figure.update_yaxes(style.log_axis(low, high))
-    return cloud.condensed(style.finish(figure, 520, "dense variance of the channel (activation units²)", "variance after pruning and repair (activation units²)"))
+    return cloud.condensed(
+        style.finish(
+            figure,
+            520,
+            "dense variance of the channel (activation units²)",
+            "variance after pruning and repair (activation units²)",
+        )
+    )
 
 
 def scatter_limits(tables) -> dict:
@@ -123,7 +159,9 @@ def scatter_sentence(table: pd.DataFrame) -> str:
     names, shared = style.in_words(found.index)
     layer, channels = table["layer"].iloc[0], table["channel"].nunique()
     dead = int(table.loc[table["slug"] == "no_repair", "dead"].sum())
-    parts = [f"{names[slug]} {_times(row.alpha_ratio)} (slope {_number(row.alpha_slope)})" for slug, row in found.iterrows()]
+    parts = [
+        f"{names[slug]} {_times(row.alpha_ratio)} (slope {_number(row.alpha_slope)})" for slug, row in found.iterrows()
+    ]
     text = f"Variance of the {channels} channels of {layer} relative to dense{shared}: {'; '.join(parts)}."
     return text + (f" Pruning left {dead} without any variance." if dead else "") + _beyond(table, names)
 
@@ -132,7 +170,11 @@ def _beyond(table: pd.DataFrame, names: dict[str, str]) -> str:
     """Networks in which channels of the layer have no finite variance: those are not drawn."""
     lost = table[~np.isfinite(table["v"])].groupby("slug", sort=False).size()
     parts = [f"{names[slug]} in {count}" for slug, count in lost.items()]
-    return f" Not drawn, since the signal explodes beyond the range of numbers: {', '.join(parts)} of the channels." if parts else ""
+    return (
+        f" Not drawn, since the signal explodes beyond the range of numbers: {', '.join(parts)} of the channels."
+        if parts
+        else ""
+    )
 
 
 def _times(value: float) -> str:
@@ -151,20 +193,32 @@ def sorted_figure(table: pd.DataFrame, low: float = 1e-6, high: float = 1e2) -> 
     order = table[table["slug"] == "no_repair"].sort_values("v_dense", ascending=False)["channel"]
     rank = pd.Series(np.arange(1, len(order) + 1), index=order.to_numpy())
     figure = go.Figure()
-    dense = table[table["slug"] == "no_repair"].assign(slug="dense", v=lambda t: t["v_dense"], dead=lambda t: t["v_dense"] <= diagnostics.FLOOR)
+    dense = table[table["slug"] == "no_repair"].assign(
+        slug="dense", v=lambda t: t["v_dense"], dead=lambda t: t["v_dense"] <= diagnostics.FLOOR
+    )
     for slug, rows in pd.concat([dense, table]).groupby("slug", sort=False):
         colour, symbol = style.look_of(slug)
         rows = rows.assign(rank=rank.loc[rows["channel"]].to_numpy()).sort_values("rank")
         line = slug == "dense"
-        figure.add_trace(go.Scatter(
-            x=rows["rank"].to_numpy("int32"), y=style.numbers(rows["v"].where(~rows["dead"], style.floor_of(low, high))), name=style.label(slug),
-            mode="lines" if line else "markers", line={"color": colour, "width": 2.5} if line else None,
-            marker=None if line else {"color": colour, "symbol": symbol, "size": _size(table, 5)}, customdata=rows[["channel"]].to_numpy("int32"),
-            hovertemplate="channel %{customdata[0]}, rank %{x}<br>" + style.label(slug) + " %{y:.3g}<extra></extra>",
-        ))  # fmt: skip
+        figure.add_trace(
+            go.Scatter(
+                x=rows["rank"].to_numpy("int32"),
+                y=style.numbers(rows["v"].where(~rows["dead"], style.floor_of(low, high))),
+                name=style.label(slug),
+                mode="lines" if line else "markers",
+                line={"color": colour, "width": 2.5} if line else None,
+                marker=None if line else {"color": colour, "symbol": symbol, "size": _size(table, 5)},
+                customdata=rows[["channel"]].to_numpy("int32"),
+                hovertemplate="channel %{customdata[0]}, rank %{x}<br>"
+                + style.label(slug)
+                + " %{y:.3g}<extra></extra>",
+            )
+        )
     figure.update_xaxes(range=[1 - 0.02 * len(order), 1.02 * len(order)])
     figure.update_yaxes(style.log_axis(low, high))
-    return cloud.condensed(style.finish(figure, 520, "channels, sorted by dense variance", "variance (activation units²)"))
+    return cloud.condensed(
+        style.finish(figure, 520, "channels, sorted by dense variance", "variance (activation units²)")
+    )
 
 
 def sorted_sentence(table: pd.DataFrame) -> str:
@@ -192,22 +246,45 @@ def energy_table(result: Result, layer: str) -> pd.DataFrame:
     table = table[table["v_dense"] > diagnostics.FLOOR]
     if table.empty or table["kept_energy"].isna().all():
         raise NothingToDraw(f"{layer} has no channel with dense variance and known kept weights.")
-    return table.assign(variance_kept=table["v_pruned"] / table["v_dense"])[["layer", "channel", "kept_energy", "kept_fraction", "variance_kept"]]
+    return table.assign(variance_kept=table["v_pruned"] / table["v_dense"])[
+        ["layer", "channel", "kept_energy", "kept_fraction", "variance_kept"]
+    ]
 
 
 def energy_figure(table: pd.DataFrame, high: float = 1.2) -> go.Figure:
     """Share of variance kept against share of weight energy kept."""
     figure = go.Figure()
-    figure.add_scatter(x=[0, 1], y=[0, 1], mode="lines", line={"color": style.REFERENCE, "dash": "dash"}, name="y = x", hoverinfo="skip")
-    figure.add_trace(go.Scatter(
-        x=table["kept_energy"].to_numpy("float32"), y=table["variance_kept"].to_numpy("float32"), mode="markers", name="channels",
-        customdata=table[["channel", "kept_fraction"]].to_numpy("float32"), unselected={"marker": {"opacity": 0.8}},
-        marker={"size": 7, "color": table["kept_fraction"].to_numpy("float32"), "colorscale": style.MAGNITUDE, "opacity": 0.8, "colorbar": {"title": {"text": "weights kept", "side": "right"}, "thickness": 12, "tickformat": ".1%"}},
-        hovertemplate="channel %{customdata[0]}<br>%{customdata[1]:.1%} of weights kept<br>%{x:.1%} of weight energy<br>%{y:.1%} of variance<extra></extra>",
-    ))  # fmt: skip
+    figure.add_scatter(
+        x=[0, 1],
+        y=[0, 1],
+        mode="lines",
+        line={"color": style.REFERENCE, "dash": "dash"},
+        name="y = x",
+        hoverinfo="skip",
+    )
+    figure.add_trace(
+        go.Scatter(
+            x=table["kept_energy"].to_numpy("float32"),
+            y=table["variance_kept"].to_numpy("float32"),
+            mode="markers",
+            name="channels",
+            customdata=table[["channel", "kept_fraction"]].to_numpy("float32"),
+            unselected={"marker": {"opacity": 0.8}},
+            marker={
+                "size": 7,
+                "color": table["kept_fraction"].to_numpy("float32"),
+                "colorscale": style.MAGNITUDE,
+                "opacity": 0.8,
+                "colorbar": {"title": {"text": "weights kept", "side": "right"}, "thickness": 12, "tickformat": ".1%"},
+            },
+            hovertemplate="channel %{customdata[0]}<br>%{customdata[1]:.1%} of weights kept<br>%{x:.1%} of weight energy<br>%{y:.1%} of variance<extra></extra>",
+        )
+    )
     figure.update_xaxes(range=[-0.03, 1.03], tickformat=".0%")
     figure.update_yaxes(range=[-0.03 * high, high], tickformat=".0%")
-    return cloud.condensed(style.finish(figure, 420, "share of the channel's weight energy (Σ w²) kept", "v_pruned / v_dense"))
+    return cloud.condensed(
+        style.finish(figure, 420, "share of the channel's weight energy (Σ w²) kept", "v_pruned / v_dense")
+    )
 
 
 def energy_limits(tables) -> dict:

@@ -17,8 +17,12 @@ BUDGET = {
     "sparsity": SPARSITY,
     "include_linear": INCLUDE_LINEAR,
     "keep_first": Parameter(False, "the first conv stays dense; others pay for it", flag, silent=True),
-    "keep_head": Parameter(False, "the last linear layer stays dense (it does anyway without include_linear)", flag, silent=True),
-    "min_density": Parameter(0.0, "each layer keeps at least this fraction of its weights, in [0, 1)", fraction, silent=True),
+    "keep_head": Parameter(
+        False, "the last linear layer stays dense (it does anyway without include_linear)", flag, silent=True
+    ),
+    "min_density": Parameter(
+        0.0, "each layer keeps at least this fraction of its weights, in [0, 1)", fraction, silent=True
+    ),
 }  # of every rule that shares out a budget of weights
 
 

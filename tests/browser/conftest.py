@@ -16,9 +16,17 @@ from benchmarks import dashboard
 ARTIFACTS = PROJECT / "artifacts"
 # Seconds per image on a middling core: measuring them would take the processor from the tests.
 SPEED = {
-    "start": 3.0, "build": 0.5, "assemble": 0.25, "evaluation": 0.002, "recalibration": 0.004,
-    "stats": 0.006, "repair": 0.008, "train": 0.02, "decode": 0.0001, "maps": 0.002,
-}  # fmt: skip
+    "start": 3.0,
+    "build": 0.5,
+    "assemble": 0.25,
+    "evaluation": 0.002,
+    "recalibration": 0.004,
+    "stats": 0.006,
+    "repair": 0.008,
+    "train": 0.02,
+    "decode": 0.0001,
+    "maps": 0.002,
+}
 
 
 @pytest.fixture(scope="session")
@@ -57,7 +65,9 @@ def visit(chromium, request):
     visitors = []
 
     def call(server, path="", **context) -> Visitor:
-        visitor = Visitor(chromium.new_context(**{"viewport": dashboard.SIZE, "accept_downloads": True} | context), server.url)
+        visitor = Visitor(
+            chromium.new_context(**{"viewport": dashboard.SIZE, "accept_downloads": True} | context), server.url
+        )
         visitors.append(visitor)
         visitor.open(path)
         return visitor

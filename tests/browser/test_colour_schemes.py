@@ -25,10 +25,15 @@ CONTRASTS = """selector => {
     });
 }"""
 WRITTEN = {
-    "headings": "h1, h3", "paragraphs": "[data-testid=stMain] [data-testid=stMarkdownContainer] > p", "labels": "[data-testid=stWidgetLabel] p",
-    "numbers": "[data-testid=stMetricValue] div", "navigation": "[data-testid=stSidebarNavLink] span:not([data-testid=stIconMaterial])", "axis titles": ".xtitle, .ytitle",
-    "ticks": ".xtick text, .ytick text", "legends": ".legendtext",
-}  # fmt: skip
+    "headings": "h1, h3",
+    "paragraphs": "[data-testid=stMain] [data-testid=stMarkdownContainer] > p",
+    "labels": "[data-testid=stWidgetLabel] p",
+    "numbers": "[data-testid=stMetricValue] div",
+    "navigation": "[data-testid=stSidebarNavLink] span:not([data-testid=stIconMaterial])",
+    "axis titles": ".xtitle, .ytitle",
+    "ticks": ".xtick text, .ytick text",
+    "legends": ".legendtext",
+}
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -49,6 +54,8 @@ def test_the_schemes_differ(server, visit):
     shades = []
     for scheme in ("light", "dark"):
         visitor = visit(server, "overview?data=digits", color_scheme=scheme)
-        shades.append(visitor.page.evaluate("getComputedStyle(document.querySelector('[data-testid=stApp]')).backgroundColor"))
+        shades.append(
+            visitor.page.evaluate("getComputedStyle(document.querySelector('[data-testid=stApp]')).backgroundColor")
+        )
     light, dark = (sum(int(v) for v in shade.strip("rgb()").split(",")[:3]) for shade in shades)
     assert light > 3 * 200 and dark < 3 * 60

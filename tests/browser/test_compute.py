@@ -51,7 +51,11 @@ def test_two_browsers_that_ask_for_the_same_thing_share_one_job_and_both_see_its
     for visitor in visitors:
         compute(visitor).click(no_wait_after=True)
     for visitor in visitors:
-        visitor.until(lambda visitor=visitor: "60 %" in visitor.crumbs[0] and any("BN only" in label for label in visitor.charts), "the accuracy", 2 * PATIENCE)
+        visitor.until(
+            lambda visitor=visitor: "60 %" in visitor.crumbs[0] and any("BN only" in label for label in visitor.charts),
+            "the accuracy",
+            2 * PATIENCE,
+        )
     (job,) = [job for job in jobs.listed(store) if job.id not in before]
     visitors[0].until(lambda: jobs.read(store, job.id).state == "finished", "the job's end", PATIENCE)
     for visitor in visitors:

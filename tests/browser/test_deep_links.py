@@ -13,9 +13,15 @@ from benchmarks import dashboard
 
 SETTING = "data=digits&sparsity=0.9&layer=layer2.0.conv1&channel=3"
 LOOKS = {
-    "overview": "colour=overshoot", "variance": "stage=predicted", "heatmaps": "rows=damage", "maps": "ranked=channel",
-    "curves": "x=images", "absorption": "gap=top1_gap", "severity": "gain=bn_lw", "ablation": "order2=sequential",
-}  # fmt: skip
+    "overview": "colour=overshoot",
+    "variance": "stage=predicted",
+    "heatmaps": "rows=damage",
+    "maps": "ranked=channel",
+    "curves": "x=images",
+    "absorption": "gap=top1_gap",
+    "severity": "gain=bn_lw",
+    "ablation": "order2=sequential",
+}
 
 
 def has_torch(server) -> bool:
@@ -59,11 +65,15 @@ WRONG = [
     ("overview?data=digits&sparsity=lots", "sparsity", {"data": "digits"}),
     ("variance?data=digits&layer=features.3.0", "has no layer 'features.3.0'", {"data": "digits"}),
     ("maps?data=digits&layer=layer1.0.conv1&channel=4000", "has no channel 4000", {"layer": "layer1.0.conv1"}),
-    ("overview?data=digits&pin=0123456789abcdef01234567~simultaneous~off~reset~ema~0.1~20", "no stored result has the key", {"data": "digits"}),
+    (
+        "overview?data=digits&pin=0123456789abcdef01234567~simultaneous~off~reset~ema~0.1~20",
+        "no stored result has the key",
+        {"data": "digits"},
+    ),
     ("overview?data=digits&pin=../../etc/passwd", "is no pinned setting", {"data": "digits"}),
     ("overview?data=digits&layr=conv1", "unknown part 'layr'", {"data": "digits"}),
     ("overview?data=digits&dense=0123456789abcdef", "is not stored here", {"data": "digits"}),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("link", "said", "kept"), WRONG, ids=[said for _, said, _ in WRONG])

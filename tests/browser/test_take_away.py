@@ -64,7 +64,10 @@ def same(one: dict, other: dict) -> bool:
 
 def networks(table: pd.DataFrame) -> dict[int, np.ndarray]:
     """Live variances of each network of a saved table, by place."""
-    return {slug: np.sort(rows.loc[~rows["dead"], "v"].to_numpy("float32")) for slug, rows in table.groupby("slug", sort=False)}
+    return {
+        slug: np.sort(rows.loc[~rows["dead"], "v"].to_numpy("float32"))
+        for slug, rows in table.groupby("slug", sort=False)
+    }
 
 
 def test_the_saved_tables_hold_the_marks_that_are_shown(visitor):
@@ -113,7 +116,10 @@ def test_the_zip_of_a_page_holds_every_figure_and_its_setting(visitor):
         html = file.read("page.html").decode()
     charts = visitor.page.locator(".figure").count()
     assert sum(name.endswith(".csv") for name in names) == sum(name.endswith(".ipynb") for name in names) == charts
-    assert card["setting"]["sparsity_asked"] == 0.9 and card["address"].partition("?")[2] == visitor.page.url.partition("?")[2]
+    assert (
+        card["setting"]["sparsity_asked"] == 0.9
+        and card["address"].partition("?")[2] == visitor.page.url.partition("?")[2]
+    )
     assert html.count("Plotly.newPlot") >= charts and "Plotly.newPlot(" in html
 
 

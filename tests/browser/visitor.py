@@ -41,7 +41,9 @@ class Visitor:
         self.page = context.new_page()
         self.errors: list[str] = []
         self.outside: list[str] = []
-        self.page.on("console", lambda m: self.errors.append(f"{m.text} {m.location.get('url')}") if m.type == "error" else None)
+        self.page.on(
+            "console", lambda m: self.errors.append(f"{m.text} {m.location.get('url')}") if m.type == "error" else None
+        )
         self.page.on("pageerror", lambda error: self.errors.append(str(error)))
         self.page.on("request", lambda request: self._note(request.url))
 
@@ -67,7 +69,10 @@ class Visitor:
 
     def arrive(self, page: str, **address) -> None:
         """Wait until a click has led to `page` with these parts in the address, and it is finished."""
-        self.until(lambda: self.where == page and all(self.address.get(k) == str(v) for k, v in address.items()), f"{page} {address}")
+        self.until(
+            lambda: self.where == page and all(self.address.get(k) == str(v) for k, v in address.items()),
+            f"{page} {address}",
+        )
         self.finish()
 
     def until(self, true, what: str, seconds: float = PATIENCE) -> None:
@@ -144,7 +149,10 @@ class Visitor:
         self.page.wait_for_timeout(200)  # a chart that was scrolled to must be at rest
         points = self.page.evaluate(POINTS, [key, trace])
         able = [point for point in points if point["inside"] and want(point)]
-        best = max(able, key=lambda p: min((abs(p["x"] - q["x"]) + abs(p["y"] - q["y"]) for q in points if q is not p), default=0))
+        best = max(
+            able,
+            key=lambda p: min((abs(p["x"] - q["x"]) + abs(p["y"] - q["y"]) for q in points if q is not p), default=0),
+        )
         self.page.mouse.move(best["x"] - 3, best["y"] - 1)
         self.page.wait_for_timeout(100)
         self.page.mouse.move(best["x"], best["y"])
