@@ -1,12 +1,14 @@
 """Names of the networks that can be built: readable without importing torch.
 
-A test compares this list with torchvision's own classifiers that contain BatchNorm2d.
+A test compares TORCHVISION with torchvision's own classifiers that contain BatchNorm2d.
 """
 
 STEMS = ("imagenet", "half", "small")
 HEADS = ("torchvision", "linear")
 
-ARCHITECTURES = (
+CIFAR_RESNETS = tuple(f"cifar_resnet{depth}" for depth in (20, 32, 44, 56, 110))  # with a stem and a head of their own
+
+TORCHVISION = (
     "densenet121",
     "densenet161",
     "densenet169",
@@ -66,3 +68,5 @@ ARCHITECTURES = (
     "wide_resnet101_2",
     "wide_resnet50_2",
 )
+
+ARCHITECTURES = (*CIFAR_RESNETS, *TORCHVISION)

@@ -12,7 +12,7 @@ from asr_core.store import Store
 GROUPS = {
     "dataset": ("data", "size", "norm", "classes"),
     "architecture": ("net", "stem", "head"),
-    "dense network": ("source", "epochs", "batch", "lr", "precision", "weights", "seed"),
+    "dense network": ("source", "epochs", "batch", "lr", "precision", "average", "weights", "seed"),
     "dense identity": ("dense",),
     "pruning rule": ("rule", "linear", "floors"),
     "sparsity": ("sparsity", "nm"),
@@ -32,7 +32,7 @@ class Setting:
     """One setting, flat, so that it fits in a sidebar and in an address.
 
     data: dataset, or `folder:DIGEST`; size: image side in pixels; classes: of a folder; net, stem, head:
-    ModelSpec; source, epochs, batch, lr, precision, weights, seed: DenseSpec; dense: identity of the dense network
+    ModelSpec; source, epochs, batch, lr, precision, average, weights, seed: DenseSpec; dense: identity of the dense network
     (None: any of the recipe); rule, sparsity in [0, 1), nm ("2:4"), linear, floors (what layers keep in any case, such
     as "keep_first,min_density=0.01"; None: nothing): PruneSpec; stats: statistics
     images; calib: images per recalibration batch; draw: seed of the calibration images (None: `seed`);
@@ -51,6 +51,7 @@ class Setting:
     batch: int = RECIPE.batch_size
     lr: float | None = None
     precision: str = RECIPE.precision
+    average: bool = RECIPE.average
     weights: str | None = None
     seed: int = 0
     dense: str | None = None
@@ -83,6 +84,7 @@ class Setting:
             batch=dense["batch_size"],
             lr=dense["learning_rate"],
             precision=dense.get("precision", RECIPE.precision),
+            average=dense.get("average", RECIPE.average),
             weights=dense["weights_digest"],
             seed=dense["seed"],
             dense=facts["dense_id"],
@@ -147,6 +149,7 @@ class Setting:
             batch_size=self.batch,
             learning_rate=self.lr,
             precision=self.precision,
+            average=self.average,
             seed=self.seed,
         )
 

@@ -6,7 +6,20 @@ from functools import cached_property
 
 import torch
 
-from asr_core import batchnorm, data, masks, models, repair_model, results, runtime, stats, train, uploads, weights
+from asr_core import (
+    batchnorm,
+    data,
+    masks,
+    models,
+    repair_model,
+    results,
+    resume,
+    runtime,
+    stats,
+    train,
+    uploads,
+    weights,
+)
 from asr_core.entries import WEIGHTS
 from asr_core.errors import StoreError
 from asr_core.grid import RepairSpec
@@ -28,12 +41,16 @@ class Report:
     def advance(self, images: int) -> None:
         """`images` more passes of the present stage are done."""
 
+    def resumed(self, images: int) -> None:
+        """`images` passes of the present stage were done before, by a run that was stopped."""
+        self.advance(images)
+
     def finished(self, task: Task) -> None:
         """A stage is stored."""
 
     def count(self, stage: str, images: int) -> None:
         """Adapter for functions that report (stage, images)."""
-        self.advance(images)
+        self.resumed(images) if stage == "resumed" else self.advance(images)
 
 
 class Lab:
@@ -137,10 +154,11 @@ def ensure_dense(lab: Lab) -> str:
 def train_dense(lab: Lab) -> tuple[torch.nn.Module, dict]:
     """The dense network of the recipe, and facts for its manifest."""
     spec, count = lab.spec, lab.report.count
+    kept = resume.Kept(lab.store, spec.recipe_key)
     if spec.dense.source == "scratch":
-        return train.train_scratch(spec.model, spec.dense, lab.data, lab.device, count)
+        return train.train_scratch(spec.model, spec.dense, lab.data, lab.device, count, kept)
     if spec.dense.source == "imagenet":
-        return train.finetune(spec.model, spec.dense, lab.data, lab.device, count)
+        return train.finetune(spec.model, spec.dense, lab.data, lab.device, count, kept)
     path = lab.runtime.weights or uploads.weights_file(lab.store, spec.dense.weights_digest)
     model = models.build(spec.model, spec.data.classes, spec.data.image_size)
     weights.load_weights(model, path)

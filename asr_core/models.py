@@ -1,4 +1,4 @@
-"""Networks: torchvision's classifiers by name, their convs and BatchNorms, and their traced graph."""
+"""Networks by name: torchvision's classifiers and the CIFAR ResNets, their convs and BatchNorms, and their traced graph."""
 
 from contextlib import suppress
 
@@ -7,6 +7,8 @@ import torchvision
 from torch import fx, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from asr_core.architectures import CIFAR_RESNETS
+from asr_core.cifar_resnet import CifarResNet
 from asr_core.errors import ModelError
 from asr_core.spec import ModelSpec
 
@@ -24,14 +26,7 @@ def build(model: ModelSpec, classes: int, image_size: int) -> nn.Module:
     Weights come from the current torch generator: the same torch.manual_seed gives the same
     network. Raises ModelError, before any image is computed, if the network cannot run at that size.
     """
-    arguments = dict(_ARGUMENTS.get(model.architecture, {}))
-    if model.architecture == "maxvit_t":  # fixes its attention grids for a stem of stride 2
-        side = image_size * 2 if model.stem == "small" else image_size
-        arguments["input_size"] = (side, side)
-    try:
-        network = torchvision.models.get_model(model.architecture, weights=None, num_classes=classes, **arguments)
-    except ValueError as error:
-        raise _cannot_run(model, image_size, error) from None
+    network = _made(model, classes, image_size)
     network.eval()
     if model.stem != "imagenet":
         _replace_stem(network, 2 if model.stem == "half" else 1, image_size)
@@ -39,6 +34,20 @@ def build(model: ModelSpec, classes: int, image_size: int) -> nn.Module:
         _replace_head(network, classes)
     _check_size(network, model, classes, image_size)
     return network.to(memory_format=torch.channels_last)
+
+
+def _made(model: ModelSpec, classes: int, image_size: int) -> nn.Module:
+    """The network with the stem and the head that it comes with."""
+    if model.architecture in CIFAR_RESNETS:
+        return CifarResNet(int(model.architecture.removeprefix("cifar_resnet")), classes)
+    arguments = dict(_ARGUMENTS.get(model.architecture, {}))
+    if model.architecture == "maxvit_t":  # fixes its attention grids for a stem of stride 2
+        side = image_size * 2 if model.stem == "small" else image_size
+        arguments["input_size"] = (side, side)
+    try:
+        return torchvision.models.get_model(model.architecture, weights=None, num_classes=classes, **arguments)
+    except ValueError as error:
+        raise _cannot_run(model, image_size, error) from None
 
 
 def outline(model: ModelSpec, classes: int, image_size: int) -> nn.Module:

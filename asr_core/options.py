@@ -50,7 +50,10 @@ NETWORK = together(
         help="dataset | imagenet: which mean and standard deviation [default: dataset; imagenet with --source imagenet].",
     ),
     click.option(
-        "--architecture", default="resnet18", metavar="NAME", help="torchvision name of a classifier with BatchNorm."
+        "--architecture",
+        default="resnet18",
+        metavar="NAME",
+        help="torchvision name of a classifier with BatchNorm, or cifar_resnet20 | 32 | 44 | 56 | 110.",
     ),
     click.option(
         "--stem",
@@ -81,6 +84,7 @@ NETWORK = together(
     click.option(
         "--precision", default="float32", metavar="NAME", help="Of the forward pass in training: float32 | bfloat16."
     ),
+    click.option("--average", is_flag=True, help="Average the weights over the last steps of training."),
     click.option("--seed", default=0, metavar="N", help="Seed of training and of the calibration images."),
 )
 

@@ -18,7 +18,7 @@ def experiment(store: Store, *, dataset, image_size, normalization, architecture
     dense = dense_spec(
         **{
             name: rest.pop(name)
-            for name in ("source", "weights", "epochs", "batch_size", "learning_rate", "precision", "seed")
+            for name in ("source", "weights", "epochs", "batch_size", "learning_rate", "precision", "average", "seed")
         }
     )
     prune = prune_spec(**{name: rest.pop(name) for name in PRUNING})
@@ -45,7 +45,7 @@ def experiment(store: Store, *, dataset, image_size, normalization, architecture
     )
 
 
-def dense_spec(source, weights, epochs, batch_size, learning_rate, precision, seed) -> DenseSpec:
+def dense_spec(source, weights, epochs, batch_size, learning_rate, precision, average, seed) -> DenseSpec:
     """The dense recipe; a weights file is known by the sha256 of its content."""
     given = {"batch_size": batch_size} if batch_size is not None else {}
     if weights is None:
@@ -54,6 +54,7 @@ def dense_spec(source, weights, epochs, batch_size, learning_rate, precision, se
             epochs=epochs,
             learning_rate=learning_rate,
             precision=precision,
+            average=average,
             seed=seed,
             **given,
         )
@@ -120,6 +121,7 @@ DEFAULTS = {
     "batch_size": None,
     "learning_rate": None,
     "precision": "float32",
+    "average": False,
     "pruning": "global_l1",
     "sparsity": None,
     "keep_n": None,

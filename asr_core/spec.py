@@ -7,7 +7,7 @@ runtime and never enter a key.
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 
 from asr_core import architectures, registry
 from asr_core.checks import choose, positive, whole
@@ -34,13 +34,19 @@ DATASETS = ("digits", "cifar10", "cifar100", "imagenette", "folder")
 NORMALIZATIONS = ("dataset", "imagenet")
 SOURCES = ("scratch", "imagenet", "file")
 PRECISIONS = ("float32", "bfloat16")
+LATER = {
+    "later": True
+}  # of a field that came after results were stored: at its default it is in no key, so they are found
 
 
 def canonical(value) -> str:
     """Canonical JSON of a spec, dict or scalar: sorted keys, no spaces, no NaN."""
 
     def plain(item):
-        return asdict(item) if hasattr(item, "__dataclass_fields__") else str(item)
+        if not hasattr(item, "__dataclass_fields__"):
+            return str(item)
+        held = {part.name: (getattr(item, part.name), part) for part in fields(item)}
+        return {n: value for n, (value, part) in held.items() if not (part.metadata == LATER and value == part.default)}
 
     return json.dumps(value, default=plain, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
@@ -82,7 +88,7 @@ class DataSpec:
 
 @dataclass(frozen=True, kw_only=True)
 class ModelSpec:
-    """Which network: a torchvision name, the stem and the head.
+    """Which network: a torchvision name or a `cifar_resnet`, the stem and the head.
 
     stem: `imagenet` (as torchvision), `half` (3x3 stride 2, no max-pool), `small` (3x3 stride 1,
     no max-pool). head: `torchvision`, or `linear` (one linear layer after global pooling).
@@ -96,6 +102,11 @@ class ModelSpec:
         choose("architecture", self.architecture, architectures.ARCHITECTURES)
         choose("stem", self.stem, architectures.STEMS)
         choose("head", self.head, architectures.HEADS)
+        if self.architecture in architectures.CIFAR_RESNETS and self.changed:
+            raise SpecError(
+                f"{self.architecture} has a stem and a head of its own and takes no {self.changed[0]}; "
+                "use stem 'imagenet' and head 'torchvision', which leave a network as it comes."
+            )
 
     @property
     def changed(self) -> list[str]:
@@ -119,7 +130,8 @@ class DenseSpec:
     source: `scratch` (all layers, random start), `imagenet` (the paper's protocol: frozen except
     the last block and the head), `file` (`weights_digest`: sha256 of the user's file).
     learning_rate None means the recipe's own default. precision: of the forward pass in training
-    (`bfloat16`: autocast, about 1.6 times faster on processors that have it; evaluation is float32).
+    (`bfloat16`: autocast, about twice as fast on processors that have it; evaluation is float32).
+    average: whether the weights are a moving average over the last steps (see `asr_core.sgd`).
     """
 
     source: str = "scratch"
@@ -127,6 +139,7 @@ class DenseSpec:
     batch_size: int = 64
     learning_rate: float | None = None
     precision: str = "float32"
+    average: bool = field(default=False, metadata=LATER)
     seed: int = 0
     weights_digest: str | None = None
 
@@ -135,6 +148,7 @@ class DenseSpec:
         _normalise(self, epochs=whole("epochs", self.epochs, 1))
         _normalise(self, batch_size=whole("batch_size", self.batch_size, 2))
         choose("precision", self.precision, PRECISIONS)
+        choose("average", self.average, (False, True))
         _normalise(self, seed=whole("seed", self.seed, 0))
         if self.learning_rate is not None:
             _normalise(self, learning_rate=positive("learning_rate", self.learning_rate))

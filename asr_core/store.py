@@ -33,6 +33,7 @@ class Store:
         self.shipped = self.root / "shipped"
         self.jobs = self.root / "jobs"  # one folder per job: not entries
         self.uploads = self.root / "uploads"  # a user's images and weights (asr_core.uploads): not entries
+        self.trainings = self.root / "trainings"  # of dense networks, not finished (asr_core.resume): not entries
         self._verified: set[Path] = set()
 
     def find(self, stage: str, key: str, holding: str | None = None) -> Entry | None:
@@ -128,8 +129,8 @@ class Store:
             (part / "probe").write_bytes(b"0" * 4096)
 
     def clearable(self) -> list[str]:
-        """What `clear` can remove: stages with local entries, and `uploads` where there are any."""
-        return [*self.local_stages(), *([self.uploads.name] if self.uploads.is_dir() else [])]
+        """What `clear` can remove: stages with local entries, and `trainings` and `uploads` where there are any."""
+        return [*self.local_stages(), *(p.name for p in (self.trainings, self.uploads) if p.is_dir())]
 
     def clear(self, stages: list[str]) -> int:
         """Remove local entries of `stages` (see `clearable`); shipped ones stay. Returns how many went."""
@@ -142,9 +143,8 @@ class Store:
 
     def local_stages(self) -> list[str]:
         """Stages with local entries, sorted."""
-        return sorted(
-            p.name for p in self.root.glob("[!.]*") if p.is_dir() and p not in (self.shipped, self.jobs, self.uploads)
-        )
+        others = (self.shipped, self.jobs, self.uploads, self.trainings)
+        return sorted(p.name for p in self.root.glob("[!.]*") if p.is_dir() and p not in others)
 
     def stages(self) -> list[str]:
         """Stages with local or shipped entries, sorted."""

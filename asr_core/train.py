@@ -1,49 +1,44 @@
 """Dense networks: trained from scratch, or fine-tuned by the paper's protocol.
 
-Recipe of both trainings: SGD with Nesterov momentum 0.9, weight decay 5e-4 on conv and linear
-weights only, cross entropy (labels smoothed by 0.1 when from scratch), the learning rate rising
-linearly over the first fifth of all steps and falling linearly to zero. The running statistics that
-training leaves in BatchNorm are kept.
+The recipe of both trainings stands in `asr_core.sgd`.
 """
 
-import math
 from contextlib import contextmanager
 from itertools import pairwise
 
 import numpy as np
 import torch
 from torch import fx, nn
-from torch.nn import functional as F
 
-from asr_core import models
-from asr_core.errors import DataError, ModelError
+from asr_core import architectures, models
+from asr_core.errors import ModelError
+from asr_core.resume import Kept
+from asr_core.sgd import Training
 from asr_core.spec import DenseSpec, ModelSpec
 from asr_core.weights import load_imagenet
 
-LEARNING_RATE = {"scratch": 0.02, "imagenet": 0.01}  # peak, where the spec has None
-LABEL_SMOOTHING = {"scratch": 0.1, "imagenet": 0.0}  # worth a point on digits' few images
-MOMENTUM, WEIGHT_DECAY, WARMUP = 0.9, 5e-4, 0.2
 FEATURE_BATCH = 256  # images of one forward through the frozen part
 
 
-def train_scratch(model: ModelSpec, dense: DenseSpec, data, device, progress=None) -> tuple[nn.Module, dict]:
+def train_scratch(
+    model: ModelSpec, dense: DenseSpec, data, device, progress=None, kept: Kept | None = None
+) -> tuple[nn.Module, dict]:
     """All layers from a random start seeded by `dense.seed`.
 
     Training images are cropped at random from a frame of reflected pixels and flipped, except
-    digits. `progress(stage, images)` is called after each batch. Returns the network (eval mode, on
-    `device`) and facts: learning_rate and the mean training loss of each epoch. The caller's random
-    generators are left as they were. Raises ModelError if it cannot run or training diverges.
+    digits. `progress` as of `asr_core.sgd.Training.run`. A training that was stopped goes on from its last epoch in
+    `kept`, to the same weights. Returns the network (eval mode, on `device`) and facts: learning_rate and the mean
+    training loss of each epoch. The caller's random generators are left as they were. Raises ModelError
+    if it cannot run or training diverges.
     """
     with _seeded(dense.seed, device):
         network = models.build(model, data.classes, data.spec.image_size).to(device)
-        rng = np.random.default_rng((dense.seed, 1))
 
-        def inputs(indices):
+        def inputs(indices, rng):
             images = data.train_images[indices]
             return [data.batch(images if data.spec.dataset == "digits" else augment(images, rng))]
 
-        network.train()
-        facts = _fit(network, network.parameters(), inputs, data.train_labels, dense, device, progress)
+        facts = Training(network.train(), inputs, data.train_labels, dense, device).run(progress, kept)
     return network.eval(), facts
 
 
@@ -71,79 +66,29 @@ def _seeded(seed: int, device):
         yield
 
 
-def _fit(network, parameters, inputs, labels, dense: DenseSpec, device, progress) -> dict:
-    """Train `parameters` of `network`, called with the tensors `inputs(indices)`; returns the facts."""
-    peak, smoothing = dense.learning_rate or LEARNING_RATE[dense.source], LABEL_SMOOTHING[dense.source]
-    optimizer = _optimizer(parameters, peak)
-    labels, rng = torch.from_numpy(np.array(labels, np.int64)), np.random.default_rng((dense.seed, 0))
-    total = dense.epochs * len(list(_batches(np.arange(len(labels)), dense.batch_size)))
-    losses, step = [], 0
-    for epoch in range(dense.epochs):
-        seen = summed = 0.0
-        for indices in _batches(rng.permutation(len(labels)), dense.batch_size):
-            step += 1
-            for group in optimizer.param_groups:
-                group["lr"] = peak * _schedule(step / (total + 1))
-            with torch.autocast(torch.device(device).type, torch.bfloat16, enabled=dense.precision == "bfloat16"):
-                logits = network(*(x.to(device) for x in inputs(indices)))
-            loss = F.cross_entropy(logits.float(), labels[indices].to(device), label_smoothing=smoothing)
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-            _check_loss(float(loss.detach()), epoch, peak)
-            seen, summed = seen + len(indices), summed + len(indices) * float(loss.detach())
-            if progress:
-                progress("train", len(indices))
-        losses.append(summed / seen)
-    return {"learning_rate": peak, "losses": losses}
-
-
-def _optimizer(parameters, learning_rate: float) -> torch.optim.SGD:
-    parameters = list(parameters)
-    decayed = [p for p in parameters if p.ndim > 1]
-    rest = [p for p in parameters if p.ndim <= 1]  # BatchNorm and biases
-    groups = [{"params": decayed, "weight_decay": WEIGHT_DECAY}, {"params": rest, "weight_decay": 0.0}]
-    return torch.optim.SGD(groups, lr=learning_rate, momentum=MOMENTUM, nesterov=True)
-
-
-def _schedule(done: float) -> float:
-    """Fraction of the peak learning rate when a fraction `done` of all steps is over."""
-    return min(done / WARMUP, (1 - done) / (1 - WARMUP))
-
-
-def _batches(indices: np.ndarray, size: int):
-    """Slices of `indices`; a last one of a single image is left out, since BatchNorm cannot train on it."""
-    if len(indices) < 2:
-        raise DataError(f"training needs at least 2 images, the training split has {len(indices)}.")
-    for start in range(0, len(indices) - 1, size):
-        yield indices[start : start + size]
-
-
-def _check_loss(loss: float, epoch: int, learning_rate: float):
-    if not math.isfinite(loss):
-        raise ModelError(
-            f"training diverged in epoch {epoch + 1}: the loss is {loss}; "
-            f"lower the learning rate (it was {learning_rate:g})."
-        )
-
-
-def finetune(model: ModelSpec, dense: DenseSpec, data, device, progress=None) -> tuple[nn.Module, dict]:
+def finetune(
+    model: ModelSpec, dense: DenseSpec, data, device, progress=None, kept: Kept | None = None
+) -> tuple[nn.Module, dict]:
     """The paper's protocol: torchvision's ImageNet weights, all frozen but the last block and what follows.
 
     The head's last linear layer is fresh. Returns the network and facts as `tune_last_block` does.
     Raises WeightsError, naming the file to provide, when the weights cannot be had; ModelError for
-    another stem than torchvision's.
+    another stem than torchvision's, or a network that has none.
     """
+    if model.architecture in architectures.CIFAR_RESNETS:
+        raise ModelError(f"{model.architecture} has no ImageNet weights; train from scratch, or give a weights file.")
     if model.stem != "imagenet":
         raise ModelError(f"ImageNet weights need stem 'imagenet', not {model.stem!r}; choose it or train from scratch.")
     with _seeded(dense.seed, device):
         network = models.build(model, data.classes, data.spec.image_size)
         load_imagenet(network, model.architecture)
-        facts = tune_last_block(network, dense, data, device, progress)
+        facts = tune_last_block(network, dense, data, device, progress, kept)
     return network, facts
 
 
-def tune_last_block(network: nn.Module, dense: DenseSpec, data, device, progress=None) -> dict:
+def tune_last_block(
+    network: nn.Module, dense: DenseSpec, data, device, progress=None, kept: Kept | None = None
+) -> dict:
     """Train, in place, only the last block of `network` and what runs after it; the rest stays in eval mode.
 
     The frozen part sees each training image once, without augmentation; what it passes on is kept in
@@ -156,8 +101,8 @@ def tune_last_block(network: nn.Module, dense: DenseSpec, data, device, progress
     frozen, trained = cut(network, block)
     features = _features(frozen, data, device, progress)
     trained.train().requires_grad_(True)
-    facts = _fit(
-        trained, trained.parameters(), lambda i: [x[i] for x in features], data.train_labels, dense, device, progress
+    facts = Training(trained, lambda i, _: [x[i] for x in features], data.train_labels, dense, device).run(
+        progress, kept
     )
     network.eval().requires_grad_(True)
     return facts | {"trained_from": block}

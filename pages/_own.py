@@ -133,7 +133,7 @@ def adopt_weights(file) -> str:
         common.store(), file.name, file, plain.model, plain.data.classes, plain.data.image_size
     )
     recipe = {
-        name: getattr(catalogue.Setting(), name) for name in ("epochs", "batch", "lr", "precision")
+        name: getattr(catalogue.Setting(), name) for name in ("epochs", "batch", "lr", "precision", "average")
     }  # a file has none
     state.put(source="file", weights=digest, dense=None, **recipe)
     return f"The weights fit {plain.model.architecture} with {plain.data.classes} classes (sha256 {digest[:8]}…). Now compute it."

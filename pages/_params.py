@@ -103,6 +103,7 @@ SETTING = {
     "batch": number(catalogue.RECIPE.batch_size, 2, 10**6),
     "lr": number(None, 1e-9, 1e3, whole=False),
     "precision": choice(catalogue.RECIPE.precision, spec.PRECISIONS),
+    "average": switch(),
     "weights": matching(None, "[0-9a-f]{8,64}", "digest of a weights file"),
     "seed": number(0, 0, MOST),
     "dense": matching(None, "[0-9a-f]{8,64}", "identity of a dense network"),
