@@ -6,7 +6,7 @@ A test compares TORCHVISION with torchvision's own classifiers that contain Batc
 STEMS = ("imagenet", "half", "small")
 HEADS = ("torchvision", "linear")
 
-CIFAR_RESNETS = tuple(f"cifar_resnet{depth}" for depth in (20, 32, 44, 56, 110))  # with a stem and a head of their own
+CIFAR_RESNETS = tuple(f"cifar_resnet{depth}" for depth in (20, 32, 44, 56, 110))  # with a stem of their own
 
 TORCHVISION = (
     "densenet121",

@@ -190,7 +190,7 @@ def _replace_stem(network: nn.Module, stride: int, image_size: int):
 
 def _replace_head(network: nn.Module, classes: int):
     """One linear layer after global average pooling, where the classifier has more than one."""
-    head = network.get_submodule("fc" if hasattr(network, "fc") else "classifier")
+    head = network.get_submodule(next(name for name in ("fc", "linear", "classifier") if hasattr(network, name)))
     linears = [module for module in head.modules() if isinstance(module, nn.Linear)]
     if len(linears) == 1:
         return

@@ -10,7 +10,7 @@ import json
 from dataclasses import dataclass, field, fields, replace
 
 from asr_core import architectures, registry
-from asr_core.checks import choose, positive, whole
+from asr_core.checks import choose, flag, positive, whole
 from asr_core.errors import SpecError
 from asr_core.grid import BatchNormState, RepairSpec, default_repairs, default_states
 
@@ -90,7 +90,7 @@ class DataSpec:
 class ModelSpec:
     """Which network: a torchvision name or a `cifar_resnet`, the stem and the head.
 
-    stem: `imagenet` (as torchvision), `half` (3x3 stride 2, no max-pool), `small` (3x3 stride 1,
+    stem: `imagenet` (as it comes; a `cifar_resnet` takes no other), `half` (3x3 stride 2, no max-pool), `small` (3x3 stride 1,
     no max-pool). head: `torchvision`, or `linear` (one linear layer after global pooling).
     """
 
@@ -102,10 +102,10 @@ class ModelSpec:
         choose("architecture", self.architecture, architectures.ARCHITECTURES)
         choose("stem", self.stem, architectures.STEMS)
         choose("head", self.head, architectures.HEADS)
-        if self.architecture in architectures.CIFAR_RESNETS and self.changed:
+        if self.architecture in architectures.CIFAR_RESNETS and self.stem != "imagenet":
             raise SpecError(
-                f"{self.architecture} has a stem and a head of its own and takes no {self.changed[0]}; "
-                "use stem 'imagenet' and head 'torchvision', which leave a network as it comes."
+                f"{self.architecture} has a stem of its own, made for small images, and takes no stem {self.stem!r}; "
+                "use 'imagenet', which leaves a network as it comes."
             )
 
     @property
@@ -148,7 +148,7 @@ class DenseSpec:
         _normalise(self, epochs=whole("epochs", self.epochs, 1))
         _normalise(self, batch_size=whole("batch_size", self.batch_size, 2))
         choose("precision", self.precision, PRECISIONS)
-        choose("average", self.average, (False, True))
+        _normalise(self, average=flag("average", self.average))
         _normalise(self, seed=whole("seed", self.seed, 0))
         if self.learning_rate is not None:
             _normalise(self, learning_rate=positive("learning_rate", self.learning_rate))

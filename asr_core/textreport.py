@@ -3,7 +3,7 @@
 import pandas as pd
 from tabulate import tabulate
 
-from asr_core import registry, transition
+from asr_core import registry, resume, transition
 from asr_core.allocations import READING, Allocation
 from asr_core.plan import Task, count_images
 from asr_core.results import Result
@@ -165,13 +165,20 @@ def cost(spec: ExperimentSpec, missing: list[Task]) -> str:
 
 
 def stored(store: Store) -> str:
-    """What is stored: entries and bytes per stage, then each result."""
+    """What is stored: entries and bytes per stage, each training that can be taken up, then each result."""
     rows = []
     for stage in store.stages():
         manifests = store.manifests(stage)
         size = sum(f["bytes"] for m in manifests for f in m["files"].values())
         rows.append((stage, len(manifests), f"{size / 1e6:.1f} MB"))
-    found = [describe(m["facts"]["setting"]) for m in store.manifests("result")]
-    return (
-        "\n".join([tabulate(rows, headers=("stage", "entries", "size")), "", *found]) if rows else "nothing is stored."
-    )
+    found = [
+        *(_training(key, facts) for key, facts in resume.stopped(store)),
+        *(describe(m["facts"]["setting"]) for m in store.manifests("result")),
+    ]
+    listed = tabulate(rows, headers=("stage", "entries", "size"))
+    return "\n".join([listed, "", *found]) if rows or found else "nothing is stored."
+
+
+def _training(key: str, facts: dict) -> str:
+    """A training that goes on or was stopped: its recipe's key, how far it is, the mean loss of its last epoch."""
+    return f"training {key}: {len(facts['losses'])} of {facts['epochs']} epochs, loss {facts['losses'][-1]:.3f}"

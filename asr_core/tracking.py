@@ -45,13 +45,17 @@ class Tracker(Report):
         self._write()
 
     def _begin(self, task: Task | None) -> None:
-        self.task, self.images = task, 0
+        self.task, self.images, self.before = task, 0, 0  # before: images of an earlier run, which took no time now
         self.since, self.since_own = time.perf_counter(), clock()
 
     def advance(self, images: int) -> None:
         self.images += images
         if time.perf_counter() - self.written > PAUSE:
             self._write()
+
+    def resumed(self, images: int) -> None:
+        self.before += images
+        self.advance(images)
 
     def finished(self, task: Task) -> None:
         self._close()
@@ -61,7 +65,8 @@ class Tracker(Report):
         if self.task is None:
             return
         task, cost = self.left.pop(_name(self.task), (self.task, 0.0))
-        if self.images and cost:
+        if self.images > self.before and cost:
+            cost *= 1 - self.before / max(task.images, self.images)
             rate = estimate.rate_of(task)
             self.actual[rate] += time.perf_counter() - self.since
             self.own[rate] += clock() - self.since_own
@@ -86,8 +91,9 @@ class Tracker(Report):
         left = self.wanted.tables * self.speed["assemble"]
         for task, cost in self.left.values():
             part, spent = self._part(task), time.perf_counter() - self.since
-            measured = spent > TRUSTED and part > 0.02
-            left += spent * (1 - part) / part if measured else cost * self._slowdown(task) * (1 - part)
+            now = part - self.before / task.images if part else 0.0  # done in this run
+            measured = spent > TRUSTED and now > 0.02
+            left += spent * (1 - part) / now if measured else cost * self._slowdown(task) * (1 - part)
         return left
 
     def share(self) -> float:

@@ -50,11 +50,13 @@ def augment(images: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     count, side = images.shape[:2]
     frame = max(1, round(side / 8))
     padded = np.pad(images, ((0, 0), (frame, frame), (frame, frame), (0, 0)), mode="reflect")
-    top, left = rng.integers(0, 2 * frame + 1, (2, count))
-    crops = np.lib.stride_tricks.sliding_window_view(padded, images.shape[1:3], axis=(1, 2))
-    cropped = np.moveaxis(crops[np.arange(count), top, left], 1, -1)
+    top, left = rng.integers(0, 2 * frame + 1, (2, count)).tolist()
     flipped = rng.random(count) < 0.5
-    return np.where(flipped[:, None, None, None], cropped[:, :, ::-1], cropped)
+    result, (height, width) = np.empty_like(images), images.shape[1:3]
+    for image, source, y, x, flip in zip(result, padded, top, left, flipped, strict=True):
+        crop = source[y : y + height, x : x + width]
+        image[:] = crop[:, ::-1] if flip else crop
+    return result
 
 
 @contextmanager

@@ -38,8 +38,8 @@ def of_a(forward, **parts) -> tuple[str, str]:
     return verdicts(Net(forward, **{"a": conv(), "bn": nn.BatchNorm2d(4)} | parts))["a"]
 
 
-@pytest.mark.parametrize("architecture", ["resnet18", "resnet50", "densenet121", "vgg16_bn"])
-def test_the_papers_networks_absorb_every_conv(architecture):
+@pytest.mark.parametrize("architecture", ["resnet18", "resnet50", "densenet121", "vgg16_bn", "cifar_resnet20"])
+def test_the_papers_networks_and_the_cifar_resnets_absorb_every_conv(architecture):
     model = models.build(ModelSpec(architecture=architecture, head="linear"), 10, 32)
     assert set(verdicts(model).values()) == {("yes", "every consumer is a BatchNorm")}
 
@@ -189,10 +189,13 @@ def test_the_network_is_left_as_it_was():
     assert all(module.training for module in model.modules())
 
 
-@pytest.mark.parametrize("architecture", ["resnet18", "mobilenet_v3_small"])
-def test_scaling_an_absorbed_conv_changes_nothing_in_train_mode_and_another_conv_does(architecture):
+@pytest.mark.parametrize(
+    ("architecture", "stem"),
+    [("resnet18", "small"), ("mobilenet_v3_small", "small"), ("cifar_resnet20", "imagenet")],
+)
+def test_scaling_an_absorbed_conv_changes_nothing_in_train_mode_and_another_conv_does(architecture, stem):
     torch.manual_seed(0)
-    model = models.build(ModelSpec(architecture=architecture, stem="small"), 10, 32).double().eval()
+    model = models.build(ModelSpec(architecture=architecture, stem=stem), 10, 32).double().eval()
     for bn in models.batchnorms(model).values():
         bn.eps = 1e-12
         bn.train()

@@ -140,7 +140,7 @@ def published_erk(shapes, density):
         dense |= {name for name in rest if raw[name] == largest}
 
 
-@pytest.mark.parametrize("architecture", ["resnet18", "resnet34", "mobilenet_v2", "vgg16_bn"])
+@pytest.mark.parametrize("architecture", ["resnet18", "resnet34", "mobilenet_v2", "vgg16_bn", "cifar_resnet20"])
 @pytest.mark.parametrize("sparsity", [0.5, 0.9, 0.955])
 def test_erk_has_the_dense_set_and_the_densities_of_the_published_rules(architecture, sparsity):
     model = models.outline(ModelSpec(architecture=architecture, head="linear"), 10, 32)

@@ -9,7 +9,7 @@ from torch import nn
 from torchvision.models.regnet import BlockParams
 
 from asr_core import models
-from asr_core.architectures import ARCHITECTURES
+from asr_core.architectures import ARCHITECTURES, CIFAR_RESNETS, TORCHVISION
 from asr_core.errors import ModelError
 from asr_core.spec import ModelSpec
 
@@ -45,7 +45,8 @@ def test_the_list_of_architectures_is_torchvisions_own_list_of_classifiers_with_
             model = torchvision.models.get_model(name, weights=None, **models._ARGUMENTS.get(name, {}))
         if any(isinstance(module, nn.BatchNorm2d) for module in model.modules()):
             found.add(name)
-    assert found == set(ARCHITECTURES)
+    assert found == set(TORCHVISION)
+    assert {*CIFAR_RESNETS} == {*ARCHITECTURES} - found
 
 
 @pytest.mark.parametrize("architecture", ["resnet34", "mobilenet_v2", "mobilenet_v3_small", "densenet121", "googlenet"])

@@ -77,6 +77,13 @@ def test_options_that_rules_gained_later_left_old_specs_as_they_were():
     assert PruneSpec.of("erk", keep_first=True).asked == {"include_linear": False, "keep_first": True, "sparsity": 0.95}
 
 
+def test_options_that_training_gained_later_are_in_no_key_while_they_have_their_default():
+    assert "average" not in canonical(DenseSpec())
+    assert '"average":true' in canonical(DenseSpec(average=True))
+    assert key("dense", DenseSpec(average=False)) == key("dense", DenseSpec())
+    assert key("dense", ExperimentSpec(dense=DenseSpec(average=True))) != key("dense", ExperimentSpec())
+
+
 @pytest.mark.parametrize("name", PINNED)
 def test_keys_of_stored_results_do_not_move(name):
     pinned, compute = PINNED[name]
@@ -237,6 +244,8 @@ def test_the_default_states_are_none_and_three_ways_at_each_budget():
         (lambda: DataSpec(classes=1), "classes is 1; give a whole number of at least 2"),
         (lambda: DataSpec(dataset="folder"), "a folder needs the digest of its content; use asr_core.data.resolve"),
         (lambda: DataSpec(digest="abc"), "a folder needs the digest"),
+        (lambda: ModelSpec(architecture="cifar_resnet20", stem="half"), "has a stem of its own.*takes no stem 'half'"),
+        (lambda: DenseSpec(average="yes"), "average is 'yes'; give True or False"),
         (lambda: DenseSpec(epochs=0), "epochs is 0; give a whole number of at least 1"),
         (lambda: DenseSpec(batch_size=1), "batch_size is 1; give a whole number of at least 2"),
         (lambda: DenseSpec(learning_rate=0), "learning_rate is 0; give a finite number above 0"),

@@ -153,6 +153,15 @@ def test_uploads_can_be_cleared_and_are_no_stage(store):
     assert store.clear(store.clearable()) == 1 and not list(store.uploads.iterdir())
 
 
+def test_trainings_can_be_cleared_and_are_no_stage(store):
+    (store.trainings / "3f2a").mkdir(parents=True)
+    assert store.clearable() == ["trainings"]
+    assert store.local_stages() == []
+    assert store.verify() == []
+    assert store.clear(store.clearable()) == 1
+    assert not list(store.trainings.iterdir())
+
+
 def test_a_cache_directory_that_cannot_be_written_is_named_with_the_remedy(tmp_path):
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(StoreError, match=r"cannot write to the cache directory .*--cache-dir or ASR_CACHE_DIR"):

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from asr_core import models, train, weights
+from asr_core import models, sgd, train, weights
 from asr_core.errors import DataError, ModelError
 from asr_core.spec import DenseSpec, ModelSpec
 
@@ -54,7 +54,7 @@ def state(model: nn.Module) -> dict[str, torch.Tensor]:
 
 def test_training_lowers_the_loss_and_returns_a_network_in_eval_mode():
     network, facts = train.train_scratch(SMALL, DenseSpec(epochs=4, batch_size=8), Images(), "cpu")
-    assert facts["learning_rate"] == train.LEARNING_RATE["scratch"]
+    assert facts["learning_rate"] == sgd.LEARNING_RATE["scratch"]
     assert len(facts["losses"]) == 4
     assert facts["losses"][-1] < facts["losses"][0]
     assert not any(module.training for module in network.modules())
@@ -93,17 +93,6 @@ def test_divergence_is_refused_with_the_learning_rate_and_the_remedy():
         train.train_scratch(SMALL, DenseSpec(learning_rate=1e30, batch_size=8), Images(), "cpu")
 
 
-def test_weight_decay_spares_batchnorm_and_biases():
-    network = nn.Sequential(nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4))
-    decayed, rest = train._optimizer(network.parameters(), 0.1).param_groups
-    assert decayed["params"] == [network[0].weight]
-    assert (decayed["weight_decay"], rest["weight_decay"]) == (train.WEIGHT_DECAY, 0)
-
-
-def test_the_learning_rate_rises_over_the_first_fifth_and_falls_to_zero():
-    assert [train._schedule(done) for done in (0, 0.1, 0.2, 0.6, 1)] == pytest.approx([0, 0.5, 1, 0.5, 0])
-
-
 def test_an_augmented_image_is_a_crop_of_the_reflected_image_or_its_mirror_image():
     images = np.random.default_rng(0).integers(0, 256, (20, 8, 8, 3), dtype=np.uint8)
     padded = np.pad(images, ((0, 0), (1, 1), (1, 1), (0, 0)), mode="reflect")
@@ -132,6 +121,7 @@ def test_digits_are_neither_cropped_nor_flipped(monkeypatch):
     ("architecture", "block"),
     [
         ("resnet18", "layer4.1"),
+        ("cifar_resnet20", "layer3.2"),
         ("densenet121", "features.denseblock4"),
         ("vgg11_bn", "features.22"),
         ("googlenet", "inception5b"),
@@ -167,7 +157,7 @@ def test_tuning_sends_each_image_through_the_frozen_part_once_and_moves_nothing_
     assert sum(passed) == 20
     assert progress.images == {"features": 20, "train": 3 * 20}
     assert facts["trained_from"] == "layer4.1"
-    assert facts["learning_rate"] == train.LEARNING_RATE["imagenet"]
+    assert facts["learning_rate"] == sgd.LEARNING_RATE["imagenet"]
     moved = {name for name, tensor in state(network).items() if not torch.equal(tensor, before[name])}
     assert moved == {name for name in before if name.startswith(("layer4.1.", "fc."))}
     assert not any(module.training for module in network.modules())
@@ -193,3 +183,8 @@ def test_finetuning_starts_from_imagenet_weights_with_a_fresh_head(monkeypatch):
 def test_imagenet_weights_are_refused_for_a_stem_they_do_not_have():
     with pytest.raises(ModelError, match="need stem 'imagenet', not 'half'"):
         train.finetune(ModelSpec(stem="half"), DenseSpec(source="imagenet"), Images(), "cpu")
+
+
+def test_imagenet_weights_are_refused_for_a_network_that_has_none():
+    with pytest.raises(ModelError, match="cifar_resnet20 has no ImageNet weights; train from scratch"):
+        train.finetune(ModelSpec(architecture="cifar_resnet20"), DenseSpec(source="imagenet"), Images(), "cpu")
