@@ -35,7 +35,7 @@ class Tracker(Report):
     def count(self, stage: str, images: int) -> None:
         if stage == "images" and self.task is None:
             self.started(Task("images", "", 0))
-        self.advance(images)
+        super().count(stage, images)
 
     def started(self, task: Task) -> None:
         self._close()

@@ -92,7 +92,7 @@ def _network(everything: list[Stored]) -> None:
         "Architecture",
         architectures.ARCHITECTURES,
         everything,
-        "torchvision name of a classifier with BatchNorm.",
+        "torchvision name of a classifier with BatchNorm, or a ResNet made for 32x32 images (cifar_resnet20 to 110).",
     )
     _folded.expander("Dense network", "_open_dense", lambda: _dense(everything), icon=":material/deployed_code:")
 
@@ -105,7 +105,7 @@ def _dense(everything: list[Stored]) -> None:
             "Stem",
             architectures.STEMS,
             everything,
-            "imagenet: as torchvision. half: 3x3, stride 2, no max-pool. small: 3x3, stride 1, no max-pool.",
+            "imagenet: as it comes. half: 3x3, stride 2, no max-pool. small: 3x3, stride 1, no max-pool. Not of cifar_resnet.",
         )
         _select(
             "source",
