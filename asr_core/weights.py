@@ -67,6 +67,9 @@ def load_weights(model: nn.Module, path: Path | str) -> str:
     prefixes that training scripts use. Averaged weights (EMA) go before plain ones; what was chosen is warned of.
     Raises WeightsError, in one line, if the file cannot be read, its entries do not fit, or are not finite; the
     network is then as before.
+
+        network = torchvision.models.resnet18(num_classes=10)
+        load_weights(network, "runs/model_best.pth.tar")
     """
     found = fitted(model, path)
     for note in found.notes:

@@ -14,13 +14,15 @@ import zipfile
 import numpy as np
 import pytest
 import torch
+import torchvision
 from safetensors.torch import save_file
 from torch import nn
 from torch.nn.utils import parametrizations, prune, spectral_norm, weight_norm
 
-from asr_core import layouts, weights
+from asr_core import layouts, models, weights
 from asr_core.errors import WeightsError
 from asr_core.known_weights import SUFFIXES
+from asr_core.spec import ModelSpec
 
 
 def network(seed: int = 0, classes: int = 3) -> nn.Sequential:
@@ -468,6 +470,18 @@ def test_a_mask_of_another_shape_is_not_spread_over_its_weights(tmp_path):
 def test_values_that_overflow_the_networks_type_are_refused(tmp_path):
     state = STATE | {"0.weight": STATE["0.weight"].double() * 1e300}
     assert "NaN, infinite or non-float values in 1 of its entries: 0.weight" in said(written(state, tmp_path / "w.pt"))
+
+
+@pytest.mark.parametrize("name", ["densenet121", "shufflenet_v2_x0_5", "googlenet", "inception_v3"])
+def test_networks_of_torchvision_are_read_as_training_scripts_save_them(tmp_path, name):
+    auxiliary = {"aux_logits": True, "init_weights": False} if "cept" in name or "goog" in name else {}
+    theirs = torchvision.models.get_model(name, num_classes=10, **auxiliary).state_dict()
+    old = {re.sub(r"(denselayer\d+\.(?:norm|conv))([12])\.", r"\1.\2.", f"module.{n}"): t for n, t in theirs.items()}
+    side = 96 if name == "inception_v3" else 32
+    outline = models.outline(ModelSpec(architecture=name), 10, side)
+    found = weights.fitted(outline, written({"state_dict": old, "epoch": 90}, tmp_path / "model_best.pth.tar"))
+    assert found.identity == weights.weights_identity({n: t for n, t in theirs.items() if n in outline.state_dict()})
+    assert ["auxiliary heads" in note for note in found.notes] == [True] * bool(auxiliary)
 
 
 def test_old_names_of_densenet_are_translated_behind_wrappers():

@@ -68,6 +68,14 @@ def test_a_folder_around_the_tree_and_what_is_no_image_are_left_out(store):
     assert found["classes"] == 2 and kept == set(TREE)
 
 
+@pytest.mark.parametrize("before", ["./", "././", "./flowers/", "flowers/./", "flowers//"])
+def test_names_with_parts_that_lead_nowhere_are_those_of_a_tree(store, before):
+    found = uploads.keep_images(store, zipped([before + name for name in TREE]))
+    kept = [path.relative_to(store.uploads).parts[2:] for path in store.uploads.rglob("*.png")]
+    assert found["images"] == {"train": 4, "test": 4}
+    assert sorted("/".join(parts) for parts in kept) == sorted(TREE)
+
+
 @pytest.mark.parametrize("name", ["/etc/x.png", "train/../../x.png", "../x.png", "C:/x.png", "train\\cat\\x.png"])
 def test_names_that_lead_out_of_the_archive_are_refused(store, name):
     assert "leads out of it" in refusal(store, zipped(more=[(name, picture())]))
@@ -133,6 +141,7 @@ def test_a_name_that_comes_twice_and_one_that_is_too_long_are_refused(store):
     with pytest.warns(UserWarning, match="Duplicate name"):
         twice = zipped([*TREE, TREE[0]])
     assert "same name" in refusal(store, twice)
+    assert "same name" in refusal(store, zipped([*TREE, f"./{TREE[0]}"]))
     assert "more than 255 bytes" in refusal(store, zipped(more=[(f"train/cat/{'x' * 300}.png", b"")]))
     assert "a file and a folder at once" in refusal(store, zipped(["train/a.png", "train/a.png/b.png"]))
 
