@@ -1,12 +1,13 @@
 """ASR Lens: what one-shot pruning breaks in a CNN, and what each training-free repair mends.
 
-From a notebook: `prune`, `repairability`, `channel_stats`, `repair_factors`, `repair`, `recalibrate`, `evaluate`,
+From a notebook: `load_weights`, `prune`, `repairability`, `channel_stats`, `repair_factors`, `repair`, `recalibrate`, `evaluate`,
 `activation_maps`. They are imported on first use, so that reading stored tables never imports torch.
 """
 
 import importlib
 
 _HOMES = {
+    "load_weights": "asr_core.weights",
     "prune": "asr_core.masks",
     "repairability": "asr_core.distortion",
     "channel_stats": "asr_core.stats",

@@ -101,10 +101,11 @@ def _why_fewer(asked: int, there: int, fit: int, one: np.ndarray) -> str | None:
 
 
 def check(lab, layer: str) -> None:
-    """Everything that can be refused before anything expensive: network, layer, images."""
+    """Everything that can be refused before anything expensive: network, layer, weights, images."""
     spec = lab.spec
     model = models.outline(spec.model, spec.data.classes, spec.data.image_size)
     models.check_network(model)
     if layer not in (convs := models.conv_layers(model)):
         raise SpecError(maps.nearest_layer(layer, list(convs)))
+    lab.check_own_weights(model)
     lab.data.check_counts(spec.calibration.stat_images, spec.evaluation.eval_images)

@@ -77,7 +77,7 @@ def _images(listed: list[zipfile.ZipInfo]) -> dict[str, zipfile.ZipInfo]:
     """Path within the tree -> member, for the images of a harmless archive within the bounds."""
     for info in listed:
         _check_member(info)
-    images = [info for info in listed if _is_image(info.filename)]
+    images = {info: name for info in listed if _is_image(name := _plain(info.filename))}
     if len(images) > FILES:
         raise DataError(
             f"the archive holds {len(images):,} images; at most {FILES:,} fit. Leave some out, or name a folder on the server's machine."
@@ -87,8 +87,8 @@ def _images(listed: list[zipfile.ZipInfo]) -> dict[str, zipfile.ZipInfo]:
             f"the archive unpacks to {total / 2**30:.1f} GiB; at most {UNPACKED / 2**30:g} fit. Make the images smaller, "
             "or name a folder on the server's machine."
         )
-    around = _around([info.filename for info in images])
-    found = {info.filename.removeprefix(around): info for info in images}
+    around = _around(list(images.values()))
+    found = {name.removeprefix(around): info for info, name in images.items()}
     if len(found) < len(images):
         raise DataError("the archive holds several images of the same name; make it again.")
     return found
@@ -108,6 +108,11 @@ def _check_member(info: zipfile.ZipInfo) -> None:
         raise DataError(f"{name[:80]!r} in the archive is a link or no plain file; put the image itself into it.")
     if info.flag_bits & 1:
         raise DataError(f"{name[:80]!r} in the archive is encrypted; make it again without a password.")
+
+
+def _plain(name: str) -> str:
+    """A harmless name without the parts that lead nowhere: './train//a.png' is train/a.png."""
+    return "/".join(part for part in name.split("/") if part not in ("", "."))
 
 
 def _is_image(name: str) -> bool:

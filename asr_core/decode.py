@@ -104,6 +104,22 @@ def _reading(split: Split, i: int):
         raise DataError(f"image {path} cannot be read: {reason.rstrip('.')}. Mend or remove the file.") from error
 
 
+def _eight_bits(image):
+    """The image with values up to 255, which `convert` would clip: of 16-bit grey ones, value / 257, rounded.
+
+    Raises ValueError for floats and 32-bit integers: nothing tells which value is white.
+    """
+    from PIL import Image
+
+    sixteen = image.mode.startswith("I;16") or (image.mode == "I" and image.format in ("PNG", "PPM"))
+    if sixteen:
+        return Image.fromarray(np.rint(np.asarray(image) / 257).astype(np.uint8))
+    if image.mode in ("F", "I"):
+        kind = "floats" if image.mode == "F" else "32-bit integers"
+        raise ValueError(f"its pixels are {kind}, of which nothing tells what is white; save it with 8 or 16 bits")
+    return image
+
+
 def _square(image, size: int):
     """RGB; unless it has the size already, the shorter side resized (bilinear, antialiased), centre cropped.
 
@@ -111,7 +127,7 @@ def _square(image, size: int):
     """
     from PIL import Image
 
-    image = image.convert("RGB")
+    image = _eight_bits(image).convert("RGB")
     if image.size == (size, size):
         return image
     width, height = image.size

@@ -140,9 +140,10 @@ def _with_facts(lab: Lab, task: Task):
 
 
 def check(lab: Lab) -> None:
-    """Everything that can be refused before anything expensive: the network first, then the images."""
+    """Everything that can be refused before anything expensive: the network first, its weights, then the images."""
     spec = lab.spec
     network = models.outline(spec.model, spec.data.classes, spec.data.image_size)
     models.check_network(network)
     masks.check_budget(network, spec.prune.rule, **spec.prune.asked)
+    lab.check_own_weights(network)
     lab.data.check_counts(spec.calibration.stat_images, spec.evaluation.eval_images)

@@ -1,43 +1,33 @@
 """Whether a weights file fits a network: `python -m asr_core.fit FILE SPEC`, in a process of its own, since it needs torch.
 
-Exits with 0 if it fits; else with 1 and the reason as the last line.
+If it fits: exits with 0, and writes the weights as the network takes them, as KEPT beside the file; the last line is
+JSON with their `digest` and `notes`. Else: exits with 1 and the reason as the last line.
 """
 
 import json
 import sys
-import warnings
-import zipfile
+from pathlib import Path
 
-from asr_core.errors import AsrError, WeightsError
+from asr_core.errors import AsrError
 from asr_core.spec import ModelSpec
+
+KEPT = "kept.safetensors"
 
 
 def main(path: str, spec: str) -> int:
     """Exit status; spec: JSON with `model` (of a ModelSpec), `classes` and `image_size` in pixels."""
-    from asr_core import models, weights
+    from asr_core import entries, models, weights
 
     asked = json.loads(spec)
     try:
-        check_plain(path)
         network = models.outline(ModelSpec(**asked["model"]), asked["classes"], asked["image_size"])
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # the outline has no memory to copy into
-            weights.load_weights(network, path)
+        found = weights.fitted(network, path)
     except AsrError as error:
         print(error)
         return 1
+    entries.write(Path(path).with_name(KEPT), {name: tensor.clone() for name, tensor in found.entries.items()})
+    print(json.dumps({"digest": found.identity, "notes": found.notes}))
     return 0
-
-
-def check_plain(path: str) -> None:
-    """Refuse a compressed archive, which may unpack to any size; raises WeightsError."""
-    if zipfile.is_zipfile(path):
-        with zipfile.ZipFile(path) as archive:
-            packed = any(info.compress_type != zipfile.ZIP_STORED for info in archive.infolist())
-        if packed:
-            raise WeightsError(
-                f"{path} is a compressed archive, which torch.save never makes; give the file that torch.save wrote."
-            )
 
 
 if __name__ == "__main__":

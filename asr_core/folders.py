@@ -88,15 +88,23 @@ def _classes(root: Path, split: str) -> dict[str, list[tuple[str, int, int]]]:
     return classes
 
 
-def _images(base: str, folder: str):
-    """(relative path, size, mtime in ns) of each image under base + folder, at any depth."""
+def _images(base: str, folder: str, above: tuple[tuple[int, int], ...] = ()):
+    """(relative path, size, mtime in ns) of each image under base + folder, at any depth; links are followed.
+
+    above: device and inode of the folders on the way, by which a link back to one of them is known.
+    """
+    info = os.stat(base + folder)
+    if (here := (info.st_dev, info.st_ino)) in above:
+        raise DataError(f"{base}{folder} is a link to a folder that it lies in; remove it.")
     with os.scandir(base + folder) as found:
         for entry in found:
             name = f"{folder}/{entry.name}"
             if entry.name.startswith("."):
                 continue
-            if entry.is_dir(follow_symlinks=False):
-                yield from _images(base, name)
+            if entry.is_dir(follow_symlinks=False) or (entry.is_dir() and not entry.name.lower().endswith(SUFFIXES)):
+                yield from _images(base, name, (*above, here))
+            elif entry.is_symlink() and not os.path.exists(entry.path):
+                raise DataError(f"{entry.path} is a link to nothing; mend or remove it.")
             elif entry.name.lower().endswith(SUFFIXES):
                 yield (name, *_size_and_time(entry))
 

@@ -21,7 +21,7 @@ from asr_core import (
     weights,
 )
 from asr_core.entries import WEIGHTS
-from asr_core.errors import StoreError
+from asr_core.errors import StoreError, WeightsError
 from asr_core.grid import RepairSpec
 from asr_core.plan import NO_STATE, Keys, Task
 from asr_core.runtime import Runtime
@@ -77,6 +77,22 @@ class Lab:
     @cached_property
     def stat_batch(self) -> torch.Tensor:
         return self.data.stat_batch(self.spec.calibration.stat_images, self.spec.calibration.seed)
+
+    def own_weights(self, model: torch.nn.Module) -> weights.Fitted:
+        """The user's weights for `model`, an outline is enough; raises WeightsError if they are not here or are others."""
+        asked = self.spec.dense.weights_digest
+        path = self.runtime.weights or uploads.weights_file(self.store, asked)
+        found = weights.fitted(model, path)
+        if found.identity != asked:
+            raise WeightsError(
+                f"{path} holds the weights {found.identity}, not {asked} that were asked; give that file."
+            )
+        return found
+
+    def check_own_weights(self, outline: torch.nn.Module) -> None:
+        """Refuse weights of the user's own that cannot be used, unless the dense network is stored; raises WeightsError."""
+        if self.spec.dense.source == "file" and results.dense_here(self.store, self.spec) is None:
+            self.own_weights(outline)
 
     def network(self, target: str, repair: RepairSpec | None) -> torch.nn.Module:
         """The dense, pruned or repaired network as it is before recalibration, on the device, eval mode.
@@ -159,7 +175,7 @@ def train_dense(lab: Lab) -> tuple[torch.nn.Module, dict]:
         return train.train_scratch(spec.model, spec.dense, lab.data, lab.device, count, kept)
     if spec.dense.source == "imagenet":
         return train.finetune(spec.model, spec.dense, lab.data, lab.device, count, kept)
-    path = lab.runtime.weights or uploads.weights_file(lab.store, spec.dense.weights_digest)
     model = models.build(spec.model, spec.data.classes, spec.data.image_size)
-    weights.load_weights(model, path)
-    return model, {}
+    found = lab.own_weights(model)
+    model.load_state_dict(found.entries, strict=False)  # a file can come without num_batches_tracked
+    return model, {"notes": found.notes}

@@ -73,7 +73,11 @@ NETWORK = together(
         metavar="NAME",
         help="Dense network: scratch | imagenet (fine-tune the last block and head); --weights implies file [default: scratch].",
     ),
-    click.option("--weights", metavar="FILE", help="A state_dict of the dense network (.safetensors, .pt, .pth)."),
+    click.option(
+        "--weights",
+        metavar="FILE",
+        help="The dense network: a state_dict or checkpoint (.safetensors, .pt, .pth, .th, .ckpt, ...).",
+    ),
     click.option("--epochs", default=5, metavar="N", help="Training epochs of the dense network."),
     click.option(
         "--batch-size", default=None, type=int, metavar="IMAGES", help="Training batch [default: the recipe's]."

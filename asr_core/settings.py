@@ -1,37 +1,37 @@
-"""From plain option values (command line, sidebar) to a validated ExperimentSpec. Imports no torch."""
+"""From plain option values (command line, sidebar) to a validated ExperimentSpec.
+
+Imports no torch, but for a weights file that the store does not know yet.
+"""
 
 from dataclasses import replace
 
-from asr_core import data, registry
-from asr_core.entries import digest_file
+from asr_core import data, known_weights, registry
 from asr_core.errors import SpecError
 from asr_core.grid import BUDGETS, RepairSpec, default_states
-from asr_core.spec import CalibrationSpec, DenseSpec, EvalSpec, ExperimentSpec, ModelSpec, PruneSpec
+from asr_core.spec import CalibrationSpec, DataSpec, DenseSpec, EvalSpec, ExperimentSpec, ModelSpec, PruneSpec
 from asr_core.store import Store
 
 BIASES = {"off": False, "on": True}
+RECIPE = ("source", "epochs", "batch_size", "learning_rate", "precision", "average", "seed")
 PRUNING = ("pruning", "sparsity", "keep_n", "group_m", "include_linear", "keep_first", "keep_head", "min_density")
 
 
 def experiment(store: Store, *, dataset, image_size, normalization, architecture, stem, head, **rest) -> ExperimentSpec:
     """The spec of option values named as on the command line; raises AsrError for bad ones."""
-    dense = dense_spec(
-        **{
-            name: rest.pop(name)
-            for name in ("source", "weights", "epochs", "batch_size", "learning_rate", "precision", "average", "seed")
-        }
-    )
+    file = rest.pop("weights")
+    recipe = recipe_spec(file=file, **{name: rest.pop(name) for name in RECIPE})
     prune = prune_spec(**{name: rest.pop(name) for name in PRUNING})
     model = ModelSpec(architecture=architecture, stem=stem, head=head)
     calibration = CalibrationSpec(
-        stat_images=rest["stat_images"], calib_batch_size=rest["calib_batch_size"], seed=dense.seed
+        stat_images=rest["stat_images"], calib_batch_size=rest["calib_batch_size"], seed=recipe.seed
     )
     evaluation = EvalSpec(eval_images=rest["eval_images"])
     grid = repairs(
         rest["methods"], rest["orders"], rest["biases"], prior=rest["prior"], prior_value=rest["prior_value"]
     )
     states = default_states(rest["budgets"], rest["momentum"])
-    images = data.resolve(dataset, store, image_size)  # last: it may read a folder
+    images = data.resolve(dataset, store, image_size)  # late: it may read a folder
+    dense = recipe if file is None else _of_file(file, recipe.seed, store, model, images)  # later: it may load torch
     chosen = normalization or ("imagenet" if dense.source == "imagenet" else "dataset")
     return ExperimentSpec(
         data=replace(images, normalization=chosen),
@@ -45,26 +45,28 @@ def experiment(store: Store, *, dataset, image_size, normalization, architecture
     )
 
 
-def dense_spec(source, weights, epochs, batch_size, learning_rate, precision, average, seed) -> DenseSpec:
-    """The dense recipe; a weights file is known by the sha256 of its content."""
+def recipe_spec(source, epochs, batch_size, learning_rate, precision, average, seed, file=None) -> DenseSpec:
+    """How the dense network is trained; with a weights file, which gives it, nothing but the seed counts."""
+    if file is not None:
+        if source not in (None, "file"):
+            raise SpecError(f"--weights gives the dense network, so --source {source} cannot hold; leave --source out.")
+        return DenseSpec(seed=seed)
     given = {"batch_size": batch_size} if batch_size is not None else {}
-    if weights is None:
-        return DenseSpec(
-            source=source or "scratch",
-            epochs=epochs,
-            learning_rate=learning_rate,
-            precision=precision,
-            average=average,
-            seed=seed,
-            **given,
-        )
-    if source not in (None, "file"):
-        raise SpecError(f"--weights gives the dense network, so --source {source} cannot hold; leave --source out.")
-    try:
-        digest = digest_file(weights)[:24]
-    except OSError as error:
-        raise SpecError(f"cannot read weights file {weights}: {error.strerror}.") from None
-    return DenseSpec(source="file", seed=seed, weights_digest=digest)
+    return DenseSpec(
+        source=source or "scratch",
+        epochs=epochs,
+        learning_rate=learning_rate,
+        precision=precision,
+        average=average,
+        seed=seed,
+        **given,
+    )
+
+
+def _of_file(file, seed: int, store: Store, model: ModelSpec, images: DataSpec) -> DenseSpec:
+    """The dense network that a weights file gives, known by its tensors."""
+    known = known_weights.identify(file, store, model, images.classes, images.image_size)
+    return DenseSpec(source="file", seed=seed, weights_digest=known.digest)
 
 
 def prune_spec(

@@ -128,7 +128,8 @@ class DenseSpec:
     """How the dense network came to be: the recipe, not the weights.
 
     source: `scratch` (all layers, random start), `imagenet` (the paper's protocol: frozen except
-    the last block and the head), `file` (`weights_digest`: sha256 of the user's file).
+    the last block and the head), `file` (`weights_digest`: identity of the user's
+    tensors, `weights.weights_identity`).
     learning_rate None means the recipe's own default. precision: of the forward pass in training
     (`bfloat16`: autocast, about twice as fast on processors that have it; evaluation is float32).
     average: whether the weights are a moving average over the last steps (see `asr_core.sgd`).

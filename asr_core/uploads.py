@@ -15,16 +15,17 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import BinaryIO
 
-from asr_core import archives, folders
-from asr_core.entries import PROJECT, digest_file
+from asr_core import archives, folders, known_weights
+from asr_core.entries import PROJECT, WEIGHTS
 from asr_core.errors import DataError, WeightsError
+from asr_core.fit import KEPT
+from asr_core.known_weights import Known
 from asr_core.spec import ModelSpec
 from asr_core.store import Store, disk_errors
 
 LARGEST = 256  # MB of one upload; as server.maxUploadSize in .streamlit/config.toml
-KINDS = (".safetensors", ".pt", ".pth")
 PATIENCE = 120  # seconds that a file may take to be tried
-DIGITS = 24  # of a digest, as in DenseSpec.weights_digest
+DIGITS = 24  # of the sha256 that names a zip
 
 
 def keep_images(store: Store, archive: BinaryIO) -> dict:
@@ -33,7 +34,7 @@ def keep_images(store: Store, archive: BinaryIO) -> dict:
     Raises DataError (see archives.unpack), StoreError.
     """
     _check_size(archive, DataError, "name a folder on the server's machine instead")
-    digest = _digest(archive)
+    digest = _digest(archive)[:DIGITS]
     target = store.uploads / digest / f"upload-{digest[:8]}"
     if not target.is_dir():
         with store.workspace() as part:
@@ -42,40 +43,40 @@ def keep_images(store: Store, archive: BinaryIO) -> dict:
     return folders.identify(target, store)
 
 
-def keep_weights(store: Store, name: str, file: BinaryIO, model: ModelSpec, classes: int, image_size: int) -> str:
-    """Keep a state_dict that fits the network; returns its digest (DenseSpec.weights_digest).
+def keep_weights(store: Store, name: str, file: BinaryIO, model: ModelSpec, classes: int, image_size: int) -> Known:
+    """Keep weights that fit the network; returns their identity (DenseSpec.weights_digest) and notes on how they were read.
 
-    name: of the uploaded file, for its suffix. image_size in pixels. Raises WeightsError, naming
-    what does not fit, and StoreError.
+    Kept is what the network takes of the file, as safetensors. name: of the uploaded file, for its suffix.
+    image_size in pixels. Raises WeightsError, naming what does not fit, and StoreError.
     """
-    kind = next((kind for kind in KINDS if name.lower().endswith(kind)), None)
-    if kind is None:
-        raise WeightsError(f"a weights file must end in {', '.join(KINDS)}; save a state_dict as one of them.")
+    suffix = known_weights.check_name(name)
     _check_size(
         file, WeightsError, "compute with `python -m asr_core run --weights FILE` instead; the result appears here"
     )
-    digest = _digest(file)
+    asked = known_weights.name_of(_digest(file), model, classes, image_size)
+    known = known_weights.recall(store, asked)
+    if known and (store.uploads / known.digest / WEIGHTS).is_file():
+        return known
     with store.workspace() as part:
-        path = part / f"weights{kind}"
+        path = part / f"weights{suffix}"
         with open(path, "wb") as copy:
             file.seek(0)
             while block := file.read(archives.COPY):
                 copy.write(block)
-        if kind == ".safetensors":
+        if suffix == ".safetensors":
             _check_safetensors(path)
-        _check_fit(path, model, classes, image_size)
-        _publish(path, store.uploads / digest / path.name)
-    return digest
+        known = _tried(path, model, classes, image_size)
+        _publish(path.with_name(KEPT), store.uploads / known.digest / WEIGHTS)
+    return known_weights.remember(store, asked, known)
 
 
 def weights_file(store: Store, digest: str) -> Path:
-    """The uploaded weights file with `digest`; raises WeightsError if it is not there or has changed."""
-    places = (store.uploads / digest).glob("weights.*") if re.fullmatch(f"[0-9a-f]{{{DIGITS}}}", digest) else ()
-    for path in places:
-        if path.suffix in KINDS and digest_file(path)[:DIGITS] == digest:
-            return path
+    """Where the weights of identity `digest` were kept, unread; raises WeightsError if they are not there."""
+    path = store.uploads / digest / WEIGHTS
+    if re.fullmatch("[0-9a-f]{8,64}", digest) and path.is_file():
+        return path
     raise WeightsError(
-        f"weights file {digest} is not on this machine; upload it again in the dashboard, or name it with --weights FILE."
+        f"weights {digest} are not on this machine; upload their file again in the dashboard, or name it with --weights FILE."
     )
 
 
@@ -89,7 +90,7 @@ def _check_size(file: BinaryIO, kind: type, remedy: str) -> None:
 
 def _digest(file: BinaryIO) -> str:
     file.seek(0)
-    return hashlib.file_digest(file, "sha256").hexdigest()[:DIGITS]
+    return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _publish(made: Path, target: Path) -> None:
@@ -117,8 +118,8 @@ def _check_safetensors(path: Path) -> None:
         raise WeightsError("the file holds no tensor; save a state_dict into it.")
 
 
-def _check_fit(path: Path, model: ModelSpec, classes: int, image_size: int) -> None:
-    """Try the file on its network in a process that may import torch; raises WeightsError with its reason."""
+def _tried(path: Path, model: ModelSpec, classes: int, image_size: int) -> Known:
+    """What the file is to its network, which a process tells that may import torch; raises WeightsError with its reason."""
     asked = json.dumps({"model": asdict(model), "classes": classes, "image_size": image_size})
     paths = os.pathsep.join(filter(None, (str(PROJECT), os.environ.get("PYTHONPATH"))))
     try:
@@ -136,10 +137,12 @@ def _check_fit(path: Path, model: ModelSpec, classes: int, image_size: int) -> N
         raise WeightsError(
             f"the file could not be read within {PATIENCE} s; save the state_dict again as .safetensors."
         ) from None
+    said = tried.stdout.strip().splitlines()
     if tried.returncode:
-        said = tried.stdout.strip().splitlines()
         raise WeightsError(
             said[-1]
             if said
             else f"the file could not be read (exit {tried.returncode}); save the state_dict again as .safetensors."
         )
+    found = json.loads(said[-1])
+    return Known(found["digest"], tuple(found["notes"]))

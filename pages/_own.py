@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import streamlit as st
 
-from asr_core import budgets, catalogue, folders, grid, spec, uploads
+from asr_core import budgets, catalogue, folders, grid, known_weights, spec, uploads
 from asr_core.errors import AsrError
 from pages import _common as common
 from pages import _folded
@@ -61,9 +61,9 @@ def _images() -> None:
 def _weights() -> None:
     """A state_dict of the chosen architecture."""
     wanted = common.chosen()
-    kinds = [kind.removeprefix(".") for kind in uploads.KINDS]
+    kinds = [suffix.removeprefix(".") for suffix in known_weights.SUFFIXES]
     file = st.file_uploader(
-        f"state_dict of a {wanted.net}",
+        f"state_dict or checkpoint of a {wanted.net}",
         kinds,
         key=_fresh("weights"),
         max_upload_size=uploads.LARGEST,
@@ -129,11 +129,12 @@ def adopt_images(found: dict) -> str:
 def adopt_weights(file) -> str:
     """Keep a state_dict that fits the present choice and make it the dense network; raises WeightsError."""
     plain = replace(common.chosen(), source="scratch", weights=None).experiment((), (grid.BatchNormState(),))
-    digest = uploads.keep_weights(
+    known = uploads.keep_weights(
         common.store(), file.name, file, plain.model, plain.data.classes, plain.data.image_size
     )
     recipe = {
         name: getattr(catalogue.Setting(), name) for name in ("epochs", "batch", "lr", "precision", "average")
     }  # a file has none
-    state.put(source="file", weights=digest, dense=None, **recipe)
-    return f"The weights fit {plain.model.architecture} with {plain.data.classes} classes (sha256 {digest[:8]}…). Now compute it."
+    state.put(source="file", weights=known.digest, dense=None, **recipe)
+    notes = "".join(f" {note[:1].upper()}{note[1:]}." for note in known.notes)
+    return f"The weights fit {plain.model.architecture} with {plain.data.classes} classes ({known.digest[:8]}…).{notes} Now compute it."

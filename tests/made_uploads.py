@@ -35,10 +35,10 @@ def zipped(names=TREE, more=(), change=None) -> io.BytesIO:
     return buffer
 
 
-def state_of(classes: int = 10) -> dict:
+def state_of(classes: int = 10, seed: int = 0) -> dict:
     """The state_dict of an untrained MODEL."""
     with torch.random.fork_rng():
-        torch.manual_seed(0)
+        torch.manual_seed(seed)
         return models.build(MODEL, classes, 32).state_dict()
 
 

@@ -136,7 +136,35 @@ def test_a_class_without_images_is_refused_even_if_it_holds_other_files(tree, st
 
 def test_a_dangling_link_is_refused_by_name(tree, store):
     (tree / "train" / "cat" / "gone.png").symlink_to(tree / "nothing.png")
-    with pytest.raises(DataError, match=r"train/cat/gone.png cannot be read: No such file"):
+    with pytest.raises(DataError, match=r"train/cat/gone.png is a link to nothing; mend or remove it"):
+        resolve(tree, store)
+
+
+def test_a_link_to_a_folder_that_is_gone_is_refused_by_name(tree, store):
+    (tree / "train" / "cat" / "more").symlink_to(tree / "nothing")
+    with pytest.raises(DataError, match=r"train/cat/more is a link to nothing"):
+        resolve(tree, store)
+
+
+def test_a_linked_folder_within_a_class_is_followed(tree, tmp_path, store):
+    shutil.copytree(tree / "train" / "cat", tmp_path / "more" / "deep")
+    (tree / "test" / "cat" / "more").symlink_to(tmp_path / "more")
+    assert "test/cat/more/deep/0.png" in folders.read_tree(tree).files["test"]
+    assert len(folders.read_tree(tree).files["test"]) == 4 + 3
+
+
+def test_a_linked_class_and_a_copied_one_are_the_same_images(tree, tmp_path, store):
+    first = resolve(tree, store)
+    (tree / "test" / "dog").rename(tmp_path / "dog")
+    (tree / "test" / "dog").symlink_to(tmp_path / "dog")
+    assert resolve(tree, store) == first
+
+
+@pytest.mark.parametrize("target", [".", "..", "../.."])
+def test_a_link_back_up_is_refused_by_name(target, tree, store):
+    (tree / "train" / "cat" / "deep").mkdir()
+    (tree / "train" / "cat" / "deep" / "up").symlink_to(target, target_is_directory=True)
+    with pytest.raises(DataError, match="is a link to a folder that it lies in; remove it"):
         resolve(tree, store)
 
 
@@ -253,6 +281,27 @@ def test_grey_palette_and_transparent_images_become_rgb(tree, store):
     assert np.array_equal(images[0], np.stack([noise(0)[..., 0]] * 3, axis=-1))
     assert images[1].shape == (8, 8, 3)
     assert (images[2] == (10, 20, 30)).all()
+
+
+RAMP = np.tile(np.arange(256, dtype=np.uint16), (256, 1))
+
+
+@pytest.mark.parametrize("name", ["ramp.png", "ramp.tif", "ramp.pgm", "big.tif"])
+def test_grey_images_of_16_bits_keep_their_shades(name, tree, store):
+    ramp = Image.fromarray(RAMP * 257)
+    if name == "big.tif":
+        ramp = Image.frombytes("I;16B", ramp.size, (RAMP * 257).astype(">u2").tobytes())
+    ramp.save(tree / "test" / "cat" / name, "PPM" if name.endswith("pgm") else None)
+    loaded = data.load(resolve(tree, store, 256), store)
+    at = folders.read_tree(tree).files["test"].index(f"test/cat/{name}")
+    assert (loaded.test_images[at] == RAMP[:, :, None]).all()
+
+
+@pytest.mark.parametrize(("pixels", "kind"), [(RAMP / np.float32(255), "floats"), (RAMP.astype(np.int32), "32-bit")])
+def test_images_without_a_known_white_are_refused_by_name(pixels, kind, tree, store):
+    Image.fromarray(pixels).save(tree / "train" / "cat" / "odd.tif")
+    with pytest.raises(DataError, match=rf"train/cat/odd\.tif cannot be read: its pixels are {kind}.*8 or 16 bits"):
+        data.load(resolve(tree, store), store)
 
 
 def test_another_size_means_resizing_the_shorter_side_and_cropping_the_centre(tmp_path, store):

@@ -1,5 +1,6 @@
 """The sidebar's section for the user's own images and weights."""
 
+import io
 import zipfile
 
 import pytest
@@ -114,6 +115,20 @@ def test_weights_become_the_dense_network_and_are_found_by_the_job(here, store, 
     dense = submitted[0].experiment.dense
     assert dense.source == "file" and app.query_params["weights"] == dense.weights_digest
     assert uploads.weights_file(store, dense.weights_digest).is_file()
+
+
+def test_a_checkpoint_of_a_training_script_says_what_of_it_is_taken(here, store, submitted):
+    content = saved({"model": state_of(10, seed=1), "model_ema": state_of(10)}).getvalue()
+    app = give(opened(**SMALL), "_own_weights", "best.pth.tar", content, "_own_use_weights")
+    assert "The averaged weights under model_ema are taken. Now compute it." in said(app)
+
+
+def test_torchscript_is_refused_by_its_name(here, store):
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("w/code/__torch__.py", b"")
+    app = give(opened(**SMALL), "_own_weights", "w.pt", packed.getvalue(), "_own_use_weights")
+    assert "TorchScript" in said(app) and "weights" not in app.query_params
 
 
 def test_weights_of_another_head_are_refused_with_their_classes(here, store):

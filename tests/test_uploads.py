@@ -11,12 +11,12 @@ import zipfile
 import pytest
 import torch
 from made_uploads import MODEL, TREE, picture, saved, state_of, tried_here, zipped
-from safetensors.torch import save_file
+from safetensors.torch import save
 
 from asr_core import archives, data, folders, uploads
 from asr_core.entries import PROJECT
 from asr_core.errors import DataError, WeightsError
-from asr_core.lab import Lab, train_dense
+from asr_core.lab import Lab, Report, train_dense
 from asr_core.runtime import Runtime
 from asr_core.spec import DenseSpec, ExperimentSpec, PruneSpec
 from asr_core.store import Store
@@ -66,6 +66,14 @@ def test_a_folder_around_the_tree_and_what_is_no_image_are_left_out(store):
         str(path.relative_to(store.uploads)).split("/", 2)[2] for path in store.uploads.rglob("*") if path.is_file()
     }
     assert found["classes"] == 2 and kept == set(TREE)
+
+
+@pytest.mark.parametrize("before", ["./", "././", "./flowers/", "flowers/./", "flowers//"])
+def test_names_with_parts_that_lead_nowhere_are_those_of_a_tree(store, before):
+    found = uploads.keep_images(store, zipped([before + name for name in TREE]))
+    kept = [path.relative_to(store.uploads).parts[2:] for path in store.uploads.rglob("*.png")]
+    assert found["images"] == {"train": 4, "test": 4}
+    assert sorted("/".join(parts) for parts in kept) == sorted(TREE)
 
 
 @pytest.mark.parametrize("name", ["/etc/x.png", "train/../../x.png", "../x.png", "C:/x.png", "train\\cat\\x.png"])
@@ -133,6 +141,7 @@ def test_a_name_that_comes_twice_and_one_that_is_too_long_are_refused(store):
     with pytest.warns(UserWarning, match="Duplicate name"):
         twice = zipped([*TREE, TREE[0]])
     assert "same name" in refusal(store, twice)
+    assert "same name" in refusal(store, zipped([*TREE, f"./{TREE[0]}"]))
     assert "more than 255 bytes" in refusal(store, zipped(more=[(f"train/cat/{'x' * 300}.png", b"")]))
     assert "a file and a folder at once" in refusal(store, zipped(["train/a.png", "train/a.png/b.png"]))
 
@@ -149,7 +158,24 @@ def here(monkeypatch):
 
 
 def keep(store, name, file) -> str:
-    return uploads.keep_weights(store, name, file, MODEL, 10, 32)
+    return uploads.keep_weights(store, name, file, MODEL, 10, 32).digest
+
+
+def kept_in(store) -> list[str]:
+    return [path.relative_to(store.uploads).as_posix() for path in store.uploads.rglob("*") if path.is_file()]
+
+
+def plain(state: dict) -> bytes:
+    """The state_dict as safetensors."""
+    return save({name: tensor.contiguous() for name, tensor in state.items()})
+
+
+def spec_of(digest: str) -> ExperimentSpec:
+    return ExperimentSpec(
+        model=MODEL,
+        dense=DenseSpec(source="file", weights_digest=digest),
+        prune=PruneSpec.of("global_l1", sparsity=0.5),
+    )
 
 
 def why_not(store, name, file) -> str:
@@ -161,28 +187,18 @@ def why_not(store, name, file) -> str:
     return str(caught.value)
 
 
-def test_kept_weights_are_found_by_their_digest_and_become_the_dense_network(here, store, tmp_path):
+def test_kept_weights_are_found_by_their_digest_and_become_the_dense_network(here, store):
     state = state_of()
-    save_file({name: tensor.contiguous() for name, tensor in state.items()}, tmp_path / "mine.safetensors")
-    with open(tmp_path / "mine.safetensors", "rb") as file:
-        digest = keep(store, "../../etc/Mine.SAFETENSORS", file)
-    assert [path.relative_to(store.uploads).as_posix() for path in store.uploads.rglob("*") if path.is_file()] == [
-        f"{digest}/weights.safetensors"
-    ]
-    spec = ExperimentSpec(
-        model=MODEL,
-        dense=DenseSpec(source="file", weights_digest=digest),
-        prune=PruneSpec.of("global_l1", sparsity=0.5),
-    )
-    lab = Lab.__new__(Lab)
-    lab.spec, lab.store, lab.runtime, lab.report = spec, store, Runtime(), type("Silent", (), {"count": None})
-    network, _ = train_dense(lab)
+    digest = keep(store, "../../etc/Mine.SAFETENSORS", io.BytesIO(plain(state)))
+    assert kept_in(store) == [f"{digest}/weights.safetensors"]
+    spec = spec_of(digest)
+    network, _ = train_dense(Lab(spec, store, Report(), Runtime()))
     assert all(torch.equal(tensor, state[name]) for name, tensor in network.state_dict().items())
 
 
 def test_weights_of_torch_save_are_kept(here, store):
     digest = keep(store, "w.pt", saved({"state_dict": state_of()}, "new"))
-    assert uploads.weights_file(store, digest).name == "weights.pt"
+    assert uploads.weights_file(store, digest).name == "weights.safetensors"
 
 
 class Evil:
@@ -215,7 +231,7 @@ def test_a_compressed_archive_is_refused_as_weights(here, store):
 
 def test_other_suffixes_broken_headers_and_oversized_files_are_refused_without_a_process(store, monkeypatch):
     monkeypatch.setattr(subprocess, "run", None)
-    assert "must end in .safetensors, .pt, .pth" in why_not(store, "w.bin", saved({}, "new"))
+    assert "must end in .safetensors, .pt, .pth" in why_not(store, "w.onnx", saved({}, "new"))
     assert "no sound .safetensors" in why_not(store, "w.safetensors", io.BytesIO(b"\xff" * 100))
     assert "holds no tensor" in why_not(store, "w.safetensors", io.BytesIO(struct.pack("<Q", 2) + b"{}"))
     monkeypatch.setattr(uploads, "LARGEST", 0)
@@ -236,16 +252,37 @@ def test_a_file_that_takes_too_long_is_given_up(store, monkeypatch):
 @pytest.mark.parametrize("digest", ["0" * 24, "../../etc/passwd", "*", ""])
 def test_a_digest_that_is_not_kept_becomes_no_path(store, digest):
     (store.root / "uploads" / "x").mkdir(parents=True)
-    (store.root / "uploads" / "x" / "weights.pt").write_bytes(b"x")
-    with pytest.raises(WeightsError, match="is not on this machine"):
+    (store.root / "uploads" / "x" / "weights.safetensors").write_bytes(b"x")
+    with pytest.raises(WeightsError, match="are not on this machine"):
         uploads.weights_file(store, digest)
 
 
-def test_kept_weights_that_changed_are_not_used(here, store):
+@pytest.mark.parametrize(
+    ("content", "why"), [(b"other", "cannot be read"), (plain(state_of(seed=1)), "not [0-9a-f]{16} that were asked")]
+)
+def test_kept_weights_that_changed_are_not_used(here, store, content, why):
     digest = keep(store, "w.pt", saved(state_of(), "new"))
-    uploads.weights_file(store, digest).write_bytes(b"other")
-    with pytest.raises(WeightsError, match="is not on this machine"):
-        uploads.weights_file(store, digest)
+    uploads.weights_file(store, digest).write_bytes(content)
+    with pytest.raises(WeightsError, match=why):
+        train_dense(Lab(spec_of(digest), store, Report(), Runtime()))
+
+
+def test_one_network_in_two_containers_is_kept_once(here, store):
+    first = keep(store, "w.pth.tar", saved({"model": {f"module.{n}": t for n, t in state_of().items()}}, "legacy"))
+    assert keep(store, "w.safetensors", io.BytesIO(plain(state_of()))) == first
+    assert kept_in(store) == [f"{first}/weights.safetensors"]
+
+
+def test_the_same_file_again_starts_no_process(here, store, monkeypatch):
+    first = keep(store, "w.pt", saved(state_of()))
+    monkeypatch.setattr(subprocess, "run", None)
+    assert keep(store, "other.ckpt", saved(state_of())) == first
+
+
+def test_what_was_chosen_in_a_file_is_said_again_each_time(here, store):
+    content = saved({"model": state_of(seed=1), "model_ema": state_of()})
+    said = [uploads.keep_weights(store, "w.pt", content, MODEL, 10, 32).notes for _ in range(2)]
+    assert said == [("the averaged weights under model_ema are taken",)] * 2
 
 
 def test_uploads_are_no_stage_of_the_store(store):

@@ -136,7 +136,7 @@ def test_a_file_without_named_tensors_is_refused(tmp_path, content):
 
 def test_a_missing_file_and_an_unknown_ending_are_refused(tmp_path):
     assert "none.pt cannot be read" in refusal(network(), tmp_path / "none.pt")
-    assert "must end in .safetensors, .pt or .pth" in refusal(network(), tmp_path / "w.onnx")
+    assert "must end in .safetensors, .pt, .pth" in refusal(network(), tmp_path / "w.onnx")
 
 
 def test_the_identity_is_that_of_the_values_not_of_memory_layout_or_order():
