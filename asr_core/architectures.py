@@ -3,7 +3,7 @@
 A test compares this list with torchvision's own classifiers that contain BatchNorm2d.
 """
 
-STEMS = ("imagenet", "half", "small")
+STEMS = ("imagenet", "half", "small", "small-pool")
 HEADS = ("torchvision", "linear")
 
 ARCHITECTURES = (

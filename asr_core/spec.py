@@ -84,8 +84,9 @@ class DataSpec:
 class ModelSpec:
     """Which network: a torchvision name, the stem and the head.
 
-    stem: `imagenet` (as torchvision), `half` (3x3 stride 2, no max-pool), `small` (3x3 stride 1,
-    no max-pool). head: `torchvision`, or `linear` (one linear layer after global pooling).
+    stem: `imagenet` (as torchvision), `half` (3x3 stride 2, no max-pool), `small` (3x3 stride 1, no max-pool),
+    `small-pool` (as `small`, but torchvision's max-pool stays). head: `torchvision`, or `linear` (one linear layer
+    after global pooling).
     """
 
     architecture: str = "resnet18"

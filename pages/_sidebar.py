@@ -105,7 +105,7 @@ def _dense(everything: list[Stored]) -> None:
             "Stem",
             architectures.STEMS,
             everything,
-            "imagenet: as torchvision. half: 3x3, stride 2, no max-pool. small: 3x3, stride 1, no max-pool.",
+            "imagenet: as torchvision. half: 3x3, stride 2, no max-pool. small: 3x3, stride 1, no max-pool. small-pool: small, with torchvision's max-pool.",
         )
         _select(
             "source",
