@@ -93,12 +93,12 @@ def evaluate(model: nn.Module, images, labels=None, batch_size: int = 256, outpu
     are no classes of the network, or not as many as images, ModelError for outputs that are not (N, classes).
     """
     model, size = guards.network(model, convs=False), whole("batch_size", batch_size, 1)
-    known = None if labels is None else guards.class_labels(labels)
+    known, batches = None if labels is None else guards.class_labels(labels), guards.pairs(images, size)
     if isinstance(images, (torch.Tensor, np.ndarray)) and known is not None and len(images) != len(known):
         raise DataError(f"{len(images)} images but {len(known)} labels; give one label per image.")
     theirs, outputs = [], []
     with stats.frozen(model):
-        for batch, given in guards.pairs(images, size):
+        for batch, given in batches:
             outputs.append(_logits_of(model, batch, output))
             theirs.append(given)
             _check_classes(known, outputs[0].shape[1])

@@ -68,7 +68,8 @@ def _check_data(model: nn.Module) -> None:
 
 
 def copied(model: nn.Module) -> nn.Module:
-    """A deep copy; raises ModelError for a network that cannot be copied."""
+    """A deep copy; raises ModelError for a network that cannot be copied, or whose copy would run the original."""
+    weightuse.check_own_forwards(model)
     try:
         return copy.deepcopy(model)
     except Exception as error:
@@ -134,10 +135,9 @@ def batches(images, size: int = 64) -> Iterator[torch.Tensor]:
 def pairs(images, size: int = 64) -> Iterator[tuple]:
     """(images, labels or None) batch by batch, as `batches`."""
     if isinstance(images, (torch.Tensor, np.ndarray)):
-        parts = _checked(images, "images").split(size)
-        for part in parts:
-            _check_finite(part, "images")
-        return ((part, None) for part in parts if len(part))
+        images = _checked(images, "images")
+        _check_finite(images, "images", size)
+        return ((part, None) for part in images.split(size) if len(part))
     iterable = isinstance(images, Iterable) or hasattr(images, "__getitem__")  # as a torch Dataset is
     if not iterable or isinstance(images, (str, bytes, Mapping)):
         raise DataError(f"images is a {type(images).__name__}; {LAYOUT}.")
@@ -179,13 +179,15 @@ def _checked(images, name: str) -> torch.Tensor:
     return images.detach()
 
 
-def _check_finite(images: torch.Tensor, name: str) -> None:
+def _check_finite(images: torch.Tensor, name: str, size: int = 64) -> None:
     if images.is_meta:
         raise DataError(f"{name} is on the meta device and holds no numbers; {LAYOUT}.")
-    if not (finite := images.isfinite().flatten(1).all(1)).all():
+    finite = torch.cat([part.isfinite().flatten(1).all(1) for part in images.split(size)])
+    if not finite.all():
         bad = finite.logical_not().nonzero().flatten()
         raise DataError(
-            f"{name}: {len(bad)} of {len(images)} images hold NaN or infinite pixels, the first is number {int(bad[0])}; leave them out or mend them."
+            f"{name}: {len(bad)} of {len(images)} images hold NaN or infinite pixels, the first is number {int(bad[0])}; "
+            "leave them out or mend them."
         )
 
 
@@ -203,7 +205,7 @@ def class_labels(labels) -> np.ndarray:
     if found.dtype.kind not in "biuf":
         raise DataError(f"labels hold {found.dtype} values; give class indices: whole numbers from 0.")
     found = found.reshape(-1)
-    if len(wrong := found[~(found == np.floor(found)) | (found < 0)]):
+    if len(wrong := found[~np.isfinite(found) | (found != np.floor(found)) | (found < 0)]):
         raise DataError(
             f"{len(wrong)} of {len(found)} labels are no class index, the first is {wrong[0]}; give whole numbers from 0."
         )

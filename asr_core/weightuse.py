@@ -1,6 +1,7 @@
 """Whether a layer computes with the weights that it holds: only then do zeros and factors put into them last."""
 
 from contextlib import suppress
+from types import FunctionType
 
 import torch
 from torch import nn
@@ -106,17 +107,13 @@ class _Watch(TorchFunctionMode):
 
 
 def _trial(layer: nn.Module) -> tuple[torch.Tensor, torch.Tensor]:
-    """(output, weight) of the layer's forward on a small input, all its tensors replaced by small random ones on the CPU."""
+    """(output, weight) of the layer's forward on a small input, all its tensors replaced by random ones on the CPU."""
     draw = torch.Generator().manual_seed(0)
-    tensors = {name: torch.rand(t.shape, generator=draw) + 0.5 for name, t in _floats(layer)}
-    given = torch.rand(_input_shape(layer), generator=draw)
-    return torch.func.functional_call(_Bare(layer), {f"layer.{n}": t for n, t in tensors.items()}, (given,)), tensors[
-        "weight"
-    ]
-
-
-def _floats(layer: nn.Module):
-    return [(n, t) for n, t in [*layer.named_parameters(), *layer.named_buffers()] if t.is_floating_point()]
+    tensors = {name: torch.randn(t.shape, generator=draw) for name, t in layer.named_parameters()}
+    tensors |= {name: torch.rand(t.shape, generator=draw) for name, t in layer.named_buffers() if t.is_floating_point()}
+    given, bare = torch.randn(_input_shape(layer), generator=draw), _Bare(layer)
+    output = torch.func.functional_call(bare, {f"layer.{name}": t for name, t in tensors.items()}, (given,))
+    return output, tensors["weight"]
 
 
 class _Bare(nn.Module):
@@ -135,3 +132,26 @@ def _input_shape(layer: nn.Module) -> tuple[int, ...]:
         return 1, layer.in_features
     side = max(gap * (kernel - 1) for kernel, gap in zip(layer.kernel_size, layer.dilation, strict=True))
     return 1, layer.in_channels, side + 3, side + 3
+
+
+def check_own_forwards(model: nn.Module) -> None:
+    """Raise ModelError if a forward that was put over a module reaches for the network itself: a copy would run the original."""
+    modules = {id(module) for module in model.modules()}
+    for name, module in model.named_modules():
+        function = vars(module).get("forward")
+        if isinstance(function, FunctionType) and any(id(_owner(each)) in modules for each in _reached(function)):
+            raise ModelError(
+                f"the forward put over {name or 'the network'} calls the network's own layers, so a copy would run the "
+                "original ones; write it as the forward of a class."
+            )
+
+
+def _reached(function: FunctionType) -> list:
+    """What a function holds on to: closed over, as defaults, or by global names."""
+    held = [cell.cell_contents for cell in function.__closure__ or ()] + list(function.__defaults__ or ())
+    return held + [function.__globals__[name] for name in function.__code__.co_names if name in function.__globals__]
+
+
+def _owner(thing):
+    """The object of a bound method; else the thing itself."""
+    return getattr(thing, "__self__", thing)
