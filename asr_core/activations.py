@@ -1,11 +1,13 @@
 """The output maps of one conv, whole: for looking at single images. (Statistics stream, see `asr_core.stats`.)"""
 
+from collections.abc import Iterable
+
 import numpy as np
 import pandas as pd
 from torch import nn
 
-from asr_core import maps, models, stats
-from asr_core.errors import DataError, SpecError
+from asr_core import guards, maps, models, stats
+from asr_core.errors import DataError, ModelError, SpecError
 
 BYTES = 8 << 20  # of stored maps of one network and layer
 PRECISE = 1e-3  # of a channel's largest value: what float16 may lose
@@ -17,40 +19,51 @@ def activation_maps(model: nn.Module, images, layer: str, channels=None) -> np.n
     images: tensor (N, 3, H, W), normalised as the network expects, or an iterable of such batches.
     channels: indices of output channels; None: all. Of a conv that runs several times, the first
     run. The network runs in eval mode and is not changed. Raises SpecError for an unknown layer or
-    channel, DataError without images.
+    channel, DataError without images or for images of several sizes, ModelError if the conv does not run.
     """
+    model = guards.network(model)
     convs = models.conv_layers(model)
-    if layer not in convs:
-        raise SpecError(maps.nearest_layer(layer, list(convs)))
+    if layer not in list(convs):
+        raise SpecError(maps.nearest_layer(str(layer), list(convs)))
     picked = _checked(channels, convs[layer].out_channels, layer)
-    found, first = [], []
-
-    def keep(conv, _, output):
-        if not first:
-            first.append(True)
-            found.append(output[:, picked].float().cpu().numpy())
-
-    device = next(model.parameters()).device
-    handle = convs[layer].register_forward_hook(keep)
-    try:
-        with stats.frozen(model):
-            for batch in stats.as_batches(images, 8):
-                first.clear()
-                model(batch.to(device))
-    finally:
-        handle.remove()
+    found = _first_runs(model, convs[layer], images, picked)
     if not found:
         raise DataError("no images were given, so there are no maps; give at least one.")
-    return np.concatenate(found)
+    if not all(found):
+        raise ModelError(f"{layer} does not run as a module on these images, so it has no maps; choose another layer.")
+    if len(sizes := {each[0].shape[1:] for each in found}) > 1:
+        raise DataError(f"the maps have {len(sizes)} sizes, as the images have; give images of one size.")
+    return np.concatenate([each[0] for each in found])
+
+
+def _first_runs(model: nn.Module, conv: nn.Conv2d, images, picked: list[int]) -> list[list[np.ndarray]]:
+    """Per batch, the picked channels of the conv's first run: a list of one, or an empty one where it does not run."""
+    found: list[list[np.ndarray]] = []
+
+    def keep(conv, _, output):
+        if not found[-1]:
+            found[-1].append(output[:, picked].float().cpu().numpy())
+
+    handle = conv.register_forward_hook(keep)
+    try:
+        with stats.frozen(model):
+            for batch in guards.batches(images, 8):
+                found.append([])
+                guards.forward(model, batch)
+    finally:
+        handle.remove()
+    return found
 
 
 def _checked(channels, count: int, layer: str) -> list[int]:
     """The channels as a list of indices; raises SpecError for one that the layer does not have."""
-    chosen = list(range(count)) if channels is None else [int(channel) for channel in channels]
-    wrong = [channel for channel in chosen if not 0 <= channel < count]
+    if channels is not None and not isinstance(channels, Iterable):
+        raise SpecError(f"channels is {channels!r}; give a list of output channels of {layer}, 0 to {count - 1}.")
+    chosen = list(range(count)) if channels is None else list(channels)
+    wrong = [channel for channel in chosen if isinstance(channel, bool) or channel not in range(count)]
     if wrong or not chosen:
         raise SpecError(f"channels is {wrong or chosen}; {layer} has {count} output channels, 0 to {count - 1}.")
-    return chosen
+    return [int(channel) for channel in chosen]
 
 
 def compact(found: np.ndarray) -> np.ndarray:

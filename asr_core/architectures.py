@@ -3,7 +3,7 @@
 A test compares TORCHVISION with torchvision's own classifiers that contain BatchNorm2d.
 """
 
-STEMS = ("imagenet", "half", "small")
+STEMS = ("imagenet", "half", "small", "small-pool")
 HEADS = ("torchvision", "linear")
 
 CIFAR_RESNETS = tuple(f"cifar_resnet{depth}" for depth in (20, 32, 44, 56, 110))  # with a stem of their own

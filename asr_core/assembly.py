@@ -42,13 +42,14 @@ def accuracy_row(spec: ExperimentSpec, dense_id: str, entry: Entry, method: str,
 
 
 def accuracy_table(spec, store: Store, dense_id: str, train_images: int) -> tuple[pd.DataFrame, np.ndarray]:
-    """(rows stored so far, correctness per row and image): dense, no_repair, then each repair x state.
+    """(rows stored so far, correctness per row and image): dense, dense recalibrated, no_repair, then each repair x state.
 
     Beside ROW_FIELDS: slug, and logit_gap, the largest absolute difference of the kept logits to BN only
     in the same BatchNorm state (NaN where BN only is not there): 0 where both are the same function.
     """
     keys, rows, correct, outputs = Keys(spec, dense_id), [], [], {}
-    wanted = [("dense", None, NO_STATE), ("no_repair", None, NO_STATE)]
+    recalibrated = [state for state in spec.states if state.batches]
+    wanted = [("dense", None, state) for state in (NO_STATE, *recalibrated)] + [("no_repair", None, NO_STATE)]
     wanted += [(repair.method, repair, state) for repair in spec.repairs for state in spec.states]
     for method, repair, state in wanted:
         target = method if repair is None else repair.slug

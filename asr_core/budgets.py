@@ -36,7 +36,7 @@ def _parts(result: Result, slugs) -> list[pd.DataFrame]:
     alone = rows[~still & rows["slug"].eq("bn_only") & rows["averaging"].eq("cumulative").fillna(False).astype(bool)]
     size = result.setting["calibration"]["calib_batch_size"]
     return [
-        rows[rows["slug"].isin(REFERENCES)].assign(way="none", images=0),
+        rows[still & rows["slug"].isin(REFERENCES)].assign(way="none", images=0),
         repairs.assign(way="none", images=repairs["stat_images"].astype(int), distinct_images=repairs["stat_images"]),
         alone.assign(way="cumulative", images=alone["batches"] * size),
     ]

@@ -52,9 +52,9 @@ def severity(v_dense, v_pruned, floor: float = FLOOR) -> tuple[float, int]:
 
 
 def gamma_lw(v_dense, v_pruned, eps: float = EPS, floor: float = FLOOR) -> float:
-    """The layer-wise factor of eq. 1; 1 for a layer whose channels are all dead."""
+    """The layer-wise factor of eq. 1; 1 for a layer whose mean pruned variance is at or under the floor."""
     v_dense, v_pruned = np.asarray(v_dense, float), np.asarray(v_pruned, float)
-    if not (v_pruned > floor).any():
+    if not v_pruned.mean() > floor:
         return 1.0
     return float(np.sqrt(v_dense.mean() / (v_pruned.mean() + eps)))
 

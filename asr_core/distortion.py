@@ -18,12 +18,11 @@ from functools import reduce
 import pandas as pd
 import torch
 from torch import nn
-from torch.nn import functional as F
 
-from asr_core import models, stats
+from asr_core import guards, stats
 from asr_core.allocations import READING, SPARSITIES, RepairabilityTask
-from asr_core.checks import checked_sparsity
-from asr_core.errors import DataError
+from asr_core.checks import checked_sparsity, positive
+from asr_core.errors import DataError, SpecError
 from asr_core.pruning import Cut, cuts
 from asr_core.stats import Moments
 
@@ -40,25 +39,26 @@ def repairability(
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """D_raw, D_res and RR of every conv at each trial sparsity: (per layer, per output channel).
 
-    images: tensor (N, 3, H, W), normalised as the network expects, or an iterable of such batches; no labels.
+    images: tensor or array (N, 3, H, W), normalised as the network expects, or an iterable of such batches; no labels.
     Columns layer, (channel,) sparsity, d_raw, d_res (in units of the layer's, or the channel's, dense variance; NaN
     where that is 0), rr (NaN where d_raw is 0, or the layer never runs), layers in registration order. A channel is
     dead where its pruned variance is at most `floor` (activation units squared). include_linear: linear layers too.
     The network runs in eval mode and is not changed. Raises SpecError for a sparsity outside [0, 1), ModelError for a
-    network without convs, DataError without images.
+    network without convs or with weights that are computed or shared, DataError without images.
     """
-    models.check_network(model, batchnorm=False)
-    sparsities = [checked_sparsity(value) for value in sparsities]
+    model = guards.network(model)
+    sparsities = _checked(sparsities)
+    eps, floor = positive("eps", eps, zero=True), positive("floor", floor)
+    guards.own_weights(model, include_linear)
     kinds = (nn.Conv2d, nn.Linear) if include_linear else nn.Conv2d
     layers = {name: Layer(m, sparsities) for name, m in model.named_modules() if isinstance(m, kinds)}
-    device, seen = next(model.parameters()).device, 0
+    seen = 0
     with stats.frozen(model), _watched(layers):
-        for batch in stats.as_batches(images):
-            if len(batch):
-                model(batch.to(device))
+        for batch in guards.batches(images):
+            guards.forward(model, batch)
             seen += len(batch)
     if not seen:
-        raise DataError(stats.NO_IMAGES)
+        raise DataError(guards.NO_IMAGES)
     return _tables(
         {
             (name, sparsity): layer.distortions(trial, eps, floor)
@@ -66,6 +66,12 @@ def repairability(
             for trial, sparsity in enumerate(sparsities)
         }
     )
+
+
+def _checked(sparsities) -> list[float]:
+    if not isinstance(sparsities, Iterable) or not (chosen := list(sparsities)):
+        raise SpecError(f"sparsities is {sparsities!r}; give a list of fractions, for example (0.5, 0.9).")
+    return [checked_sparsity(value) for value in chosen]
 
 
 @dataclass
@@ -101,11 +107,13 @@ class Layer:
         self.dense, self.trials = dense, trials
 
     def _run(self, given: torch.Tensor, cut: Cut) -> torch.Tensor:
-        """The layer's output with the cut weights. (Calling the module would call the hook.)"""
-        module, weight = self.module, cut.of(self.module.weight)
-        if isinstance(module, nn.Linear):
-            return F.linear(given, weight, module.bias)
-        return module._conv_forward(given, weight, module.bias)
+        """What the layer's own forward makes of the cut weights. (Calling the module would call the hook.)"""
+        held, weight = self.module._parameters, self.module.weight
+        held["weight"] = cut.of(weight)
+        try:
+            return self.module.forward(given)
+        finally:
+            held["weight"] = weight
 
     def distortions(self, trial: int, eps: float, floor: float) -> "Distortions":
         """Per channel, in activation units squared; NaN for a layer that never ran."""

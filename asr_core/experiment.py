@@ -9,6 +9,7 @@ from asr_core import (
     batchnorm,
     distortion,
     evaluation,
+    guards,
     masks,
     models,
     plan,
@@ -37,7 +38,8 @@ def compute_prune(lab: Lab, task: Task):
     kept = masks.kept_table(model, chosen)
     convs = absorption.conv_index(model)
     files = {"masks.npz": masks.pack(chosen), "layers.parquet": table, "convs.parquet": convs, "kept.parquet": kept}
-    return files, {"achieved": masks.achieved(table)}
+    ties = {name: int(table[name].sum()) for name in ("tied", "tied_cut")}
+    return files, {"achieved": masks.achieved(table)} | ties
 
 
 def compute_stats(lab: Lab, task: Task):
@@ -144,6 +146,7 @@ def check(lab: Lab) -> None:
     spec = lab.spec
     network = models.outline(spec.model, spec.data.classes, spec.data.image_size)
     models.check_network(network)
+    guards.own_weights(network, spec.prune.asked["include_linear"], biases=True, finite=False)
     masks.check_budget(network, spec.prune.rule, **spec.prune.asked)
     lab.check_own_weights(network)
     lab.data.check_counts(spec.calibration.stat_images, spec.evaluation.eval_images)

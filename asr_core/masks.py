@@ -1,6 +1,5 @@
 """Prune a network: a rule chooses masks, the masks become permanent zeros, and a table says what went."""
 
-import copy
 import math
 
 import numpy as np
@@ -8,7 +7,7 @@ import pandas as pd
 import torch
 from torch import nn
 
-from asr_core import absorption, models, registry
+from asr_core import absorption, guards, models, registry
 from asr_core.allocation import check_floors
 from asr_core.distortion import repairability
 from asr_core.errors import ModelError, SpecError
@@ -26,11 +25,12 @@ def choose_masks(model: nn.Module, rule: str, images=None, **params) -> tuple[di
     cls = registry.get("pruning rule", rule)
     params = cls.checked(**params)
     models.check_network(model, batchnorm=False)
+    guards.own_weights(model, params["include_linear"])
     weights = prunable(model, params["include_linear"])
     measured = _repairability(model, rule, images, params) if cls.measures else {}
     masks, skipped = cls.masks(weights, params, floors(model, weights, params), measured)
     masks = {name: mask.cpu() for name, mask in masks.items()}
-    return masks, layer_table(masks, cls.asked(params), skipped)
+    return masks, layer_table(masks, cls.asked(params), skipped, cls.ties(weights, masks, params))
 
 
 def floors(model: nn.Module, weights: dict[str, torch.Tensor], params: dict) -> dict[str, int]:
@@ -63,13 +63,13 @@ def _repairability(model: nn.Module, rule: str, images, params: dict) -> dict[st
     return dict(zip(layers["layer"], layers["rr"], strict=True))
 
 
-def layer_table(masks: dict[str, torch.Tensor], asked: float, skipped: dict[str, str]) -> pd.DataFrame:
-    """One row per layer: layer, weights, kept, asked, achieved (sparsities in [0, 1]), skipped (reason or '')."""
+def layer_table(masks: dict[str, torch.Tensor], asked: float, skipped: dict[str, str], ties: dict) -> pd.DataFrame:
+    """One row per layer: the columns of `prune`."""
     rows = []
     for name, mask in masks.items():
         kept = int(mask.sum())
-        rows.append((name, mask.numel(), kept, asked, 1 - kept / mask.numel(), skipped.get(name, "")))
-    return pd.DataFrame(rows, columns=["layer", "weights", "kept", "asked", "achieved", "skipped"])
+        rows.append((name, mask.numel(), kept, asked, 1 - kept / mask.numel(), skipped.get(name, ""), *ties[name]))
+    return pd.DataFrame(rows, columns=["layer", "weights", "kept", "asked", "achieved", "skipped", "tied", "tied_cut"])
 
 
 def achieved(table: pd.DataFrame) -> float:
@@ -92,11 +92,15 @@ def prune(model: nn.Module, rule: str, images=None, **params) -> tuple[nn.Module
     rule: `global_l1`, `uniform`, `erk`, `lamp`, `rr` (sparsity in [0, 1), keep_first, keep_head, min_density), or `n_m`
     (keep_n, group_m); all take `include_linear`. images: what `rr` measures the layers on, a tensor (N, 3, H, W),
     normalised as the network expects, or an iterable of such batches; no other rule looks at them. Table columns:
-    layer, weights, kept, asked, achieved, skipped. Raises UnknownName, SpecError for bad parameters and missing
-    images, ModelError for a network without convs.
+    layer, weights, kept, asked and achieved (sparsities in [0, 1]), skipped (a reason, or ''), tied and tied_cut: where
+    weights of equal magnitude lay at the threshold and only some could go, how many they were and how many went (the
+    earlier in registration order go first; rounded weights have many). Of a compiled network, the copy is not compiled.
+    Raises UnknownName, SpecError for bad parameters and missing images, ModelError for a network without convs, or
+    whose weights are computed, shared, or not finite.
     """
+    model = guards.network(model)
     masks, table = choose_masks(model, rule, images, **params)
-    return apply_masks(copy.deepcopy(model), masks), table
+    return apply_masks(guards.copied(model), masks), table
 
 
 def kept_table(model: nn.Module, masks: dict[str, torch.Tensor]) -> pd.DataFrame:

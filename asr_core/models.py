@@ -12,6 +12,7 @@ from asr_core.cifar_resnet import CifarResNet
 from asr_core.errors import ModelError
 from asr_core.spec import ModelSpec
 
+SMALL = ("small", "small-pool")  # stems whose first conv has stride 1
 CHANNELS = 64  # of a layer, that are worked on at once
 # Without these torchvision warns, or builds training-only branches.
 _ARGUMENTS = {
@@ -29,7 +30,7 @@ def build(model: ModelSpec, classes: int, image_size: int) -> nn.Module:
     network = _made(model, classes, image_size)
     network.eval()
     if model.stem != "imagenet":
-        _replace_stem(network, 2 if model.stem == "half" else 1, image_size)
+        _replace_stem(network, model.stem, image_size)
     if model.head == "linear":
         _replace_head(network, classes)
     _check_size(network, model, classes, image_size)
@@ -42,7 +43,7 @@ def _made(model: ModelSpec, classes: int, image_size: int) -> nn.Module:
         return CifarResNet(int(model.architecture.removeprefix("cifar_resnet")), classes)
     arguments = dict(_ARGUMENTS.get(model.architecture, {}))
     if model.architecture == "maxvit_t":  # fixes its attention grids for a stem of stride 2
-        side = image_size * 2 if model.stem == "small" else image_size
+        side = image_size * 2 if model.stem in SMALL else image_size
         arguments["input_size"] = (side, side)
     try:
         return torchvision.models.get_model(model.architecture, weights=None, num_classes=classes, **arguments)
@@ -152,9 +153,9 @@ def _check_size(network: nn.Module, model: ModelSpec, classes: int, image_size: 
 
 def _cannot_run(model: ModelSpec, image_size: int, reason) -> ModelError:
     reason = " ".join(str(reason).split())[:160]
-    remedy = "a larger image size" if model.stem == "small" else "a larger image size or stem 'small'"
+    remedy = "a larger image size" if model.stem in SMALL else "a larger image size or stem 'small'"
     if model.architecture == "maxvit_t":
-        remedy = "a multiple of 112" if model.stem == "small" else "a multiple of 224"
+        remedy = "a multiple of 112" if model.stem in SMALL else "a multiple of 224"
     return ModelError(
         f"{model.architecture} with stem {model.stem!r} cannot run on {image_size}x{image_size} images ({reason}); "
         f"use {remedy}."
@@ -177,14 +178,17 @@ def _stem(network: nn.Module, image_size: int) -> tuple[str, str | None]:
     return first, second if isinstance(module, nn.MaxPool2d) else None
 
 
-def _replace_stem(network: nn.Module, stride: int, image_size: int):
-    """First conv 3x3 with `stride`; the max-pool of a stem that was strided goes."""
+def _replace_stem(network: nn.Module, stem: str, image_size: int):
+    """First conv 3x3, of stride 2 for `half`, else 1; the max-pool of a stem that was strided goes but for `small-pool`."""
+    stride = 2 if stem == "half" else 1
     name, pool = _stem(network, image_size)
     old = network.get_submodule(name)
     new = nn.Conv2d(3, old.out_channels, 3, stride, padding=1, bias=old.bias is not None)
     nn.init.kaiming_normal_(new.weight, mode="fan_out", nonlinearity="relu")
     network.set_submodule(name, new)
-    if pool and old.stride != (1, 1):  # VGG's first conv has stride 1, and its pools are stages
+    if (
+        pool and old.stride != (1, 1) and stem != "small-pool"
+    ):  # VGG's first conv has stride 1, and its pools are stages
         network.set_submodule(pool, nn.Identity())
 
 

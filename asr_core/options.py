@@ -59,7 +59,7 @@ NETWORK = together(
         "--stem",
         default="imagenet",
         metavar="NAME",
-        help="imagenet (as it comes) | half (3x3 stride 2, no max-pool) | small (3x3 stride 1, no max-pool).",
+        help="imagenet | half (3x3 stride 2, no max-pool) | small (3x3 stride 1, no max-pool) | small-pool (its max-pool stays).",
     ),
     click.option(
         "--head",

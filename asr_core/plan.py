@@ -93,10 +93,23 @@ def tasks(spec: ExperimentSpec, dense_id: str | None, train_images: int, test_im
         found.append(Task("repair", keys.network(repair.slug, repair), passes, repair.slug, repair))
         found.append(Task("stats", keys.stats(repair.slug, repair, NO_STATE), stat, repair.slug, repair))
     found.append(Task("evaluation", keys.evaluation("dense", None, NO_STATE), evaluated))
+    found += _recalibrated_dense(spec, keys, evaluated)
     found.append(Task("evaluation", keys.evaluation("no_repair", None, NO_STATE), evaluated, "no_repair"))
     for repair in spec.repairs:
         found += _recalibrated_tasks(spec, keys, repair, stat, evaluated)
     return list({(task.stage, task.key): task for task in found}.values())
+
+
+def _recalibrated_dense(spec, keys: Keys, evaluated: int) -> list[Task]:
+    """The recorded pass of the dense network, and its evaluations: what recalibration alone does to it."""
+    if not spec.max_batches:
+        return []
+    passes = spec.max_batches * spec.calibration.calib_batch_size
+    states = [state for state in spec.states if state.batches]
+    return [
+        Task("recalibration", keys.recalibration("dense", None), passes),
+        *(Task("evaluation", keys.evaluation("dense", None, s), evaluated, state=s) for s in states),
+    ]
 
 
 def _recalibrated_tasks(spec, keys: Keys, repair: RepairSpec, stat: int, evaluated: int) -> list[Task]:

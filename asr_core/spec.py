@@ -90,8 +90,9 @@ class DataSpec:
 class ModelSpec:
     """Which network: a torchvision name or a `cifar_resnet`, the stem and the head.
 
-    stem: `imagenet` (as it comes; a `cifar_resnet` takes no other), `half` (3x3 stride 2, no max-pool), `small` (3x3 stride 1,
-    no max-pool). head: `torchvision`, or `linear` (one linear layer after global pooling).
+    stem: `imagenet` (as torchvision), `half` (3x3 stride 2, no max-pool), `small` (3x3 stride 1, no max-pool),
+    `small-pool` (as `small`, but torchvision's max-pool stays). head: `torchvision`, or `linear` (one linear layer
+    after global pooling).
     """
 
     architecture: str = "resnet18"

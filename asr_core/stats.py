@@ -7,10 +7,9 @@ import pandas as pd
 import torch
 from torch import nn
 
-from asr_core import models
-from asr_core.errors import DataError
+from asr_core import guards, models
+from asr_core.errors import DataError, ModelError
 
-NO_IMAGES = "no images were given, so there is nothing to measure; give at least 2 (64 in the paper)."
 CHUNK = 1 << 20  # values converted to float64 at a time: 8 MiB
 
 
@@ -77,29 +76,27 @@ def hooked(model: nn.Module, hook):
             handle.remove()
 
 
-def as_batches(images, batch_size: int = 64):
-    """Iterate over batches: splits a tensor (N, 3, H, W), passes any other iterable of tensors through."""
-    return images.split(batch_size) if torch.is_tensor(images) else images
+def collect(model: nn.Module, images) -> dict[str, Moments]:
+    """Moments of each conv's output over all `images`, by layer name in execution order.
 
-
-def collect(model: nn.Module, batches) -> dict[str, Moments]:
-    """Moments of each conv's output over all `batches`, by layer name in execution order.
-
-    Raises DataError without images.
+    images: as `guards.batches` takes. A conv that does not run as a module is left out. Raises DataError without
+    images, ModelError if the network cannot run on them, or no conv runs.
     """
     found: dict[str, Moments] = {}
-    device = next(model.parameters()).device
+    ran = False
 
     def add(name, conv, output):
         new = moments(output)
         found[name] = found[name].merge(new) if name in found else new
 
     with frozen(model), hooked(model, add):
-        for batch in batches:
-            if len(batch):
-                model(batch.to(device))
+        for batch in guards.batches(images):
+            guards.forward(model, batch)
+            ran = True
+    if not ran:
+        raise DataError(guards.NO_IMAGES)
     if not found:
-        raise DataError(NO_IMAGES)
+        raise ModelError(f"no Conv2d of {type(model).__name__} runs as a module; give a network that calls its convs.")
     return {name: Moments(m.count, m.mean.cpu(), m.m2.cpu()) for name, m in found.items()}
 
 
@@ -126,10 +123,10 @@ def from_table(table: pd.DataFrame, count: dict[str, int]) -> dict[str, Moments]
 def channel_stats(model: nn.Module, images) -> pd.DataFrame:
     """Per-channel statistics of every conv's output, before whatever follows it.
 
-    images: tensor (N, 3, H, W), normalised as the network expects, or an iterable of such batches.
-    Returns columns layer, channel, mean (activation units), variance (units squared, divides by
-    N*H*W), layers in execution order. The network runs in eval mode and is not changed. Raises
-    ModelError for a network without convs, DataError without images.
+    images: tensor or array (N, 3, H, W), normalised as the network expects, or an iterable of such batches, of
+    which (images, labels) counts as images. Returns columns layer, channel, mean (activation units), variance
+    (units squared, divides by N*H*W), layers in execution order; a conv that does not run has no row. The network
+    runs in eval mode and is not changed. Raises ModelError for a network without convs or one that cannot run on the
+    images, DataError without images, or for ones that are no finite floats.
     """
-    models.check_network(model, batchnorm=False)
-    return stats_table(collect(model, as_batches(images)))
+    return stats_table(collect(guards.network(model), images))

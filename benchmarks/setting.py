@@ -94,7 +94,9 @@ def straightforward_setting(spec: ExperimentSpec, images: data.Dataset, folder: 
 def predictions(spec: ExperimentSpec, store: Store, dense_id: str) -> dict:
     """Stored predictions by (method, order, bias, start, averaging, b), as `straightforward.Outcome` names them."""
     keys, found = plan.Keys(spec, dense_id), {}
-    wanted = [("dense", "dense", None, plan.NO_STATE), ("no_repair", "no_repair", None, plan.NO_STATE)]
+    recalibrated = [state for state in spec.states if state.batches]
+    wanted = [("dense", "dense", None, state) for state in (plan.NO_STATE, *recalibrated)]
+    wanted += [("no_repair", "no_repair", None, plan.NO_STATE)]
     wanted += [(repair.method, repair.slug, repair, state) for repair in spec.repairs for state in spec.states]
     for method, target, repair, state in wanted:
         entry = store.find("evaluation", keys.evaluation(target, repair, state))

@@ -56,7 +56,8 @@ def run(dense: nn.Module, setting: Setting) -> Outcome:
     pruned, masks = prune_globally(dense, setting.sparsity)
     outcome = Outcome(masks)
     evaluation = loader(setting.test, setting.eval_indices, setting.eval_batch_size, setting.workers, keep=True)
-    outcome.predictions["dense", None, None, None, None, 0] = predict(dense, evaluation)
+    for state, found in recalibrations(dense, evaluation, setting):
+        outcome.predictions["dense", None, None, *state] = found
     outcome.predictions["no_repair", None, None, None, None, 0] = predict(pruned, evaluation)
     count = len(setting.stat_indices)
     images = next(iter(loader(setting.train, setting.stat_indices, count, 0)))[0]
@@ -135,7 +136,9 @@ def factor(method: str, v_dense: torch.Tensor, v_pruned: torch.Tensor) -> torch.
     """gamma of one layer, shape (channel,): eq. 1 (lw_bn), eq. 4 (raw_bn), eq. 5-8 (asr_bn)."""
     ones, alive = torch.ones_like(v_pruned), v_pruned > FLOOR
     if method == "lw_bn":
-        return torch.where(alive, (v_dense.mean().clamp(min=FLOOR) / (v_pruned.mean() + EPS)).sqrt(), ones)
+        if v_pruned.mean() <= FLOOR:
+            return ones
+        return ones * (v_dense.mean().clamp(min=FLOOR) / (v_pruned.mean() + EPS)).sqrt()
     raw = torch.where(alive, (v_dense.clamp(min=FLOOR) / (v_pruned + EPS)).sqrt(), ones)
     if method == "raw_bn":
         return raw

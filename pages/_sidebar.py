@@ -105,7 +105,7 @@ def _dense(everything: list[Stored]) -> None:
             "Stem",
             architectures.STEMS,
             everything,
-            "imagenet: as it comes. half: 3x3, stride 2, no max-pool. small: 3x3, stride 1, no max-pool. Not of cifar_resnet.",
+            "imagenet: as torchvision. half: 3x3, stride 2, no max-pool. small: 3x3, stride 1, no max-pool. small-pool: small, with torchvision's max-pool.",
         )
         _select(
             "source",

@@ -73,7 +73,7 @@ class View:
         rows = self.result.accuracy
         have = set(rows["slug"])
         absent = [style.label(slug) for repair in self.look.repairs if (slug := repair.slug) not in have]
-        if ablation.rows_in(rows, self.look.bn_state).empty:
+        if ablation.rows_in(rows[rows["slug"] != "dense"], self.look.bn_state).empty:
             absent.append(f"recalibration {self.look.recalibration}")
         return absent
 

@@ -17,6 +17,9 @@ from asr_core import batchnorm, models, prune, recalibrate, repair
 from asr_core.grid import BatchNormState
 from asr_core.spec import ModelSpec
 
+# Few batches from reset: that the start still shows is what these tests are about.
+pytestmark = pytest.mark.filterwarnings("ignore:.* is left of the start")
+
 # Small inputs, but no 1x1 feature map before the last pool. Pruned at 60 % in each layer: dead channels,
 # which have no scale to absorb, would need whole rows of zeros, and there are none.
 NETWORKS = {

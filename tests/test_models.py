@@ -95,7 +95,7 @@ def test_maxvit_names_the_sizes_it_takes():
         network("maxvit_t", 32)
 
 
-@pytest.mark.parametrize(("stem", "side"), [("imagenet", 8), ("half", 16), ("small", 32)])
+@pytest.mark.parametrize(("stem", "side"), [("imagenet", 8), ("half", 16), ("small", 32), ("small-pool", 16)])
 def test_a_resnet_stem_keeps_as_much_of_a_32_pixel_image_as_its_name_says(stem, side):
     model = network(stem=stem)
     sides = []
@@ -112,6 +112,28 @@ def test_the_max_pool_of_a_strided_stem_goes_wherever_it_lies(architecture):
     old, new = first_conv(plain), first_conv(small)
     assert (new.out_channels, new.bias is None) == (old.out_channels, old.bias is None)
     assert (new.kernel_size, new.stride, new.padding) == ((3, 3), (1, 1), (1, 1))
+
+
+def test_the_small_stem_that_keeps_its_max_pool_is_torchvisions_network_with_another_first_conv():
+    """As published CIFAR-10 ResNets have it: with their weights the outputs are theirs, with no other stem."""
+    theirs = torchvision.models.resnet18(num_classes=10)
+    theirs.conv1 = nn.Conv2d(3, 64, 3, 1, 1, bias=False)
+    theirs.eval()
+    images, off = torch.randn(4, 3, 32, 32), {}
+    for stem in ("half", "small", "small-pool"):
+        ours = network(stem=stem)
+        ours.load_state_dict(theirs.state_dict())
+        with torch.no_grad():
+            off[stem] = float((ours(images) - theirs(images)).abs().max())
+    assert off["small-pool"] < 1e-4
+    assert min(off["half"], off["small"]) > 0.1
+
+
+def test_a_small_stem_keeps_the_max_pool_wherever_it_lies_and_is_the_small_one_without():
+    for architecture in ("shufflenet_v2_x0_5", "mobilenet_v3_small"):
+        plain, kept = network(architecture), network(architecture, stem="small-pool")
+        assert max_pools(kept) == max_pools(plain)
+        assert first_conv(kept).stride == (1, 1)
 
 
 def test_vggs_max_pools_are_stages_and_stay():

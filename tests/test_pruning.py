@@ -191,7 +191,7 @@ def test_n_m_prunes_linear_layers_along_their_inputs():
 
 def test_the_table_says_what_was_asked_and_what_came_of_it(model):
     pruned, table = prune(model, "global_l1", sparsity=0.9)
-    assert table.columns.tolist() == ["layer", "weights", "kept", "asked", "achieved", "skipped"]
+    assert table.columns.tolist() == ["layer", "weights", "kept", "asked", "achieved", "skipped", "tied", "tied_cut"]
     assert table["layer"].tolist() == list(convs(model))
     for row in table.itertuples():
         weight = pruned.get_submodule(row.layer).weight

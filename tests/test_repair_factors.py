@@ -13,7 +13,8 @@ from asr_core import registry, repair_factors
 from asr_core.diagnostics import gamma_lw
 from asr_core.errors import ModelError, SpecError, UnknownName
 
-METHODS = ("lw_bn", "raw_bn", "asr_bn")
+CHANNEL_WISE = ("raw_bn", "asr_bn")
+METHODS = ("lw_bn", *CHANNEL_WISE)
 PRIORS = [{"prior": "median"}, {"prior": "mean"}, {"prior": "fixed", "prior_value": 0.7}]
 
 
@@ -33,9 +34,18 @@ def test_eq_1_one_scalar_per_layer():
     close(repair_factors("lw_bn", [4, 16], [1, 4], eps=0), [2, 2])
 
 
-def test_eq_1_counts_dead_channels_in_the_mean_and_leaves_them_at_1():
-    """Means (4 + 16 + 4) / 3 and (2 + 4 + 0) / 3: sqrt(4) = 2 for live channels."""
-    close(repair_factors("lw_bn", [4, 16, 4], [2, 4, 0], eps=0), [2, 2, 1])
+def test_eq_1_counts_dead_channels_in_the_mean_and_scales_them_too():
+    """Means (4 + 16 + 4) / 3 and (2 + 4 + 0) / 3: sqrt(4) = 2, also for a channel that is dead so far."""
+    close(repair_factors("lw_bn", [4, 16, 4], [2, 4, 0], eps=0), [2, 2, 2])
+
+
+def test_a_layer_whose_mean_pruned_variance_is_at_the_floor_keeps_1_under_eq_1():
+    """Not only one whose channels are all dead: the mean of 3e-12 and two zeros is the floor."""
+    assert repair_factors("lw_bn", [4, 16, 4], [0, 0, 0]).tolist() == [1, 1, 1]
+    assert repair_factors("lw_bn", [4, 16, 4], [3e-12, 0, 0]).tolist() == [1, 1, 1]
+    assert repair_factors("lw_bn", [4, 16, 4], [4e-12, 0, 0]).min() > 1
+    assert gamma_lw([4, 16, 4], [3e-12, 0, 0]) == 1
+    assert gamma_lw([4, 16, 4], [4e-12, 0, 0]) > 1
 
 
 def test_eq_4_one_factor_per_channel():
@@ -76,16 +86,21 @@ def test_what_lies_behind_the_factors_is_reported():
     assert math.isnan(details("raw_bn", [4.0], [1.0]).prior_var)
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", CHANNEL_WISE)
 def test_a_channel_at_the_floor_is_dead_and_one_above_it_is_not(method):
     found = repair_factors(method, [1, 1, 1], [1e-12, 1.1e-12, 1])
     assert found[0] == 1
     assert found[1] != 1
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", CHANNEL_WISE)
 def test_the_floor_can_be_raised(method):
     assert repair_factors(method, [4, 4, 4, 4], [0.01, 1, 1, 1], floor=0.1)[0] == 1
+
+
+def test_the_floor_of_a_layer_can_be_raised_too():
+    assert repair_factors("lw_bn", [4, 4], [0.5, 0.5], floor=0.5).tolist() == [1, 1]
+    assert repair_factors("lw_bn", [4, 4], [0.5, 0.5], floor=0.49).tolist() != [1, 1]
 
 
 @pytest.mark.parametrize("prior", ["median", "mean"])
@@ -179,9 +194,14 @@ def test_equal_statistics_give_1(v, prior):
 
 
 @given(layer=layer_of(ANY))
-def test_dead_channels_get_exactly_1(layer):
-    for method in METHODS:
+def test_dead_channels_get_exactly_1_where_each_channel_has_its_own_factor(layer):
+    for method in CHANNEL_WISE:
         assert (repair_factors(method, *layer)[torch.tensor(layer[1] <= 1e-12)] == 1).all()
+
+
+@given(layer=layer_of(WORST))
+def test_eq_1_gives_one_number_throughout(layer):
+    assert repair_factors("lw_bn", *layer).unique().numel() == 1
 
 
 # --- bad input ---

@@ -37,6 +37,7 @@ def curves_table(result: Result, slugs=(), ways=("reset",), momentum=0.1, x="bat
 def _points(result: Result, slugs, ways, momentum, x: str) -> pd.DataFrame:
     """Points of one result; b = 0 begins each way's line over batches, and is a line of its own over images."""
     rows = result.accuracy[result.accuracy["slug"].isin([*REFERENCES, *slugs])]
+    rows = rows[rows["calib_batches"].eq(0) | ~rows["slug"].isin(REFERENCES)]
     batches, cumulative = rows["calib_batches"], rows["averaging"].eq("cumulative").fillna(False)
     ema = rows["averaging"].eq("ema").fillna(False) & rows["momentum"].eq(momentum).fillna(False)
     masks = {"cumulative": cumulative} | {way: ema & rows["start"].eq(way).fillna(False) for way in ("reset", "keep")}

@@ -28,7 +28,7 @@ def at_state(accuracy: pd.DataFrame, start, averaging, momentum, b: int) -> pd.D
 def accuracy_table(result: Result, slugs=(), start="reset", averaging="ema", momentum=0.1, b=20) -> pd.DataFrame:
     """dense, no repair, and each repair at one budget: slug, label, top1 and its interval (fractions), n_eval."""
     rows = result.accuracy
-    references = rows[rows["slug"].isin(["dense", "no_repair"])]
+    references = rows[rows["slug"].isin(["dense", "no_repair"]) & rows["calib_batches"].eq(0)]
     chosen = at_state(rows[rows["slug"].isin(list(slugs))], start, averaging, momentum, b)
     table = pd.concat([references, chosen]).drop_duplicates("slug")
     if table.empty:

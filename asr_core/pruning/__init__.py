@@ -45,6 +45,11 @@ class PruningRule(Configurable):
         """
         raise NotImplementedError
 
+    @classmethod
+    def ties(cls, weights: dict, masks: dict, params: dict) -> dict[str, tuple[int, int]]:
+        """(tied, cut) per layer: weights of the magnitude at which some went and some stayed, and those that went."""
+        return {name: tied({name: w}, masks)[name] for name, w in weights.items()}
+
     @staticmethod
     def asked(params: dict) -> float:
         """Sparsity asked for, in [0, 1)."""
@@ -92,6 +97,18 @@ def smallest(weights: dict, count: int) -> dict:
     for name, w in weights.items():
         masks[name], ties = _above(_comparable(w), threshold, ties)
     return masks
+
+
+def tied(weights: dict, masks: dict) -> dict[str, tuple[int, int]]:
+    """(tied, cut) per layer of weights that were compared with one another: how many have the largest magnitude that
+    went, where others of it stayed, and how many of them went. Zeros do not count: it is all the same which go."""
+    threshold = max(float(_comparable(w).masked_fill(masks[name].cpu(), 0).max()) for name, w in weights.items())
+    counts = {}
+    for name, w in weights.items():  # layer by layer: no second copy of the network
+        equal = _comparable(w) == threshold
+        counts[name] = int(equal.sum()), int((equal & ~masks[name].cpu()).sum())
+    stayed = sum(there - cut for there, cut in counts.values())
+    return counts if threshold > 0 and stayed else dict.fromkeys(counts, (0, 0))
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """Global magnitude pruning."""
 
-from asr_core.pruning import BUDGET, PruningRule, by_threshold
+from asr_core.pruning import BUDGET, PruningRule, by_threshold, tied
 from asr_core.registry import register
 
 
@@ -16,3 +16,7 @@ class GlobalL1(PruningRule):
     @staticmethod
     def masks(weights, params, floors, repairability):
         return by_threshold(weights, params, floors), {}
+
+    @classmethod
+    def ties(cls, weights, masks, params):
+        return tied(weights, masks)

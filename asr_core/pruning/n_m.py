@@ -47,3 +47,18 @@ class NM(PruningRule):
             kept = grouped.topk(keep_n, dim=2).indices
             masks[name] = torch.zeros_like(grouped, dtype=torch.bool).scatter_(2, kept, True).reshape(w.shape)
         return masks, skipped
+
+    @classmethod
+    def ties(cls, weights, masks, params):
+        return {name: _ties(w, masks[name].to(w.device), params["group_m"]) for name, w in weights.items()}
+
+
+def _ties(w, mask, group_m: int) -> tuple[int, int]:
+    """(tied, cut) over all groups: in each, the largest magnitude that went, where it also stayed."""
+    if mask.all():
+        return 0, 0
+    magnitude, kept = (t.reshape(w.shape[0], -1, group_m, w[0, 0].numel()) for t in (w.detach().abs(), mask))
+    threshold = magnitude.masked_fill(kept, 0).amax(2, keepdim=True)
+    equal = (magnitude == threshold) & (threshold > 0)
+    equal &= (equal & kept).any(2, keepdim=True)
+    return int(equal.sum()), int((equal & ~kept).sum())

@@ -16,7 +16,7 @@ def _nonnegative(name, value) -> float:
 
 
 EPS = Parameter(1e-8, "added to the pruned variance before division (activation units squared)", _nonnegative)
-FLOOR = Parameter(1e-12, "a channel with pruned variance at or below this is dead: factor 1", positive)
+FLOOR = Parameter(1e-12, "a channel with pruned variance at or below this is dead: channel-wise factor 1", positive)
 SKIP_FIRST = Parameter(True, "leave the first conv as it is: its input is raw pixels", flag)
 COMMON = {"eps": EPS, "floor": FLOOR, "skip_first": SKIP_FIRST}
 

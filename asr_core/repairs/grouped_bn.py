@@ -11,7 +11,8 @@ PRIORS = ("median", "mean")
 class Grouped(RepairMethod):
     """One factor per group of consecutive channels from the group's mean variances, shrunk toward 1 with
     prior_scale times the layer's median (or mean) pruned variance. The paper's methods are points of this
-    surface: group_size 1 with scale 1 is ASR, 1 with scale 0 is raw, 0 (all channels) with scale 0 is LW."""
+    surface: group_size 1 with scale 1 is ASR, 1 with scale 0 is raw, 0 (all channels) with scale 0 is LW. A group whose
+    mean pruned variance is at or under the floor keeps 1; in another, dead channels get the group's factor too."""
 
     name = "grouped_bn"
     label = "grouped+BN"
@@ -29,10 +30,9 @@ class Grouped(RepairMethod):
     def factors(v_dense, v_pruned, params):
         import torch
 
-        alive = live(v_dense, v_pruned, params["floor"])
         group = _groups(len(v_dense), params["group_size"])
         dense, pruned = (_group_means(v, v_dense.isfinite() & v_pruned.isfinite(), group) for v in (v_dense, v_pruned))
-        ones = torch.ones_like(v_dense)
+        alive, ones = live(dense, pruned, params["floor"]), torch.ones_like(v_dense)
         ratio = variance_ratio_root(dense, pruned, params["eps"], params["floor"])
         gamma_raw = torch.where(alive, ratio, ones)
         prior_var = _prior(v_pruned, params)
@@ -49,10 +49,11 @@ def _groups(channels: int, size: int):
 
 
 def _group_means(v, finite, group):
-    """Mean of the finite variances of each channel's group, shape (channel,)."""
+    """Mean of the finite variances of each channel's group, shape (channel,); never above the largest."""
     count = v.new_zeros(int(group[-1]) + 1).index_add(0, group, finite.double()).clamp(min=1)
-    share = v.where(finite, v.new_zeros(())) / count[group]
-    return v.new_zeros(len(count)).index_add(0, group, share)[group]
+    v = v.where(finite, v.new_zeros(()))
+    largest = v.new_zeros(len(count)).scatter_reduce(0, group, v, "amax")
+    return v.new_zeros(len(count)).index_add(0, group, v / count[group]).minimum(largest)[group]
 
 
 def _prior(v_pruned, params: dict) -> float:
