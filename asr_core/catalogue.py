@@ -266,4 +266,10 @@ def held_for(name: str) -> tuple[str, ...]:
     raise KeyError(name)
 
 
+def coarser(name: str) -> tuple[str, ...]:
+    """Fields that come before `name`, coarse to fine."""
+    order = [field for names in GROUPS.values() for field in names]
+    return tuple(order[: order.index(name)])
+
+
 FIELDS = tuple(field.name for field in fields(Setting))

@@ -44,9 +44,16 @@ def begin(page: str) -> bool:
 
 
 def _lost(name: str) -> bool:
-    """Whether a widget says nothing though something must be chosen: Streamlit's buttons in a row do, back on their page."""
-    default = PARAMS[name].default
-    return default not in (None, []) and st.session_state[name] in (None, [])
+    """Whether a widget says what its parameter cannot be: nothing, as Streamlit's buttons in a row do back on their page,
+    or a label that it no longer has."""
+    value, default = st.session_state[name], PARAMS[name].default
+    if value in (None, []):
+        return default not in (None, [])
+    try:
+        PARAMS[name].read(show(value))
+    except AsrError:
+        return True
+    return False
 
 
 def _from_address(address: dict[str, str]) -> dict:
