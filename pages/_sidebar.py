@@ -3,7 +3,6 @@
 A widget hands back the label of what is chosen, so labels never change: what is stored stands beside them.
 """
 
-from dataclasses import replace
 from decimal import Decimal
 
 import streamlit as st
@@ -26,7 +25,7 @@ def draw(shown: common.View | None) -> None:
     """All controls; `shown` is the view that the page will draw, for the achieved sparsity."""
     everything = common.stored()
     with st.sidebar:
-        _network(everything)
+        _network(everything, shown)
         _pruning(everything, shown)
         _methods()
         _recalibration()
@@ -35,28 +34,17 @@ def draw(shown: common.View | None) -> None:
 
 
 def _chosen(name: str) -> None:
-    """After the user changed `name`: if the exact setting is not stored, let finer fields follow a stored one."""
-    wanted, everything = common.chosen(), common.stored()
-    if name in catalogue.FIELDS[: catalogue.FIELDS.index("dense")]:
-        wanted = replace(wanted, dense=None)
+    """After the user changed `name`, let go of what cannot go with it: nothing else follows a choice.
+
+    An identity is of one recipe, a number of classes of one dataset, a weights file of one network.
+    """
+    if name in catalogue.coarser("dense"):
         state.put(dense=None)
-    wanted = _tidy(wanted)
-    if catalogue.covering(everything, wanted):
-        return
-    near = catalogue.nearest(everything, wanted, catalogue.held_for(name))
-    if near is not None:
-        changes = replace(wanted, dense=None).differences(replace(near.setting, dense=None))
-        common.adopt(near)
-        st.toast("Moved to the nearest stored setting: " + ", ".join(changes), icon="📍")
-
-
-def _tidy(wanted: catalogue.Setting) -> catalogue.Setting:
-    """Without what only an own folder or an own weights file has, where neither is chosen any more."""
-    rest = ({} if wanted.data.startswith("folder:") else {"classes": None}) | (
-        {} if wanted.source == "file" else {"weights": None}
-    )
-    state.put(**rest)
-    return replace(wanted, **rest)
+    before, now = common.classes(state.before("data")), common.classes(state.get("data"))
+    if name == "data":
+        state.put(classes=now if state.get("data").startswith("folder:") else None)
+    if name in ("net", "stem", "head") or (name == "data" and before != now):
+        state.put(weights=None, source="scratch" if state.get("source") == "file" else state.get("source"))
 
 
 def _stored_of(name: str, everything: list[Stored]) -> set:
@@ -82,7 +70,7 @@ def _told(stored: list[str]) -> None:
     st.caption(f"stored: {', '.join(stored[:MOST_TOLD])}{more}" if stored else "stored: none")
 
 
-def _network(everything: list[Stored]) -> None:
+def _network(everything: list[Stored], shown: common.View | None) -> None:
     labels = _datasets(everything)
     _select("data", "Dataset", list(labels), everything, "Images that train, calibrate and test.", labels)
     _select(
@@ -93,6 +81,8 @@ def _network(everything: list[Stored]) -> None:
         "torchvision name of a classifier with BatchNorm.",
     )
     _folded.expander("Dense network", "_open_dense", lambda: _dense(everything), icon=":material/deployed_code:")
+    if shown is not None and len(several := common.identities(shown.setting)) > 1:
+        st.caption(f"shown: dense network {shown.result.setting['dense_id'][:12]}, one of {len(several)} of its recipe")
 
 
 def _datasets(everything: list[Stored]) -> dict[str, str]:
@@ -151,14 +141,12 @@ def _dense(everything: list[Stored]) -> None:
             args=("epochs",),
             help="Training epochs of the dense network.",
         )
-    _identity(everything)
+    _identity()
 
 
-def _identity(everything: list[Stored]) -> None:
+def _identity() -> None:
     """Which of the recipe's dense networks: training does not repeat to the bit, so a recipe may have several."""
-    wanted = replace(common.chosen(), dense=None)
-    coarse = catalogue.FIELDS[: catalogue.FIELDS.index("dense")]
-    known = [i.setting.dense for i in everything if all(getattr(i.setting, f) == getattr(wanted, f) for f in coarse)]
+    known = common.identities(common.chosen())
     st.selectbox(
         "Identity",
         list(dict.fromkeys([None, *known, state.get("dense")])),
@@ -168,7 +156,7 @@ def _identity(everything: list[Stored]) -> None:
         format_func=lambda i: i[:12] if i else "any",
         help="First digits of the sha256 of the weights. Training does not repeat to the bit: a recipe can have several. any: the one that is stored first.",
     )
-    _told([i[:12] for i in dict.fromkeys(known)])
+    _told([i[:12] for i in known])
 
 
 def _pruning(everything: list[Stored], shown: common.View | None) -> None:
@@ -179,7 +167,6 @@ def _pruning(everything: list[Stored], shown: common.View | None) -> None:
     if "sparsity" in known:
         _sparsity(everything)
     if "keep_n" in known:
-        state.put(nm=state.get("nm") or "2:4")
         _select(
             "nm",
             "N:M",
@@ -236,8 +223,6 @@ def _floors_chosen() -> None:
 
 
 def _sparsity(everything: list[Stored]) -> None:
-    if state.get("sparsity") is None:
-        state.put(sparsity=0.95, nm=None)
     stored = {item.setting.sparsity for item in everything} - {None}
     st.select_slider(
         "Sparsity",

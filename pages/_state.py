@@ -10,7 +10,7 @@ import streamlit as st
 from streamlit.errors import StreamlitAPIException
 
 from asr_core.errors import AsrError
-from pages._params import ON_EVERY_PAGE, PARAMS
+from pages._params import ON_EVERY_PAGE, PARAMS, SETTING
 
 STATE, ADDRESS, COMPLAINTS, PAGE, DRAWN = "_state", "_address", "_complaints", "_page", "_widgets"
 
@@ -40,7 +40,7 @@ def begin(page: str) -> bool:
             session[name] = _copy(state[name])
     if changed:
         session[COMPLAINTS] = []
-    return fresh and "data" not in address
+    return fresh and not address.keys() & SETTING.keys()
 
 
 def _lost(name: str) -> bool:
@@ -119,6 +119,11 @@ def _is_drawn(name: str) -> bool:
 def get(name: str):
     """Present value of a parameter."""
     return st.session_state[name] if name in st.session_state else st.session_state[STATE][name]
+
+
+def before(name: str):
+    """Its value before the choice that a callback is about."""
+    return st.session_state[STATE][name]
 
 
 def put(**values) -> None:
