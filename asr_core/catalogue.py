@@ -243,10 +243,9 @@ def _matches(wanted: Setting, setting: Setting) -> bool:
     return setting == (wanted if wanted.dense else replace(wanted, dense=setting.dense))
 
 
-def nearest(catalogue: list[Stored], wanted: Setting, held: tuple[str, ...] = ()) -> Stored | None:
-    """The stored result that agrees with `wanted` in the coarsest groups; None if none agrees in the `held` fields."""
-    able = [item for item in catalogue if all(getattr(item.setting, f) == getattr(wanted, f) for f in held)]
-    return min(able, key=lambda item: _distance(wanted, item.setting), default=None)
+def nearest(catalogue: list[Stored], wanted: Setting) -> Stored | None:
+    """The stored result that agrees with `wanted` in the coarsest groups; None if nothing is stored."""
+    return min(catalogue, key=lambda item: _distance(wanted, item.setting), default=None)
 
 
 def _distance(wanted: Setting, setting: Setting) -> tuple:
@@ -259,14 +258,10 @@ def _distance(wanted: Setting, setting: Setting) -> tuple:
     return (*differ, far)
 
 
-def held_for(name: str) -> tuple[str, ...]:
-    """Fields that stay when `name` is chosen: itself and every coarser group."""
-    fixed: list[str] = []
-    for names in GROUPS.values():
-        if name in names:
-            return (*fixed, name)
-        fixed += names
-    raise KeyError(name)
+def coarser(name: str) -> tuple[str, ...]:
+    """Fields that come before `name`, coarse to fine."""
+    order = [field for names in GROUPS.values() for field in names]
+    return tuple(order[: order.index(name)])
 
 
 FIELDS = tuple(field.name for field in fields(Setting))

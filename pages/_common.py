@@ -8,7 +8,7 @@ from dataclasses import replace
 import pandas as pd
 import streamlit as st
 
-from asr_core import assembly, catalogue, results
+from asr_core import assembly, catalogue, data, folders, results
 from asr_core.catalogue import Setting, Stored
 from asr_core.errors import AsrError
 from asr_core.grid import BUDGETS, default_states
@@ -19,7 +19,7 @@ from asr_core.store import Store, default_root
 from pages import _params
 from pages import _state as state
 from pages._compute import compute_panel
-from pages._views import Look, View
+from pages._views import Look, View, tidy
 
 
 @st.cache_resource(max_entries=2)
@@ -53,8 +53,8 @@ def opened(keys: tuple[str, ...]) -> Result:
 
 
 def chosen() -> Setting:
-    """The setting that sidebar and address ask for."""
-    return Setting(**{name: state.get(name) for name in catalogue.FIELDS})
+    """The setting that sidebar and address ask for, without what its rule, source or dataset does not have."""
+    return tidy(Setting(**{name: state.get(name) for name in catalogue.FIELDS}))
 
 
 def look() -> Look:
@@ -63,9 +63,29 @@ def look() -> Look:
     return Look(**{name: tuple(v) if isinstance(v, list) else v for name, v in values.items()})
 
 
-def adopt(item: Stored) -> None:
-    """Choose a stored setting: from a callback, or before the sidebar is drawn."""
-    state.put(**{name: getattr(item.setting, name) for name in catalogue.FIELDS})
+def classes(name: str) -> int | None:
+    """How many classes a dataset has; None for a folder that was never seen here."""
+    digest = name.removeprefix("folder:")
+    if digest == name:
+        return data.CLASSES[name]
+    known = [item.setting.classes for item in stored() if item.setting.data == name]
+    return known[0] if known else folders.classes(digest, store())
+
+
+def identities(wanted: Setting) -> list[str]:
+    """The stored dense networks of the recipe of `wanted`, first stored first."""
+    recipe = catalogue.coarser("dense")
+    same = [i.setting.dense for i in stored() if all(getattr(i.setting, f) == getattr(wanted, f) for f in recipe)]
+    return list(dict.fromkeys(same))
+
+
+def adopt(item: Stored | View) -> None:
+    """Choose a stored setting: from a callback, or before the sidebar is drawn. Its dense network is named only where
+    there are several of its recipe."""
+    values = {name: getattr(item.setting, name) for name in catalogue.FIELDS}
+    if len(identities(item.setting)) == 1:
+        values["dense"] = None
+    state.put(**{name: _params.PARAMS[name].default if value is None else value for name, value in values.items()})
 
 
 def adopt_default() -> None:
@@ -92,7 +112,6 @@ def present() -> View | None:
             f"The dense network {wanted.dense[:8]} is not stored here; showing another of the same recipe, {found[0].setting.dense[:8]}."
         )
     if found:
-        state.put(dense=found[0].setting.dense)
         shown = _view(found, look())
         return _with_partial(shown) if shown.missing else shown
     if (begun := _partial()) is not None:

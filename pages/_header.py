@@ -7,6 +7,8 @@ from pages import _folded
 from pages import _state as state
 from pages._views import short
 
+MOST_WORDS = 2  # differences that are named on a button
+
 
 def draw(title: str, found: common.View | None) -> None:
     """The head of a page that shows `found`."""
@@ -31,6 +33,7 @@ def _completeness(found: common.View) -> None:
         st.warning(
             f"**{short(common.chosen())}** is not stored. Shown below is the nearest stored setting, **{found.title}** ({found.stands_in})."
         )
+        _nearest(found)
         common.offer_to_compute()
     elif not found.keys:
         st.info(
@@ -49,6 +52,20 @@ def _completeness(found: common.View) -> None:
             icon=":material/hourglass_empty:",
         ):
             common.offer_to_compute()
+
+
+def _nearest(found: common.View) -> None:
+    """The way to what is shown instead: nothing but this click changes the choice to it."""
+    differ = found.stands_in.split(", ")
+    words = ", ".join(differ[:MOST_WORDS]) + (" …" if len(differ) > MOST_WORDS else "")
+    st.button(
+        f"Show the nearest stored setting ({words})",
+        key="_nearest",
+        icon=":material/near_me:",
+        on_click=common.adopt,
+        args=(found,),
+        help="Changes the choices of the sidebar to it.",
+    )
 
 
 def complaints() -> None:

@@ -60,10 +60,9 @@ def _images() -> None:
 
 def _weights() -> None:
     """A state_dict of the chosen architecture."""
-    wanted = common.chosen()
     kinds = [suffix.removeprefix(".") for suffix in known_weights.SUFFIXES]
     file = st.file_uploader(
-        f"state_dict or checkpoint of a {wanted.net}",
+        "state_dict or checkpoint of the chosen architecture",
         kinds,
         key=_fresh("weights"),
         max_upload_size=uploads.LARGEST,

@@ -243,10 +243,10 @@ def _shown(figure: Figure, variant: Variant) -> Match | common.View | None:
     own = [match for match in every if match.cell in figure.cells]
     if own:
         labels = {match.cell.label: match for match in own}
-        picked = st.selectbox(
-            f"{len(own)} of its {len(figure.cells)} networks are stored", list(labels), key="_panel", width=360
+        picked = st.selectbox("Network", list(labels), key="_panel", width=360)
+        st.caption(
+            f"{picked}; here {labels[picked].network}. {len(own)} of the figure's {len(figure.cells)} networks are stored."
         )
-        st.caption(f"{picked}; here {labels[picked].network}.")
         return labels[picked]
     cell = figure.cells[0]
     near = min(

@@ -109,7 +109,7 @@ SETTING = {
     "dense": matching(None, "[0-9a-f]{8,64}", "identity of a dense network"),
     "rule": choice("global_l1", registry.names("pruning rule")),
     "sparsity": Param(0.95, checks.checked_sparsity),
-    "nm": matching(None, "[0-9]{1,3}:[0-9]{1,3}", "N:M pattern such as 2:4"),
+    "nm": matching("2:4", "[0-9]{1,3}:[0-9]{1,3}", "N:M pattern such as 2:4"),
     "linear": switch(),
     "floors": Param(None, _floors),
     "stats": number(64, 2, MOST),

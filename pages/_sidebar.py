@@ -1,6 +1,9 @@
-"""The sidebar: the setting and the look that all pages share. Stored choices carry a ●."""
+"""The sidebar: the setting and the look that all pages share.
 
-from dataclasses import replace
+A widget hands back the label of what is chosen, so labels never change: what is stored stands beside them.
+"""
+
+from decimal import Decimal
 
 import streamlit as st
 
@@ -13,7 +16,8 @@ from pages import _common as common
 from pages import _folded, _own, _params
 from pages import _state as state
 
-DOT = "● "
+SPARSITIES = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.97, 0.98, 0.99)
+MOST_TOLD = 12  # stored choices that are named under a control
 MOST_DENSE = 1 - 2**-53  # the largest number under 1
 
 
@@ -21,7 +25,7 @@ def draw(shown: common.View | None) -> None:
     """All controls; `shown` is the view that the page will draw, for the achieved sparsity."""
     everything = common.stored()
     with st.sidebar:
-        _network(everything)
+        _network(everything, shown)
         _pruning(everything, shown)
         _methods()
         _recalibration()
@@ -30,63 +34,45 @@ def draw(shown: common.View | None) -> None:
 
 
 def _chosen(name: str) -> None:
-    """After the user changed `name`: if the exact setting is not stored, let finer fields follow a stored one."""
-    wanted, everything = common.chosen(), common.stored()
-    if name in catalogue.FIELDS[: catalogue.FIELDS.index("dense")]:
-        wanted = replace(wanted, dense=None)
+    """After the user changed `name`, let go of what cannot go with it: nothing else follows a choice.
+
+    An identity is of one recipe, a number of classes of one dataset, a weights file of one network.
+    """
+    if name in catalogue.coarser("dense"):
         state.put(dense=None)
-    wanted = _tidy(wanted)
-    if catalogue.covering(everything, wanted):
-        return
-    near = catalogue.nearest(everything, wanted, catalogue.held_for(name))
-    if near is not None:
-        changes = replace(wanted, dense=None).differences(replace(near.setting, dense=None))
-        common.adopt(near)
-        st.toast("Moved to the nearest stored setting: " + ", ".join(changes), icon="📍")
+    before, now = common.classes(state.before("data")), common.classes(state.get("data"))
+    if name == "data":
+        state.put(classes=now if state.get("data").startswith("folder:") else None)
+    if name in ("net", "stem", "head") or (name == "data" and before != now):
+        state.put(weights=None, source="scratch" if state.get("source") == "file" else state.get("source"))
 
 
-def _tidy(wanted: catalogue.Setting) -> catalogue.Setting:
-    """Without what only an own folder or an own weights file has, where neither is chosen any more."""
-    rest = ({} if wanted.data.startswith("folder:") else {"classes": None}) | (
-        {} if wanted.source == "file" else {"weights": None}
-    )
-    state.put(**rest)
-    return replace(wanted, **rest)
-
-
-def _options(name: str, choices, everything: list[Stored]) -> tuple[list, set]:
-    """(choices, those that are stored together with every coarser choice first; the stored ones)."""
-    held = [field for field in catalogue.held_for(name) if field not in ("dense", name)]
+def _stored_of(name: str, everything: list[Stored]) -> set:
+    """Values of `name` that are stored together with every coarser choice."""
+    coarser = [field for field in catalogue.coarser(name) if field != "dense" or state.get("dense")]
     wanted = common.chosen()
-    near = [item for item in everything if all(getattr(item.setting, f) == getattr(wanted, f) for f in held)]
-    have = {getattr(item.setting, name) for item in near}
-    return sorted({*choices, *have, state.get(name)}, key=lambda c: (c not in have, str(c))), have
+    near = [item.setting for item in everything if all(getattr(item.setting, f) == getattr(wanted, f) for f in coarser)]
+    return {getattr(setting, name) for setting in near}
 
 
 def _select(name: str, label: str, choices, everything, help: str, names=None) -> None:
-    options, have = _options(name, choices, everything)
-    st.selectbox(
-        label,
-        options,
-        key=name,
-        help=help,
-        on_change=_chosen,
-        args=(name,),
-        format_func=lambda option: (DOT if option in have else "") + str((names or {}).get(option, option)),
-    )
+    """One of `choices`, or of what is stored anywhere."""
+    known = dict.fromkeys([*choices, *sorted({getattr(i.setting, name) for i in everything} - {None}), state.get(name)])
+    text = lambda option: str((names or {}).get(option, option))  # noqa: E731
+    st.selectbox(label, list(known), key=name, help=help, on_change=_chosen, args=(name,), format_func=text)
+    have = _stored_of(name, everything)
+    _told([text(option) for option in known if option in have])
 
 
-def _network(everything: list[Stored]) -> None:
-    own = state.get("data").removeprefix("folder:")
-    labels = (
-        {f"folder:{own}": folders.label(own, common.store())}
-        | LABELS
-        | {item.setting.data: item.facts["dataset_label"] for item in everything}
-    )
-    known = [name for name in spec.DATASETS if name != "folder"]
-    _select(
-        "data", "Dataset", known, everything, "Images that train, calibrate and test. ● marks what is stored.", labels
-    )
+def _told(stored: list[str]) -> None:
+    """Which choices are stored, under their control."""
+    more = f" and {len(stored) - MOST_TOLD} more" if len(stored) > MOST_TOLD else ""
+    st.caption(f"stored: {', '.join(stored[:MOST_TOLD])}{more}" if stored else "stored: none")
+
+
+def _network(everything: list[Stored], shown: common.View | None) -> None:
+    labels = _datasets(everything)
+    _select("data", "Dataset", list(labels), everything, "Images that train, calibrate and test.", labels)
     _select(
         "net",
         "Architecture",
@@ -95,6 +81,20 @@ def _network(everything: list[Stored]) -> None:
         "torchvision name of a classifier with BatchNorm, or a ResNet made for 32x32 images (cifar_resnet20 to 110).",
     )
     _folded.expander("Dense network", "_open_dense", lambda: _dense(everything), icon=":material/deployed_code:")
+    if shown is not None and len(several := common.identities(shown.setting)) > 1:
+        st.caption(f"shown: dense network {shown.result.setting['dense_id'][:12]}, one of {len(several)} of its recipe")
+
+
+def _datasets(everything: list[Stored]) -> dict[str, str]:
+    """The bundled sets, and the folders that are stored or were used in this session; a label stands for the whole session."""
+    seen = st.session_state.setdefault("_folders", {})
+    stored = {item.setting.data: item.facts["dataset_label"] for item in everything}
+    for name in [*stored, state.get("data")]:
+        digest = name.removeprefix("folder:")
+        if digest != name and name not in seen:
+            label = stored.get(name) or folders.label(digest, common.store())
+            seen[name] = f"{label} ({digest[:6]})" if label in {*LABELS.values(), *seen.values()} else label
+    return LABELS | seen
 
 
 def _dense(everything: list[Stored]) -> None:
@@ -110,9 +110,9 @@ def _dense(everything: list[Stored]) -> None:
         _select(
             "source",
             "Source",
-            [s for s in spec.SOURCES if s != "file"],
+            spec.SOURCES,
             everything,
-            "scratch: all layers trained. imagenet: pretrained, last block and head fine-tuned. file: your state_dict.",
+            "scratch: all layers trained. imagenet: pretrained, last block and head fine-tuned. file: your state_dict, given under Own network and data.",
         )
         st.number_input(
             "Seed",
@@ -141,24 +141,22 @@ def _dense(everything: list[Stored]) -> None:
             args=("epochs",),
             help="Training epochs of the dense network.",
         )
-    _identity(everything)
+    _identity()
 
 
-def _identity(everything: list[Stored]) -> None:
+def _identity() -> None:
     """Which of the recipe's dense networks: training does not repeat to the bit, so a recipe may have several."""
-    wanted = replace(common.chosen(), dense=None)
-    coarse = catalogue.FIELDS[: catalogue.FIELDS.index("dense")]
-    known = [i.setting.dense for i in everything if all(getattr(i.setting, f) == getattr(wanted, f) for f in coarse)]
-    options = list(dict.fromkeys([*known, state.get("dense")]))
+    known = common.identities(common.chosen())
     st.selectbox(
         "Identity",
-        options,
+        list(dict.fromkeys([None, *known, state.get("dense")])),
         key="dense",
         on_change=_chosen,
         args=("dense",),
-        format_func=lambda i: f"{DOT}{i[:8]}" if i else "not trained yet",
-        help="First digits of the sha256 of the weights. Training does not repeat to the bit: a recipe can have several.",
+        format_func=lambda i: i[:12] if i else "any",
+        help="First digits of the sha256 of the weights. Training does not repeat to the bit: a recipe can have several. any: the one that is stored first.",
     )
+    _told([i[:12] for i in known])
 
 
 def _pruning(everything: list[Stored], shown: common.View | None) -> None:
@@ -169,7 +167,6 @@ def _pruning(everything: list[Stored], shown: common.View | None) -> None:
     if "sparsity" in known:
         _sparsity(everything)
     if "keep_n" in known:
-        state.put(nm=state.get("nm") or "2:4")
         _select(
             "nm",
             "N:M",
@@ -226,18 +223,17 @@ def _floors_chosen() -> None:
 
 
 def _sparsity(everything: list[Stored]) -> None:
-    if state.get("sparsity") is None:
-        state.put(sparsity=0.95, nm=None)
-    options, have = _options("sparsity", (), everything)
-    options = sorted(value for value in options if value is not None)
-    help = "Fraction of weights removed. The slider moves along stored values; ● marks them."
-    label = lambda value: f"{DOT if value in have else ''}{100 * value:g} %"  # noqa: E731
-    if len(options) > 1:
-        st.select_slider(
-            "Sparsity", options, key="sparsity", format_func=label, on_change=_chosen, args=("sparsity",), help=help
-        )
-    else:
-        st.selectbox("Sparsity", options, key="sparsity", format_func=label, help=help)
+    stored = {item.setting.sparsity for item in everything} - {None}
+    st.select_slider(
+        "Sparsity",
+        sorted({*SPARSITIES, *stored, state.get("sparsity")}),
+        key="sparsity",
+        format_func=_percent,
+        on_change=_chosen,
+        args=("sparsity",),
+        help="Fraction of weights removed.",
+    )
+    _told([_percent(value) for value in sorted(_stored_of("sparsity", everything) - {None})])
     st.number_input(
         "Another sparsity, %",
         0.0,
@@ -249,6 +245,11 @@ def _sparsity(everything: list[Stored]) -> None:
         on_change=_other_sparsity,
         help="Any value; what is not stored can then be computed.",
     )
+
+
+def _percent(fraction: float) -> str:
+    """Exactly: two values never have one label."""
+    return f"{(100 * Decimal(repr(fraction))).normalize():f} %"
 
 
 def _other_sparsity() -> None:

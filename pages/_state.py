@@ -10,7 +10,7 @@ import streamlit as st
 from streamlit.errors import StreamlitAPIException
 
 from asr_core.errors import AsrError
-from pages._params import ON_EVERY_PAGE, PARAMS
+from pages._params import ON_EVERY_PAGE, PARAMS, SETTING
 
 STATE, ADDRESS, COMPLAINTS, PAGE, DRAWN = "_state", "_address", "_complaints", "_page", "_widgets"
 
@@ -40,13 +40,20 @@ def begin(page: str) -> bool:
             session[name] = _copy(state[name])
     if changed:
         session[COMPLAINTS] = []
-    return fresh and "data" not in address
+    return fresh and not address.keys() & SETTING.keys()
 
 
 def _lost(name: str) -> bool:
-    """Whether a widget says nothing though something must be chosen: Streamlit's buttons in a row do, back on their page."""
-    default = PARAMS[name].default
-    return default not in (None, []) and st.session_state[name] in (None, [])
+    """Whether a widget says what its parameter cannot be: nothing, as Streamlit's buttons in a row do back on their page,
+    or a label that it no longer has."""
+    value, default = st.session_state[name], PARAMS[name].default
+    if value in (None, []):
+        return default not in (None, [])
+    try:
+        PARAMS[name].read(show(value))
+    except AsrError:
+        return True
+    return False
 
 
 def _from_address(address: dict[str, str]) -> dict:
@@ -112,6 +119,11 @@ def _is_drawn(name: str) -> bool:
 def get(name: str):
     """Present value of a parameter."""
     return st.session_state[name] if name in st.session_state else st.session_state[STATE][name]
+
+
+def before(name: str):
+    """Its value before the choice that a callback is about."""
+    return st.session_state[STATE][name]
 
 
 def put(**values) -> None:

@@ -1,11 +1,11 @@
 """What a page shows: a setting with its stored tables, and the look at it. Knows nothing of Streamlit."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from types import SimpleNamespace
 
-from asr_core import ablation, settings, textreport
-from asr_core.catalogue import Setting
+from asr_core import ablation, registry, settings, textreport
+from asr_core.catalogue import FLOORS, Setting
 from asr_core.figures import style
 from asr_core.grid import BatchNormState, RepairSpec
 from asr_core.results import Result
@@ -96,3 +96,18 @@ class View:
 def short(setting: Setting, label: str | None = None) -> str:
     """A setting in a few words: 'resnet18 · digits · global L1 95 % · seed 0'."""
     return f"{setting.model.words} · {label or setting.data} · {setting.pruning} · seed {setting.seed}"
+
+
+def tidy(setting: Setting) -> Setting:
+    """Without what its rule, its source or its dataset does not have: choices that wait until they mean something again."""
+    known, plain = registry.get("pruning rule", setting.rule).parameters, Setting()
+    changes = {
+        "sparsity": setting.sparsity if "sparsity" in known else None,
+        "nm": setting.nm if "keep_n" in known else None,
+        "floors": setting.floors if set(FLOORS) <= set(known) else None,
+        "classes": setting.classes if setting.data.startswith("folder:") else None,
+        "weights": setting.weights if setting.source == "file" else None,
+    }
+    if setting.source == "file":  # a file has no recipe
+        changes |= {name: getattr(plain, name) for name in ("epochs", "batch", "lr", "precision")}
+    return replace(setting, **changes)

@@ -80,7 +80,9 @@ if any(absent.values()):
         key="map",
         width=320,
         help="Dots in the maps are not stored. Each map is a job of its own.",
-        format_func=lambda name: f"{name.replace('-', ' · bias ')}{'' if absent[name] else ' (complete)'}",
+        format_func=lambda name: name.replace("-", " · bias "),
     )
+    if complete := [name.replace("-", " · bias ") for name, rows in absent.items() if not rows]:
+        st.caption(f"complete: {', '.join(complete)}")
     order, bias = which.split("-")
     offer(grid.surface_repairs((order,), (common.BIASES[bias],)), absent[which], len(maps[which]), "points of this map")

@@ -101,7 +101,7 @@ def chosen(found: list[Job]) -> Job:
         list(by_id),
         index=list(by_id).index(first),
         key="_job",
-        format_func=lambda i: f"{by_id[i].state}: {title(by_id[i])}",
+        format_func=lambda i: f"{title(by_id[i])} · {i[:6]}",
         help="Whose progress, log and buttons are shown.",
     )
     return by_id[picked]

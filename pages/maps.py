@@ -103,7 +103,6 @@ def choose() -> tuple[int, object]:
     if channel is None:
         channel = order[0]
         state.put(channel=channel)
-    places, count = {c: i + 1 for i, c in enumerate(order)}, len(order)
     with st.container(horizontal=True, vertical_alignment="bottom"):
         st.selectbox(
             "Layer",
@@ -134,7 +133,6 @@ def choose() -> tuple[int, object]:
             order,
             key="channel",
             width=170,
-            format_func=lambda c: f"{c} (rank {places[c]} of {count})",
             help="In the order of the ranking.",
         )
         st.button(
@@ -146,6 +144,7 @@ def choose() -> tuple[int, object]:
             shortcut="N",
             help="The next channel of the ranking.",
         )
+    st.caption(f"channel {channel}: rank {order.index(channel) + 1} of {len(order)}")
     return channel, ranking.set_index("channel").loc[channel]
 
 
@@ -176,15 +175,15 @@ def looks(there: stored_maps.Maps | None, images: bool) -> None:
         )
         if there is not None:
             state.keep_within("image", there.images, "This set of maps")
-            names = dict(zip(there.images, zip(there.files, there.classes, strict=True), strict=True))
             st.selectbox(
                 "Image",
                 there.images,
                 key="image",
-                width=260,
-                format_func=lambda i: f"{names[i][0].rsplit('/', 1)[-1]}, class {names[i][1]}",
-                help="The image shown large below; a click on a tile chooses it too.",
+                width=140,
+                help="The image shown large below, by its number among the test images; a click on a tile chooses it too.",
             )
+            place = there.images.index(state.get("image"))
+            st.caption(f"{there.files[place].rsplit('/', 1)[-1]}, class {there.classes[place]}", width="content")
 
 
 def offer_to_compute() -> None:

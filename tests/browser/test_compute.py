@@ -66,6 +66,18 @@ def test_two_browsers_that_ask_for_the_same_thing_share_one_job_and_both_see_its
     assert "At b = 20, BN only is highest with" in visitors[0].charts[0]
 
 
+def test_a_job_that_ends_changes_no_choice(server, store, visit):
+    visitor = visit(server, f"overview?{SMALL}&sparsity=0.93")
+    chosen = {name: value for name, value in visitor.address.items() if name != "layer"}
+    compute(visitor).click()
+    visitor.until(lambda: "93 %" in visitor.crumbs[0], "the result", 2 * PATIENCE)
+    expect(visitor.page.get_by_test_id("stProgress")).to_have_count(0, timeout=1000 * PATIENCE)
+    for page in ("variance", "heatmaps"):
+        visitor.follow(page)
+        assert visitor.address.items() >= chosen.items() and "93 %" in visitor.crumbs[0]
+    assert not visitor.broken()
+
+
 def test_the_jobs_page_lists_what_was_computed(server, store, visit):
     visitor = visit(server, "jobs")
     if not jobs.listed(store):

@@ -60,12 +60,12 @@ class Visitor:
         """Wait until the script has run and everything is drawn."""
         dashboard.finished(self.page, PATIENCE)
 
-    def follow(self, page: str) -> None:
+    def follow(self, page: str, data: str = "digits") -> None:
         """Click a page's link in the sidebar, and wait until it is finished."""
         href = f"{self.url}/{page}".removesuffix("overview")
         if page != self.where:
             self.page.locator(f'[data-testid=stSidebarNavLink][href="{href}"]').click()
-        self.arrive(page, data="digits")
+        self.arrive(page, data=data)
 
     def arrive(self, page: str, **address) -> None:
         """Wait until a click has led to `page` with these parts in the address, and it is finished."""

@@ -1,0 +1,31 @@
+"""What a visitor chooses stays chosen, on every page."""
+
+import pytest
+from visitor import PAGES
+
+START = "overview?data=digits&sparsity=0.9"
+
+
+def choose(visitor, key: str, label: str) -> None:
+    """Pick an option of a control of the sidebar."""
+    control = visitor.page.locator(f".st-key-{key} input")
+    control.click()
+    control.fill(label)
+    visitor.page.get_by_role("option", name=label, exact=True).click()
+
+
+@pytest.mark.parametrize(
+    ("key", "label", "value"),
+    [("data", "CIFAR-100", "cifar100"), ("data", "Imagenette", "imagenette"), ("net", "efficientnet_b0", None)],
+)
+def test_what_is_not_stored_can_be_chosen_and_every_page_opened(server, visit, key, label, value):
+    visitor = visit(server, START)
+    choose(visitor, key, label)
+    chosen = {"data": "digits"} | {key: value or label}
+    visitor.arrive("overview", **chosen)
+    for page in PAGES:
+        visitor.follow(page, chosen["data"])
+        assert visitor.address.get("net") == chosen.get("net")
+        assert "unknown" not in visitor.messages
+        assert visitor.page.locator(".st-key-net input").count() == 1
+    assert not visitor.broken()

@@ -1,0 +1,155 @@
+"""What the user chooses stays chosen: labels of controls never change, and nothing but the user changes a setting."""
+
+import pytest
+from made_results import store_result
+from streamlit.testing.v1 import AppTest
+from test_pages import opened, store, turned, words  # noqa: F401 - store is a fixture
+
+from pages._params import LOOK, SETTING
+
+OTHERS = ("variance", "heatmaps", "curves", "maps", "absorption", "allocation", "severity", "ablation", "paper", "jobs")
+OPEN = ("_open_dense", "_open_images", "_open_own")  # parts of the sidebar that are folded
+
+
+def labels(app) -> dict[str, list[str]]:
+    """Key of each control that has choices: their labels."""
+    return {item.key: item.options for kind in (app.selectbox, app.select_slider, app.button_group) for item in kind}
+
+
+def setting(app) -> dict:
+    """All that the user can choose of the experiment and of the look at it."""
+    return {name: app.session_state[name] for name in (*SETTING, *LOOK)}
+
+
+def unfolded(app):
+    for key in OPEN:
+        app.session_state[key] = True
+    return app.run()
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("data", "cifar100"), ("data", "imagenette"), ("net", "efficientnet_b0"), ("rule", "lamp"), ("sparsity", 0.6)],
+)
+def test_a_choice_of_which_nothing_is_stored_is_the_only_change_on_every_page(store, key, value):  # noqa: F811
+    store_result(store)
+    app = unfolded(opened("overview", data="digits"))
+    before = setting(app)
+    control = app.select_slider(key=key) if key == "sparsity" else app.selectbox(key=key)
+    control.set_value(value).run()
+    for page in OTHERS:
+        turned(app, page)
+        assert app.query_params[key] == str(value) and labels(app).keys() >= {"data", "net", "rule", "sparsity"}
+        assert setting(app) == before | {key: value}
+
+
+def test_labels_are_the_same_whatever_is_stored_and_chosen(store):  # noqa: F811
+    app = unfolded(opened("overview", data="digits", sparsity="0.93"))
+    before = labels(app)
+    store_result(store, sparsity=0.93)
+    store_result(store, sparsity=0.5, net="vgg16_bn", stats=24)
+    for key, value in (("net", "vgg16_bn"), ("stem", "small"), ("source", "file"), ("eval", 1000)):
+        app.selectbox(key=key).set_value(value).run()
+        after = labels(app)
+        assert not app.exception
+        assert {key: set(before[key]) - set(after[key]) for key in before} == {key: set() for key in before}
+        assert [key for key in before if [o for o in after[key] if o in before[key]] != before[key]] == []
+
+
+def test_what_is_stored_is_said_beside_the_control(store):  # noqa: F811
+    for sparsity in (0.5, 0.9):
+        store_result(store, sparsity=sparsity)
+    app = opened("overview", data="digits", sparsity="0.9")
+    assert "stored: resnet18" in words(app) and "stored: 50 %, 90 %" in words(app)
+    app.selectbox(key="net").set_value("vgg16_bn").run()
+    assert "stored: resnet18" in words(app) and "stored: none" in words(app)
+
+
+def test_two_sparsities_never_share_a_label(store):  # noqa: F811
+    store_result(store, sparsity=0.95)
+    app = opened("overview", data="digits", sparsity="0.950000001")
+    assert {"95 %", "95.0000001 %"} <= set(app.select_slider(key="sparsity").options)
+    assert app.select_slider(key="sparsity").value == 0.950000001
+
+
+def typed():
+    """A page on which anything can be typed as the architecture."""
+    import streamlit as st
+
+    from pages import _state as state
+
+    state.begin("typed")
+    st.text_input("Architecture", key="net")
+    state.finish(True)
+
+
+def test_a_label_that_no_choice_has_does_not_become_the_choice():
+    app = AppTest.from_function(typed).run()
+    app.text_input[0].set_value("● resnet18").run()
+    assert not app.exception
+    assert app.text_input[0].value == "resnet18" and "net" not in app.query_params
+
+
+def test_what_a_job_has_stored_changes_no_choice(store):  # noqa: F811
+    store_result(store, sparsity=0.5)
+    app = opened("overview", data="digits", sparsity="0.93")
+    before = setting(app)
+    store_result(store, sparsity=0.93)
+    app.run()
+    assert "is not stored" not in words(app)
+    for page in OTHERS:
+        turned(app, page)
+        assert setting(app) == before and "dense" not in app.query_params
+
+
+def test_the_nearest_stored_setting_is_chosen_by_a_click_alone(store):  # noqa: F811
+    store_result(store, sparsity=0.5, stem="half", epochs=9)
+    app = opened("overview", data="digits", sparsity="0.93")
+    assert app.query_params["sparsity"] == "0.93" and "stem" not in app.query_params
+    button = app.button(key="_nearest")
+    assert button.label == "Show the nearest stored setting (stem imagenet → half, epochs 5 → 9 …)"
+    button.click().run()
+    assert app.query_params["stem"] == "half" and app.query_params["epochs"] == "9"
+    assert app.query_params["sparsity"] == "0.5" and "is not stored" not in words(app)
+
+
+def test_an_address_that_names_a_choice_is_not_replaced_by_what_is_stored(store):  # noqa: F811
+    store_result(store, sparsity=0.5, epochs=9)
+    app = opened("overview", sparsity="0.93")
+    assert app.query_params["sparsity"] == "0.93" and "epochs" not in app.query_params
+    assert opened("overview").query_params["epochs"] == "9"
+
+
+def test_a_rule_without_a_sparsity_gives_it_back_to_the_next_rule(store):  # noqa: F811
+    store_result(store, sparsity=0.8)
+    store_result(store, sparsity=None, rule="n_m", nm="2:4")
+    app = opened("overview", data="digits", sparsity="0.8")
+    app.selectbox(key="rule").set_value("n_m").run()
+    assert "is not stored" not in words(app) and app.button(key="_crumb_network").label.count("2:4") == 1
+    app.selectbox(key="rule").set_value("global_l1").run()
+    assert "is not stored" not in words(app) and app.query_params["sparsity"] == "0.8"
+
+
+def test_the_identity_is_in_the_address_only_where_one_of_several_was_picked(store):  # noqa: F811
+    store_result(store, dense="a" * 16)
+    app = unfolded(opened("overview", data="digits"))
+    assert "dense" not in app.query_params and "one of" not in words(app)
+    store_result(store, dense="b" * 16)
+    app.run()
+    assert f"shown: dense network {'a' * 12}, one of 2 of its recipe" in words(app)
+    app.selectbox(key="dense").set_value("b" * 16).run()
+    assert app.query_params["dense"] == "b" * 16
+    assert f"shown: dense network {'b' * 12}, one of 2 of its recipe" in words(app)
+    app.number_input(key="epochs").set_value(7).run()
+    assert "dense" not in app.query_params
+
+
+def test_a_folder_that_is_chosen_again_brings_its_number_of_classes(store):  # noqa: F811
+    name = f"folder:{'ab' * 8}"
+    store_result(store)
+    store_result(store, data=name, classes=7)
+    app = opened("overview", data="digits")
+    app.selectbox(key="data").set_value(name).run()
+    assert app.query_params["classes"] == "7" and "is not stored" not in words(app)
+    app.selectbox(key="data").set_value("digits").run()
+    assert "classes" not in app.query_params and "is not stored" not in words(app)
