@@ -118,8 +118,7 @@ def _draw(item: Drawn, how: dict, width: int, select, is_pinned: bool) -> None:
 def _config(name: str, figure) -> dict:
     """Plotly's: the toolbar and what its camera saves."""
     return {
-        "displaylogo": False,
-        "modeBarButtonsToRemove": ["select2d", "lasso2d", "autoScale2d"],
+        **style.CONFIG,
         "toImageButtonOptions": {
             "format": state.get("picture"),
             "scale": 3,

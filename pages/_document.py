@@ -1,8 +1,9 @@
-"""The HTML document of every page: Streamlit's own, told two things it would otherwise find out late.
+"""The HTML document of every page: Streamlit's own, told two things it would otherwise find out late, and a rule.
 
 Opened on /variance, Streamlit's client first looks for its server under /variance/, so that two failed requests
 stand in the browser's console. And what draws figures, Plotly, by far the largest part, would be fetched and run only
-once the first figure has come (_plot.js).
+once the first figure has come (_plot.js). The rule: a browser asks this server only,
+whatever a text or a figure names.
 """
 
 from functools import cache
@@ -25,6 +26,11 @@ KEPT = {"Cache-Control": "public, max-age=31536000, immutable", "Content-Encodin
 LOADER = f"""window.loadPlotly ??= () => window.plotlyLoaded ??= new Promise((loaded, failed) => document.head.append(
     Object.assign(document.createElement("script"), {{src: "./{ADDRESS}", onload: loaded, onerror: () => failed(Error("{ADDRESS} did not load"))}})));
 """
+# Streamlit and Plotly make code and styles as they run; what a page may ask for lies here or is made in the browser.
+REACH = (
+    "default-src 'self' 'unsafe-inline' 'unsafe-eval' data: blob:; connect-src 'self' ws: wss: data: blob:; "
+    "object-src 'none'; base-uri 'self'; form-action 'self'"
+)
 # Both are fetched beside the client. Plotly is run, for a second of the browser's time, once the navigation stands: earlier,
 # it would hold up the first messages; later, the first figure.
 EARLY = """<link rel="preload" as="script" href="./$plotly">
@@ -52,7 +58,7 @@ def _front(request: Request) -> RedirectResponse:
 
 
 def _document(request: Request) -> HTMLResponse:
-    return HTMLResponse(text(), headers={"Cache-Control": "no-cache"})
+    return HTMLResponse(text(), headers={"Cache-Control": "no-cache", "Content-Security-Policy": REACH})
 
 
 def _plotly(request: Request) -> FileResponse:

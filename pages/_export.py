@@ -118,7 +118,9 @@ def html(title: str, drawn: list[Drawn]) -> str:
 
     parts = [f"<!doctype html><meta charset='utf-8'><title>{escape(title)}</title><h1>{escape(title)}</h1>"]
     for number, item in enumerate(drawn):
-        figure = style.for_print(item.figure).to_html(full_html=False, include_plotlyjs=number == 0)
+        figure = style.for_print(item.figure).to_html(
+            config=style.CONFIG, full_html=False, include_plotlyjs=number == 0
+        )
         parts.append(f"<h2>{escape(item.key)}</h2><p>{escape(textreport.describe(item.view.result.setting))}</p>")
         parts.append(f"<p>{escape(item.sentence)}</p>{figure}")
     return "\n".join(parts)

@@ -24,6 +24,13 @@ DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
 GRID = "rgba(128,128,128,0.25)"
 
 PRINT = go.layout.Template(
+# Plotly's settings for every figure, on the page and in saved HTML: its own "Share chart..." uploads to another company.
+CONFIG = {
+    "displaylogo": False,
+    "showSendToCloud": False,
+    "plotlyServerURL": "",
+    "modeBarButtonsToRemove": ["sendChartToCloud", "select2d", "lasso2d", "autoScale2d"],
+}
     layout={
         "font": {"family": "DejaVu Sans, Arial, sans-serif", "size": 14, "color": "#111"},
         "paper_bgcolor": "white",

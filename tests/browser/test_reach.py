@@ -1,0 +1,30 @@
+"""A browser that shows the dashboard asks its server only."""
+
+import pytest
+from visitor import PAGES
+
+SETTING = "data=digits&sparsity=0.9&layer=layer2.0.conv1&channel=3"
+BUTTONS = "buttons => [...new Set(buttons.map(button => button.dataset.title))]"
+LINKS = "(links, server) => links.map(link => link.href.baseVal ?? link.href).filter(href => !href.startsWith(server))"
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_no_toolbar_menu_or_link_of_a_page_leads_to_another_server(server, visit, page):
+    visitor = visit(server, f"{page}?{SETTING}")
+    visitor.page.evaluate("dispatchEvent(new Event('beforeprint'))")  # figures out of sight are drawn too
+    visitor.page.wait_for_function("!document.querySelector('.figure:not([data-drawn=yes])')")
+    titles = visitor.page.locator(".modebar-btn").evaluate_all(BUTTONS)
+    assert not any(word in title for title in titles for word in ("Share", "Cloud", "Studio", "Plotly"))
+    assert visitor.page.locator("a[href]").evaluate_all(LINKS, server.url) == []
+    visitor.page.get_by_test_id("stMainMenuButton").click()
+    items = visitor.page.locator("[role=menu] [role=menuitem]").all_inner_texts()
+    assert items == ["Print", "Record screen"]
+    assert visitor.broken() == []
+
+
+def test_a_browser_refuses_what_a_text_would_have_it_fetch_elsewhere(server, visit):
+    visitor = visit(server, f"overview?{SETTING}")
+    asked = "fetch('http://127.0.0.1:9/').catch(error => 0), document.body.append(Object.assign(new Image(), {src: 'http://127.0.0.1:9/t.png'}))"
+    visitor.page.evaluate(f"() => {{ {asked} }}")
+    visitor.until(lambda: len(visitor.errors) >= 2, "two refusals")
+    assert all("Content Security Policy" in error for error in visitor.errors)
