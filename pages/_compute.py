@@ -14,6 +14,7 @@ from asr_core.runner import Runner
 from asr_core.runtime import Runtime
 from asr_core.spec import ExperimentSpec
 from asr_core.store import Store
+from pages._text import plain, problem
 
 WATCH = 0.5  # seconds between two looks at a job
 REDRAWS = 20  # times, at most, that the whole page is drawn again for what a job has added
@@ -113,13 +114,13 @@ def _offer(crew: Runner, wanted: Wanted, where: Runtime | None, job: Job | None)
             crew.submit(wanted, where)
             st.rerun()
     except AsrError as error:
-        st.error(str(error))
+        problem(error)
 
 
 def ending(job: Job) -> None:
     """One box about a job that did not finish."""
     if job.state == "failed":
-        st.error(f"The computation failed: {job.reason}")
+        st.error(f"The computation failed: {plain(job.reason)}")
     elif job.state == "cancelled":
         st.caption("Cancelled; finished stages stay stored, so a retry goes on from there.")
 
@@ -210,7 +211,7 @@ def progress(crew: Runner, job: Job) -> None:
         st.progress(0.0, text="Starting …")
     else:
         left = estimate.duration(line["seconds_left"])
-        of = f" ({style.label(line['target'])})" if line["stage"] not in ("images", "dense", "prune") else ""
+        of = f" ({plain(style.label(line['target']))})" if line["stage"] not in ("images", "dense", "prune") else ""
         st.progress(
             line["share"],
             text=f"{STAGES[line['stage']]}{of} · {line['images']:,} of {line['of_images']:,} image passes · about {left} left",

@@ -10,6 +10,7 @@ import pandas as pd
 from asr_core import textreport
 from asr_core.figures import Chart, style
 from pages._common import View
+from pages._text import plain
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,7 @@ def code(drawn: Drawn) -> str:
 
 def notebook(drawn: Drawn) -> bytes:
     """The figure as a notebook that draws it again."""
-    text = f"# {drawn.key}\n\n{textreport.describe(drawn.view.result.setting)}\n\n{drawn.sentence}"
+    text = f"# {drawn.key}\n\n{plain(textreport.describe(drawn.view.result.setting))}\n\n{plain(drawn.sentence)}"
     cells = [
         {"cell_type": "markdown", "id": "about", "metadata": {}, "source": text},
         {

@@ -13,6 +13,7 @@ from asr_core.protocol import Cell, Match, Variant
 from pages import _charts
 from pages import _common as common
 from pages import _state as state
+from pages._text import plain
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ def _slugs(variant: Variant):
 def _layer(view: common.View, name: str) -> str:
     """The paper's layer; in another network the one with the nearest name."""
     layer = get_close_matches(name, view.layers, 1, cutoff=0)[0]
-    st.caption(f"Shown: {layer}" + ("." if layer == name else f", as this network has no {name}."))
+    st.caption(plain(f"Shown: {layer}" + ("." if layer == name else f", as this network has no {name}.")))
     return layer
 
 
@@ -246,7 +247,7 @@ def _shown(figure: Figure, variant: Variant) -> Match | common.View | None:
         picked = st.selectbox(
             f"{len(own)} of its {len(figure.cells)} networks are stored", list(labels), key="_panel", width=360
         )
-        st.caption(f"{picked}; here {labels[picked].network}.")
+        st.caption(plain(f"{picked}; here {labels[picked].network}."))
         return labels[picked]
     cell = figure.cells[0]
     near = min(
@@ -254,7 +255,7 @@ def _shown(figure: Figure, variant: Variant) -> Match | common.View | None:
     )
     if near is not None:
         instead = f"{near.cell.label} ({near.network})" if isinstance(near, Match) else near.title
-        st.warning(f"None of the networks of this figure is stored. Drawn instead: **{instead}**.")
+        st.warning(f"None of the networks of this figure is stored. Drawn instead: **{plain(instead)}**.")
     return near
 
 

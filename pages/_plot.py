@@ -26,8 +26,16 @@ def draw(figure: str, key: str, alt: str, config: dict, select=None) -> None:
     config: Plotly's. select(point): called when a point is clicked, with a dict whose `customdata` is the point's, where it has any.
     """
     rest = json.dumps({"config": config, "alt": alt, "clicks": select is not None})
-    clicked = {"on_point_change": lambda: select(st.session_state[key]["point"])} if select else {}
+    clicked = {"on_point_change": lambda: select(as_given(st.session_state[key]["point"]))} if select else {}
     _figure(key=key, data=f'{{"figure": {figure}, {rest[1:]}'.encode(), **clicked)
+
+
+def as_given(point: dict) -> dict:
+    """What is known of a point, its texts as they were before `style.inert`."""
+    if not isinstance(point.get("customdata"), list):
+        return point
+    known = [value.replace("&lt;", "<") if isinstance(value, str) else value for value in point["customdata"]]
+    return {**point, "customdata": known}
 
 
 def prepare() -> None:

@@ -12,6 +12,7 @@ from asr_core.textreport import method_label
 from pages import _common as common
 from pages import _folded, _own, _params
 from pages import _state as state
+from pages._text import plain
 
 DOT = "● "
 MOST_DENSE = 1 - 2**-53  # the largest number under 1
@@ -42,7 +43,7 @@ def _chosen(name: str) -> None:
     if near is not None:
         changes = replace(wanted, dense=None).differences(replace(near.setting, dense=None))
         common.adopt(near)
-        st.toast("Moved to the nearest stored setting: " + ", ".join(changes), icon="📍")
+        st.toast("Moved to the nearest stored setting: " + plain(", ".join(changes)), icon="📍")
 
 
 def _tidy(wanted: catalogue.Setting) -> catalogue.Setting:

@@ -1,10 +1,17 @@
-"""A browser that shows the dashboard asks its server only."""
+"""A browser that shows the dashboard asks its server only, whatever stands in an address or in names that others chose."""
+
+from urllib.parse import quote
 
 import pytest
+from hostile import IMAGE, LINK, TAG, hostile_store
 from visitor import PAGES
+
+from benchmarks import dashboard
+from pages._params import PARAMS
 
 SETTING = "data=digits&sparsity=0.9&layer=layer2.0.conv1&channel=3"
 BUTTONS = "buttons => [...new Set(buttons.map(button => button.dataset.title))]"
+OUT = '[href*="127.0.0.1:9/"], [src*="127.0.0.1:9/"], [*|href*="127.0.0.1:9/"]'
 LINKS = "(links, server) => links.map(link => link.href.baseVal ?? link.href).filter(href => !href.startsWith(server))"
 
 
@@ -28,3 +35,31 @@ def test_a_browser_refuses_what_a_text_would_have_it_fetch_elsewhere(server, vis
     visitor.page.evaluate(f"() => {{ {asked} }}")
     visitor.until(lambda: len(visitor.errors) >= 2, "two refusals")
     assert all("Content Security Policy" in error for error in visitor.errors)
+
+
+@pytest.fixture(scope="module")
+def hostile(chromium, tmp_path_factory):
+    """A server on results whose images and layers have names that would reach out."""
+    cache = tmp_path_factory.mktemp("hostile")
+    hostile_store(cache)
+    with dashboard.served(cache) as found:
+        yield found
+
+
+def reached(visitor) -> list:
+    """What on the page leads, or led, to port 9."""
+    return [*visitor.page.locator(OUT).evaluate_all("all => all.map(one => one.outerHTML)"), *visitor.broken()]
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_names_that_others_chose_make_no_image_and_no_link(hostile, visit, page):
+    visitor = visit(hostile, f"{page}?data=digits")
+    assert "![x](http" in visitor.page.get_by_test_id("stMain").inner_text().replace("\u2060", "")
+    assert reached(visitor) == []
+
+
+@pytest.mark.parametrize("value", [IMAGE, LINK, TAG])
+def test_no_part_of_an_address_makes_an_image_or_a_link(server, visit, value):
+    visitor = visit(server, "overview?" + "&".join(f"{name}={quote(value)}" for name in [*PARAMS, quote(value)]))
+    assert "layer in the address" in visitor.messages
+    assert reached(visitor) == []
