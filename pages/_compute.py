@@ -100,9 +100,9 @@ def _offer(crew: Runner, wanted: Wanted, where: Runtime | None, job: Job | None)
     try:
         tasks = _missing(str(crew.store.root), wanted.id, _stamp(crew.store), wanted)
         speed = crew.speed(wanted.experiment)
-        if speed is None:
-            _await_speed(crew, wanted.experiment)
         _listing(tasks, speed, wanted)
+        if tasks and speed is None:
+            _offer_to_measure(crew, wanted)
         label = "Retry" if retry else "Compute"
         if st.button(
             label,
@@ -131,7 +131,8 @@ def _listing(tasks: list[Task], speed: estimate.Speed | None, wanted: Wanted) ->
         st.markdown("All stages are stored; only the tables have to be made.")
         return
     if speed is None:
-        st.markdown("Measuring how fast this machine is …")
+        passes = sum(task.images for task in tasks)
+        st.markdown(f"To compute: **{passes:,} image passes**, {beginnings(tasks)}; not measured on this machine.")
     else:
         about = estimate.duration(estimate.seconds(tasks, speed, wanted.tables))
         st.markdown(f"To compute: **about {about}** on this machine, {beginnings(tasks)}.")
@@ -154,15 +155,37 @@ def listing_table(tasks: list[Task], speed: estimate.Speed | None) -> pd.DataFra
     return table.rename(columns={"tasks": "how many", "images": "image passes"})
 
 
+def _offer_to_measure(crew: Runner, wanted: Wanted) -> None:
+    """A button that measures this machine's speed. Drawing it starts no process, so that an address alone cannot."""
+    if crew.measuring(wanted.experiment):
+        st.caption("Measuring how fast this machine is …")
+        _await_speed(crew, wanted.experiment)
+        return
+    st.button(
+        "How long would it take?",
+        key=f"_measure_{wanted.id}",
+        on_click=_measure,
+        args=(crew, wanted),
+        icon=":material/timer:",
+        help="Runs this network for some seconds beside the dashboard, on made-up images. One is measured at a time.",
+    )
+    if refused := st.session_state.pop(f"_refused_{wanted.id}", None):
+        st.caption(plain(refused))
+
+
+def _measure(crew: Runner, wanted: Wanted) -> None:
+    """A callback: start measuring, or remember why not."""
+    try:
+        crew.measure(wanted.experiment)
+    except AsrError as error:
+        st.session_state[f"_refused_{wanted.id}"] = str(error)
+
+
 def _await_speed(crew: Runner, experiment: ExperimentSpec) -> None:
-    """Draw the page again as soon as the speed is known, or cannot be."""
+    """Draw the page again as soon as measuring has ended, well or not."""
 
     def look():
-        try:
-            known = crew.speed(experiment) is not None
-        except AsrError:
-            known = True
-        if known:
+        if not crew.measuring(experiment):
             st.rerun()
 
     st.fragment(look, run_every=WATCH)()

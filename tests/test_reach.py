@@ -1,4 +1,4 @@
-"""What figures and pages may reach: no other server."""
+"""What figures and pages may reach: no other server, and no process for an address alone."""
 
 import pytest
 from drawn import drawn
@@ -7,6 +7,7 @@ from streamlit.testing.v1 import AppTest
 
 from asr_core.entries import PROJECT
 from asr_core.figures import style
+from asr_core.runner import Runner
 from asr_core.store import Store
 from pages import _document, _export
 
@@ -17,6 +18,14 @@ PAGES = sorted(path.stem for path in (PROJECT / "pages").glob("[!_]*.py"))
 def store(tmp_path, monkeypatch):
     monkeypatch.setenv("ASR_CACHE_DIR", str(tmp_path))
     return Store(tmp_path)
+
+
+@pytest.fixture
+def started(monkeypatch):
+    """What was asked of a process of its own."""
+    found = []
+    monkeypatch.setattr(Runner, "_spawn", lambda self, arguments, **streams: found.append(arguments))
+    return found
 
 
 def opened(page: str, **address) -> AppTest:
@@ -50,3 +59,10 @@ def test_a_page_tells_the_browser_to_ask_its_own_server_only():
     policy = _document._document(None).headers["Content-Security-Policy"]
     assert policy.startswith("default-src 'self' ")
     assert "http:" not in policy and "https:" not in policy and "*" not in policy
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_an_address_starts_no_process(store, started, page):
+    for address in ({"size": "44"}, {"net": "resnet50", "sparsity": "0.77"}):
+        opened(page, data="digits", **address)
+    assert started == []

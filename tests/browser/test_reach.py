@@ -1,7 +1,8 @@
-"""A browser that shows the dashboard asks its server only, whatever stands in an address or in names that others chose."""
+"""A browser that shows the dashboard asks its server only, and an address starts nothing, whatever stands in it or in names."""
 
 from urllib.parse import quote
 
+import psutil
 import pytest
 from hostile import IMAGE, LINK, TAG, hostile_store
 from visitor import PAGES
@@ -63,3 +64,22 @@ def test_no_part_of_an_address_makes_an_image_or_a_link(server, visit, value):
     visitor = visit(server, "overview?" + "&".join(f"{name}={quote(value)}" for name in [*PARAMS, quote(value)]))
     assert "layer in the address" in visitor.messages
     assert reached(visitor) == []
+
+
+def test_opening_addresses_starts_no_process_and_a_click_measures_one_network_at_a_time(fresh_server, visit):
+    process = psutil.Process(fresh_server.process.pid)
+    visitors = [visit(fresh_server, f"?data=digits&size={size}") for size in (40, 44)]
+    passing = visit(fresh_server, "?data=digits&size=48")
+    for page in PAGES:
+        passing.open(f"{page}?data=digits&size=52&net=resnet34")
+    assert process.children(recursive=True) == []
+    for visitor in visitors:
+        assert "not measured on this machine" in visitor.page.get_by_test_id("stMain").inner_text()
+    first, second = (visitor.page.get_by_role("button", name="How long would it take?") for visitor in visitors)
+    first.click()
+    visitors[0].until(lambda: process.children(), "a process that measures")
+    second.click()
+    assert visitors[1].appears(visitors[1].page.get_by_text("one at a time. Ask again"))
+    assert len(process.children()) == 1
+    visitors[0].until(lambda: "about" in visitors[0].page.get_by_test_id("stMain").inner_text(), "the time")
+    visitors[0].until(lambda: process.children() == [], "the process's end")
