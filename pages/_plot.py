@@ -11,10 +11,10 @@ from pathlib import Path
 
 import streamlit as st
 
-from pages._document import LOADER
+from pages._document import HISTORY, LOADER
 
 _figure = st.components.v2.component(
-    "figure", js=LOADER + Path(__file__).with_suffix(".js").read_text(), isolate_styles=False
+    "figure", js=HISTORY + LOADER + Path(__file__).with_suffix(".js").read_text(), isolate_styles=False
 )
 
 HEAD_START = 0.1  # seconds
