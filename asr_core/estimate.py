@@ -18,6 +18,7 @@ from asr_core.spec import DataSpec, ExperimentSpec
 from asr_core.store import Store
 
 FILE = "speeds.json"
+PATIENCE = 60  # seconds that measuring may take
 PRUNING = 2  # choosing masks and indexing the convs take about as long as building the network twice
 TASK = 0.02  # seconds to look up, write and hash the files of one stage
 # seconds per image until they were decoded here; a folder's are measured

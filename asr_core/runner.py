@@ -23,7 +23,7 @@ from asr_core.store import Store, disk_errors
 
 KEPT = 50  # ended jobs whose folders stay
 GRACE = 0.6  # seconds from SIGTERM to SIGKILL
-FORGET = 30  # seconds until a network that could not be measured is tried again
+FORGET = 30  # seconds until a network that could not be measured may be tried again
 
 
 class Runner:
@@ -32,7 +32,7 @@ class Runner:
     def __init__(self, store: Store):
         self.store = store
         self._children: dict[str, subprocess.Popen] = {}
-        self._probes: dict[str, subprocess.Popen] = {}
+        self._probe: tuple[str, subprocess.Popen] | None = None  # what is measured, and by which process
         self._refused: dict[str, tuple[float, str]] = {}
         self._guard = threading.Lock()
 
@@ -143,30 +143,54 @@ class Runner:
         for job in sorted(ended, key=lambda job: job.finished or job.submitted)[: max(0, len(ended) - KEPT)]:
             shutil.rmtree(job.folder, ignore_errors=True)
 
-    def speed(self, experiment: ExperimentSpec) -> estimate.Speed | None:
-        """This machine's speeds for the experiment; None while they are measured, for a few seconds, by a process.
+    def measure(self, experiment: ExperimentSpec) -> None:
+        """Measure this machine's speeds for the experiment in a process of its own; `speed` then tells them.
 
-        Raises AsrError, for some seconds, if that process failed, for example as the network cannot be built.
+        One process measures at a time, for `estimate.PATIENCE` seconds at most. Raises AsrError while it measures something else.
         """
-        name = f"{estimate.network_name(experiment)} {estimate.images_name(experiment.data)}"
+        name = _measured_name(experiment)
         with self._guard:
-            if found := estimate.speed(experiment, self.store):
-                if (probe := self._probes.get(name)) and probe.poll() is not None:
-                    self._probes.pop(name).communicate()
-                return found
-            refused = self._refused.get(name, (0.0, ""))
-            if time.monotonic() - refused[0] < FORGET:
-                raise AsrError(refused[1])
-            self._measure(name, experiment)
+            self._see_probe()
+            if self._probe is not None and self._probe[0] != name:
+                raise AsrError("Another network is being measured just now, one at a time. Ask again in some seconds.")
+            if self._probe is None:
+                self._refused.pop(name, None)
+                arguments = ["speed", str(self.store.root.resolve()), json.dumps(asdict(experiment))]
+                self._probe = name, self._spawn(arguments, stdout=subprocess.PIPE)
 
-    def _measure(self, name: str, experiment: ExperimentSpec) -> None:
-        """Start a probe, or see how it went; a failed one is remembered."""
-        if name not in self._probes:
-            arguments = ["speed", str(self.store.root.resolve()), json.dumps(asdict(experiment))]
-            self._probes[name] = self._spawn(arguments, stdout=subprocess.PIPE)
-        elif self._probes[name].poll() is not None:
-            said, _ = self._probes.pop(name).communicate()
-            words = said.decode(errors="replace").strip().splitlines()
+    def measuring(self, experiment: ExperimentSpec) -> bool:
+        """Whether a process measures the speeds for the experiment just now."""
+        with self._guard:
+            self._see_probe()
+            return self._probe is not None and self._probe[0] == _measured_name(experiment)
+
+    def speed(self, experiment: ExperimentSpec) -> estimate.Speed | None:
+        """This machine's speeds for the experiment as they are known; None where nothing has measured them. Starts no process.
+
+        Raises AsrError, for some seconds, if they were asked for and could not be measured, for example as the network cannot be built.
+        """
+        with self._guard:
+            self._see_probe()
+            found = estimate.speed(experiment, self.store)
+            failed, reason = self._refused.get(_measured_name(experiment), (-FORGET, ""))
+            if found is None and time.monotonic() - failed < FORGET:
+                raise AsrError(reason)
+            return found
+
+    def _see_probe(self) -> None:
+        """Let go of a measuring process that has ended; why it failed is remembered."""
+        if self._probe is None or self._probe[1].poll() is None:
+            return
+        (name, probe), self._probe = self._probe, None
+        words = probe.communicate()[0].decode(errors="replace").strip().splitlines()
+        if probe.returncode == -signal.SIGALRM:
+            words = [
+                f"Measuring this network took longer than {estimate.PATIENCE} s and was stopped; compute it without an estimate."
+            ]
+        if probe.returncode != 0:
             reason = words[-1] if words else "the speed of this machine could not be measured"
-            self._refused[name] = (time.monotonic(), reason)
-            raise AsrError(reason)
+            self._refused[name] = time.monotonic(), reason
+
+
+def _measured_name(experiment: ExperimentSpec) -> str:
+    return f"{estimate.network_name(experiment)} {estimate.images_name(experiment.data)}"

@@ -125,7 +125,9 @@ def compute(store: Store, job_id: str, wanted: jobs.Wanted, where: Runtime) -> N
 
 
 def measure(store: Store, spec: str) -> int:
-    """Measure this machine's speeds for the experiment `spec` (JSON)."""
+    """Measure this machine's speeds for the experiment `spec` (JSON), within estimate.PATIENCE seconds."""
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)  # ends the process wherever it is
+    signal.alarm(estimate.PATIENCE)
     start = clock()
     from asr_core import probe
 

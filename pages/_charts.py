@@ -11,6 +11,7 @@ from pages import _export as export
 from pages import _folded, _plot
 from pages import _state as state
 from pages._export import Drawn
+from pages._text import plain
 
 WIDE, HALF = 1140, 560  # pixels of a chart across the page and across half of it, about
 
@@ -46,9 +47,9 @@ def show(
     for place, item, view in zip(places, made, views, strict=True):
         with place:
             if len(made) > 1:
-                st.caption(f"{common.which(view)}{view.title}{look_text(view)}")
+                st.caption(f"{common.which(view)}{plain(view.title)}{look_text(view)}")
             if isinstance(item, str):
-                st.info(item)
+                st.info(plain(item))
             else:
                 _draw(item, how, width, select, len(made) > 1 and view is not common.view())
     return tables
@@ -108,7 +109,7 @@ def _draw(item: Drawn, how: dict, width: int, select, is_pinned: bool) -> None:
         repr(how),
     )
     drawn = replace(item, figure=figure, how=how)
-    st.markdown(item.sentence)
+    st.markdown(plain(item.sentence))
     widget = f"{item.key}_pinned" if is_pinned else item.key
     _plot.draw(text, widget, item.sentence, _config(drawn.name, figure), None if is_pinned else select)
     _export_bar(drawn, widget)
@@ -118,8 +119,7 @@ def _draw(item: Drawn, how: dict, width: int, select, is_pinned: bool) -> None:
 def _config(name: str, figure) -> dict:
     """Plotly's: the toolbar and what its camera saves."""
     return {
-        "displaylogo": False,
-        "modeBarButtonsToRemove": ["select2d", "lasso2d", "autoScale2d"],
+        **style.CONFIG,
         "toImageButtonOptions": {
             "format": state.get("picture"),
             "scale": 3,
@@ -170,10 +170,10 @@ def _difference(chart: Chart, key: str, made: list[Drawn], how: dict, width: int
     try:
         table = chart.difference(made[0].table, made[1].table)
     except NothingToDraw as reason:
-        st.info(str(reason))
+        st.info(plain(reason))
         return
     st.caption(
-        f"current ({made[1].view.title}{look_text(made[1].view)}) minus pinned ({made[0].view.title}{look_text(made[0].view)})"
+        f"current ({plain(made[1].view.title)}{look_text(made[1].view)}) minus pinned ({plain(made[0].view.title)}{look_text(made[0].view)})"
     )
     figure = make_room(chart.difference_figure(table, **how), width)
     sentence = f"Difference, current minus pinned. Pinned: {made[0].sentence} Current: {made[1].sentence}"

@@ -19,6 +19,7 @@ from asr_core.store import Store, default_root
 from pages import _params
 from pages import _state as state
 from pages._compute import compute_panel
+from pages._text import problem
 from pages._views import Look, View, tidy
 
 
@@ -250,7 +251,7 @@ def offer_to_compute() -> None:
     try:
         wanted = experiment()
     except AsrError as error:
-        st.error(str(error))
+        problem(error)
         return
     compute_panel(wanted, store())
 

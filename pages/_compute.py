@@ -14,6 +14,7 @@ from asr_core.runner import Runner
 from asr_core.runtime import Runtime
 from asr_core.spec import ExperimentSpec
 from asr_core.store import Store
+from pages._text import plain, problem
 
 WATCH = 0.5  # seconds between two looks at a job
 REDRAWS = 20  # times, at most, that the whole page is drawn again for what a job has added
@@ -99,9 +100,9 @@ def _offer(crew: Runner, wanted: Wanted, where: Runtime | None, job: Job | None)
     try:
         tasks = _missing(str(crew.store.root), wanted.id, _stamp(crew.store), wanted)
         speed = crew.speed(wanted.experiment)
-        if speed is None:
-            _await_speed(crew, wanted.experiment)
         _listing(tasks, speed, wanted)
+        if tasks and speed is None:
+            _offer_to_measure(crew, wanted)
         label = "Retry" if retry else "Compute"
         if st.button(
             label,
@@ -113,13 +114,13 @@ def _offer(crew: Runner, wanted: Wanted, where: Runtime | None, job: Job | None)
             crew.submit(wanted, where)
             st.rerun()
     except AsrError as error:
-        st.error(str(error))
+        problem(error)
 
 
 def ending(job: Job) -> None:
     """One box about a job that did not finish."""
     if job.state == "failed":
-        st.error(f"The computation failed: {job.reason}")
+        st.error(f"The computation failed: {plain(job.reason)}")
     elif job.state == "cancelled":
         st.caption("Cancelled; finished stages stay stored, so a retry goes on from there.")
 
@@ -130,7 +131,8 @@ def _listing(tasks: list[Task], speed: estimate.Speed | None, wanted: Wanted) ->
         st.markdown("All stages are stored; only the tables have to be made.")
         return
     if speed is None:
-        st.markdown("Measuring how fast this machine is …")
+        passes = sum(task.images for task in tasks)
+        st.markdown(f"To compute: **{passes:,} image passes**, {beginnings(tasks)}; not measured on this machine.")
     else:
         about = estimate.duration(estimate.seconds(tasks, speed, wanted.tables))
         st.markdown(f"To compute: **about {about}** on this machine, {beginnings(tasks)}.")
@@ -153,15 +155,37 @@ def listing_table(tasks: list[Task], speed: estimate.Speed | None) -> pd.DataFra
     return table.rename(columns={"tasks": "how many", "images": "image passes"})
 
 
+def _offer_to_measure(crew: Runner, wanted: Wanted) -> None:
+    """A button that measures this machine's speed. Drawing it starts no process, so that an address alone cannot."""
+    if crew.measuring(wanted.experiment):
+        st.caption("Measuring how fast this machine is …")
+        _await_speed(crew, wanted.experiment)
+        return
+    st.button(
+        "How long would it take?",
+        key=f"_measure_{wanted.id}",
+        on_click=_measure,
+        args=(crew, wanted),
+        icon=":material/timer:",
+        help="Runs this network for some seconds beside the dashboard, on made-up images. One is measured at a time.",
+    )
+    if refused := st.session_state.pop(f"_refused_{wanted.id}", None):
+        st.caption(plain(refused))
+
+
+def _measure(crew: Runner, wanted: Wanted) -> None:
+    """A callback: start measuring, or remember why not."""
+    try:
+        crew.measure(wanted.experiment)
+    except AsrError as error:
+        st.session_state[f"_refused_{wanted.id}"] = str(error)
+
+
 def _await_speed(crew: Runner, experiment: ExperimentSpec) -> None:
-    """Draw the page again as soon as the speed is known, or cannot be."""
+    """Draw the page again as soon as measuring has ended, well or not."""
 
     def look():
-        try:
-            known = crew.speed(experiment) is not None
-        except AsrError:
-            known = True
-        if known:
+        if not crew.measuring(experiment):
             st.rerun()
 
     st.fragment(look, run_every=WATCH)()
@@ -210,7 +234,7 @@ def progress(crew: Runner, job: Job) -> None:
         st.progress(0.0, text="Starting …")
     else:
         left = estimate.duration(line["seconds_left"])
-        of = f" ({style.label(line['target'])})" if line["stage"] not in ("images", "dense", "prune") else ""
+        of = f" ({plain(style.label(line['target']))})" if line["stage"] not in ("images", "dense", "prune") else ""
         st.progress(
             line["share"],
             text=f"{STAGES[line['stage']]}{of} · {line['images']:,} of {line['of_images']:,} image passes · about {left} left",

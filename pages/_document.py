@@ -1,8 +1,9 @@
-"""The HTML document of every page: Streamlit's own, told two things it would otherwise find out late.
+"""The HTML document of every page: Streamlit's own, told two things it would otherwise find out late, and two rules.
 
 Opened on /variance, Streamlit's client first looks for its server under /variance/, so that two failed requests
 stand in the browser's console. And what draws figures, Plotly, by far the largest part, would be fetched and run only
-once the first figure has come (_plot.js).
+once the first figure has come (_plot.js). The rules: a page is one entry of the browser's history, and a browser asks
+this server only, whatever a text or a figure names.
 """
 
 from functools import cache
@@ -25,11 +26,26 @@ KEPT = {"Cache-Control": "public, max-age=31536000, immutable", "Content-Encodin
 LOADER = f"""window.loadPlotly ??= () => window.plotlyLoaded ??= new Promise((loaded, failed) => document.head.append(
     Object.assign(document.createElement("script"), {{src: "./{ADDRESS}", onload: loaded, onerror: () => failed(Error("{ADDRESS} did not load"))}})));
 """
+# Streamlit makes an entry for each change of an address, and bares a page's address before it leaves the page. Back would then lead
+# from one choice to the one before, and to bare addresses, from which a page at once goes on again. In the document and with the
+# figures, as LOADER is.
+HISTORY = """window.onePageOneEntry ??= ((push) => history.pushState = (state, title, url) => {
+    const next = new URL(url ?? "", location.href);
+    if (next.pathname !== location.pathname) push(state, title, url);
+    else if (next.search) history.replaceState(state, title, url);
+})(history.pushState.bind(history));
+"""
+# Streamlit and Plotly make code and styles as they run; what a page may ask for lies here or is made in the browser.
+REACH = (
+    "default-src 'self' 'unsafe-inline' 'unsafe-eval' data: blob:; connect-src 'self' ws: wss: data: blob:; "
+    "object-src 'none'; base-uri 'self'; form-action 'self'"
+)
 # Both are fetched beside the client. Plotly is run, for a second of the browser's time, once the navigation stands: earlier,
 # it would hold up the first messages; later, the first figure.
 EARLY = """<link rel="preload" as="script" href="./$plotly">
 <link rel="modulepreload" crossorigin href="./static/js/$component">
 <script>{
+    $history
     $loader
     new MutationObserver((_, observer) => {
         if (!document.querySelector("[data-testid=stSidebarNavLink]")) return;
@@ -52,7 +68,7 @@ def _front(request: Request) -> RedirectResponse:
 
 
 def _document(request: Request) -> HTMLResponse:
-    return HTMLResponse(text(), headers={"Cache-Control": "no-cache"})
+    return HTMLResponse(text(), headers={"Cache-Control": "no-cache", "Content-Security-Policy": REACH})
 
 
 def _plotly(request: Request) -> FileResponse:
@@ -66,5 +82,10 @@ def text() -> str:
     """Streamlit's index.html with both things in its head."""
     static = Path(file_util.get_static_dir())
     (component,) = [path.name for path in static.glob("static/js/BidiComponent.*.js")]
-    early = EARLY.replace("$plotly", ADDRESS).replace("$loader", LOADER).replace("$component", component)
+    early = (
+        EARLY.replace("$plotly", ADDRESS)
+        .replace("$history", HISTORY)
+        .replace("$loader", LOADER)
+        .replace("$component", component)
+    )
     return (static / "index.html").read_text().replace("</head>", "\n".join([SERVER, early, "</head>"]), 1)

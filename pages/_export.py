@@ -10,6 +10,7 @@ import pandas as pd
 from asr_core import textreport
 from asr_core.figures import Chart, style
 from pages._common import View
+from pages._text import plain
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,7 @@ def code(drawn: Drawn) -> str:
 
 def notebook(drawn: Drawn) -> bytes:
     """The figure as a notebook that draws it again."""
-    text = f"# {drawn.key}\n\n{textreport.describe(drawn.view.result.setting)}\n\n{drawn.sentence}"
+    text = f"# {drawn.key}\n\n{plain(textreport.describe(drawn.view.result.setting))}\n\n{plain(drawn.sentence)}"
     cells = [
         {"cell_type": "markdown", "id": "about", "metadata": {}, "source": text},
         {
@@ -118,7 +119,9 @@ def html(title: str, drawn: list[Drawn]) -> str:
 
     parts = [f"<!doctype html><meta charset='utf-8'><title>{escape(title)}</title><h1>{escape(title)}</h1>"]
     for number, item in enumerate(drawn):
-        figure = style.for_print(item.figure).to_html(full_html=False, include_plotlyjs=number == 0)
+        figure = style.for_print(item.figure).to_html(
+            config=style.CONFIG, full_html=False, include_plotlyjs=number == 0
+        )
         parts.append(f"<h2>{escape(item.key)}</h2><p>{escape(textreport.describe(item.view.result.setting))}</p>")
         parts.append(f"<p>{escape(item.sentence)}</p>{figure}")
     return "\n".join(parts)

@@ -5,6 +5,7 @@ import streamlit as st
 from pages import _common as common
 from pages import _folded
 from pages import _state as state
+from pages._text import plain
 from pages._views import short
 
 MOST_WORDS = 2  # differences that are named on a button
@@ -31,7 +32,7 @@ def _completeness(found: common.View) -> None:
     """What is missing of what is shown, with an offer to compute it."""
     if found.stands_in is not None:
         st.warning(
-            f"**{short(common.chosen())}** is not stored. Shown below is the nearest stored setting, **{found.title}** ({found.stands_in})."
+            f"**{plain(short(common.chosen()))}** is not stored. Shown below is the nearest stored setting, **{plain(found.title)}** ({plain(found.stands_in)})."
         )
         _nearest(found)
         common.offer_to_compute()
@@ -48,7 +49,7 @@ def _completeness(found: common.View) -> None:
         )
     elif absent := found.missing:
         with st.expander(
-            f"Not stored for this setting: {', '.join(absent[:3])}{' …' if len(absent) > 3 else ''}",
+            f"Not stored for this setting: {plain(', '.join(absent[:3]))}{' …' if len(absent) > 3 else ''}",
             icon=":material/hourglass_empty:",
         ):
             common.offer_to_compute()
@@ -71,14 +72,14 @@ def _nearest(found: common.View) -> None:
 def complaints() -> None:
     """What was wrong with the address or the selection."""
     if found := state.complaints():
-        st.session_state["_messages"].warning("\n\n".join(found), icon=":material/link_off:")
+        st.session_state["_messages"].warning("\n\n".join(map(plain, found)), icon=":material/link_off:")
 
 
 def _crumbs(found: common.View) -> None:
     """network > layer > channel, each a way back."""
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
         st.button(
-            found.title,
+            plain(found.title),
             key="_crumb_network",
             type="tertiary",
             icon=":material/hub:",
@@ -89,7 +90,7 @@ def _crumbs(found: common.View) -> None:
         layer = common.layer_of(found)
         st.markdown("›", width="content")
         st.button(
-            layer,
+            plain(layer),
             key="_crumb_layer",
             type="tertiary",
             help="Channel variances of this layer",

@@ -9,6 +9,7 @@ from asr_core.errors import AsrError
 from pages import _charts, _document, _header, _plot, _sidebar
 from pages import _common as common
 from pages import _state as state
+from pages._text import problem
 
 # section: (file, title, icon, what it shows)
 PAGES = {
@@ -139,7 +140,7 @@ def one_line():
     try:
         yield
     except AsrError as error:
-        st.error(str(error))
+        problem(error)
 
 
 main()

@@ -9,6 +9,7 @@ from asr_core.errors import AsrError
 from pages import _common as common
 from pages import _folded
 from pages import _state as state
+from pages._text import plain
 
 SAID, ROUND = "_own_said", "_own_round"
 
@@ -23,7 +24,7 @@ def _inside() -> None:
     st.divider()
     _weights()
     if said := st.session_state.get(SAID):
-        (st.error if said[0] == "error" else st.success)(said[1])
+        (st.error if said[0] == "error" else st.success)(plain(said[1]))
 
 
 def _images() -> None:

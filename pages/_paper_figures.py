@@ -13,6 +13,7 @@ from asr_core.protocol import Cell, Match, Variant
 from pages import _charts
 from pages import _common as common
 from pages import _state as state
+from pages._text import plain
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ def _slugs(variant: Variant):
 def _layer(view: common.View, name: str) -> str:
     """The paper's layer; in another network the one with the nearest name."""
     layer = get_close_matches(name, view.layers, 1, cutoff=0)[0]
-    st.caption(f"Shown: {layer}" + ("." if layer == name else f", as this network has no {name}."))
+    st.caption(plain(f"Shown: {layer}" + ("." if layer == name else f", as this network has no {name}.")))
     return layer
 
 
@@ -245,7 +246,8 @@ def _shown(figure: Figure, variant: Variant) -> Match | common.View | None:
         labels = {match.cell.label: match for match in own}
         picked = st.selectbox("Network", list(labels), key="_panel", width=360)
         st.caption(
-            f"{picked}; here {labels[picked].network}. {len(own)} of the figure's {len(figure.cells)} networks are stored."
+            plain(f"{picked}; here {labels[picked].network}.")
+            + f" {len(own)} of the figure's {len(figure.cells)} networks are stored."
         )
         return labels[picked]
     cell = figure.cells[0]
@@ -254,7 +256,7 @@ def _shown(figure: Figure, variant: Variant) -> Match | common.View | None:
     )
     if near is not None:
         instead = f"{near.cell.label} ({near.network})" if isinstance(near, Match) else near.title
-        st.warning(f"None of the networks of this figure is stored. Drawn instead: **{instead}**.")
+        st.warning(f"None of the networks of this figure is stored. Drawn instead: **{plain(instead)}**.")
     return near
 
 

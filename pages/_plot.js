@@ -45,6 +45,10 @@ async function show(plot) {
         await draw(plot, content);
     } catch (error) {
         plot.textContent = `The figure could not be drawn: ${error.message}`;
+        if (!window.Plotly && !window.plotlyMissed) { // said once: all figures are then drawn without it (_plot.py)
+            window.plotlyMissed = true;
+            plot.tell("failed", true);
+        }
     }
     if (plot.content === content) plot.dataset.drawn = "yes";
     return true;

@@ -11,13 +11,14 @@ from pathlib import Path
 
 import streamlit as st
 
-from pages._document import LOADER
+from pages._document import HISTORY, LOADER
 
 _figure = st.components.v2.component(
-    "figure", js=LOADER + Path(__file__).with_suffix(".js").read_text(), isolate_styles=False
+    "figure", js=HISTORY + LOADER + Path(__file__).with_suffix(".js").read_text(), isolate_styles=False
 )
 
 HEAD_START = 0.1  # seconds
+FAILED = "_plotly_failed"  # whether a browser has said that it got no Plotly
 
 
 def draw(figure: str, key: str, alt: str, config: dict, select=None) -> None:
@@ -26,8 +27,41 @@ def draw(figure: str, key: str, alt: str, config: dict, select=None) -> None:
     config: Plotly's. select(point): called when a point is clicked, with a dict whose `customdata` is the point's, where it has any.
     """
     rest = json.dumps({"config": config, "alt": alt, "clicks": select is not None})
-    clicked = {"on_point_change": lambda: select(st.session_state[key]["point"])} if select else {}
-    _figure(key=key, data=f'{{"figure": {figure}, {rest[1:]}'.encode(), **clicked)
+    if st.session_state.get(FAILED):
+        _streamlits_own(figure, key, alt, config, select)
+        return
+    clicked = {"on_point_change": lambda: select(as_given(st.session_state[key]["point"]))} if select else {}
+    data = f'{{"figure": {figure}, {rest[1:]}'.encode()
+    _figure(key=key, data=data, on_failed_change=_remember_failure, **clicked)
+
+
+def as_given(point: dict) -> dict:
+    """What is known of a point, its texts as they were before `style.inert`."""
+    if not isinstance(point.get("customdata"), list):
+        return point
+    known = [value.replace("&lt;", "<") if isinstance(value, str) else value for value in point["customdata"]]
+    return {**point, "customdata": known}
+
+
+def _remember_failure() -> None:
+    st.session_state[FAILED] = True
+
+
+def _streamlits_own(figure: str, key: str, alt: str, config: dict, select) -> None:
+    """The figure by st.plotly_chart, whose Plotly is another file."""
+
+    def clicked() -> None:
+        for point in st.session_state[f"{key}_own"]["selection"]["points"][:1]:
+            select(as_given(point))
+
+    st.plotly_chart(
+        json.loads(figure),
+        key=f"{key}_own",
+        config=config,
+        on_select=clicked if select else "ignore",
+        selection_mode="points",
+        alt=alt,
+    )
 
 
 def prepare() -> None:
@@ -37,6 +71,10 @@ def prepare() -> None:
     fetched, it shows 0.3 s after the rest; with the head start, the first figure is there 0.1 to 0.2 s sooner.
     """
     _figure(key="_prepare", data=b"")
+    if st.session_state.get(FAILED):
+        st.info(
+            "What draws the figures did not come from the server, so plainer ones stand in. Reload the page to try again."
+        )
     if "_prepared" not in st.session_state:
         st.session_state["_prepared"] = True
         time.sleep(HEAD_START)

@@ -6,6 +6,7 @@ from asr_core import maps
 from asr_core.jobs import Wanted
 from pages import _common as common
 from pages import _state as state
+from pages._text import plain
 from pages._views import short
 
 MOST = 5  # other settings that are offered
@@ -30,9 +31,9 @@ def _other_settings() -> None:
         st.markdown("Maps are stored of another setting:")
     for item, names in found[:MOST]:
         with st.container(horizontal=True, vertical_alignment="center"):
-            st.markdown(short(item.setting, item.facts["dataset_label"]))
+            st.markdown(plain(short(item.setting, item.facts["dataset_label"])))
             for name in names:
-                st.button(name, key=f"_mapped_{item.key}_{name}", on_click=_open_maps, args=(item, name))
+                st.button(plain(name), key=f"_mapped_{item.key}_{name}", on_click=_open_maps, args=(item, name))
 
 
 def offer(found: common.View, asked: Wanted) -> None:
@@ -46,4 +47,6 @@ def offer(found: common.View, asked: Wanted) -> None:
         with st.container(horizontal=True, vertical_alignment="center"):
             st.markdown("Maps are stored of:")
             for name in there:
-                st.button(name, key=f"_mapped_{name}", on_click=state.put, kwargs={"layer": name, "channel": None})
+                st.button(
+                    plain(name), key=f"_mapped_{name}", on_click=state.put, kwargs={"layer": name, "channel": None}
+                )

@@ -3,6 +3,8 @@
 import pandas as pd
 import streamlit as st
 
+from pages._text import plain
+
 
 def digits(values: pd.Series) -> pd.Series:
     """Numbers of any size as text with four digits, nothing where there is none."""
@@ -20,8 +22,6 @@ def number_table(table: pd.DataFrame, names: dict[str, str], alt: str) -> None:
 
 def short_table(table: pd.DataFrame, floatfmt) -> None:
     """A few rows as text: a browser writes them at once, where the grid of st.dataframe is painted on a canvas for 30 ms."""
-    st.markdown(
-        table.astype(object)
-        .where(table.notna(), None)
-        .to_markdown(index=False, floatfmt=floatfmt, missingval="undefined")
-    )
+    cells = table.astype(object).where(table.notna(), None)
+    cells = cells.map(lambda cell: plain(cell) if isinstance(cell, str) else cell)
+    st.markdown(cells.to_markdown(index=False, floatfmt=floatfmt, missingval="undefined"))

@@ -9,6 +9,7 @@ from asr_core.grid import ORDERS, BatchNormState
 from pages import _charts, _folded
 from pages import _common as common
 from pages._compute import compute_panel
+from pages._text import plain
 
 view = common.view()
 seen = view.look
@@ -25,7 +26,7 @@ def offer(repairs: tuple, absent: list[str], of: int, what: str) -> None:
     with st.expander(
         f"{len(absent)} of {of} {what} are not stored for this setting", icon=":material/hourglass_empty:"
     ):
-        st.caption("; ".join(absent))
+        st.caption(plain("; ".join(absent)))
         compute_panel(view.setting.experiment(repairs, states), common.store())
 
 

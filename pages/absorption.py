@@ -7,6 +7,7 @@ from asr_core.figures import absorption, signal, style
 from pages import _charts, _folded
 from pages import _common as common
 from pages import _state as state
+from pages._text import plain
 
 view = common.view()
 ABSORBED = {
@@ -70,7 +71,9 @@ def convs(found: common.View, key: str) -> None:
         + "."
     )
     for reason, rows in table[table["absorbed"] != "yes"].groupby("reason", sort=False):
-        st.caption(f"{', '.join(rows['layer'])}: {reason or 'stored before the graph was examined; compute again'}")
+        st.caption(
+            plain(f"{', '.join(rows['layer'])}: {reason or 'stored before the graph was examined; compute again'}")
+        )
     st.dataframe(
         table[["layer", "absorbed", "reason", "out_channels", "kernel", "has_bias"]],
         hide_index=True,
@@ -132,7 +135,7 @@ with right:
         source, style.label(source) + ", its factors divided out"
     )
     st.caption(
-        f"Predicted, for the chosen recalibration: how strong a layer's channels leave BatchNorm (median), 1 if it were fully re-estimated. Means and variances: {origin}."
+        f"Predicted, for the chosen recalibration: how strong a layer's channels leave BatchNorm (median), 1 if it were fully re-estimated. Means and variances: {plain(origin)}."
     )
     _charts.show(
         signal.SIGNAL,

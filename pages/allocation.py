@@ -15,6 +15,7 @@ from pages import _charts, _folded
 from pages import _common as common
 from pages import _state as state
 from pages._compute import compute_panel
+from pages._text import plain
 from pages._views import short
 
 view = common.view()
@@ -34,7 +35,7 @@ def other_networks() -> None:
             st.markdown("Several rules are stored of:")
             for item in found.values():
                 st.button(
-                    short(item.setting, item.facts["dataset_label"]),
+                    plain(short(item.setting, item.facts["dataset_label"])),
                     key=f"_ruled_{item.key}",
                     on_click=common.adopt,
                     args=(item,),
@@ -130,7 +131,7 @@ def verdicts(table: pd.DataFrame) -> None:
     clear = found[found["p"] < transition.LEVEL]
     names = [f"{transition.label_of(row.rule)} at {100 * row.sparsity:.4g} %" for row in clear.itertuples()]
     st.markdown(
-        f"After {style.label(fix)}, the best rule stands out from the next one at **{len(clear)} of {len(found)}** sparsities{': ' if names else ''}{', '.join(names)}."
+        f"After {plain(style.label(fix))}, the best rule stands out from the next one at **{len(clear)} of {len(found)}** sparsities{': ' if names else ''}{', '.join(names)}."
     )
     st.caption(transition.VERDICT_RULE)
 
@@ -221,7 +222,7 @@ def layer_numbers(bars: pd.DataFrame, cells: pd.DataFrame | None) -> None:
                 alt=f"RR, D_raw and D_res of {layer} ({allocation.READING}).",
             )
     st.button(
-        f"Channels of {layer}",
+        f"Channels of {plain(layer)}",
         icon=":material/scatter_plot:",
         on_click=state.go,
         args=("variance",),
@@ -263,7 +264,7 @@ if (cells := own(allocation.REPAIRABILITY)) is None:
     offer_repairability()
 
 if (bars := own(allocation.DENSITIES, groups=grouped)) is not None:
-    st.subheader(f"Selected layer: {common.layer_of(view)}", anchor=False)
+    st.subheader(f"Selected layer: {plain(common.layer_of(view))}", anchor=False)
     layer_numbers(bars, cells)
     st.subheader("What each rule protects", anchor=False)
     st.caption(

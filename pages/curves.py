@@ -12,6 +12,7 @@ from pages import _charts, _folded
 from pages import _common as common
 from pages import _state as state
 from pages._compute import compute_panel
+from pages._text import plain
 
 view = common.view()
 
@@ -147,4 +148,4 @@ def offer_budgets() -> None:
 try:
     offer_budgets()
 except AsrError as error:
-    st.caption(f"What is missing for this comparison cannot be listed: {error}")
+    st.caption(f"What is missing for this comparison cannot be listed: {plain(error)}")

@@ -6,6 +6,7 @@ from asr_core.figures import heatmaps
 from pages import _charts, _folded, _tables
 from pages import _common as common
 from pages import _state as state
+from pages._text import plain
 
 view = common.view()
 
@@ -16,7 +17,7 @@ def headline(found: common.View) -> None:
     share = facts["within_share"]
     undefined = share is None or share != share
     st.metric(
-        f"{common.which(found)}Within-layer share of the damage, {found.title}",
+        f"{common.which(found)}Within-layer share of the damage, {plain(found.title)}",
         "undefined" if undefined else f"{share:.0%}",
         help="Variance of ln γ_raw over live channels, split into between layers and within layers. One scalar per layer can mend the first part only.",
     )

@@ -10,6 +10,7 @@ from asr_core.errors import AsrError
 from asr_core.jobs import Job
 from pages import _common as common
 from pages import _compute
+from pages._text import problem
 
 crew = _compute.runner(common.store())
 
@@ -76,7 +77,7 @@ def retry(job: Job) -> None:
     try:
         crew.retry(job.id)
     except AsrError as error:
-        st.error(str(error))
+        problem(error)
     else:
         st.rerun()
 

@@ -11,6 +11,7 @@ from pages import _charts, _folded, _stored_maps, _tables
 from pages import _common as common
 from pages import _state as state
 from pages._compute import compute_panel
+from pages._text import plain
 
 RANKS = {
     "channel": "In order.",
@@ -195,13 +196,13 @@ def offer_to_compute() -> None:
         absent = [task.target for task in asked.tasks(common.store()) if task.stage == "maps"]
     except AsrError as error:
         which = "" if found is None else f" for {', '.join(style.label(target) for target in found.absent)}"
-        st.info(f"The output maps of {layer} are not stored{which}, and cannot be computed here: {error}")
+        st.info(plain(f"The output maps of {layer} are not stored{which}, and cannot be computed here: {error}"))
         return
     if not absent:
         return
     names = "any network" if "dense" in absent else ", ".join(style.label(target) for target in absent)
     with st.container(border=True):
-        st.markdown(f"**The output maps of {layer} are not stored for {names}.**")
+        st.markdown(f"**The output maps of {plain(layer)} are not stored for {plain(names)}.**")
         if asked.dense_id is None:
             st.caption(
                 "The weights of the dense network are not on this machine either: another one is trained by the same recipe, and the maps are of that one."
@@ -285,9 +286,9 @@ with st.container():  # has its place also when empty, so that the maps stay whe
 
 if there is not None:
     if missing_inputs:
-        st.caption(f"Without input images: {missing_inputs}")
+        st.caption(f"Without input images: {plain(missing_inputs)}")
     if there.fewer:
-        st.caption(there.fewer)
+        st.caption(plain(there.fewer))
     what = {
         "layer": common.layer_in,
         "channel": channel,

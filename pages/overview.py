@@ -7,6 +7,7 @@ from asr_core.figures import overview
 from pages import _charts, _folded, _tables
 from pages import _common as common
 from pages import _state as state
+from pages._text import plain
 
 FIRST = 5  # layers that are listed at once: a table to sort is the largest part of a browser's work, so it waits for a click
 HEADINGS = {
@@ -32,7 +33,7 @@ def card(found: common.View) -> None:
     """The setting and its numbers."""
     facts = found.result.setting
     if state.get("pin"):
-        st.markdown(f"**{common.which(found)}{found.title}**")
+        st.markdown(f"**{common.which(found)}{plain(found.title)}**")
     with st.container(horizontal=True, gap="medium"):
         share = facts["within_share"]
         for label, value, help in (
@@ -58,7 +59,7 @@ def card(found: common.View) -> None:
             ),
         ):
             st.metric(label, value, help=help, width="content")
-    st.caption(textreport.describe(facts))
+    st.caption(plain(textreport.describe(facts)))
 
 
 def open_layer(point: dict) -> None:

@@ -12,6 +12,7 @@ from pages import _common as common
 from pages import _paper_figures as figures
 from pages import _state as state
 from pages._compute import compute_panel
+from pages._text import plain, problem
 
 PARTS = {
     "table1": "Table 1",
@@ -136,7 +137,7 @@ def table1() -> None:
         else "; a single seed is stored of each network, so their spread is not known"
     )
     st.caption(
-        f"Top-1 %; Δ is here minus the paper, in points. ▲: the difference is larger than noise, as far as it is known: {noise}. –: not stored. Networks here: {'; '.join(found['network'].unique()) or 'none yet'}."
+        f"Top-1 %; Δ is here minus the paper, in points. ▲: the difference is larger than noise, as far as it is known: {noise}. –: not stored. Networks here: {plain('; '.join(found['network'].unique())) or 'none yet'}."
     )
     st.subheader("Who is ahead in how many cells", anchor=False)
     st.dataframe(
@@ -214,7 +215,7 @@ def compute(cell: Cell, as_paper: bool) -> None:
             reproduction.setting_of(cell, common.store(), common.stored(), as_paper), variant()
         )
     except AsrError as error:
-        st.error(str(error))
+        problem(error)
         return
     compute_panel(wanted, common.store())
     if as_paper:
@@ -290,7 +291,7 @@ def which() -> None:
     if study.empty:
         st.info("No stored result answers a cell of the paper's table 1, so nothing can be told.")
     for network, rows in study.groupby("network", sort=False):
-        st.subheader(network, anchor=False)
+        st.subheader(plain(network), anchor=False)
         st.markdown(papertext.conclusion(rows))
         st.markdown(papertext.study_table(rows))
     ratios = fidelity.ratios(store, common.stored())

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import re
 
 import numpy as np
 
@@ -14,6 +15,11 @@ def drawn(app) -> list[dict]:
 def charts(app) -> list[dict]:
     """Plotly's data and layout of each figure."""
     return [item["figure"] for item in drawn(app)]
+
+
+def shown(text: str) -> str:
+    """Markdown as a reader sees it, where it only escapes (`pages._text.plain`)."""
+    return re.sub(r"\\([!-/:-@\[-`{-~])", r"\1", text).replace("\u2060", "")
 
 
 def numbers(axis) -> np.ndarray:

@@ -12,6 +12,7 @@ from test_estimate import SMALL, SPEED
 
 from asr_core import estimate
 from asr_core.entries import write_json
+from asr_core.errors import AsrError
 from asr_core.jobs import Wanted
 from asr_core.runner import Runner
 from asr_core.runtime import Runtime
@@ -177,11 +178,39 @@ def test_what_cannot_be_computed_says_why_and_has_no_button(store, monkeypatch):
     assert app.error[0].value.startswith("it cannot run") and labels(app) == []
 
 
-def test_an_unknown_speed_is_measured_while_the_listing_is_there(store, monkeypatch):
+@pytest.fixture
+def unknown(store, monkeypatch):
+    """No speed is known. What was measured, in place of starting a process."""
+    found = []
     monkeypatch.setattr(Runner, "speed", lambda self, experiment: None)
+    monkeypatch.setattr(Runner, "measure", lambda self, experiment: found.append(experiment))
+    monkeypatch.setattr(Runner, "measuring", lambda self, experiment: experiment in found)
+    return found
+
+
+def test_an_unknown_speed_is_said_with_the_image_passes_and_measured_only_by_a_click(store, unknown):
     app = run(panel)
-    assert app.markdown[0].value.startswith("Measuring") and labels(app) == ["Compute"]
+    passes = sum(task.images for task in estimate.work(SMALL, store))
+    assert f"**{passes:,} image passes**" in app.markdown[0].value
+    assert "not measured on this machine" in app.markdown[0].value
     assert app.dataframe[0].value["seconds"].isna().all()
+    assert labels(app) == ["How long would it take?", "Compute"]
+    assert unknown == []
+    app.button[0].click().run()
+    assert unknown == [SMALL]
+    assert app.caption[0].value.startswith("Measuring")
+    assert labels(app) == ["Compute"]
+
+
+def test_a_measurement_that_must_wait_is_refused_in_words(unknown, monkeypatch):
+    def refuse(self, experiment):
+        raise AsrError("one at a time")
+
+    monkeypatch.setattr(Runner, "measure", refuse)
+    app = run(panel)
+    app.button[0].click().run()
+    assert [caption.value for caption in app.caption] == ["one at a time"]
+    assert labels(app) == ["How long would it take?", "Compute"]
 
 
 def test_the_jobs_page_says_when_there_are_none(store):

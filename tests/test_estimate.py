@@ -53,13 +53,14 @@ def run(runner, spec):
 def runner(tmp_path):
     found = Runner(Store(tmp_path))
     yield found
-    for child in (*found._children.values(), *found._probes.values()):
+    for child in found._children.values():
         child.communicate()
 
 
 def test_the_estimate_is_within_a_factor_of_two_before_and_after_a_network_ran_here(runner):
     # Seconds that other programs took, which come and go while tests run, are not counted.
-    while runner.speed(SMALL) is None:
+    runner.measure(SMALL)
+    while runner.measuring(SMALL):
         time.sleep(0.1)
     for spec in (SMALL, SMALL.with_(prune=PruneSpec.of("global_l1", sparsity=0.8))):
         expected = estimate.seconds(estimate.work(spec, runner.store), runner.speed(spec), 3)

@@ -243,12 +243,75 @@ def test_job_folders_are_no_entries_of_the_store(runner, finished):
 
 def test_a_speed_that_cannot_be_measured_says_why(tmp_path):
     runner = Runner(Store(tmp_path))
-    with pytest.raises(AsrError, match="cannot run on 16x16 images"):
-        for _ in range(LONG * 10):
-            assert runner.speed(UNFIT) is None
-            time.sleep(0.1)
+    runner.measure(UNFIT)
+    measured(runner, UNFIT)
     with pytest.raises(AsrError, match="cannot run on 16x16 images"):
         runner.speed(UNFIT)
+
+
+def measured(runner: Runner, experiment: ExperimentSpec) -> None:
+    """Wait until its speed is measured, or could not be."""
+    for _ in range(LONG * 10):
+        if not runner.measuring(experiment):
+            return
+        time.sleep(0.1)
+    raise AssertionError("still measured")
+
+
+@pytest.fixture
+def started(monkeypatch):
+    """Arguments of measuring processes: in their place one that sleeps until it is killed."""
+    found = []
+
+    def spawn(self, arguments, **streams):
+        found.append(subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"], **streams))
+        return found[-1]
+
+    monkeypatch.setattr(Runner, "_spawn", spawn)
+    yield found
+    for child in found:
+        child.kill()
+        child.wait()
+
+
+def test_asking_for_a_speed_starts_no_process(tmp_path, started):
+    assert Runner(Store(tmp_path)).speed(TINY) is None
+    assert started == []
+
+
+def test_one_process_measures_at_a_time_and_whoever_asks_for_the_same_shares_it(tmp_path, started):
+    runner = Runner(Store(tmp_path))
+    runner.measure(TINY)
+    runner.measure(TINY)
+    with pytest.raises(AsrError, match="one at a time"):
+        runner.measure(UNFIT)
+    assert len(started) == 1
+    assert runner.measuring(TINY) and not runner.measuring(UNFIT)
+
+
+def test_what_could_not_be_measured_may_be_asked_for_again_after_a_while(tmp_path, started, monkeypatch):
+    runner = Runner(Store(tmp_path))
+    runner.measure(TINY)
+    started[0].send_signal(signal.SIGALRM)
+    started[0].wait()
+    assert not runner.measuring(TINY)
+    with pytest.raises(AsrError, match=f"longer than {estimate.PATIENCE} s"):
+        runner.speed(TINY)
+    monkeypatch.setattr(runners, "FORGET", 0)
+    assert runner.speed(TINY) is None
+    runner.measure(TINY)
+    assert len(started) == 2
+
+
+def test_measuring_ends_by_itself_where_it_takes_too_long(tmp_path):
+    code = (
+        "import time; from asr_core import estimate, probe, worker; from asr_core.store import Store; estimate.PATIENCE = 1;"
+        "probe.measure = lambda *rest: time.sleep(600); worker.measure(Store('.'), '{}')"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", f"import sys; sys.path.insert(0, {str(PROJECT)!r}); {code}"], cwd=tmp_path
+    )
+    assert ended.returncode == -signal.SIGALRM
 
 
 def test_the_side_that_asks_never_imports_torch():

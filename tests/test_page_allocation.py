@@ -7,7 +7,7 @@ from dataclasses import replace
 import pandas as pd
 import pytest
 import streamlit as st
-from drawn import charts
+from drawn import charts, shown
 from made_allocation import ASR, LAYERS, STATES, store_repairability, store_run
 from streamlit.testing.v1 import AppTest
 from test_compute_panel import LINE, make_job
@@ -29,7 +29,7 @@ MISSING = "rules and sparsities are not stored"
 @pytest.fixture
 def store(tmp_path, monkeypatch):
     monkeypatch.setenv("ASR_CACHE_DIR", str(tmp_path))
-    monkeypatch.setattr(Runner, "speed", lambda self, experiment: SPEED)  # measuring it starts a process
+    monkeypatch.setattr(Runner, "speed", lambda self, experiment: SPEED)  # as if measured here
     st.cache_resource.clear()
     return Store(tmp_path)
 
@@ -46,9 +46,8 @@ def opened(**address) -> AppTest:
 
 
 def words(app: AppTest) -> str:
-    return "\n".join(
-        item.value for kind in (app.markdown, app.caption, app.info, app.warning, app.subheader) for item in kind
-    )
+    kinds = (app.markdown, app.caption, app.info, app.warning, app.subheader)
+    return shown("\n".join(item.value for kind in kinds for item in kind))
 
 
 def tables(app: AppTest, column: str) -> pd.DataFrame:

@@ -20,7 +20,7 @@ SMALL = {"data": "digits", "net": "shufflenet_v2_x0_5", "stem": "small", "sparsi
 @pytest.fixture
 def store(tmp_path, monkeypatch):
     monkeypatch.setenv("ASR_CACHE_DIR", str(tmp_path / "cache"))
-    monkeypatch.setattr(Runner, "speed", lambda self, experiment: SPEED)  # measuring it starts a process
+    monkeypatch.setattr(Runner, "speed", lambda self, experiment: SPEED)  # as if measured here
     return Store(tmp_path / "cache")
 
 

@@ -23,7 +23,7 @@ FIGURES = {3: 1, 4: 1, 5: 0, 6: 1, 7: 1, 8: 1, 9: 4, 10: 1, 11: 1, 12: 1}  # cha
 @pytest.fixture
 def store(tmp_path, monkeypatch):
     monkeypatch.setenv("ASR_CACHE_DIR", str(tmp_path))
-    monkeypatch.setattr(Runner, "speed", lambda self, experiment: SPEED)  # measuring it starts a process
+    monkeypatch.setattr(Runner, "speed", lambda self, experiment: SPEED)  # as if measured here
     return Store(tmp_path)
 
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from drawn import charts, drawn, numbers
+from drawn import charts, drawn, numbers, shown
 from made_results import store_result
 from streamlit.testing.v1 import AppTest
 from test_compute_panel import LINE, make_job
@@ -30,7 +30,7 @@ CHARTS = {"overview": 2, "variance": 4, "heatmaps": 2, "curves": 2, "maps": 0}  
 @pytest.fixture
 def store(tmp_path, monkeypatch):
     monkeypatch.setenv("ASR_CACHE_DIR", str(tmp_path))
-    monkeypatch.setattr(Runner, "speed", lambda self, experiment: SPEED)  # measuring it starts a process
+    monkeypatch.setattr(Runner, "speed", lambda self, experiment: SPEED)  # as if measured here
     return Store(tmp_path)
 
 
@@ -50,8 +50,8 @@ def turned(app: AppTest, page: str) -> AppTest:
 
 
 def words(app: AppTest) -> str:
-    return "\n".join(
-        item.value for kind in (app.markdown, app.caption, app.info, app.warning, app.title) for item in kind
+    return shown(
+        "\n".join(item.value for kind in (app.markdown, app.caption, app.info, app.warning, app.title) for item in kind)
     )
 
 

@@ -20,7 +20,7 @@ PAGES = ("absorption", "severity", "ablation")
 @pytest.fixture
 def store(tmp_path, monkeypatch):
     monkeypatch.setenv("ASR_CACHE_DIR", str(tmp_path))
-    monkeypatch.setattr(Runner, "speed", lambda self, experiment: SPEED)  # measuring it starts a process
+    monkeypatch.setattr(Runner, "speed", lambda self, experiment: SPEED)  # as if measured here
     return Store(tmp_path)
 
 

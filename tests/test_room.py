@@ -7,6 +7,7 @@ import plotly.graph_objects as go
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from traces import KINDS, figure_of
 
 from asr_core.figures import style
 from asr_core.figures.room import LONGEST, make_room
@@ -107,3 +108,20 @@ def test_a_figure_for_the_screen_is_the_figure_itself_without_a_look():
     own["layout"]["legend"].pop("title")  # empty
     assert own["layout"].pop("template")["layout"] and "layout" not in sent["layout"].pop("template")
     assert sent == own and sent["data"][0]["x"]["dtype"] == "i4"
+
+
+@pytest.mark.parametrize("axis", ["linear", "category", "log"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_of_trace_gets_room(kind, axis):
+    figure = figure_of(kind).update_layout(xaxis={"type": axis}, yaxis={"type": axis}, showlegend=True)
+    assert make_room(figure, WIDTH).layout.margin.l >= 0
+    assert json.loads(style.for_screen(figure))["data"][0]["type"] == kind
+
+
+def test_a_box_has_a_place_in_the_legend_and_a_heatmap_has_none():
+    def top(*kinds):
+        traces = [figure_of(kind).data[0] for kind in kinds]
+        return make_room(style.finish(go.Figure(traces), 300, "", "", showlegend=True), WIDTH).layout.margin.t
+
+    assert top("box") == top("scatter")
+    assert top("box") > top("heatmap")

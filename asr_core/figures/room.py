@@ -42,7 +42,8 @@ def _labels(figure: go.Figure, axis, direction: str) -> list[str]:
     if axis.ticktext is not None:
         return [str(text) for text in axis.ticktext]
     if axis.type == "category":
-        return [str(value) for value in chain.from_iterable(trace[direction] for trace in figure.data)]
+        given = [getattr(trace, direction, None) for trace in figure.data]
+        return [str(value) for value in chain.from_iterable(values for values in given if values is not None)]
     if axis.type == "log":
         return ["2×10-6" if axis.dtick == "D2" else "10-6"]
     return [f"{end:.3g}" for end in axis.range or (0.25,)]
@@ -71,21 +72,18 @@ def _below(axis, labels: list[str]) -> float:
 
 def _has_bar(figure: go.Figure) -> bool:
     """Whether a trace, or the layout for all of them, draws a colour bar; ours have a thickness."""
-    holders = [
-        figure.layout.coloraxis,
-        *(trace if trace.type == "heatmap" else getattr(trace, "marker", None) for trace in figure.data),
-    ]
+    holders = [figure.layout.coloraxis, *figure.data, *(getattr(trace, "marker", None) for trace in figure.data)]
     return any(
-        holder is not None and holder.showscale is not False and holder.colorbar.thickness is not None
+        getattr(holder, "showscale", None) is not False and getattr(bar, "thickness", None) is not None
         for holder in holders
+        if (bar := getattr(holder, "colorbar", None)) is not None
     )
 
 
 def _legend_lines(figure: go.Figure, width: float) -> int:
     """Lines of the horizontal legend; 0 without one. In several lines, all entries are as wide as the widest."""
-    named = [
-        trace for trace in figure.data if trace.type in ("scatter", "bar")
-    ]  # images and heatmaps have no place in a legend
+    # Images have no place in a legend, heatmaps and other traces with a colour scale only where it is asked for.
+    named = [trace for trace in figure.data if "showlegend" in trace and ("showscale" not in trace or trace.showlegend)]
     entries = [trace for trace in named if trace.showlegend is not False]
     shown = len(named) > 1 if figure.layout.showlegend is None else figure.layout.showlegend
     if not entries or not shown:

@@ -1,6 +1,8 @@
 """One look for all figures: Okabe-Ito colours and marker shapes per method, labels, axes, print template."""
 
+import json
 import math
+import re
 
 import numpy as np
 import plotly.graph_objects as go
@@ -22,6 +24,13 @@ REFERENCE = "#888888"  # lines such as y = x: readable on white and on black
 MAGNITUDE, RATIO = "Cividis", "RdBu_r"
 DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
 GRID = "rgba(128,128,128,0.25)"
+# Plotly's settings for every figure, on the page and in saved HTML: its own "Share chart..." uploads to another company.
+CONFIG = {
+    "displaylogo": False,
+    "showSendToCloud": False,
+    "plotlyServerURL": "",
+    "modeBarButtonsToRemove": ["sendChartToCloud", "select2d", "lasso2d", "autoScale2d"],
+}
 
 PRINT = go.layout.Template(
     layout={
@@ -111,11 +120,32 @@ def floor_of(low: float, high: float) -> float:
     return low * (high / low) ** 0.02
 
 
+# Plotly makes links and more of some tags, also in names that others chose. These are the ones that our figures use.
+TAGS = re.compile(r"<(?!/?(?:b|br|i|sub|sup|extra)>)")
+
+
+def inert(content):
+    """A figure's content (dict, list, array, text) in which no text but a picture holds tags other than those of our figures."""
+    if isinstance(content, str):
+        return TAGS.sub("&lt;", content)
+    if isinstance(content, dict):
+        return {name: value if name == "source" else inert(value) for name, value in content.items()}
+    if isinstance(content, list | tuple):
+        return [inert(value) for value in content]
+    if isinstance(content, np.ndarray) and content.dtype.kind in "OU":
+        return np.array([inert(value) for value in content.ravel()], object).reshape(content.shape)
+    return content
+
+
 def for_screen(figure: go.Figure) -> str:
     """A figure as JSON for the dashboard, which puts its own look in."""
-    return go.Figure(figure).update_layout(template="none").to_json()
+    text = go.Figure(figure).update_layout(template="none").to_json()
+    readable = text
+    for mark in "</>":  # Plotly writes them so that they may stand in HTML
+        readable = readable.replace(f"\\u{ord(mark):04x}", mark)
+    return json.dumps(inert(json.loads(text))) if TAGS.search(readable) else text
 
 
 def for_print(figure: go.Figure) -> go.Figure:
     """A copy on white for paper and notebooks, 1000 pixels wide."""
-    return go.Figure(figure).update_layout(template=PRINT, width=1000)
+    return go.Figure(inert(figure.to_plotly_json())).update_layout(template=PRINT, width=1000)

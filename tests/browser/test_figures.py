@@ -1,7 +1,11 @@
 """Figures in the browser: redrawn in place, as wide as the page, over the whole screen, in the page's colours."""
 
 import pytest
+from traces import KINDS, NEEDS_MAPS
 from visitor import Visitor
+
+from asr_core.entries import PROJECT
+from benchmarks import dashboard
 
 PAGE = "variance?data=digits&sparsity=0.9&layer=layer1.0.conv1"
 PLOT = ".st-key-scatter .figure"
@@ -75,11 +79,52 @@ def test_a_page_that_is_printed_has_all_its_figures(server, visit):
     visitor.until(lambda: drawn(visitor, "panels")[0] == "yes", "the last figure")
 
 
-def test_where_plotly_does_not_arrive_a_figure_says_so_and_the_page_stays(server, chromium):
-    context = chromium.new_context()
-    context.route("**/plotly.min.js*", lambda route: route.abort())
+BROKEN = {
+    "aborted": lambda route: route.abort(),
+    "404": lambda route: route.fulfill(status=404, body="not here"),
+    "500": lambda route: route.fulfill(status=500, body="broken"),
+    "another page": lambda route: route.fulfill(status=200, content_type="text/html", body="<p>Sign in"),
+}
+
+
+@pytest.mark.parametrize("answer", BROKEN)
+def test_where_plotly_does_not_arrive_streamlit_s_own_charts_stand_in(server, chromium, answer):
+    context = chromium.new_context(viewport={"width": 1500, "height": 1000})
+    context.route("**/plotly.min.js*", BROKEN[answer])
     visitor = Visitor(context, server.url)
     visitor.page.goto(f"{server.url}/{PAGE}")
-    assert visitor.appears(visitor.page.get_by_text("The figure could not be drawn: plotly.min.js"))
-    assert visitor.title == "Channel variance" and visitor.page.locator("[data-testid=stException]").count() == 0
+    assert visitor.appears(visitor.page.get_by_text("plainer ones stand in"))
+    chart = visitor.page.locator("[data-testid=stPlotlyChart] .main-svg")
+    assert visitor.appears(chart)
+    visitor.finish()
+    assert visitor.title == "Channel variance"
+    assert visitor.page.locator("[data-testid=stException]").count() == 0
+    titles = visitor.page.locator(".modebar-btn").evaluate_all("all => all.map(one => one.dataset.title)")
+    assert not any("Share" in title for title in titles if title)
+    assert visitor.outside == []
+    context.close()
+
+
+@pytest.fixture(scope="module")
+def gallery(chromium, tmp_path_factory):
+    """A server whose only page draws each kind of trace that Plotly knows."""
+    with dashboard.served(tmp_path_factory.mktemp("traces"), PROJECT / "tests" / "browser" / "traces_app.py") as found:
+        yield found
+
+
+def test_every_kind_of_trace_is_drawn_or_says_why_not_and_the_page_stays(gallery, chromium):
+    context = chromium.new_context(viewport={"width": 1000, "height": 900})
+    visitor = Visitor(context, gallery.url)
+    visitor.page.goto(gallery.url)
+    visitor.page.wait_for_function(f"document.querySelectorAll('.figure').length === {len(KINDS)}", timeout=90_000)
+    visitor.page.evaluate("dispatchEvent(new Event('beforeprint'))")  # those out of sight are drawn too
+    visitor.page.wait_for_function(
+        f"document.querySelectorAll('[data-drawn=yes]').length === {len(KINDS)}", timeout=90_000
+    )
+    words = visitor.page.locator(".figure").evaluate_all("all => all.map(one => one.data ? '' : one.textContent)")
+    told = {kind: text for kind, text in zip(KINDS, words, strict=True) if text}
+    assert told.keys() <= NEEDS_MAPS
+    assert all(text.startswith("The figure could not be drawn: ") for text in told.values())
+    assert visitor.page.get_by_test_id("stException").count() == 0
+    assert visitor.page.get_by_text("the end").count() == 1
     context.close()
