@@ -8,34 +8,14 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
+from small import SMALL, SPEED
 
 from asr_core import data, estimate, folders
 from asr_core.errors import DataError
-from asr_core.grid import RepairSpec, default_states
 from asr_core.jobs import Wanted
 from asr_core.runner import Runner
-from asr_core.spec import CalibrationSpec, DataSpec, DenseSpec, ExperimentSpec, ModelSpec, PruneSpec
+from asr_core.spec import DataSpec, DenseSpec, PruneSpec
 from asr_core.store import Store
-
-SMALL = ExperimentSpec(
-    model=ModelSpec(architecture="mobilenet_v3_small"),
-    dense=DenseSpec(epochs=1),
-    prune=PruneSpec.of("global_l1", sparsity=0.5),
-    calibration=CalibrationSpec(stat_images=64, calib_batch_size=64),
-    repairs=(RepairSpec.of("bn_only"), RepairSpec.of("lw_bn"), RepairSpec.of("asr_bn", "sequential")),
-    states=default_states((2, 4)),
-)
-SPEED = {
-    "start": 3.0,
-    "build": 0.5,
-    "assemble": 0.25,
-    "evaluation": 0.001,
-    "recalibration": 0.002,
-    "stats": 0.003,
-    "repair": 0.004,
-    "train": 0.01,
-    "decode": 0.0001,
-}
 
 
 def run(runner, spec):

@@ -9,10 +9,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from drawn import charts, drawn, numbers
+from made_jobs import LINE, make_job
 from made_results import store_result
+from small import SPEED
 from streamlit.testing.v1 import AppTest
-from test_compute_panel import LINE, make_job
-from test_estimate import SPEED
 
 from asr_core import assembly, shipping
 from asr_core.entries import PROJECT
@@ -36,7 +36,7 @@ def store(tmp_path, monkeypatch):
 
 def opened(page: str, **address) -> AppTest:
     """The page after a link with `address`; it must not fail."""
-    app = AppTest.from_file(PROJECT / "pages/_main.py", default_timeout=60)
+    app = AppTest.from_file(PROJECT / "pages/_main.py", default_timeout=300)
     for name, value in address.items():
         app.query_params[name] = value
     return turned(app.run(), page)
@@ -145,7 +145,7 @@ def test_what_a_running_job_has_stored_so_far_is_drawn(store, page, monkeypatch)
 def test_a_failed_job_shows_its_reason_and_leaves_the_page_alive(store, page):
     store_result(store)
     job_of(store, "failed", reason="no room on the disk")
-    app = AppTest.from_file(PROJECT / "pages/_main.py", default_timeout=60)
+    app = AppTest.from_file(PROJECT / "pages/_main.py", default_timeout=300)
     app.query_params |= {"data": "digits", "sparsity": "0.97"}
     app.run()
     app.switch_page(f"{page}.py").run()
@@ -343,7 +343,7 @@ def test_no_page_imports_torch(tmp_path):
 import sys
 from streamlit.testing.v1 import AppTest
 sys.path.insert(0, 'tests')
-app = AppTest.from_file('pages/_main.py', default_timeout=100).run()
+app = AppTest.from_file('pages/_main.py', default_timeout=300).run()
 for page in {sorted(file for section in navigation().values() for file, *_ in section)}:
     app.switch_page(page + '.py').run()
     assert not app.exception, page

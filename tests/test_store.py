@@ -6,9 +6,9 @@ import signal
 import subprocess
 import sys
 import textwrap
-import time
 import warnings
 
+import filelock
 import numpy as np
 import pandas as pd
 import pytest
@@ -189,7 +189,7 @@ SLOW_STAGE = """
 
 def test_two_processes_that_ask_for_one_key_compute_once(store):
     workers = [python(SLOW_STAGE, store.root, 0.5) for _ in range(2)]
-    said = "".join(worker.communicate(timeout=30)[0] for worker in workers)
+    said = "".join(worker.communicate()[0] for worker in workers)
     assert said.count("computing") == 1 and said.count("7") == 2
 
 
@@ -202,7 +202,7 @@ def test_after_kill_9_in_the_middle_of_a_stage_a_rerun_succeeds_and_sweeps_up(st
         def stuck(path, value):
             path.write_bytes(b"half")
             print("writing", flush=True)
-            time.sleep(60)
+            time.sleep(600)
         module.write = stuck
         store.get_or_compute("stats", "k", lambda: ({"a.npz": {}}, {}))
         """,
@@ -213,9 +213,11 @@ def test_after_kill_9_in_the_middle_of_a_stage_a_rerun_succeeds_and_sweeps_up(st
     worker.communicate()
     debris = list((store.root / ".tmp").iterdir())
     assert len(debris) == 1 and store.find("stats", "k") is None
-    start = time.monotonic()
+    lock = filelock.FileLock(store.root / ".locks" / "stats-k.lock")
+    with lock.acquire(blocking=False):  # the dead hold nobody up
+        assert lock.is_locked
     assert store.get_or_compute("stats", "k", number(4.0))["value"] == 4.0
-    assert time.monotonic() - start < 5 and not debris[0].exists()
+    assert not debris[0].exists()
 
 
 def test_reading_a_stored_table_imports_neither_torch_nor_streamlit(store):
@@ -229,7 +231,7 @@ def test_reading_a_stored_table_imports_neither_torch_nor_streamlit(store):
         """,
         store.root,
     )
-    assert reader.communicate(timeout=30)[0] == "[]\n"
+    assert reader.communicate()[0] == "[]\n"
 
 
 def test_pickles_are_neither_written_nor_read(store):
