@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from dataclasses import asdict
 
@@ -143,6 +144,27 @@ def test_a_second_job_waits_for_the_first_and_can_be_cancelled_there(runner, fin
 def begun(job):
     """Whether the worker is up: being polite is the first that it does."""
     return psutil.Process(job.pid).nice() >= worker.NICE
+
+
+def test_whoever_asked_first_computes_first(tmp_path, monkeypatch):
+    monkeypatch.setattr(worker, "LOOK", 0.01)
+    store, turns = Store(tmp_path), []
+    asked = [Wanted(with_sparsity(value)) for value in (0.1, 0.2, 0.3)]
+    ids = [
+        make_job(store, "queued", wanted=wanted, before=before) for wanted, before in zip(asked, (1, 3, 2), strict=True)
+    ]
+
+    def take(job_id):
+        with worker.turn(store, job_id):
+            turns.append(job_id)
+            jobs.update(store, job_id, state="running")
+
+    threads = [threading.Thread(target=take, args=[job_id], daemon=True) for job_id in ids]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(LONG)
+    assert turns == [ids[1], ids[2], ids[0]]
 
 
 def test_a_worker_that_does_not_listen_is_killed_within_a_second(tmp_path, monkeypatch):

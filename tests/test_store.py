@@ -7,13 +7,14 @@ import subprocess
 import sys
 import textwrap
 import warnings
+from pathlib import Path
 
 import filelock
 import numpy as np
 import pandas as pd
 import pytest
 
-from asr_core.entries import commit_of
+from asr_core.entries import commit_of, write_json
 from asr_core.errors import StoreError
 from asr_core.store import Store
 
@@ -157,6 +158,34 @@ def test_a_cache_directory_that_cannot_be_written_is_named_with_the_remedy(tmp_p
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(StoreError, match=r"cannot write to the cache directory .*--cache-dir or ASR_CACHE_DIR"):
         Store(tmp_path / "file").check_writable()
+
+
+def test_an_entry_is_whole_at_the_moment_it_appears(store, monkeypatch):
+    seen, rename = [], Path.rename
+
+    def watched(part, target):
+        rename(part, target)
+        seen.append(Store(store.root).find("stats", "k"))
+
+    monkeypatch.setattr(Path, "rename", watched)
+    store.get_or_compute("stats", "k", number(2.5))
+    assert [entry["value"] for entry in seen] == [2.5]
+
+
+def test_whoever_reads_a_json_file_while_it_is_written_again_finds_the_old_one_whole(tmp_path, monkeypatch):
+    path, seen, write_text = tmp_path / "status.json", [], Path.write_text
+
+    def halting(part, text):
+        write_text(part, text[: len(text) // 2])
+        seen.append(json.loads(path.read_text()))
+        write_text(part, text)
+
+    write_json(path, {"state": "queued"})
+    monkeypatch.setattr(Path, "write_text", halting)
+    write_json(path, {"state": "running"})
+    assert seen == [{"state": "queued"}]
+    assert json.loads(path.read_text()) == {"state": "running"}
+    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_a_full_disk_is_one_clear_error_and_no_debris(store, monkeypatch):
