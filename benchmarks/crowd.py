@@ -13,6 +13,8 @@ from websockets.sync.client import ClientConnection, connect
 from benchmarks import dashboard, stopwatch
 
 PATIENCE = 120.0  # seconds for an answer
+# Without pings: a server that is busy for long has not gone away.
+CONNECTION = {"subprotocols": ["streamlit"], "max_size": None, "open_timeout": PATIENCE, "ping_interval": None}
 
 
 def recorded(context, url: str, selectors: list[str]) -> tuple[bytes, list[bytes]]:
@@ -39,10 +41,7 @@ def users(url: str, count: int, opening: bytes):
     """Connections of `count` users who have opened a page on the server at `url`."""
     with ExitStack() as stack:
         address = url.replace("http", "ws", 1) + "/_stcore/stream"
-        found = [
-            stack.enter_context(connect(address, subprotocols=["streamlit"], origin=url, max_size=None))
-            for _ in range(count)
-        ]
+        found = [stack.enter_context(connect(address, **CONNECTION, origin=url)) for _ in range(count)]
         for user in found:
             _ask(user, opening)
         yield found

@@ -24,6 +24,8 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+OPTIONS = ["--server.address", "127.0.0.1", "--server.headless", "true", "--server.showEmailPrompt", "false"]
+OPTIONS += ["--browser.gatherUsageStats", "false"]
 SIZE = {"width": 1500, "height": 1000}
 # The script has run (or broken down), nothing is a placeholder, every chart that is not far out of sight is drawn.
 FINISHED = """() => {
@@ -74,48 +76,41 @@ def served(cache: Path, script: Path = PROJECT / "app.py", log: Path | None = No
 
     log: where its output goes. Raises RuntimeError with that output's end if it does not come up.
     """
-    port = _free_port()
-    command = [
-        sys.executable,
-        "-m",
-        "streamlit",
-        "run",
-        str(script),
-        "--server.port",
-        str(port),
-        "--server.address",
-        "127.0.0.1",
-    ]
-    options = ["--server.headless", "true", "--browser.gatherUsageStats", "false", "--server.showEmailPrompt", "false"]
     log = log or Path(cache, "server.log")
     start = time.perf_counter()
-    with open(log, "wb") as output:
+    with _reserved_port() as port, open(log, "wb") as output:
         process = subprocess.Popen(
-            [*command, *options],
+            [sys.executable, "-m", "streamlit", "run", str(script), "--server.port", str(port), *OPTIONS],
             cwd=PROJECT,
             env=os.environ | {"ASR_CACHE_DIR": str(cache)},
             stdout=output,
             stderr=subprocess.STDOUT,
         )
-    try:
-        _await_health(f"http://127.0.0.1:{port}", process, log)
-        yield Served(f"http://127.0.0.1:{port}", cache, process, time.perf_counter() - start)
-    finally:
-        process.terminate()
         try:
-            process.wait(10)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+            _await_health(f"http://127.0.0.1:{port}", process, log)
+            yield Served(f"http://127.0.0.1:{port}", cache, process, time.perf_counter() - start)
+        finally:
+            process.terminate()
+            try:
+                process.wait(10)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+@contextmanager
+def _reserved_port():
+    """A free port that nobody who asks for any is given meanwhile; a server that asks for this one gets it."""
+    with socket.socket() as found:
+        found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        found.bind(("127.0.0.1", 0))
+        port = found.getsockname()[1]
+        if sys.platform != "linux":  # elsewhere the server could not have it either
+            found.close()
+        yield port
 
 
-def _await_health(url: str, process: subprocess.Popen, log: Path, patience: float = 60.0) -> None:
+def _await_health(url: str, process: subprocess.Popen, log: Path, patience: float = 300.0) -> None:
     until = time.monotonic() + patience
     while time.monotonic() < until and process.poll() is None:
         try:

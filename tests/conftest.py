@@ -8,7 +8,10 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 import pytest
 from hypothesis import settings
+from small import SPEED
 from tiny_networks import FAMILIES, noise, seeded
+
+from asr_core.runner import Runner
 
 # Derandomised: a run fails because the code changed, never by luck. No deadline: two busy cores.
 settings.register_profile("steady", deadline=None, derandomize=True, max_examples=60)
@@ -25,3 +28,26 @@ def model(request):
 def images():
     """16 random images for the tiny networks."""
     return noise()
+
+
+@pytest.fixture
+def known_speed(monkeypatch):
+    """This machine's speed is known: no process measures it."""
+    monkeypatch.setattr(Runner, "speed", lambda self, experiment: SPEED)
+
+
+@pytest.fixture
+def use(monkeypatch):
+    """use(store) makes a store the one that pages and figures open."""
+
+    import streamlit as st
+
+    from asr_core.figures.maps import opened_store
+
+    def chosen(store):
+        monkeypatch.setenv("ASR_CACHE_DIR", str(store.root))
+        opened_store.cache_clear()
+        st.cache_resource.clear()
+        return store
+
+    return chosen

@@ -1,6 +1,7 @@
 """Sharing out a budget: exact totals, bounds held, densities in proportion to scores everywhere else."""
 
 import math
+from collections import OrderedDict
 from dataclasses import asdict, replace
 from fractions import Fraction
 
@@ -189,6 +190,18 @@ def test_the_first_conv_is_the_one_that_runs_first():
 
     _, table = masks.choose_masks(Backwards(), "uniform", sparsity=0.4, keep_first=True)
     assert table.set_index("layer").loc["early", "achieved"] == 0 < table.set_index("layer").loc["late", "achieved"]
+
+
+@pytest.mark.parametrize("rule", ["global_l1", "uniform", "erk", "lamp"])
+def test_the_head_is_the_last_of_several_linear_layers(rule):
+    torch.manual_seed(0)
+    layers = {"conv": torch.nn.Conv2d(3, 8, 3), "flat": torch.nn.Flatten()}
+    layers |= {"hidden": torch.nn.Linear(288, 16), "head": torch.nn.Linear(16, 10)}
+    model = torch.nn.Sequential(OrderedDict(layers))
+    _, table = masks.choose_masks(model, rule, sparsity=0.8, include_linear=True, keep_head=True)
+    achieved = table.set_index("layer")["achieved"]
+    assert achieved["head"] == 0
+    assert achieved["hidden"] > 0.5
 
 
 @pytest.mark.parametrize("rule", ["global_l1", "uniform", "erk", "lamp"])

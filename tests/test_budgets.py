@@ -3,8 +3,8 @@
 import pytest
 from drawn import charts
 from made_results import store_result
+from small import SPEED
 from streamlit.testing.v1 import AppTest
-from test_estimate import SPEED
 
 from asr_core import budgets
 from asr_core.catalogue import Setting
@@ -40,7 +40,7 @@ def top1(result, slug: str, batches: int) -> float:
 
 
 def page(**address) -> AppTest:
-    app = AppTest.from_file(PROJECT / "pages/_main.py", default_timeout=60)
+    app = AppTest.from_file(PROJECT / "pages/_main.py", default_timeout=300)
     for name, value in ({"data": "digits"} | address).items():
         app.query_params[name] = value
     app.run().switch_page("curves.py").run()

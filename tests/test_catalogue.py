@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from asr_core import catalogue
-from asr_core.catalogue import Setting
+from asr_core.catalogue import Setting, Stored
 from asr_core.errors import SpecError
 
 
@@ -45,3 +45,31 @@ def test_nothing_kept_is_no_text():
 def test_an_unknown_or_unreadable_floor_is_refused(floors, says):
     with pytest.raises(SpecError, match=says):
         catalogue.floors_of(floors)
+
+
+def shelf(*settings) -> list[Stored]:
+    """Stored results of these settings, in this order."""
+    return [Stored(str(number), setting, {}, 1, "") for number, setting in enumerate(settings)]
+
+
+@pytest.mark.parametrize(
+    ("nearer", "farther"),
+    [
+        ({"sparsity": 0.9}, {"sparsity": 0.5}),  # how far, where the same groups differ
+        ({"sparsity": 0.99}, {"sparsity": 0.9}),
+        ({"sparsity": 0.5}, {"rule": "lamp"}),  # coarse before fine
+        ({"sparsity": 0.5, "eval": 10}, {"seed": 1}),
+        ({"net": "resnet50"}, {"data": "cifar10"}),
+        ({"stats": 16}, {"sparsity": 0.94}),
+    ],
+)
+def test_the_nearest_setting_agrees_in_the_coarsest_groups_and_is_least_far_in_the_others(nearer, farther):
+    near, far = Setting(**nearer), Setting(**farther)
+    assert catalogue.nearest(shelf(near, far), Setting()).setting == near
+    assert catalogue.nearest(shelf(far, near), Setting()).setting == near
+
+
+def test_the_nearest_setting_agrees_in_what_is_held_or_there_is_none():
+    near, other = Setting(sparsity=0.94), Setting(net="resnet50", sparsity=0.5)
+    assert catalogue.nearest(shelf(near, other), Setting(net="resnet50"), held=("net",)).setting == other
+    assert catalogue.nearest(shelf(near), Setting(net="resnet50"), held=("net",)) is None

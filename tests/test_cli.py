@@ -27,7 +27,7 @@ def asr(cache, *arguments):
 
 def process(cache, *arguments):
     command = [sys.executable, *arguments[:-1], "-m", "asr_core", "--cache-dir", cache, *arguments[-1]]
-    return subprocess.run(command, capture_output=True, text=True, timeout=300)
+    return subprocess.run(command, capture_output=True, text=True)
 
 
 @pytest.fixture(scope="module")

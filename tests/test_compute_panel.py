@@ -1,35 +1,16 @@
 """The compute panel and the Jobs page in every state a job can have; workers are made up, processes are not started."""
 
-import json
-import os
-import time
-from dataclasses import asdict
-
-import psutil
 import pytest
+from made_jobs import LINE, LONG, make_job
+from small import SMALL, SPEED
 from streamlit.testing.v1 import AppTest
-from test_estimate import SMALL, SPEED
 
 from asr_core import estimate
-from asr_core.entries import write_json
 from asr_core.errors import AsrError
 from asr_core.jobs import Wanted
 from asr_core.runner import Runner
-from asr_core.runtime import Runtime
 from asr_core.store import Store
 from pages._compute import WATCH, news
-
-LINE = {
-    "time": 1.0,
-    "stage": "evaluation",
-    "target": "bn_only",
-    "images": 1200,
-    "of_images": 5000,
-    "tasks": 7,
-    "of_tasks": 30,
-    "seconds_left": 42.0,
-    "share": 0.25,
-}
 
 
 @pytest.fixture
@@ -48,29 +29,8 @@ def submitted(monkeypatch):
     return found
 
 
-def make_job(store, state, reason=None, line=None, log="", wanted=Wanted(SMALL), before=0):  # noqa: B008
-    """A job folder; a living job's process is this one."""
-    me = psutil.Process()
-    folder = store.jobs / wanted.id
-    folder.mkdir(parents=True)
-    write_json(folder / "spec.json", {"wanted": asdict(wanted), "runtime": asdict(Runtime())})
-    status = {
-        "state": state,
-        "submitted": time.time() - 60 - before,
-        "pid": os.getpid(),
-        "born": me.create_time(),
-        "reason": reason,
-    }
-    ended = {"finished": time.time()} if state in ("finished", "failed", "cancelled") else {}
-    write_json(folder / "status.json", status | ended | {"started": time.time() - 50})
-    (folder / "log.txt").write_text(log)
-    if line:
-        (folder / "progress.jsonl").write_text(json.dumps(line) + "\n")
-    return wanted.id
-
-
 def panel():
-    from test_estimate import SMALL
+    from small import SMALL
 
     from asr_core.store import Store
     from pages._compute import compute_panel
@@ -87,7 +47,7 @@ def jobs_page():
 
 
 def run(page):
-    app = AppTest.from_function(page, default_timeout=20).run()
+    app = AppTest.from_function(page, default_timeout=LONG).run()
     assert not app.exception, app.exception
     return app
 

@@ -11,12 +11,15 @@ import numpy as np
 import pandas as pd
 import pytest
 from counting import Counter
+from made_jobs import held
 
-from asr_core import data, experiment, plan, results
+from asr_core import data, experiment, plan, results, settings
 from asr_core.errors import AsrError, DataError, ModelError
 from asr_core.grid import BatchNormState, RepairSpec, default_states
+from asr_core.jobs import Wanted
 from asr_core.spec import CalibrationSpec, DataSpec, DenseSpec, EvalSpec, ExperimentSpec, ModelSpec, PruneSpec
 from asr_core.store import Store
+from benchmarks import setting
 
 SMALL = ExperimentSpec(
     data=DataSpec(image_size=32),
@@ -166,15 +169,19 @@ def test_what_cannot_work_is_refused_before_anything_expensive(root, change, err
     assert counter.images == {}
 
 
-def test_ctrl_c_keeps_finished_stages_and_leaves_no_debris(tmp_path):
+def test_ctrl_c_keeps_finished_stages_and_leaves_no_debris(first, root, tmp_path):
+    store = setting.with_dense_only(Store(root), tmp_path, first[0].setting["dense_id"])
+    asked = {"epochs": 1, "eval_images": 60, "methods": "bn_only"}
+    wanted = Wanted(settings.experiment(store, **settings.DEFAULTS | asked))
     run = [sys.executable, "-m", "asr_core", "--cache-dir", str(tmp_path), "run"]
     run += ["--epochs", "1", "--eval-images", "60", "--methods", "bn_only"]
     heard = {"preexec_fn": lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)}  # a background shell ignores Ctrl-C
-    worker = subprocess.Popen(run, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, **heard)
-    while not list(tmp_path.glob("evaluation/*")) and worker.poll() is None:
-        time.sleep(0.05)
-    os.kill(worker.pid, signal.SIGINT)
-    _, said = worker.communicate(timeout=60)
+    with held(wanted, store):
+        worker = subprocess.Popen(run, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, **heard)
+        while not list(tmp_path.glob("evaluation/*")) and worker.poll() is None:
+            time.sleep(0.05)
+        os.kill(worker.pid, signal.SIGINT)
+        _, said = worker.communicate()
     assert worker.returncode == 130 and "what was finished is stored" in said
     assert list(tmp_path.glob("dense/*")) and not list(tmp_path.glob(".tmp/*"))
     assert Store(tmp_path).verify() == []

@@ -2,15 +2,20 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from dataclasses import asdict
 
+import psutil
 import pytest
+from made_jobs import LONG, held, make_job
+from small import SPEED
 
-from asr_core import allocations, assembly, estimate, jobs, maps, plan, results
+from asr_core import allocations, assembly, estimate, jobs, maps, plan, results, worker
 from asr_core import runner as runners
 from asr_core.entries import PROJECT
 from asr_core.errors import AsrError, SpecError, StoreError, UnknownName
@@ -40,7 +45,6 @@ TINY = ExperimentSpec(
     states=(BatchNormState(), BatchNormState.of(batches=1), BatchNormState.of(averaging="cumulative", batches=2)),
 )
 UNFIT = TINY.with_(data=DataSpec(image_size=16), model=ModelSpec(architecture="densenet121"))
-LONG = 300  # seconds that a worker may take on a busy machine
 
 
 def with_sparsity(value):
@@ -71,15 +75,17 @@ def ended(job):
 
 
 def computing(job):
-    """Whether the job is past the point where statistics are stored."""
+    """Whether the job is past the point where statistics are stored. Ask it of a job that is held: others may end before."""
     return job.state == "running" and (job.progress() or {}).get("stage") in ("repair", "evaluation", "recalibration")
 
 
 @pytest.fixture(scope="module")
 def finished(runner):
-    """The job of TINY, asked for twice while it ran."""
-    first = runner.submit(Wanted(TINY))
-    second = runner.submit(Wanted(TINY))
+    """The job of TINY, asked for twice while it ran; what it was expected to take is known, so its shares are too."""
+    estimate.remember(TINY, runner.store, SPEED)
+    with runner.store.lock("worker"):  # it waits for its turn
+        first = runner.submit(Wanted(TINY))
+        second = runner.submit(Wanted(TINY))
     assert (second.id, second.pid) == (first.id, first.pid)
     return wait(runner, first.id, ended)
 
@@ -116,10 +122,9 @@ def test_a_job_can_be_read_back_as_it_was_asked(runner, finished):
 
 def test_a_cancelled_job_keeps_finished_stages_and_leaves_nothing_half_written(runner, finished):
     store, spec = runner.store, with_sparsity(0.6)
-    job = wait(runner, runner.submit(Wanted(spec)).id, computing)
-    start = time.monotonic()
-    job = runner.cancel(job.id)
-    assert time.monotonic() - start < 1
+    with held(Wanted(spec), store):
+        job = wait(runner, runner.submit(Wanted(spec)).id, computing)
+        job = runner.cancel(job.id)
     assert job.state == "cancelled" and not jobs.exists(job)
     assert not list((store.root / ".tmp").glob("*")) and store.verify() == []
     assert assembly.partial(spec, store).channels is not None and results.find(spec, store) is None
@@ -127,21 +132,81 @@ def test_a_cancelled_job_keeps_finished_stages_and_leaves_nothing_half_written(r
 
 
 def test_a_second_job_waits_for_the_first_and_can_be_cancelled_there(runner, finished):
-    first = wait(runner, runner.submit(Wanted(with_sparsity(0.7))).id, lambda job: job.state == "running")
-    second = runner.submit(Wanted(with_sparsity(0.75)))
-    time.sleep(0.5)
-    assert runner.get(second.id).state == "queued" and runner.get(first.id).live
-    assert [job.id for job in runner.all()][:2] == [second.id, first.id]
-    assert runner.cancel(second.id).state == runner.cancel(first.id).state == "cancelled"
+    one, other = (Wanted(with_sparsity(value)) for value in (0.7, 0.75))
+    with held(one, runner.store):
+        first = wait(runner, runner.submit(one).id, lambda job: job.state == "running")
+        second = wait(runner, runner.submit(other).id, begun)
+        assert second.state == "queued" and runner.get(first.id).live
+        assert [job.id for job in runner.all()][:2] == [second.id, first.id]
+        assert runner.cancel(second.id).state == runner.cancel(first.id).state == "cancelled"
+
+
+def begun(job):
+    """Whether the worker is up: being polite is the first that it does."""
+    return psutil.Process(job.pid).nice() >= worker.NICE
+
+
+def test_whoever_asked_first_computes_first(tmp_path, monkeypatch):
+    monkeypatch.setattr(worker, "LOOK", 0.01)
+    store, turns = Store(tmp_path), []
+    asked = [Wanted(with_sparsity(value)) for value in (0.1, 0.2, 0.3)]
+    ids = [
+        make_job(store, "queued", wanted=wanted, before=before) for wanted, before in zip(asked, (1, 3, 2), strict=True)
+    ]
+
+    def take(job_id):
+        with worker.turn(store, job_id):
+            turns.append(job_id)
+            jobs.update(store, job_id, state="running")
+
+    threads = [threading.Thread(target=take, args=[job_id], daemon=True) for job_id in ids]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(LONG)
+    assert turns == [ids[1], ids[2], ids[0]]
+
+
+def test_a_worker_that_does_not_listen_is_killed_within_a_second(tmp_path, monkeypatch):
+    code = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print(flush=True); time.sleep(600)"
+    deaf = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE)
+    deaf.stdout.readline()
+    clock, sent, kill = Clock(), [], os.kill
+    monkeypatch.setattr(runners, "time", clock)
+    monkeypatch.setattr(runners.os, "kill", lambda pid, number: (sent.append((number, clock.now)), kill(pid, number)))
+    store = Store(tmp_path)
+    job = Runner(store).cancel(make_job(store, "running", pid=deaf.pid))
+    deaf.communicate()
+    assert job.state == "cancelled" and deaf.returncode == -signal.SIGKILL
+    assert [number for number, _ in sent] == [signal.SIGTERM, signal.SIGKILL]
+    assert sent[1][1] < 1
+
+
+class Clock:
+    """In place of the module time: counts the seconds that were slept, however long they took."""
+
+    time = staticmethod(time.time)
+
+    def __init__(self):
+        self.now = 0.0
+
+    def monotonic(self):
+        return self.now
+
+    def sleep(self, seconds):
+        time.sleep(seconds)
+        self.now += seconds
 
 
 def test_a_killed_worker_is_a_failed_job_and_retry_goes_on_from_what_is_stored(runner, finished):
-    job = wait(runner, runner.submit(Wanted(with_sparsity(0.8))).id, computing)
-    os.kill(job.pid, signal.SIGKILL)
-    job = wait(runner, job.id, ended)
+    wanted = Wanted(with_sparsity(0.8))
+    with held(wanted, runner.store):
+        job = wait(runner, runner.submit(wanted).id, computing)
+        os.kill(job.pid, signal.SIGKILL)
+        job = wait(runner, job.id, ended)
     assert job.state == "failed" and job.reason == "the worker was killed (signal 9)"
     assert not list((runner.store.root / ".tmp").glob("*"))
-    left = estimate.work(with_sparsity(0.8), runner.store)
+    left = wanted.tasks(runner.store)
     assert "prune" not in {task.stage for task in left} and left
     assert wait(runner, runner.retry(job.id).id, ended).state == "finished"
 
@@ -172,35 +237,38 @@ def test_what_cannot_work_fails_with_its_one_line_reason(runner):
     assert job.reason in job.log()
 
 
-def test_a_spec_that_this_version_cannot_read_fails_with_its_reason(runner, finished):
-    job = runner.submit(Wanted(with_sparsity(0.9)))
-    path = job.folder / "spec.json"
-    path.write_text(path.read_text().replace("global_l1", "global_l7"))
-    job = wait(runner, job.id, ended)
+def test_a_spec_that_this_version_cannot_read_fails_with_its_reason(runner, finished, monkeypatch):
+    monkeypatch.setattr(
+        runners, "asdict", lambda value: json.loads(json.dumps(asdict(value)).replace("global_l1", "global_l7"))
+    )
+    job = wait(runner, runner.submit(Wanted(with_sparsity(0.9))).id, ended)
     assert job.state == "failed" and job.reason.startswith("unknown pruning rule 'global_l7'")
 
 
 def test_a_worker_ends_when_its_server_is_killed(runner, finished):
-    root = runner.store.root
-    spec = json.dumps(asdict(with_sparsity(0.95)))
+    root, wanted = runner.store.root, Wanted(with_sparsity(0.95))
+    spec = json.dumps(asdict(wanted.experiment))
     code = (
-        "import json, sys, time; from asr_core.runner import Runner; from asr_core.store import Store;"
+        "import json, sys; from asr_core.runner import Runner; from asr_core.store import Store;"
         "from asr_core.jobs import Wanted; from asr_core.spec import from_dict; runner = Runner(Store(sys.argv[1]));"
-        "job = runner.submit(Wanted(from_dict(json.loads(sys.argv[2])))); print(job.id, flush=True); time.sleep(60)"
+        "job = runner.submit(Wanted(from_dict(json.loads(sys.argv[2])))); print(job.id, flush=True); sys.stdin.read()"
     )
-    server = subprocess.Popen([sys.executable, "-c", code, root, spec], stdout=subprocess.PIPE, text=True)
-    job_id = server.stdout.readline().strip()
-    wait(runner, job_id, computing)
-    server.kill()
-    server.communicate()
-    job = wait(runner, job_id, ended, seconds=10)
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    with held(wanted, runner.store):
+        server = subprocess.Popen([sys.executable, "-c", code, root, spec], **pipes)
+        job_id = server.stdout.readline().strip()
+        wait(runner, job_id, computing)
+        server.kill()
+        server.communicate()
+        job = wait(runner, job_id, ended)
     assert job.state == "failed" and job.reason.startswith("the server stopped")
     wait(runner, job_id, lambda job: not jobs.exists(job))
     assert not list((root / ".tmp").glob("*"))
 
 
-def test_partial_tables_have_the_columns_of_the_finished_ones(runner, finished):
-    whole, store = results.find(TINY, runner.store), runner.store
+def test_partial_tables_have_the_columns_of_the_finished_ones(runner, finished, tmp_path):
+    store = Store(shutil.copytree(runner.store.root, tmp_path / "cache"))  # the other tests need what is cleared here
+    whole = results.find(TINY, store)
     assert asdict_tables(assembly.partial(TINY, store)) == asdict_tables(whole)
     store.clear(["repair", "recalibration"])
     part = assembly.partial(TINY, store)
@@ -241,7 +309,8 @@ def test_job_folders_are_no_entries_of_the_store(runner, finished):
     assert "jobs" not in runner.store.stages() and runner.store.verify() == []
 
 
-def test_a_speed_that_cannot_be_measured_says_why(tmp_path):
+def test_a_speed_that_cannot_be_measured_says_why(tmp_path, monkeypatch):
+    monkeypatch.setattr(runners, "FORGET", LONG)
     runner = Runner(Store(tmp_path))
     runner.measure(UNFIT)
     measured(runner, UNFIT)

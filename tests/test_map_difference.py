@@ -2,14 +2,16 @@
 
 import numpy as np
 import pytest
+from drawn import charts
 from made_maps import LAYER, SPEC, copy
-from test_page_maps import EIGHT, charts, kinds, measured, opened, said, use  # noqa: F401 - fixtures
+from maps_page import EIGHT, kinds, opened, said
 
 from asr_core import catalogue, experiment, maps, results
 from asr_core.figures import NothingToDraw, map_difference
 from asr_core.figures import maps as figures
 from asr_core.spec import PruneSpec
 
+pytestmark = pytest.mark.usefixtures("known_speed")  # measuring it starts a process
 PLUS, LW = 0.75, "lw_bn.simultaneous.nobias"
 
 
@@ -33,7 +35,7 @@ def tables(store, layers=(LAYER, LAYER)):
     ]
 
 
-def test_networks_of_both_are_subtracted_pixel_by_pixel(use, two):  # noqa: F811
+def test_networks_of_both_are_subtracted_pixel_by_pixel(use, two):
     use(two)
     pinned, current = tables(two)
     current["no_repair"] = pinned["no_repair"] + np.float32(PLUS)
@@ -43,7 +45,7 @@ def test_networks_of_both_are_subtracted_pixel_by_pixel(use, two):  # noqa: F811
     np.testing.assert_allclose(found["no_repair"], PLUS, atol=1e-5)
 
 
-def test_only_images_of_both_are_subtracted(use, two):  # noqa: F811
+def test_only_images_of_both_are_subtracted(use, two):
     use(two)
     pinned, current = tables(two)
     images = current["image"].unique()
@@ -52,7 +54,7 @@ def test_only_images_of_both_are_subtracted(use, two):  # noqa: F811
         map_difference.difference(pinned.assign(image=-1), current)
 
 
-def test_maps_of_other_sizes_and_other_datasets_are_not_subtracted(use, two):  # noqa: F811
+def test_maps_of_other_sizes_and_other_datasets_are_not_subtracted(use, two):
     use(two)
     pinned, current = tables(two)
     small = current[(current["row"] < 4) & (current["column"] < 4)]
@@ -72,7 +74,7 @@ def test_colours_are_centred_and_span_what_the_scale_says(scale, spans):
     np.testing.assert_array_equal(found, spans)
 
 
-def test_the_page_shows_the_difference_of_a_pinned_setting(use, two):  # noqa: F811
+def test_the_page_shows_the_difference_of_a_pinned_setting(use, two):
     use(two)
     items = {item.setting.sparsity: item.key for item in catalogue.stored(two)}
     pin = f"{items[0.4]}~simultaneous~off~reset~ema~0.1~0"

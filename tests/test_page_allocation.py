@@ -9,9 +9,9 @@ import pytest
 import streamlit as st
 from drawn import charts, shown
 from made_allocation import ASR, LAYERS, STATES, store_repairability, store_run
+from made_jobs import LINE, make_job
+from small import SPEED
 from streamlit.testing.v1 import AppTest
-from test_compute_panel import LINE, make_job
-from test_estimate import SPEED
 
 from asr_core import maps, registry, transition
 from asr_core.catalogue import Setting
@@ -36,7 +36,7 @@ def store(tmp_path, monkeypatch):
 
 def opened(**address) -> AppTest:
     """The page after a link with `address`."""
-    app = AppTest.from_file(PROJECT / "pages/_main.py", default_timeout=90)
+    app = AppTest.from_file(PROJECT / "pages/_main.py", default_timeout=300)
     for name, value in address.items():
         app.query_params[name] = value
     app.run()

@@ -6,10 +6,10 @@ import shutil
 import numpy as np
 import pandas as pd
 import pytest
-import streamlit as st
 from drawn import charts
 from made_maps import LAYER, SPEC, copy
 from made_results import store_result
+from maps_page import EIGHT, kinds, opened, said
 from streamlit.testing.v1 import AppTest
 
 from asr_core import catalogue, data, maps, results
@@ -20,18 +20,7 @@ from asr_core.figures import maps as figures
 from asr_core.runner import Runner
 from asr_core.store import Store
 
-SPEED = {
-    "start": 2.0,
-    "build": 0.1,
-    "assemble": 0.05,
-    "decode": 2e-4,
-    "train": 0.01,
-    "stats": 0.002,
-    "repair": 0.002,
-    "recalibration": 0.002,
-    "evaluation": 0.002,
-}
-EIGHT = maps.MapSpec(layer=LAYER)
+pytestmark = pytest.mark.usefixtures("known_speed")  # measuring it starts a process
 
 
 @pytest.fixture(scope="module")
@@ -40,57 +29,6 @@ def mapped(tmp_path_factory):
     store = copy(tmp_path_factory.mktemp("mapped"))
     maps.run(SPEC, store, EIGHT)
     return store
-
-
-@pytest.fixture(autouse=True)
-def measured(monkeypatch):
-    """The machine's speed is known: no process measures it."""
-    monkeypatch.setattr(Runner, "speed", lambda self, experiment: SPEED)
-
-
-@pytest.fixture
-def use(monkeypatch):
-    """Make a store the one that pages and figures open."""
-
-    def chosen(store):
-        monkeypatch.setenv("ASR_CACHE_DIR", str(store.root))
-        figures.opened_store.cache_clear()
-        st.cache_resource.clear()
-        return store
-
-    return chosen
-
-
-def opened(store, **address):
-    """The page at an address; it must not fail."""
-    app = AppTest.from_file(PROJECT / "pages/_main.py", default_timeout=60)
-    setting = catalogue.stored(store)[0].setting
-    found = {
-        "net": setting.net,
-        "stem": setting.stem,
-        "epochs": "1",
-        "sparsity": "0.8",
-        "stats": "16",
-        "calib": "16",
-        "eval": "20",
-        "b": "0",
-    }
-    for name, value in ({"data": "digits"} | found | {"methods": "bn_only,lw_bn", "layer": LAYER} | address).items():
-        app.query_params[name] = str(value)
-    app.run()
-    app.switch_page("maps.py").run()
-    assert not app.exception
-    return app
-
-
-def said(app):
-    return "\n".join(
-        item.value for kind in (app.markdown, app.info, app.warning, app.caption, app.error) for item in kind
-    )
-
-
-def kinds(app):
-    return [trace["type"] for chart in charts(app) for trace in chart["data"]]
 
 
 def test_stored_maps_are_one_sprite_with_sentence_numbers_and_kernel(use, mapped):
@@ -145,7 +83,7 @@ def test_where_a_layer_has_no_maps_a_button_leads_to_one_that_has(use, mapped):
 def test_where_a_setting_has_no_maps_a_button_leads_to_one_that_has(use, tmp_path, mapped):
     shutil.copytree(mapped.root, tmp_path, dirs_exist_ok=True)
     other = store_result(Store(tmp_path))
-    app = AppTest.from_file(PROJECT / "pages/_main.py", default_timeout=60)
+    app = AppTest.from_file(PROJECT / "pages/_main.py", default_timeout=300)
     use(Store(tmp_path))
     app.query_params |= {
         "data": "digits",
@@ -257,7 +195,7 @@ def test_a_broken_link_says_what_is_wrong_and_shows_the_nearest(use, mapped, add
 
 def test_an_empty_store_says_so(use, tmp_path):
     use(Store(tmp_path))
-    app = AppTest.from_file(PROJECT / "pages/_main.py", default_timeout=60).run()
+    app = AppTest.from_file(PROJECT / "pages/_main.py", default_timeout=300).run()
     app.switch_page("maps.py").run()
     assert not app.exception and "Nothing is stored yet" in said(app)
 

@@ -6,8 +6,8 @@ import zipfile
 import pytest
 from fake_results import fake_result
 from made_uploads import picture, saved, state_of, tried_here, zipped
+from small import SPEED
 from streamlit.testing.v1 import AppTest
-from test_estimate import SPEED
 
 from asr_core import uploads
 from asr_core.entries import PROJECT, versions
@@ -40,7 +40,7 @@ def submitted(monkeypatch):
 
 
 def opened(**address) -> AppTest:
-    app = AppTest.from_file(PROJECT / "pages/_main.py", default_timeout=60)
+    app = AppTest.from_file(PROJECT / "pages/_main.py", default_timeout=300)
     for name, value in address.items():
         app.query_params[name] = value
     app.session_state["_open_own"] = True

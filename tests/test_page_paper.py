@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from drawn import charts
 from made_results import store_result
+from small import SPEED
 from streamlit.testing.v1 import AppTest
-from test_estimate import SPEED
 
 from asr_core import papertext
 from asr_core.entries import PROJECT
@@ -33,7 +33,7 @@ def cifar(store: Store, sparsity: float = 0.9, **setting):
 
 def opened(**address) -> AppTest:
     """The page after a link with `address`."""
-    app = AppTest.from_file(str(MAIN), default_timeout=120)
+    app = AppTest.from_file(str(MAIN), default_timeout=300)
     for name, value in address.items():
         app.query_params[name] = value
     app.run()

@@ -9,10 +9,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from drawn import charts, drawn, numbers, shown
+from made_jobs import LINE, make_job
 from made_results import store_result
+from small import SPEED
 from streamlit.testing.v1 import AppTest
-from test_compute_panel import LINE, make_job
-from test_estimate import SPEED
 
 from asr_core import assembly, shipping
 from asr_core.entries import PROJECT
@@ -22,6 +22,7 @@ from asr_core.jobs import Wanted
 from asr_core.runner import Runner
 from asr_core.store import Store
 from pages import _common as common
+from pages import _sidebar
 
 PAGES = ("overview", "variance", "heatmaps", "curves", "maps")
 CHARTS = {"overview": 2, "variance": 4, "heatmaps": 2, "curves": 2, "maps": 0}  # of a stored setting whose maps are not
@@ -36,7 +37,7 @@ def store(tmp_path, monkeypatch):
 
 def opened(page: str, **address) -> AppTest:
     """The page after a link with `address`; it must not fail."""
-    app = AppTest.from_file(PROJECT / "pages/_main.py", default_timeout=60)
+    app = AppTest.from_file(PROJECT / "pages/_main.py", default_timeout=300)
     for name, value in address.items():
         app.query_params[name] = value
     return turned(app.run(), page)
@@ -145,7 +146,7 @@ def test_what_a_running_job_has_stored_so_far_is_drawn(store, page, monkeypatch)
 def test_a_failed_job_shows_its_reason_and_leaves_the_page_alive(store, page):
     store_result(store)
     job_of(store, "failed", reason="no room on the disk")
-    app = AppTest.from_file(PROJECT / "pages/_main.py", default_timeout=60)
+    app = AppTest.from_file(PROJECT / "pages/_main.py", default_timeout=300)
     app.query_params |= {"data": "digits", "sparsity": "0.97"}
     app.run()
     app.switch_page(f"{page}.py").run()
@@ -277,6 +278,19 @@ def test_a_pinned_setting_is_drawn_beside_the_present_one_on_equal_axes(store, p
     assert "pinned" in words(app) and "current" in words(app)
 
 
+def test_a_pinned_setting_keeps_its_own_look(store):
+    pinned = store_result(store, sparsity=0.5)
+    store_result(store, sparsity=0.9)
+    pin = pin_of(pinned, "sequential~on~keep~cumulative~0.1~10")
+    at = {"data": "digits", "sparsity": "0.9", "pin": pin}
+    left, right = (figure["alt"] for figure in drawn(opened("overview", **at))[:2])
+    assert "At b = 10 (sequential, bias on)," in left
+    assert "At b = 20" in right and "sequential" not in right
+    left, right = ({trace.get("name") for trace in chart["data"]} for chart in charts(opened("variance", **at))[:2])
+    assert style.label("asr_bn.sequential.bias") in left - right
+    assert style.label("asr_bn.simultaneous.nobias") in right - left
+
+
 @pytest.mark.parametrize(
     ("page", "titles"),
     [("curves", "current minus pinned top-1, percentage points"), ("heatmaps", "log2 current \u2212 log2 pinned")],
@@ -297,6 +311,17 @@ def test_pin_and_unpin_from_the_header(store):
     assert app.query_params["pin"].endswith("~simultaneous~off~reset~ema~0.1~20") and len(charts(app)) == 4
     app.button(key="_unpin").click().run()
     assert "pin" not in app.query_params and len(charts(app)) == 2
+
+
+def test_a_choice_that_was_made_while_a_run_broke_off_is_not_lost(store, monkeypatch):
+    store_result(store)
+    app = opened("overview", data="digits")
+    with monkeypatch.context() as broken:
+        broken.setattr(_sidebar, "draw", lambda found: 1 / 0)
+        assert app.run().exception
+    app.session_state["sparsity"] = 0.5  # in the browser the sidebar of the run before is still there
+    app.run()
+    assert not app.exception and app.query_params["sparsity"] == "0.5"
 
 
 def test_one_selection_is_shared_by_all_pages(store):
@@ -343,7 +368,7 @@ def test_no_page_imports_torch(tmp_path):
 import sys
 from streamlit.testing.v1 import AppTest
 sys.path.insert(0, 'tests')
-app = AppTest.from_file('pages/_main.py', default_timeout=100).run()
+app = AppTest.from_file('pages/_main.py', default_timeout=300).run()
 for page in {sorted(file for section in navigation().values() for file, *_ in section)}:
     app.switch_page(page + '.py').run()
     assert not app.exception, page

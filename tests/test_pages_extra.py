@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from drawn import charts
 from made_results import store_result
+from small import SPEED
 from streamlit.testing.v1 import AppTest
-from test_estimate import SPEED
 
 from asr_core.grid import default_repairs, default_states
 from asr_core.runner import Runner
@@ -26,7 +26,7 @@ def store(tmp_path, monkeypatch):
 
 def opened(page: str, **address) -> AppTest:
     """The page after a link with `address`."""
-    app = AppTest.from_file(str(MAIN), default_timeout=60)
+    app = AppTest.from_file(str(MAIN), default_timeout=300)
     for name, value in address.items():
         app.query_params[name] = value
     app.run()

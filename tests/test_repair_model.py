@@ -111,6 +111,15 @@ def test_each_method_has_its_own_default_of_the_mean_correction(method, default)
     assert implied["bias"].notna().all() == default
 
 
+@pytest.mark.parametrize("mean", [float("inf"), float("-inf"), float("nan")])
+def test_a_bias_that_would_not_be_finite_stays_as_it_was(mean):
+    conv = two_convs(bias=True)[1]
+    dense = stats.Moments(2, torch.tensor([mean, 3.0]).double(), torch.tensor([8.0, 72.0]).double())
+    pruned = stats.Moments(2, torch.tensor([1.0, 3.0]).double(), torch.tensor([8.0, 8.0]).double())
+    found = repair_model.layer_repair(conv, dense, pruned, RepairSpec.of("raw_bn", bias=True, eps=0))
+    assert found.bias.tolist() == [5, 3 - 3 * (3 - -1)]
+
+
 # --- both orders ---
 
 
@@ -205,6 +214,14 @@ def test_a_conv_that_runs_twice_is_repaired_once(method, order):
     repaired, table = repair(dense, pruned, images, method, order)
     assert table["layer"].drop_duplicates().tolist() == ["shared", "last"]
     assert all(y.isfinite().all() for y in outputs(repaired, images).values())
+
+
+def test_a_conv_that_runs_twice_keeps_the_factors_of_its_first_call():
+    dense, pruned, images = pair(Twice)
+    table = repair(dense, pruned, images, "raw_bn", "sequential", bias=False, eps=0)[1].set_index("layer")
+    first_call = pruned.shared(pruned.first(images)).var((0, 2, 3), correction=0)  # the first conv is not repaired
+    wanted = stats.collect(dense, [images])["shared"].variance
+    np.testing.assert_allclose(table.loc["shared", "gamma"], (wanted / first_call).sqrt().detach(), rtol=1e-9)
 
 
 def test_a_conv_that_runs_twice_can_go_layer_by_layer(monkeypatch):

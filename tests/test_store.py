@@ -6,14 +6,15 @@ import signal
 import subprocess
 import sys
 import textwrap
-import time
 import warnings
+from pathlib import Path
 
+import filelock
 import numpy as np
 import pandas as pd
 import pytest
 
-from asr_core.entries import commit_of
+from asr_core.entries import commit_of, write_json
 from asr_core.errors import StoreError
 from asr_core.store import Store
 
@@ -168,6 +169,34 @@ def test_a_cache_directory_that_cannot_be_written_is_named_with_the_remedy(tmp_p
         Store(tmp_path / "file").check_writable()
 
 
+def test_an_entry_is_whole_at_the_moment_it_appears(store, monkeypatch):
+    seen, rename = [], Path.rename
+
+    def watched(part, target):
+        rename(part, target)
+        seen.append(Store(store.root).find("stats", "k"))
+
+    monkeypatch.setattr(Path, "rename", watched)
+    store.get_or_compute("stats", "k", number(2.5))
+    assert [entry["value"] for entry in seen] == [2.5]
+
+
+def test_whoever_reads_a_json_file_while_it_is_written_again_finds_the_old_one_whole(tmp_path, monkeypatch):
+    path, seen, write_text = tmp_path / "status.json", [], Path.write_text
+
+    def halting(part, text):
+        write_text(part, text[: len(text) // 2])
+        seen.append(json.loads(path.read_text()))
+        write_text(part, text)
+
+    write_json(path, {"state": "queued"})
+    monkeypatch.setattr(Path, "write_text", halting)
+    write_json(path, {"state": "running"})
+    assert seen == [{"state": "queued"}]
+    assert json.loads(path.read_text()) == {"state": "running"}
+    assert list(tmp_path.iterdir()) == [path]
+
+
 def test_a_full_disk_is_one_clear_error_and_no_debris(store, monkeypatch):
     def full(path, value):
         raise OSError(28, "No space left on device")
@@ -198,7 +227,7 @@ SLOW_STAGE = """
 
 def test_two_processes_that_ask_for_one_key_compute_once(store):
     workers = [python(SLOW_STAGE, store.root, 0.5) for _ in range(2)]
-    said = "".join(worker.communicate(timeout=30)[0] for worker in workers)
+    said = "".join(worker.communicate()[0] for worker in workers)
     assert said.count("computing") == 1 and said.count("7") == 2
 
 
@@ -211,7 +240,7 @@ def test_after_kill_9_in_the_middle_of_a_stage_a_rerun_succeeds_and_sweeps_up(st
         def stuck(path, value):
             path.write_bytes(b"half")
             print("writing", flush=True)
-            time.sleep(60)
+            time.sleep(600)
         module.write = stuck
         store.get_or_compute("stats", "k", lambda: ({"a.npz": {}}, {}))
         """,
@@ -222,9 +251,11 @@ def test_after_kill_9_in_the_middle_of_a_stage_a_rerun_succeeds_and_sweeps_up(st
     worker.communicate()
     debris = list((store.root / ".tmp").iterdir())
     assert len(debris) == 1 and store.find("stats", "k") is None
-    start = time.monotonic()
+    lock = filelock.FileLock(store.root / ".locks" / "stats-k.lock")
+    with lock.acquire(blocking=False):  # the dead hold nobody up
+        assert lock.is_locked
     assert store.get_or_compute("stats", "k", number(4.0))["value"] == 4.0
-    assert time.monotonic() - start < 5 and not debris[0].exists()
+    assert not debris[0].exists()
 
 
 def test_reading_a_stored_table_imports_neither_torch_nor_streamlit(store):
@@ -238,7 +269,7 @@ def test_reading_a_stored_table_imports_neither_torch_nor_streamlit(store):
         """,
         store.root,
     )
-    assert reader.communicate(timeout=30)[0] == "[]\n"
+    assert reader.communicate()[0] == "[]\n"
 
 
 def test_pickles_are_neither_written_nor_read(store):

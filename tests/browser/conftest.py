@@ -1,5 +1,6 @@
 """A dashboard in a process of its own, and a headless Chromium that looks at it. Screenshots of every page lie in artifacts/."""
 
+import json
 import re
 from pathlib import Path
 
@@ -14,6 +15,8 @@ from asr_core.store import Store
 from benchmarks import dashboard
 
 ARTIFACTS = PROJECT / "artifacts"
+STYLED = """(style => document.addEventListener('DOMContentLoaded', () =>
+    document.head.append(Object.assign(document.createElement('style'), {textContent: style}))))"""
 # Seconds per image on a middling core: measuring them would take the processor from the tests.
 SPEED = {
     "start": 3.0,
@@ -61,13 +64,16 @@ def fresh_server(chromium, tmp_path):
 
 @pytest.fixture
 def visit(chromium, request):
-    """visit(server, path) opens a page in a fresh browser context, without cookies or cache, and waits until it is finished."""
+    """visit(server, path) opens a page in a fresh browser context, without cookies or cache, and waits until it is finished.
+
+    style: CSS that the page has from its beginning. The rest goes to Playwright's new_context.
+    """
     visitors = []
 
-    def call(server, path="", **context) -> Visitor:
-        visitor = Visitor(
-            chromium.new_context(**{"viewport": dashboard.SIZE, "accept_downloads": True} | context), server.url
-        )
+    def call(server, path="", style="", **context) -> Visitor:
+        found = chromium.new_context(**{"viewport": dashboard.SIZE, "accept_downloads": True} | context)
+        found.add_init_script(f"{STYLED}({json.dumps(style)})")
+        visitor = Visitor(found, server.url)
         visitors.append(visitor)
         visitor.open(path)
         return visitor

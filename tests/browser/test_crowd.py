@@ -1,6 +1,7 @@
 """Several users at once, whose browsers are elsewhere: as the benchmark sends them."""
 
 import pytest
+from visitor import PATIENCE
 
 from benchmarks import crowd, dashboard, stopwatch
 from benchmarks.ui import selector
@@ -11,6 +12,7 @@ PAGE, CHART, CLICK = "variance?data=digits&sparsity=0.9&layer=layer1.0.conv1", "
 @pytest.fixture
 def context(chromium):
     found = chromium.new_context(viewport=dashboard.SIZE)
+    found.set_default_timeout(1000 * PATIENCE)
     yield found
     found.close()
 

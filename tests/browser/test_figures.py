@@ -35,16 +35,17 @@ def test_a_figure_is_as_wide_as_its_place_also_when_that_changes(visitor):
     wide, height = size(visitor)
     visitor.page.set_viewport_size({"width": 1000, "height": 900})
     visitor.until(lambda: size(visitor)[0] < wide - 100, "a narrower chart")
+    fits = "plot => plot.clientWidth === plot._fullLayout.width"
+    visitor.until(lambda: visitor.page.locator(PLOT).evaluate(fits), "a chart as wide as its place")
     assert size(visitor)[1] == height
-    assert visitor.page.locator(PLOT).evaluate("plot => plot.clientWidth === plot._fullLayout.width")
 
 
 def test_a_figure_fills_the_screen_and_comes_back(visitor):
     small = size(visitor)
     visitor.page.locator(PLOT).hover()
     visitor.page.locator(PLOT).get_by_role("button", name="Fullscreen").click()
-    screen = visitor.page.evaluate("[innerWidth, innerHeight]")
-    visitor.until(lambda: size(visitor) == screen, "a chart over the whole screen")
+    screen = "document.fullscreenElement && [innerWidth, innerHeight]"
+    visitor.until(lambda: size(visitor) == visitor.page.evaluate(screen), "a chart over the whole screen")
     visitor.page.evaluate("document.exitFullscreen()")
     visitor.until(lambda: size(visitor) == small, "the chart in its place")
 
@@ -56,6 +57,10 @@ def test_figures_take_the_page_s_colours_when_these_change(visitor):
     visitor.until(lambda: visitor.page.locator(PLOT).evaluate(paper) not in (False, light), "dark charts")
 
 
+# However much of the page is there yet, and wherever its charts are until then.
+OUT_OF_SIGHT = {"viewport": {"width": 1200, "height": 600}, "style": ".st-key-panels {margin-top: 3000px}"}
+
+
 def drawn(visitor, key: str) -> tuple:
     """What a chart says of itself (yes, no, later), and how many values its last marks have: None before it was drawn."""
     count = "plot => [plot.dataset.drawn, plot.data ? plot.data.findLast(trace => trace.customdata).x.length : null]"
@@ -63,18 +68,23 @@ def drawn(visitor, key: str) -> tuple:
 
 
 def test_a_figure_out_of_sight_is_drawn_when_it_comes_near_with_what_was_chosen_meanwhile(server, visit):
-    visitor = visit(server, PAGE, viewport={"width": 1200, "height": 600})
-    assert drawn(visitor, "scatter")[0] == "yes" and drawn(visitor, "panels") == ("later", None)
-    visitor.see("panels")
+    visitor = visit(server, PAGE, **OUT_OF_SIGHT)
+    assert drawn(visitor, "scatter")[0] == "yes"
+    assert drawn(visitor, "panels") == ("later", None)
     before = visitor.traces("panels")
     visitor.page.get_by_role("heading", level=1).scroll_into_view_if_needed()
+    away = "plot => plot.near === false"
+    visitor.until(lambda: visitor.page.locator(".st-key-panels .figure").evaluate(away), "a chart out of sight")
     visitor.page.get_by_role("radio", name="recalibrated").click()
     visitor.until(lambda: drawn(visitor, "panels")[0] == "later", "a chart that waits")
-    assert visitor.traces("panels") != before and drawn(visitor, "panels")[0] == "yes" and not visitor.broken()
+    assert visitor.traces("panels") != before
+    assert drawn(visitor, "panels")[0] == "yes"
+    assert not visitor.broken()
 
 
 def test_a_page_that_is_printed_has_all_its_figures(server, visit):
-    visitor = visit(server, PAGE, viewport={"width": 1200, "height": 600})
+    visitor = visit(server, PAGE, **OUT_OF_SIGHT)
+    assert drawn(visitor, "panels")[0] == "later"
     visitor.page.pdf()
     visitor.until(lambda: drawn(visitor, "panels")[0] == "yes", "the last figure")
 

@@ -11,6 +11,7 @@ import pandas as pd
 import plotly.graph_objects as go
 import pytest
 from PIL import Image
+from playwright.sync_api import expect
 from visitor import PATIENCE
 
 PAGE = "variance?data=digits&sparsity=0.9&layer=layer1.0.conv1"
@@ -130,6 +131,6 @@ def test_the_html_of_the_zip_draws_without_a_server(visitor, tmp_path, chromium)
     context = chromium.new_context(offline=True)
     page = context.new_page()
     page.goto((tmp_path / "page.html").as_uri())
-    page.locator(".js-plotly-plot .main-svg").first.wait_for(timeout=1000 * PATIENCE)
-    assert page.locator(".js-plotly-plot").count() == visitor.page.locator(".figure").count()
+    drawn = page.locator(".js-plotly-plot:has(.main-svg)")
+    expect(drawn).to_have_count(visitor.page.locator(".figure").count(), timeout=1000 * PATIENCE)
     context.close()

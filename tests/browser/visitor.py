@@ -24,6 +24,12 @@ POINTS = """([key, trace]) => {
         custom: Array.from([data.customdata[i]].flat(), v => v?.length === undefined || typeof v === 'string' ? v : Array.from(v)).flat(),
     }));
 }"""
+# Whether a chart has seen that the mouse is at a point with this customdata: only then it hears a click there.
+HOVERED = """([key, custom]) => {
+    const first = value => value?.length === undefined || typeof value === 'string' ? value : first(value[0]);
+    const seen = document.querySelector(`.st-key-${key} .js-plotly-plot`)._hoverdata ?? [];
+    return seen.some(point => first(point.customdata) === custom);
+}"""
 TRACES = """key => Array.from(document.querySelector(`.st-key-${key} .js-plotly-plot`)._fullData,
     t => ({name: t.name, type: t.type, mode: t.mode, x: Array.from(t.x ?? []), y: Array.from(t.y ?? [])}))"""
 
@@ -38,6 +44,7 @@ class Visitor:
 
     def __init__(self, context, url: str):
         self.context, self.url = context, url
+        context.set_default_timeout(1000 * PATIENCE)
         self.page = context.new_page()
         self.errors: list[str] = []
         self.outside: list[str] = []
@@ -145,20 +152,29 @@ class Visitor:
     def click_point(self, key: str, trace: int, want=lambda point: True) -> list:
         """Click the point of a trace that stands farthest from the others; returns its customdata."""
         self.see(key)
+        aim = {}
+
+        def aimed() -> bool:
+            best = self._loneliest(key, trace, want)
+            if aim == best and self.page.evaluate(HOVERED, [key, best["custom"][0]]):
+                return True
+            aim.update(best)  # a chart that was scrolled to may still move
+            self.page.mouse.move(best["x"] - 3, best["y"] - 1)
+            self.page.mouse.move(best["x"], best["y"])
+            return False
+
+        self.until(aimed, f"a point of {key} under the mouse")
+        self.page.mouse.click(aim["x"], aim["y"])
+        return aim["custom"]
+
+    def _loneliest(self, key: str, trace: int, want) -> dict:
+        """Of the points of a trace that are wanted, the one that stands farthest from the others, where it is now."""
         points = self.page.evaluate(POINTS, [key, trace])
-        self.page.wait_for_timeout(200)  # a chart that was scrolled to must be at rest
-        points = self.page.evaluate(POINTS, [key, trace])
-        able = [point for point in points if point["inside"] and want(point)]
-        best = max(
-            able,
-            key=lambda p: min((abs(p["x"] - q["x"]) + abs(p["y"] - q["y"]) for q in points if q is not p), default=0),
-        )
-        self.page.mouse.move(best["x"] - 3, best["y"] - 1)
-        self.page.wait_for_timeout(100)
-        self.page.mouse.move(best["x"], best["y"])
-        self.page.wait_for_timeout(100)
-        self.page.mouse.click(best["x"], best["y"])
-        return best["custom"]
+
+        def room(p) -> float:
+            return min((abs(p["x"] - q["x"]) + abs(p["y"] - q["y"]) for q in points if q is not p), default=0)
+
+        return max((point for point in points if point["inside"] and want(point)), key=room)
 
     def download(self, button: Locator):
         """Click a button that saves a file; returns Playwright's download."""

@@ -1,0 +1,42 @@
+"""The maps page on a store of made_maps, without a browser."""
+
+from drawn import charts
+from made_maps import LAYER
+from streamlit.testing.v1 import AppTest
+
+from asr_core import catalogue, maps
+from asr_core.entries import PROJECT
+
+EIGHT = maps.MapSpec(layer=LAYER)
+
+
+def opened(store, **address):
+    """The page at an address; it must not fail."""
+    app = AppTest.from_file(PROJECT / "pages/_main.py", default_timeout=300)
+    setting = catalogue.stored(store)[0].setting
+    found = {
+        "net": setting.net,
+        "stem": setting.stem,
+        "epochs": "1",
+        "sparsity": "0.8",
+        "stats": "16",
+        "calib": "16",
+        "eval": "20",
+        "b": "0",
+    }
+    for name, value in ({"data": "digits"} | found | {"methods": "bn_only,lw_bn", "layer": LAYER} | address).items():
+        app.query_params[name] = str(value)
+    app.run()
+    app.switch_page("maps.py").run()
+    assert not app.exception
+    return app
+
+
+def said(app):
+    return "\n".join(
+        item.value for kind in (app.markdown, app.info, app.warning, app.caption, app.error) for item in kind
+    )
+
+
+def kinds(app):
+    return [trace["type"] for chart in charts(app) for trace in chart["data"]]
