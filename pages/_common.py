@@ -73,6 +73,11 @@ def classes(name: str) -> int | None:
     return known[0] if known else folders.classes(digest, store())
 
 
+def let_go_of_weights() -> None:
+    """The present weights file is of another network: from a callback."""
+    state.put(weights=None, **({"source": "scratch"} if state.get("source") == "file" else {}))
+
+
 def identities(wanted: Setting) -> list[str]:
     """The stored dense networks of the recipe of `wanted`, first stored first."""
     recipe = catalogue.coarser("dense")

@@ -41,7 +41,7 @@ def _images() -> None:
         key="_own_use_path",
         disabled=not path,
         on_click=_try,
-        args=("Reading the images …", lambda: adopt_images(folders.identify(path, common.store()))),
+        args=(None, "Reading the images …", lambda: adopt_images(folders.identify(path, common.store()))),
     )
     archive = st.file_uploader(
         "or a zip of one",
@@ -55,7 +55,7 @@ def _images() -> None:
         key="_own_use_zip",
         disabled=archive is None,
         on_click=_try,
-        args=("Unpacking the images …", lambda: adopt_images(uploads.keep_images(common.store(), archive))),
+        args=("zip", "Unpacking the images …", lambda: adopt_images(uploads.keep_images(common.store(), archive))),
     )
 
 
@@ -82,22 +82,23 @@ def _weights() -> None:
         key="_own_use_weights",
         disabled=file is None,
         on_click=_try,
-        args=("Trying the file on its network …", lambda: adopt_weights(file)),
+        args=("weights", "Trying the file on its network …", lambda: adopt_weights(file)),
     )
 
 
 def _fresh(name: str) -> str:
     """A key that is new after each success, so that the server lets go of the uploaded bytes."""
-    return f"_own_{name}_{st.session_state.get(ROUND, 0)}"
+    return f"_own_{name}_{st.session_state.get(ROUND, {}).get(name, 0)}"
 
 
-def _try(what: str, adopt) -> None:
-    """A callback: check and adopt, and remember what came of it in words."""
+def _try(name: str | None, what: str, adopt) -> None:
+    """A callback: check and adopt, remember what came of it in words, and let go of what was uploaded under `name`."""
     session = st.session_state
     try:
         with st.spinner(what):
             session[SAID] = "done", adopt()
-        session[ROUND] = session.get(ROUND, 0) + 1
+        rounds = session.get(ROUND, {})
+        session[ROUND] = rounds | {name: rounds.get(name, 0) + 1}
     except AsrError as error:
         session[SAID] = "error", str(error)
 
@@ -111,11 +112,8 @@ def adopt_images(found: dict) -> str:
     stats = state.get("stats")
     fits = stats if stats <= train else max((n for n in budgets.IMAGES if n <= train), default=2)
     few = state.get("eval") is not None and state.get("eval") > test
-    if (
-        state.get("source") == "file"
-        and common.chosen().experiment((), (grid.BatchNormState(),)).data.classes != found["classes"]
-    ):
-        state.put(source="scratch", weights=None)
+    if common.classes(state.get("data")) != found["classes"]:
+        common.let_go_of_weights()
     state.put(
         data=f"folder:{found['digest']}",
         classes=found["classes"],

@@ -44,7 +44,7 @@ def _chosen(name: str) -> None:
     if name == "data":
         state.put(classes=now if state.get("data").startswith("folder:") else None)
     if name in ("net", "stem", "head") or (name == "data" and before != now):
-        state.put(weights=None, source="scratch" if state.get("source") == "file" else state.get("source"))
+        common.let_go_of_weights()
 
 
 def _stored_of(name: str, everything: list[Stored]) -> set:

@@ -5,7 +5,8 @@ import zipfile
 
 import pytest
 from fake_results import fake_result
-from made_uploads import picture, saved, state_of, tried_here, zipped
+from made_results import store_result
+from made_uploads import TREE, picture, saved, state_of, tried_here, zipped
 from small import SPEED
 from streamlit.testing.v1 import AppTest
 
@@ -14,6 +15,7 @@ from asr_core.entries import PROJECT, versions
 from asr_core.runner import Runner
 from asr_core.store import Store
 
+PAGES = sorted(path.stem for path in (PROJECT / "pages").glob("[!_]*.py"))
 SMALL = {"data": "digits", "net": "shufflenet_v2_x0_5", "stem": "small", "sparsity": "0.8"}
 
 
@@ -95,6 +97,79 @@ def test_a_folder_that_is_none_says_why(store, path, why):
     app.text_input(key="_own_path").set_value(path).run()
     app.button(key="_own_use_path").click().run()
     assert why in said(app) and not app.exception and app.query_params["data"] == "digits"
+
+
+def folder_at(path, names=TREE):
+    """A tree of small images at `path`."""
+    with zipfile.ZipFile(zipped(names)) as archive:
+        archive.extractall(path)
+    return path
+
+
+def use_folder(app, path):
+    app.text_input(key="_own_path").set_value(str(path)).run()
+    app.button(key="_own_use_path").click().run()
+    assert not app.exception and not app.error
+    return app
+
+
+def use_zip(app, path):
+    content = zipped(sorted(str(file.relative_to(path)) for file in path.rglob("*.png"))).getvalue()
+    return give(app, "_own_zip", "x.zip", content, "_own_use_zip")
+
+
+@pytest.mark.parametrize("use", [use_folder, use_zip])
+def test_own_images_and_then_own_weights_are_computed_and_shown_on_every_page(here, store, submitted, tmp_path, use):
+    store_result(store)
+    app = use(opened(**SMALL), folder_at(tmp_path / "flowers"))
+    give(app, "_own_weights", "w.pt", weights_of(2), "_own_use_weights")
+    compute(app)
+    chosen = app.query_params
+    own = {"data": chosen["data"], "weights": chosen["weights"], "source": "file", "classes": 2}
+    store_result(store, **own, net="shufflenet_v2_x0_5", stem="small", sparsity=0.8, stats=2)
+    assert submitted[0].experiment.dense.weights_digest == own["weights"]
+    for page in PAGES:
+        app.switch_page(f"{page}.py").run()
+        assert not app.exception and not app.error
+        assert {name: app.query_params[name] for name in own} == {name: str(value) for name, value in own.items()}
+        assert app.query_params["sparsity"] == "0.8" and "_own_path" in {item.key for item in app.text_input}
+        assert not any("is not stored. Shown below" in item.value for item in app.warning)
+
+
+def test_weights_that_wait_stay_while_images_are_used(here, store, tmp_path):
+    app = opened(**SMALL)
+    next(item for item in app.file_uploader if item.key.startswith("_own_weights")).set_value(
+        ("w.pt", weights_of(2), "application/octet-stream")
+    ).run()
+    use_folder(app, folder_at(tmp_path / "flowers"))
+    app.button(key="_own_use_weights").click().run()
+    assert "The weights fit shufflenet_v2_x0_5 with 2 classes" in said(app) and not app.exception
+
+
+def test_folders_of_one_name_are_told_apart_and_both_stay_to_be_chosen(store, tmp_path):
+    app, found = opened(**SMALL), []
+    for place, count in (("a", 4), ("b", 6)):
+        names = [f"{split}/{kind}/{i}.png" for split in ("train", "test") for kind in "xy" for i in range(count)]
+        use_folder(app, folder_at(tmp_path / place / "flowers", names))
+        found.append(app.query_params["data"])
+    control = app.selectbox(key="data")
+    assert [label.startswith("flowers") for label in control.options].count(True) == 2
+    for name in found:
+        app.selectbox(key="data").set_value(name).run()
+        assert app.query_params["data"] == name and app.query_params["classes"] == "2"
+
+
+def test_own_images_are_used_also_where_the_weights_file_is_still_missing(store, tmp_path):
+    app = opened(**SMALL, source="file")
+    app.text_input(key="_own_path").set_value(str(folder_at(tmp_path / "flowers"))).run()
+    app.button(key="_own_use_path").click().run()
+    assert app.query_params["data"].startswith("folder:") and "source" not in app.query_params
+
+
+def test_weights_of_another_architecture_are_let_go_of(here, store):
+    app = give(opened(**SMALL), "_own_weights", "w.pt", weights_of(10), "_own_use_weights")
+    app.selectbox(key="net").set_value("resnet18").run()
+    assert not {"weights", "source"} & set(app.query_params) and not app.error
 
 
 def test_a_zip_becomes_the_dataset_and_is_let_go_of(store):

@@ -1,7 +1,8 @@
 """What a visitor chooses stays chosen, on every page."""
 
 import pytest
-from visitor import PAGES
+from playwright.sync_api import expect
+from visitor import PAGES, PATIENCE
 
 START = "overview?data=digits&sparsity=0.9"
 
@@ -25,7 +26,7 @@ def test_what_is_not_stored_can_be_chosen_and_every_page_opened(server, visit, k
     visitor.arrive("overview", **chosen)
     for page in PAGES:
         visitor.follow(page, chosen["data"])
+        expect(visitor.page.locator(".st-key-net input")).to_have_count(1, timeout=1000 * PATIENCE)
         assert visitor.address.get("net") == chosen.get("net")
         assert "unknown" not in visitor.messages
-        assert visitor.page.locator(".st-key-net input").count() == 1
     assert not visitor.broken()
