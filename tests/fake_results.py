@@ -115,6 +115,7 @@ def fake_accuracy(spec, wanted: Setting, random) -> pd.DataFrame:
     cost = (wanted.sparsity or 0.5) ** 6
     rows = [
         _row(spec, wanted, "dense", None, BatchNormState(), 0.93),
+        *(_row(spec, wanted, "dense", None, s, 0.9 - 0.3 * 0.9**s.batches) for s in spec.states if s.batches),
         _row(spec, wanted, "no_repair", None, BatchNormState(), 0.93 - 0.8 * cost),
     ]
     for repair in spec.repairs:

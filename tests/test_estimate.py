@@ -77,8 +77,8 @@ def test_what_is_missing_is_listed_by_stage_with_decoding_and_training_first(tmp
     table = estimate.table(tasks, SPEED).set_index("stage")
     assert list(table.index[:3]) == ["images", "dense", "prune"]
     assert table.loc["images", "images"] == 1437 + 360 and table.loc["dense", "images"] == 1437
-    assert table.loc["recalibration", ["tasks", "images"]].tolist() == [3, 3 * 4 * 64]
-    assert table.loc["evaluation", "tasks"] == 2 + 3 * 7 - 1  # BN only without recalibration is no repair
+    assert table.loc["recalibration", ["tasks", "images"]].tolist() == [4, 4 * 4 * 64]
+    assert table.loc["evaluation", "tasks"] == 2 + 6 + 3 * 7 - 1  # BN only without recalibration is no repair
     assert table["seconds"].sum() == pytest.approx(estimate.seconds(tasks, SPEED, 3) - 3.0 - 3 * 0.25)
     assert estimate.table(tasks, None)["seconds"].isna().all()
 

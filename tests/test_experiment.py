@@ -13,10 +13,11 @@ import pytest
 from counting import Counter
 from made_jobs import held
 
-from asr_core import data, experiment, plan, results, settings
+from asr_core import data, evaluate, experiment, lab, plan, recalibrate, results, settings
 from asr_core.errors import AsrError, DataError, ModelError
 from asr_core.grid import BatchNormState, RepairSpec, default_states
 from asr_core.jobs import Wanted
+from asr_core.runtime import Runtime
 from asr_core.spec import CalibrationSpec, DataSpec, DenseSpec, EvalSpec, ExperimentSpec, ModelSpec, PruneSpec
 from asr_core.store import Store
 from benchmarks import setting
@@ -54,8 +55,8 @@ def test_a_run_does_exactly_the_passes_of_its_plan(first):
     planned = plan.count_images(counter.listed).groupby("stage")["images"].sum()
     done = {stage: images for stage, images in counter.images.items() if stage != "images"}
     assert done == {stage: images for stage, images in planned.items() if images}
-    # 3 repairs record 2 batches of 32; 2 sequential statistics passes would be quadratic, one is enough
-    assert done["recalibration"] == 3 * 2 * 32 and done["repair"] == 32
+    # dense and 3 repairs record 2 batches of 32; 2 sequential statistics passes would be quadratic, one is enough
+    assert done["recalibration"] == (1 + 3) * 2 * 32 and done["repair"] == 32
 
 
 def test_the_second_run_computes_nothing(first, root):
@@ -77,7 +78,7 @@ def test_another_budget_within_the_recorded_pass_costs_only_its_evaluation(first
     counter = Counter()
     more = (*SMALL.states, BatchNormState.of("reset", "ema", 0.3, 2))
     experiment.run(SMALL.with_(states=more), Store(root), counter)
-    assert counter.images == {"evaluation": 3 * 60}
+    assert counter.images == {"evaluation": (1 + 3) * 60}
 
 
 def test_a_damaged_stage_is_computed_again_and_only_that(first, root):
@@ -95,7 +96,7 @@ def test_a_damaged_stage_is_computed_again_and_only_that(first, root):
 
 def test_rows_name_every_choice_and_hold_one_dense_network(first):
     accuracy = first[0].accuracy
-    assert len(accuracy) == 2 + 3 * len(SMALL.states) and accuracy["dense_id"].nunique() == 1
+    assert len(accuracy) == 1 + (1 + 3) * len(SMALL.states) and accuracy["dense_id"].nunique() == 1
     assert accuracy.loc[accuracy["calib_batches"] == 0, "start"].isna().all()
     assert accuracy.loc[accuracy["averaging"] == "cumulative", ["start", "momentum"]].isna().all().all()
     assert ((accuracy["top1_low"] <= accuracy["top1"]) & (accuracy["top1"] <= accuracy["top1_high"])).all()
@@ -104,6 +105,24 @@ def test_rows_name_every_choice_and_hold_one_dense_network(first):
         == accuracy.set_index("method")["top1"]["no_repair"]
     )
     assert accuracy["distinct_images"].dropna().isin([32, 64]).all()
+
+
+def test_the_dense_network_has_a_row_for_every_recalibration_that_the_repairs_have(first):
+    accuracy, state = first[0].accuracy, ["start", "averaging", "momentum", "calib_batches"]
+    dense, plain = (accuracy.loc[accuracy["method"] == method, state].astype(str) for method in ("dense", "bn_only"))
+    assert dense.to_numpy().tolist() == plain.to_numpy().tolist()
+    assert (accuracy.loc[accuracy["method"] == "dense", "slug"] == "dense").all()
+    assert accuracy["method"].tolist()[: len(SMALL.states) + 1] == ["dense"] * len(SMALL.states) + ["no_repair"]
+
+
+def test_a_recalibrated_dense_row_is_what_recalibrating_the_dense_network_gives(first, root):
+    where = lab.Lab(SMALL, Store(root), lab.Report(), Runtime())
+    batches = where.data.calibration_batches(2, 32, SMALL.calibration.seed)
+    found = recalibrate(where.network("dense", None), batches, (2,), averaging="cumulative")[2]
+    indices = where.data.eval_indices(60, SMALL.evaluation.seed)
+    scored = evaluate(found, where.data.test_batch(indices), where.data.test_labels[indices])
+    rows = first[0].accuracy.query("method == 'dense' and averaging == 'cumulative' and calib_batches == 2")
+    assert rows["top1"].tolist() == [scored.top1]
 
 
 def test_json_rows_have_null_where_a_field_does_not_apply(first):
