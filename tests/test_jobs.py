@@ -341,6 +341,7 @@ def started(monkeypatch):
     for child in found:
         child.kill()
         child.wait()
+        child.stdout.close()
 
 
 def test_asking_for_a_speed_starts_no_process(tmp_path, started):
