@@ -2,6 +2,6 @@
 
 import streamlit as st
 
-from pages import _document
+from pages._frame import document
 
-app = st.App("pages/_main.py", routes=_document.routes())
+app = st.App("pages/_frame/main.py", routes=document.routes())

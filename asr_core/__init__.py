@@ -7,15 +7,15 @@ From a notebook: `load_weights`, `prune`, `repairability`, `channel_stats`, `rep
 import importlib
 
 _HOMES = {
-    "load_weights": "asr_core.weights",
-    "prune": "asr_core.masks",
-    "repairability": "asr_core.distortion",
-    "channel_stats": "asr_core.stats",
-    "repair_factors": "asr_core.repairing",
-    "repair": "asr_core.repairing",
-    "recalibrate": "asr_core.batchnorm",
-    "evaluate": "asr_core.evaluation",
-    "activation_maps": "asr_core.activations",
+    "load_weights": "asr_core.networks.weights",
+    "prune": "asr_core.pruning.masks",
+    "repairability": "asr_core.pruning.repairability",
+    "channel_stats": "asr_core.measure.stats",
+    "repair_factors": "asr_core.repairs.repairing",
+    "repair": "asr_core.repairs.repairing",
+    "recalibrate": "asr_core.repairs.batchnorm",
+    "evaluate": "asr_core.measure.evaluation",
+    "activation_maps": "asr_core.measure.activations",
 }
 __all__ = list(_HOMES)
 

@@ -11,7 +11,7 @@ from functools import cache
 
 from asr_core.errors import SpecError, UnknownName
 
-PACKAGES = {"pruning rule": "asr_core.pruning", "repair method": "asr_core.repairs"}
+PACKAGES = {"pruning rule": "asr_core.pruning.rules", "repair method": "asr_core.repairs.methods"}
 _classes: dict[str, dict[str, type]] = {kind: {} for kind in PACKAGES}
 
 

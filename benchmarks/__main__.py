@@ -9,10 +9,10 @@ import click
 import psutil
 import torch
 
-from asr_core import results, settings
-from asr_core.entries import versions
-from asr_core.grid import BUDGETS
-from asr_core.store import Store
+from asr_core.cli import settings
+from asr_core.spec.grid import BUDGETS
+from asr_core.store import Store, results
+from asr_core.store.entries import versions
 from benchmarks import cold, memory, repairability, report, setting, speed
 
 QUICK = {"epochs": 1, "eval_images": 120, "methods": "bn_only,lw_bn,asr_bn", "budgets": (2, 4)}

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from asr_core import models
-from asr_core.spec import ExperimentSpec
+from asr_core.networks import models
+from asr_core.spec.experiment import ExperimentSpec
 from benchmarks import limit, setting, speed
 from benchmarks.report import Line
 

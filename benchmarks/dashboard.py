@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.error import URLError
 
-from asr_core.entries import PROJECT
+from asr_core.store.entries import PROJECT
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 FLAGS = [

@@ -9,10 +9,10 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from asr_core import models
-from asr_core.experiment import EVAL_BATCH
-from asr_core.plan import Task
-from asr_core.spec import ExperimentSpec
+from asr_core.networks import models
+from asr_core.pipeline.plan import Task
+from asr_core.pipeline.stages import EVAL_BATCH
+from asr_core.spec.experiment import ExperimentSpec
 
 STAT_BATCH = 64  # asr_core measures statistics in batches of this
 Pass = tuple[bool, int]  # (BatchNorm in train mode, images in the batch)

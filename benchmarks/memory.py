@@ -15,11 +15,14 @@ from threading import Event, Thread
 import psutil
 import torch
 
-from asr_core import experiment, models, runtime, stats
-from asr_core.entries import WEIGHTS
-from asr_core.grid import default_states
-from asr_core.spec import CalibrationSpec, DenseSpec, EvalSpec, ExperimentSpec, ModelSpec
+from asr_core import runtime
+from asr_core.measure import stats
+from asr_core.networks import models
+from asr_core.pipeline import stages as experiment
+from asr_core.spec.experiment import CalibrationSpec, DenseSpec, EvalSpec, ExperimentSpec, ModelSpec
+from asr_core.spec.grid import default_states
 from asr_core.store import Store
+from asr_core.store.entries import WEIGHTS
 from benchmarks import setting, speed
 from benchmarks.report import Line
 

@@ -5,10 +5,11 @@ import time
 import torch
 from torch import nn
 
-from asr_core import distortion, models
-from asr_core.allocations import SPARSITIES
-from asr_core.pruning import smallest
-from asr_core.spec import ModelSpec
+from asr_core.networks import models
+from asr_core.pipeline.allocations import SPARSITIES
+from asr_core.pruning import repairability as distortion
+from asr_core.pruning.rules import smallest
+from asr_core.spec.experiment import ModelSpec
 from benchmarks.report import Line
 
 TOLERANCE = 1e-4  # relative, of RR

@@ -12,7 +12,7 @@ import sys
 import time
 from pathlib import Path
 
-from asr_core.entries import PROJECT
+from asr_core.store.entries import PROJECT
 
 
 def times(cache: Path, address: dict, page: str, changes: list, rounds: int) -> list[float]:
@@ -35,7 +35,7 @@ def run(address: dict, page: str, changes: list) -> list[float]:
     """Milliseconds of each run; raises RuntimeError if one fails."""
     from streamlit.testing.v1 import AppTest
 
-    app = AppTest.from_file(str(PROJECT / "pages" / "_main.py"), default_timeout=120)
+    app = AppTest.from_file(str(PROJECT / "pages" / "_frame" / "main.py"), default_timeout=120)
     for name, value in address.items():
         app.query_params[name] = value
     app.run()

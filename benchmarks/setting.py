@@ -10,10 +10,13 @@ from torch.utils.data import Dataset, TensorDataset
 from torchvision import transforms
 from torchvision.datasets import ImageFolder
 
-from asr_core import data, models, plan, settings
-from asr_core.entries import WEIGHTS
-from asr_core.spec import ExperimentSpec
+from asr_core.cli import settings
+from asr_core.images import data
+from asr_core.networks import models
+from asr_core.pipeline import plan
+from asr_core.spec.experiment import ExperimentSpec
 from asr_core.store import Store
+from asr_core.store.entries import WEIGHTS
 from benchmarks import straightforward
 
 

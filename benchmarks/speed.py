@@ -10,9 +10,13 @@ import numpy as np
 import pandas as pd
 import torch
 
-from asr_core import data, evaluation, experiment, masks, plan
-from asr_core.lab import Report
-from asr_core.spec import ExperimentSpec
+from asr_core.images import data
+from asr_core.measure import evaluation
+from asr_core.pipeline import plan
+from asr_core.pipeline import stages as experiment
+from asr_core.pipeline.lab import Report
+from asr_core.pruning import masks
+from asr_core.spec.experiment import ExperimentSpec
 from asr_core.store import Store
 from benchmarks import limit, setting, straightforward
 from benchmarks.report import Line

@@ -15,11 +15,11 @@ from urllib.parse import urlencode
 import click
 import psutil
 
-from asr_core import estimate
-from asr_core.catalogue import Setting
-from asr_core.entries import versions
-from asr_core.grid import default_repairs, default_states
+from asr_core.jobs import estimate
+from asr_core.spec.grid import default_repairs, default_states
 from asr_core.store import Store
+from asr_core.store.catalogue import Setting
+from asr_core.store.entries import versions
 from benchmarks import crowd, dashboard, report, script, stopwatch, wide
 from benchmarks.report import Line
 

@@ -4,9 +4,8 @@ import copy
 
 import pandas as pd
 
-from asr_core import results
-from asr_core.catalogue import Setting, stored
-from asr_core.store import Store
+from asr_core.store import Store, results
+from asr_core.store.catalogue import Setting, stored
 
 CHANNELS = 2048
 SEED = 99  # of the made-up settings, so that they are told from real ones

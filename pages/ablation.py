@@ -3,13 +3,12 @@
 import pandas as pd
 import streamlit as st
 
-from asr_core import ablation as grid
 from asr_core.figures import ablation
-from asr_core.grid import ORDERS, BatchNormState
-from pages import _charts, _folded
-from pages import _common as common
-from pages._compute import compute_panel
-from pages._text import plain
+from asr_core.spec.grid import ORDERS, BatchNormState
+from asr_core.studies import ablation as grid
+from pages._frame import charts, common, folded
+from pages._frame.compute import compute_panel
+from pages._frame.text import plain
 
 view = common.view()
 seen = view.look
@@ -44,7 +43,7 @@ def about() -> None:
     )
 
 
-_folded.expander("What am I looking at?", "_open_about", about)
+folded.expander("What am I looking at?", "_open_about", about)
 st.subheader("Table 2, here and in the paper", anchor=False)
 order = st.segmented_control(
     "Order of collection",
@@ -53,7 +52,7 @@ order = st.segmented_control(
     required=True,
     help="simultaneous: all statistics of the pruned network first. sequential: each layer after the ones before it were repaired. The paper does not say which it uses; its algorithm reads like sequential, its figures like simultaneous.",
 )
-_charts.show(ablation.TABLE2, "table2", order=order, **recalibration)
+charts.show(ablation.TABLE2, "table2", order=order, **recalibration)
 rows = grid.table2(view.result.accuracy, order, seen.bn_state)
 offer(
     tuple(grid.table2_repairs(order).values()),
@@ -66,7 +65,7 @@ st.subheader("Granularity and prior", anchor=False)
 st.caption(
     "Top-1 % at the chosen recalibration. Under cumulative averaging all points must agree, since BatchNorm absorbs every factor; look at b = 0 or an ema to see the repair itself."
 )
-_charts.show(ablation.SURFACE, "surface", **recalibration)
+charts.show(ablation.SURFACE, "surface", **recalibration)
 cells = grid.surface_table(view.result.accuracy, seen.bn_state)
 maps = {
     f"{o}-{b}": cells[cells["order"].eq(o) & cells["bias"].eq(on)] for o in ORDERS for b, on in common.BIASES.items()

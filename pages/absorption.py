@@ -2,12 +2,10 @@
 
 import streamlit as st
 
-from asr_core import leftover
 from asr_core.figures import absorption, signal, style
-from pages import _charts, _folded
-from pages import _common as common
-from pages import _state as state
-from pages._text import plain
+from asr_core.studies import leftover
+from pages._frame import charts, common, folded, state
+from pages._frame.text import plain
 
 view = common.view()
 ABSORBED = {
@@ -101,7 +99,7 @@ def about() -> None:
     )
 
 
-_folded.expander("What am I looking at?", "_open_about", about)
+folded.expander("What am I looking at?", "_open_about", about)
 for column, found in zip(st.columns(len(common.views())), common.views(), strict=True):
     with column:
         numbers(found)
@@ -119,7 +117,7 @@ st.caption(
     "Upper row: measured, each method against BN only in the same BatchNorm state. Lower row: predicted from stored factors, means and variances by the identity, no network run."
 )
 what = {"slugs": repairs_of, "momentum": recalibration("momentum")}
-_charts.show(absorption.GAP, "gaps", how={"show": state.get("gap")}, **what)
+charts.show(absorption.GAP, "gaps", how={"show": state.get("gap")}, **what)
 
 left, right = st.columns(2) if state.get("pin") is None else (st.container(), st.container())
 with left:
@@ -127,7 +125,7 @@ with left:
     st.caption(
         "One mark per method, way of recalibration and budget. The prediction treats each layer alone, as if its input were exact: it says which networks differ more, not by how many logits."
     )
-    _charts.show(absorption.AGREEMENT, "agreement", width=_charts.HALF, **what)
+    charts.show(absorption.AGREEMENT, "agreement", width=charts.HALF, **what)
 with right:
     st.subheader("Where is something left?", anchor=False)
     source = leftover.moments(view.result)[1]
@@ -137,10 +135,10 @@ with right:
     st.caption(
         f"Predicted, for the chosen recalibration: how strong a layer's channels leave BatchNorm (median), 1 if it were fully re-estimated. Means and variances: {plain(origin)}."
     )
-    _charts.show(
+    charts.show(
         signal.SIGNAL,
         "signal",
-        width=_charts.HALF,
+        width=charts.HALF,
         slugs=repairs_of,
         **{name: recalibration(name) for name in ("start", "averaging", "momentum", "b")},
     )

@@ -6,17 +6,16 @@ from itertools import product
 import pandas as pd
 import streamlit as st
 
-from asr_core import allocations, maps, transition
-from asr_core.catalogue import Setting
 from asr_core.figures import Chart, NothingToDraw, allocation, style
 from asr_core.figures import transition as accuracy
-from asr_core.grid import BatchNormState, RepairSpec
-from pages import _charts, _folded
-from pages import _common as common
-from pages import _state as state
-from pages._compute import compute_panel
-from pages._text import plain
-from pages._views import short
+from asr_core.pipeline import allocations, maps
+from asr_core.spec.grid import BatchNormState, RepairSpec
+from asr_core.store.catalogue import Setting
+from asr_core.studies import transition
+from pages._frame import charts, common, folded, state
+from pages._frame.compute import compute_panel
+from pages._frame.text import plain
+from pages._frame.views import short
 
 view = common.view()
 KINDS = {"first": "first conv", "projection": "projections", "1x1": "other 1x1", "other": "other convs"}
@@ -249,17 +248,17 @@ def about() -> None:
     st.markdown(f"**The band.** {transition.BAND_RULE}")
 
 
-_folded.expander("What am I looking at?", "_open_about", about)
+folded.expander("What am I looking at?", "_open_about", about)
 grouped = groups_of(view)
 rows = transition.read(str(common.store().root), grouped)[0]
 other_networks()
 st.subheader("Where the weights stay", anchor=False)
 st.caption("Click a bar or a cell to select its layer.")
-_charts.show(allocation.DENSITIES, "densities", select=select_layer, groups=groups_of)
+charts.show(allocation.DENSITIES, "densities", select=select_layer, groups=groups_of)
 
 st.subheader("What a repair could mend", anchor=False)
 st.caption(f"RR here is {allocation.READING}.")
-_charts.show(allocation.REPAIRABILITY, "repairability", select=select_layer)
+charts.show(allocation.REPAIRABILITY, "repairability", select=select_layer)
 if (cells := own(allocation.REPAIRABILITY)) is None:
     offer_repairability()
 
@@ -277,7 +276,7 @@ fix = choose_repair()
 recalibration = {
     name: (lambda found, name=name: getattr(found.look, name)) for name in ("start", "averaging", "momentum", "b")
 }
-_charts.show(accuracy.TRANSITION, "transition", groups=groups_of, slug=fix, **recalibration)
+charts.show(accuracy.TRANSITION, "transition", groups=groups_of, slug=fix, **recalibration)
 st.caption(f"Band: {transition.BAND_RULE}")
 offer_runs()
 if (

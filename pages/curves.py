@@ -4,15 +4,15 @@ from dataclasses import replace
 
 import streamlit as st
 
-from asr_core import budgets, catalogue, data
 from asr_core.errors import AsrError
 from asr_core.figures import budgets as equal
 from asr_core.figures import curves
-from pages import _charts, _folded
-from pages import _common as common
-from pages import _state as state
-from pages._compute import compute_panel
-from pages._text import plain
+from asr_core.images import data
+from asr_core.store import catalogue
+from asr_core.studies import budgets
+from pages._frame import charts, common, folded, state
+from pages._frame.compute import compute_panel
+from pages._frame.text import plain
 
 view = common.view()
 
@@ -39,7 +39,7 @@ def about() -> None:
     )
 
 
-_folded.expander("How to read it", "_open_about", about)
+folded.expander("How to read it", "_open_about", about)
 with st.container(horizontal=True, vertical_alignment="bottom"):
     st.pills(
         "Recalibration",
@@ -83,7 +83,7 @@ with st.container():  # has its place also when empty, so that the chart stays w
     if state.get("seeds") and not seeds(view):
         st.caption("No other seed of this setting is stored; compute one by changing the seed in the sidebar.")
 
-tables = _charts.show(
+tables = charts.show(
     curves.CURVES,
     "curves",
     more=more,
@@ -99,7 +99,7 @@ if tables and (repeats := tables[-1].query("images > distinct_images and batches
     )
 if state.get("x") == "batches":
     limits = curves.curves_limits(tables) if tables else {}
-    _charts.show(
+    charts.show(
         curves.DECAY,
         "decay",
         momentum=lambda found: found.look.momentum,
@@ -112,7 +112,7 @@ st.caption(
     "re-estimates BatchNorm on as many, by cumulative averaging in batches of any size. All are of one dense network."
 )
 same = {found.keys: others(found, "stats", "calib") for found in common.views()}
-_charts.show(
+charts.show(
     equal.EQUAL,
     "equal",
     more={keys: tuple(found) for keys, found in same.items()},

@@ -3,10 +3,8 @@
 import streamlit as st
 
 from asr_core.figures import heatmaps
-from pages import _charts, _folded, _tables
-from pages import _common as common
-from pages import _state as state
-from pages._text import plain
+from pages._frame import charts, common, folded, state, tables
+from pages._frame.text import plain
 
 view = common.view()
 
@@ -44,7 +42,7 @@ def open_worst() -> None:
 for column, found in zip(st.columns(len(common.views())), common.views(), strict=True):
     with column:
         headline(found)
-_charts.show(heatmaps.SPREAD, "spread", select=open_cell)
+charts.show(heatmaps.SPREAD, "spread", select=open_cell)
 
 st.subheader("Variance ratios of all layers", anchor=False)
 
@@ -59,7 +57,7 @@ def about() -> None:
     )
 
 
-_folded.expander("How to read it", "_open_about", about)
+folded.expander("How to read it", "_open_about", about)
 with st.container(horizontal=True, vertical_alignment="bottom"):
     st.segmented_control(
         "Colours",
@@ -83,7 +81,7 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
         required=True,
         help="Before BatchNorm recalibration, or after it at the reporting point (ema from reset, b = 20).",
     )
-tables = _charts.show(
+tables = charts.show(
     heatmaps.CELLS,
     "cells_map",
     select=open_cell,
@@ -98,7 +96,7 @@ if tables:
     worst = heatmaps.worst_cells(tables[-1])
     st.caption("Farthest from a ratio of 1. Select a row to see the layer's channels.")
     st.dataframe(
-        worst.assign(value=_tables.digits(worst["value"]), times=_tables.digits(worst["times"])),
+        worst.assign(value=tables.digits(worst["value"]), times=tables.digits(worst["times"])),
         key="worst_cells",
         on_select=open_worst,
         selection_mode="single-row",

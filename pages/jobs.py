@@ -5,14 +5,13 @@ import time
 import pandas as pd
 import streamlit as st
 
-from asr_core import estimate
 from asr_core.errors import AsrError
-from asr_core.jobs import Job
-from pages import _common as common
-from pages import _compute
-from pages._text import problem
+from asr_core.jobs import estimate
+from asr_core.jobs.jobs import Job
+from pages._frame import common, compute
+from pages._frame.text import problem
 
-crew = _compute.runner(common.store())
+crew = compute.runner(common.store())
 
 
 def title(job: Job) -> str:
@@ -53,7 +52,7 @@ def overview(found: list[Job]) -> pd.DataFrame:
 
 def details(job: Job) -> None:
     """Reason, progress, log and buttons of one job."""
-    _compute.ending(job)
+    compute.ending(job)
     if job.live:
         st.button(
             "Cancel",
@@ -65,7 +64,7 @@ def details(job: Job) -> None:
         )
     elif job.state != "finished":
         retry(job)
-    st.fragment(follow, run_every=_compute.WATCH if job.live else None)(job.id)
+    st.fragment(follow, run_every=compute.WATCH if job.live else None)(job.id)
 
 
 def retry(job: Job) -> None:
@@ -88,7 +87,7 @@ def follow(job_id: str) -> None:
     if job is None:
         return
     if job.live:
-        _compute.progress(crew, job)
+        compute.progress(crew, job)
     st.caption(f"Log of job {job.id}")
     st.code(job.log() or "(nothing was printed)", language=None, wrap_lines=True)
 

@@ -2,16 +2,14 @@
 
 import streamlit as st
 
-from asr_core import maps as stored_maps
-from asr_core import results
 from asr_core.errors import AsrError, DataError
 from asr_core.figures import kernels, map_difference, map_numbers, map_pixels, maps, style
-from asr_core.jobs import Wanted
-from pages import _charts, _folded, _stored_maps, _tables
-from pages import _common as common
-from pages import _state as state
-from pages._compute import compute_panel
-from pages._text import plain
+from asr_core.jobs.jobs import Wanted
+from asr_core.pipeline import maps as stored_maps
+from asr_core.store import results
+from pages._frame import charts, common, folded, state, stored_maps, tables
+from pages._frame.compute import compute_panel
+from pages._frame.text import plain
 
 RANKS = {
     "channel": "In order.",
@@ -247,7 +245,7 @@ def numbers(channel: int, rank) -> None:
         "gamma": "factor γ",
         "shrinkage": "shrinkage",
     }
-    _tables.number_table(table, names, f"Variances and factors of channel {channel} of {layer}.")
+    tables.number_table(table, names, f"Variances and factors of channel {channel} of {layer}.")
     if rank["dead"]:
         st.caption(
             "Dead: pruned, this channel answers with one constant to every image, so its variance is 0 and no factor can restore it."
@@ -269,7 +267,7 @@ def about() -> None:
     )
 
 
-_folded.expander("What am I looking at?", "_open_about", about)
+folded.expander("What am I looking at?", "_open_about", about)
 st.caption(
     f"After recalibration: {view.look.recalibration}."
     if state.get("mapped") == "after"
@@ -281,7 +279,7 @@ with st.container():  # has its place also when empty, so that the maps stay whe
             f"The weights of this result's dense network {view.result.setting['dense_id'][:8]} are not on this machine. The maps are of {other[:8]}, trained here by the same recipe: numbers and tables belong to the former."
         )
     if there is None:
-        _stored_maps.offer(view, wanted(view))
+        stored_maps.offer(view, wanted(view))
     offer_to_compute()
 
 if there is not None:
@@ -297,7 +295,7 @@ if there is not None:
         **recalibration(view),
     }
     st.subheader("All images", anchor=False)
-    _charts.show(
+    charts.show(
         map_difference.MAPS,
         "maps",
         select=select_image,
@@ -307,7 +305,7 @@ if there is not None:
     left, right = st.columns([3, 2]) if state.get("pin") is None else (st.container(), st.container())
     with left:
         st.subheader("One image, every value", anchor=False)
-        _charts.show(map_pixels.PIXELS, "pixels", how={"scale": state.get("scale")}, image=state.get("image"), **what)
+        charts.show(map_pixels.PIXELS, "pixels", how={"scale": state.get("scale")}, image=state.get("image"), **what)
 else:
     right = st.container()
 
@@ -316,7 +314,7 @@ with right:
     numbers(channel, rank)
 
 st.subheader("Its kernel before and after pruning", anchor=False)
-_charts.show(
+charts.show(
     kernels.KERNEL,
     "kernel",
     layer=common.layer_in,

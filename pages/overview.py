@@ -2,12 +2,10 @@
 
 import streamlit as st
 
-from asr_core import textreport
 from asr_core.figures import overview
-from pages import _charts, _folded, _tables
-from pages import _common as common
-from pages import _state as state
-from pages._text import plain
+from asr_core.report import textreport
+from pages._frame import charts, common, folded, state, tables
+from pages._frame.text import plain
 
 FIRST = 5  # layers that are listed at once: a table to sort is the largest part of a browser's work, so it waits for a click
 HEADINGS = {
@@ -109,7 +107,7 @@ st.subheader("Accuracy", anchor=False)
 st.caption(
     f"One-shot pruning, then each repair, then BatchNorm recalibration: {view.look.recalibration}. Lines are 95 % Wilson intervals; open markers: without mean correction."
 )
-_charts.show(
+charts.show(
     overview.ACCURACY,
     "accuracy",
     slugs=lambda v: v.slugs,
@@ -128,11 +126,11 @@ st.segmented_control(
 st.caption(
     f"Each block is a conv layer, input on the left; colour: {overview.DAMAGES[state.get('colour')][1]}. Click a block to see its channels."
 )
-_charts.show(overview.STRIP, "strip", select=open_layer, colour=state.get("colour"))
+charts.show(overview.STRIP, "strip", select=open_layer, colour=state.get("colour"))
 
 st.subheader("Worst layers first", anchor=False)
 worst = overview.damage_table(view.result).sort_values("severity", ascending=False)
-_tables.short_table(worst[list(HEADINGS)].head(FIRST).rename(columns=HEADINGS), ".3f")
-_folded.expander(
+tables.short_table(worst[list(HEADINGS)].head(FIRST).rename(columns=HEADINGS), ".3f")
+folded.expander(
     f"All {len(worst)} layers, to sort and to open", "_open_worst", all_layers, icon=":material/table_rows:"
 )

@@ -3,16 +3,17 @@
 import pandas as pd
 import streamlit as st
 
-from asr_core import estimate, fidelity, papertext, protocol, reproduction
 from asr_core.errors import AsrError
-from asr_core.protocol import ARCHITECTURES, PRUNING_LABELS, Cell, Variant
-from asr_core.sources import LABELS
-from asr_core.textreport import method_label
-from pages import _common as common
-from pages import _paper_figures as figures
-from pages import _state as state
-from pages._compute import compute_panel
-from pages._text import plain, problem
+from asr_core.images.sources import LABELS
+from asr_core.jobs import estimate
+from asr_core.report import papertext
+from asr_core.report.textreport import method_label
+from asr_core.studies import fidelity, protocol, reproduction
+from asr_core.studies.protocol import ARCHITECTURES, PRUNING_LABELS, Cell, Variant
+from pages._frame import common, state
+from pages._frame import paper_figures as figures
+from pages._frame.compute import compute_panel
+from pages._frame.text import plain, problem
 
 PARTS = {
     "table1": "Table 1",

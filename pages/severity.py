@@ -3,12 +3,10 @@
 import pandas as pd
 import streamlit as st
 
-from asr_core import severity as settings
 from asr_core.figures import severity
-from asr_core.grid import BatchNormState
-from pages import _charts, _folded
-from pages import _common as common
-from pages import _state as state
+from asr_core.spec.grid import BatchNormState
+from asr_core.studies import severity as settings
+from pages._frame import charts, common, folded, state
 
 view = common.view()
 groups = settings.groups(common.stored(), view.setting)
@@ -83,7 +81,7 @@ def about() -> None:
     )
 
 
-_folded.expander("What am I looking at?", "_open_about", about)
+folded.expander("What am I looking at?", "_open_about", about)
 with st.container(horizontal=True, vertical_alignment="bottom"):
     st.segmented_control(
         "Gain of",
@@ -97,7 +95,7 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
         "Against", list(severity.AGAINST), key="against", required=True, help="\n\n".join(severity.AGAINST.values())
     )
 
-_charts.show(
+charts.show(
     severity.GAIN,
     "gains",
     select=open_setting,

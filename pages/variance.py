@@ -3,9 +3,7 @@
 import streamlit as st
 
 from asr_core.figures import multiples, variance
-from pages import _charts, _folded, _tables
-from pages import _common as common
-from pages import _state as state
+from pages._frame import charts, common, folded, state, tables
 
 view = common.view()
 layer = common.layer_of(view)
@@ -47,7 +45,7 @@ def fits(table, number: int) -> None:
         ["network", "alpha (ratio)", "alpha (slope)", "R²", "channels", "dropped"], axis=1
     )
     shown.insert(3, "95 % interval", spans)
-    _tables.short_table(shown, ("", ".3f" if plain else ".2e", ".3f", "", ".3f", "", ""))
+    tables.short_table(shown, ("", ".3f" if plain else ".2e", ".3f", "", ".3f", "", ""))
 
 
 def numbers(table, channel: int) -> None:
@@ -59,7 +57,7 @@ def numbers(table, channel: int) -> None:
         f"Dense variance {one.v_dense:.4g}; {one.kept_fraction:.1%} of its weights kept, with {one.kept_energy:.1%} of their energy (Σ w²)."
     )
     names = {"label": "network", "v": "variance", "gamma": "factor γ", "shrinkage": "shrinkage"}
-    _tables.number_table(rows, names, f"Variances and factors of channel {channel}.")
+    tables.number_table(rows, names, f"Variances and factors of channel {channel}.")
     st.button("Its spatial maps", icon=":material/image:", on_click=state.go, args=("maps",))
 
 
@@ -96,7 +94,7 @@ def about() -> None:
     )
 
 
-_folded.expander("What am I looking at?", "_open_about", about)
+folded.expander("What am I looking at?", "_open_about", about)
 stage, bn = state.get("stage"), view.result.setting["recalibrated_state"]
 point = (
     f": {bn['averaging']} from {bn['start']}, momentum {bn['momentum']}, b = {bn['batches']}"
@@ -108,13 +106,13 @@ st.caption(f"Variances: {variance.STAGES[stage]}{point if stage == 'recalibrated
 what = {"layer": common.layer_in, "slugs": lambda found: found.slugs, "stage": stage}
 alone = state.get("pin") is None
 left, right = st.columns(2) if alone else (st.container(), st.container())
-width = _charts.HALF if alone else _charts.WIDE
+width = charts.HALF if alone else charts.WIDE
 with left:
     st.subheader("Every channel", anchor=False)
-    tables = _charts.show(variance.SCATTER, "scatter", select=open_channel, width=width, **what)
+    tables = charts.show(variance.SCATTER, "scatter", select=open_channel, width=width, **what)
 with right:
     st.subheader("Sorted by dense variance", anchor=False)
-    _charts.show(variance.SORTED, "sorted", select=open_channel, width=width, **what)
+    charts.show(variance.SORTED, "sorted", select=open_channel, width=width, **what)
 
 st.subheader(
     "Fit",
@@ -128,7 +126,7 @@ for number, table in enumerate(tables):
 left, right = st.columns(2)
 with left:
     st.subheader("Kept weights, kept variance", anchor=False)
-    _charts.show(variance.ENERGY, "energy", select=open_channel, width=_charts.HALF, layer=common.layer_in)
+    charts.show(variance.ENERGY, "energy", select=open_channel, width=charts.HALF, layer=common.layer_in)
 with right:
     channel = common.channel_of(view, layer)
     if channel is None or not tables:
@@ -141,4 +139,4 @@ st.subheader("All layers", anchor=False)
 st.caption(
     f"The plot above for every layer, equal axes; at most {multiples.MOST} channels per layer, evenly over the ranks. Click a mark to choose its layer."
 )
-_charts.show(multiples.PANELS, "panels", select=select_layer, slugs=what["slugs"], stage=stage, how={"marked": layer})
+charts.show(multiples.PANELS, "panels", select=select_layer, slugs=what["slugs"], stage=stage, how={"marked": layer})

@@ -11,7 +11,7 @@ from hypothesis import settings
 from small import SPEED
 from tiny_networks import FAMILIES, noise, seeded
 
-from asr_core.runner import Runner
+from asr_core.jobs.runner import Runner
 
 # Derandomised: a run fails because the code changed, never by luck. No deadline: two busy cores.
 settings.register_profile("steady", deadline=None, derandomize=True, max_examples=60)

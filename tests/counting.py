@@ -1,6 +1,6 @@
 """A report that counts what an experiment does."""
 
-from asr_core.lab import Report
+from asr_core.pipeline.lab import Report
 
 
 class Counter(Report):

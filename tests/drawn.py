@@ -18,7 +18,7 @@ def charts(app) -> list[dict]:
 
 
 def shown(text: str) -> str:
-    """Markdown as a reader sees it, where it only escapes (`pages._text.plain`)."""
+    """Markdown as a reader sees it, where it only escapes (`pages._frame.text.plain`)."""
     return re.sub(r"\\([!-/:-@\[-`{-~])", r"\1", text).replace("\u2060", "")
 
 

@@ -5,13 +5,14 @@ from dataclasses import asdict
 import numpy as np
 import pandas as pd
 
-from asr_core import assembly, diagnostics
-from asr_core.catalogue import Setting
-from asr_core.entries import Entry
-from asr_core.grid import BatchNormState, default_repairs, default_states
-from asr_core.intervals import wilson
-from asr_core.plan import Keys
+from asr_core.measure import diagnostics
+from asr_core.measure.intervals import wilson
+from asr_core.pipeline import assembly
+from asr_core.pipeline.plan import Keys
+from asr_core.spec.grid import BatchNormState, default_repairs, default_states
 from asr_core.store import Store
+from asr_core.store.catalogue import Setting
+from asr_core.store.entries import Entry
 
 LAYERS = {"conv1": 16, "layer1.0.conv1": 16, "layer1.0.conv2": 24, "layer2.0.conv1": 32, "layer2.0.conv2": 32}
 TESTS = 1000

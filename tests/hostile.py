@@ -5,8 +5,8 @@ from pathlib import Path
 from fake_results import LAYERS
 from made_results import store_result
 
-from asr_core.results import Result
 from asr_core.store import Store
+from asr_core.store.results import Result
 
 IMAGE = "![x](http://127.0.0.1:9/t.png)"
 LINK = "[y](http://127.0.0.1:9/) http://127.0.0.1:9/bare"

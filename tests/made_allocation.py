@@ -4,11 +4,11 @@ import numpy as np
 import pandas as pd
 from fake_results import TESTS, fake_result
 
-from asr_core import allocations, catalogue, results
-from asr_core.grid import BatchNormState, RepairSpec
-from asr_core.intervals import wilson
-from asr_core.results import Result
-from asr_core.store import Store
+from asr_core.measure.intervals import wilson
+from asr_core.pipeline import allocations
+from asr_core.spec.grid import BatchNormState, RepairSpec
+from asr_core.store import Store, catalogue, results
+from asr_core.store.results import Result
 
 LAYERS = {"conv1": 8, "layer1.0.conv1": 8, "layer2.0.conv1": 8, "layer2.0.downsample.0": 8}
 WEIGHTS = {"conv1": 200, "layer1.0.conv1": 1000, "layer2.0.conv1": 2000, "layer2.0.downsample.0": 100}

@@ -9,10 +9,10 @@ from dataclasses import asdict
 import psutil
 from small import SMALL
 
-from asr_core.entries import write_json
-from asr_core.jobs import Wanted
+from asr_core.jobs.jobs import Wanted
 from asr_core.runtime import Runtime
 from asr_core.store import Store
+from asr_core.store.entries import write_json
 
 LONG = 300  # seconds that anything may take on a busy machine
 LINE = {

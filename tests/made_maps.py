@@ -7,11 +7,13 @@ from pathlib import Path
 
 import torch
 
-from asr_core import experiment, maps, models, weights
-from asr_core.entries import WEIGHTS
-from asr_core.grid import BatchNormState, RepairSpec
-from asr_core.spec import CalibrationSpec, DenseSpec, EvalSpec, ExperimentSpec, ModelSpec, PruneSpec
+from asr_core.networks import models, weights
+from asr_core.pipeline import maps
+from asr_core.pipeline import stages as experiment
+from asr_core.spec.experiment import CalibrationSpec, DenseSpec, EvalSpec, ExperimentSpec, ModelSpec, PruneSpec
+from asr_core.spec.grid import BatchNormState, RepairSpec
 from asr_core.store import Store
+from asr_core.store.entries import WEIGHTS
 
 RECALIBRATED = BatchNormState.of("reset", "ema", 0.1, 1)
 SPEC = ExperimentSpec(

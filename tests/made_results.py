@@ -2,10 +2,10 @@
 
 from fake_results import fake_result
 
-from asr_core import leftover, results
-from asr_core.grid import BatchNormState
-from asr_core.results import Result, open_results
-from asr_core.store import Store
+from asr_core.spec.grid import BatchNormState
+from asr_core.store import Store, results
+from asr_core.store.results import Result, open_results
+from asr_core.studies import leftover
 
 
 def store_result(store: Store, change=None, **setting) -> Result:

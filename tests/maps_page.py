@@ -4,15 +4,16 @@ from drawn import charts
 from made_maps import LAYER
 from streamlit.testing.v1 import AppTest
 
-from asr_core import catalogue, maps
-from asr_core.entries import PROJECT
+from asr_core.pipeline import maps
+from asr_core.store import catalogue
+from asr_core.store.entries import PROJECT
 
 EIGHT = maps.MapSpec(layer=LAYER)
 
 
 def opened(store, **address):
     """The page at an address; it must not fail."""
-    app = AppTest.from_file(PROJECT / "pages/_main.py", default_timeout=300)
+    app = AppTest.from_file(PROJECT / "pages/_frame/main.py", default_timeout=300)
     setting = catalogue.stored(store)[0].setting
     found = {
         "net": setting.net,

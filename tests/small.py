@@ -1,7 +1,7 @@
 """A small experiment, and how fast a machine may run it."""
 
-from asr_core.grid import RepairSpec, default_states
-from asr_core.spec import CalibrationSpec, DenseSpec, ExperimentSpec, ModelSpec, PruneSpec
+from asr_core.spec.experiment import CalibrationSpec, DenseSpec, ExperimentSpec, ModelSpec, PruneSpec
+from asr_core.spec.grid import RepairSpec, default_states
 
 SMALL = ExperimentSpec(
     model=ModelSpec(architecture="mobilenet_v3_small"),

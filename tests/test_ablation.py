@@ -5,14 +5,14 @@ import pandas as pd
 import pytest
 from made_results import store_result
 
-from asr_core import ablation, leftover, severity
-from asr_core.catalogue import Setting, stored
 from asr_core.figures import NothingToDraw
 from asr_core.figures import ablation as figures
 from asr_core.figures import absorption as gaps
 from asr_core.figures import severity as points
-from asr_core.grid import BatchNormState, RepairSpec, default_repairs
+from asr_core.spec.grid import BatchNormState, RepairSpec, default_repairs
 from asr_core.store import Store
+from asr_core.store.catalogue import Setting, stored
+from asr_core.studies import ablation, leftover, severity
 
 EMA, CUMULATIVE = BatchNormState.of("reset", "ema", 0.1, 20), BatchNormState.of(averaging="cumulative", batches=20)
 

@@ -13,9 +13,11 @@ import torch
 from tiny_networks import FAMILIES, PreActivation, noise, seeded
 from torch import nn
 
-from asr_core import batchnorm, models, prune, recalibrate, repair
-from asr_core.grid import BatchNormState
-from asr_core.spec import ModelSpec
+from asr_core import prune, recalibrate, repair
+from asr_core.networks import models
+from asr_core.repairs import batchnorm
+from asr_core.spec.experiment import ModelSpec
+from asr_core.spec.grid import BatchNormState
 
 # Few batches from reset: that the start still shows is what these tests are about.
 pytestmark = pytest.mark.filterwarnings("ignore:.* is left of the start")

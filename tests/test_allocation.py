@@ -11,11 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tiny_networks import TinyResNet, TinyVGG, seeded
 
-from asr_core import catalogue, masks, models
-from asr_core.allocation import kept_per_layer
 from asr_core.errors import SpecError
-from asr_core.grid import BatchNormState
-from asr_core.spec import ModelSpec
+from asr_core.networks import models
+from asr_core.pruning import masks
+from asr_core.pruning.budget import kept_per_layer
+from asr_core.spec.experiment import ModelSpec
+from asr_core.spec.grid import BatchNormState
+from asr_core.store import catalogue
 
 SCORES = st.one_of(st.floats(1e-6, 1e6), st.sampled_from([0.0, math.nan, 1.0]))
 

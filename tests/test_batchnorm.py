@@ -11,9 +11,11 @@ from tiny_networks import TinyVGG, Twice, fingerprint, noise, seeded
 from torch import nn
 from torch.optim.swa_utils import update_bn
 
-from asr_core import batchnorm, models, recalibrate
+from asr_core import recalibrate
 from asr_core.errors import DataError, ModelError, SpecError, UnknownName
-from asr_core.grid import BatchNormState
+from asr_core.networks import models
+from asr_core.repairs import batchnorm
+from asr_core.spec.grid import BatchNormState
 
 BATCHES = [noise(6, seed) for seed in range(5)]
 # Few batches from reset: that the start still shows is what these tests are about.

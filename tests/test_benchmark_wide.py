@@ -2,11 +2,11 @@
 
 import pytest
 
-from asr_core.catalogue import Setting, covering, stored
-from asr_core.results import open_results
 from asr_core.store import Store
+from asr_core.store.catalogue import Setting, covering, stored
+from asr_core.store.results import open_results
 from benchmarks import dashboard, ui, wide
-from pages._params import PARAMS
+from pages._frame.address import PARAMS
 
 
 @pytest.fixture(scope="module")

@@ -10,12 +10,13 @@ import torch
 from PIL import Image
 from torch.utils.data import DataLoader
 
-from asr_core import data, plan, results
-from asr_core.entries import PROJECT
-from asr_core.lab import Lab, Report
+from asr_core.images import data
+from asr_core.pipeline import plan
+from asr_core.pipeline.lab import Lab, Report
 from asr_core.runtime import Runtime
-from asr_core.spec import DenseSpec
-from asr_core.store import Store
+from asr_core.spec.experiment import DenseSpec
+from asr_core.store import Store, results
+from asr_core.store.entries import PROJECT
 from benchmarks import limit, repairability, setting, speed, straightforward
 from benchmarks.report import Line, as_json, table
 

@@ -6,14 +6,14 @@ from made_results import store_result
 from small import SPEED
 from streamlit.testing.v1 import AppTest
 
-from asr_core import budgets
-from asr_core.catalogue import Setting
-from asr_core.entries import PROJECT
 from asr_core.figures import NothingToDraw, curves
 from asr_core.figures import budgets as figures
-from asr_core.grid import BatchNormState, RepairSpec
-from asr_core.runner import Runner
+from asr_core.jobs.runner import Runner
+from asr_core.spec.grid import BatchNormState, RepairSpec
 from asr_core.store import Store
+from asr_core.store.catalogue import Setting
+from asr_core.store.entries import PROJECT
+from asr_core.studies import budgets
 
 ASR = "asr_bn.simultaneous.nobias.median"
 
@@ -40,7 +40,7 @@ def top1(result, slug: str, batches: int) -> float:
 
 
 def page(**address) -> AppTest:
-    app = AppTest.from_file(PROJECT / "pages/_main.py", default_timeout=300)
+    app = AppTest.from_file(PROJECT / "pages/_frame/main.py", default_timeout=300)
     for name, value in ({"data": "digits"} | address).items():
         app.query_params[name] = value
     app.run().switch_page("curves.py").run()

@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asr_core import catalogue
-from asr_core.catalogue import Setting, Stored
 from asr_core.errors import SpecError
+from asr_core.store import catalogue
+from asr_core.store.catalogue import Setting, Stored
 
 
 @pytest.mark.parametrize(

@@ -19,10 +19,10 @@ from safetensors.torch import save_file
 from torch import nn
 from torch.nn.utils import parametrizations, prune, spectral_norm, weight_norm
 
-from asr_core import layouts, models, weights
 from asr_core.errors import WeightsError
-from asr_core.known_weights import SUFFIXES
-from asr_core.spec import ModelSpec
+from asr_core.networks import layouts, models, weights
+from asr_core.networks.known_weights import SUFFIXES
+from asr_core.spec.experiment import ModelSpec
 
 
 def network(seed: int = 0, classes: int = 3) -> nn.Sequential:

@@ -4,10 +4,11 @@ import pytest
 import torch
 from torch import nn
 
-from asr_core import masks, models, weights
-from asr_core.architectures import CIFAR_RESNETS
-from asr_core.cifar_resnet import Block, CifarResNet
-from asr_core.spec import ModelSpec
+from asr_core.networks import models, weights
+from asr_core.networks.architectures import CIFAR_RESNETS
+from asr_core.networks.cifar_resnet import Block, CifarResNet
+from asr_core.pruning import masks
+from asr_core.spec.experiment import ModelSpec
 
 
 def network(architecture="cifar_resnet20", size=32, **options) -> nn.Module:

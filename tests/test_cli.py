@@ -8,9 +8,9 @@ import sys
 import pytest
 from click.testing import CliRunner
 
-from asr_core import settings
-from asr_core.__main__ import main
-from asr_core.results import ROW_FIELDS
+from asr_core.cli import settings
+from asr_core.cli.main import main
+from asr_core.store.results import ROW_FIELDS
 
 QUICK = ["--epochs", "1", "--eval-images", "40", "--methods", "bn_only,asr_bn", "--orders", "sequential"]
 QUICK += ["--biases", "on", "--budgets", "1,2", "--calib-batch-size", "32", "--stat-images", "32"]

@@ -5,12 +5,12 @@ from made_jobs import LINE, LONG, make_job
 from small import SMALL, SPEED
 from streamlit.testing.v1 import AppTest
 
-from asr_core import estimate
 from asr_core.errors import AsrError
-from asr_core.jobs import Wanted
-from asr_core.runner import Runner
+from asr_core.jobs import estimate
+from asr_core.jobs.jobs import Wanted
+from asr_core.jobs.runner import Runner
 from asr_core.store import Store
-from pages._compute import WATCH, news
+from pages._frame.compute import WATCH, news
 
 
 @pytest.fixture
@@ -33,7 +33,7 @@ def panel():
     from small import SMALL
 
     from asr_core.store import Store
-    from pages._compute import compute_panel
+    from pages._frame.compute import compute_panel
 
     compute_panel(SMALL, Store())
 
@@ -41,7 +41,7 @@ def panel():
 def jobs_page():
     import runpy
 
-    from asr_core.entries import PROJECT
+    from asr_core.store.entries import PROJECT
 
     runpy.run_path(str(PROJECT / "pages" / "jobs.py"))
 

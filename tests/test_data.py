@@ -20,11 +20,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from asr_core import data, decode, folders, sources
-from asr_core.entries import PROJECT
 from asr_core.errors import DataError, SpecError, StoreError, UnknownName
-from asr_core.spec import DataSpec
+from asr_core.images import data, decode, folders, sources
+from asr_core.spec.experiment import DataSpec
 from asr_core.store import Store
+from asr_core.store.entries import PROJECT
 
 
 @pytest.fixture
@@ -86,7 +86,7 @@ def test_a_bad_image_size_is_refused_before_the_folder_is_read(tree, store, monk
 
 
 def test_a_hand_made_spec_with_the_wrong_number_of_classes_is_refused(store):
-    with pytest.raises(DataError, match=r"cifar100 has 100 classes, not 10; use asr_core.data.resolve"):
+    with pytest.raises(DataError, match=r"cifar100 has 100 classes, not 10; use asr_core.images.data.resolve"):
         data.load(DataSpec(dataset="cifar100"), store)
 
 

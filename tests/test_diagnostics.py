@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from asr_core import diagnostics
+from asr_core.measure import diagnostics
 
 VARIANCES = st.integers(3, 12).flatmap(lambda n: arrays(np.float64, n, elements=st.floats(1e-6, 1e6)))
 

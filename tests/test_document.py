@@ -13,17 +13,17 @@ from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
 from streamlit import config, file_util
 
-from asr_core.entries import PROJECT
-from pages import _document
+from asr_core.store.entries import PROJECT
+from pages._frame import document
 
 
 def test_every_page_and_the_bare_address_have_it():
-    paths = {route.path for route in _document.routes()}
+    paths = {route.path for route in document.routes()}
     assert paths == {"/", "/plotly.min.js", *(f"/{path.stem}" for path in (PROJECT / "pages").glob("[!_]*.py"))}
 
 
 def test_the_front_page_s_own_name_leads_to_the_bare_address_with_the_whole_state():
-    route = next(route for route in _document.routes() if route.path == "/overview")
+    route = next(route for route in document.routes() if route.path == "/overview")
     asked = {
         "type": "http",
         "method": "GET",
@@ -37,7 +37,7 @@ def test_the_front_page_s_own_name_leads_to_the_bare_address_with_the_whole_stat
 
 
 def test_the_server_is_named_in_the_head_and_what_draws_figures_is_fetched_at_once():
-    head = _document.text().partition("</head>")[0]
+    head = document.text().partition("</head>")[0]
     assert head.count("BACKEND_BASE_URL") == 1
     (component,) = re.findall(r'modulepreload" crossorigin href="\./(static/js/BidiComponent\.[^"]+)"', head)
     assert Path(file_util.get_static_dir(), component).is_file()
@@ -74,7 +74,7 @@ def asked(app, path: str) -> tuple[dict[str, str], bytes]:
 def test_plotly_comes_from_its_package_once_per_version_and_is_not_compressed_anew_for_each_visitor(base):
     config.set_option("server.baseUrlPath", base)
     try:
-        app = GZipMiddleware(Starlette(routes=_document.routes()))
+        app = GZipMiddleware(Starlette(routes=document.routes()))
     finally:
         config.set_option("server.baseUrlPath", "")
     headers, body = asked(app, f"/{base}/plotly.min.js".replace("//", "/"))
@@ -86,4 +86,4 @@ def test_plotly_comes_from_its_package_once_per_version_and_is_not_compressed_an
 def test_nothing_else_of_streamlit_s_document_is_changed():
     own = (Path(file_util.get_static_dir()) / "index.html").read_text()
     before, _, after = own.partition("</head>")
-    assert _document.text().startswith(before) and _document.text().endswith(after)
+    assert document.text().startswith(before) and document.text().endswith(after)

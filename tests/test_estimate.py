@@ -10,12 +10,13 @@ import pytest
 from PIL import Image
 from small import SMALL, SPEED
 
-from asr_core import data, estimate, folders
 from asr_core.errors import DataError
-from asr_core.jobs import Wanted
-from asr_core.plan import Task
-from asr_core.runner import Runner
-from asr_core.spec import DataSpec, DenseSpec, PruneSpec
+from asr_core.images import data, folders
+from asr_core.jobs import estimate
+from asr_core.jobs.jobs import Wanted
+from asr_core.jobs.runner import Runner
+from asr_core.pipeline.plan import Task
+from asr_core.spec.experiment import DataSpec, DenseSpec, PruneSpec
 from asr_core.store import Store
 
 TRIES = 3
@@ -141,7 +142,7 @@ def pets(tmp_path):
 
 
 def test_decoding_a_folder_is_measured_until_it_is_decoded(tmp_path, pets):
-    from asr_core import probe
+    from asr_core.jobs import probe
 
     store = Store(tmp_path / "cache")
     spec = SMALL.with_(data=data.resolve(f"folder:{pets}", store))

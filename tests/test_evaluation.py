@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 from tiny_networks import fingerprint, noise, seeded
 from torch import nn
 
-from asr_core import evaluate, evaluation
+from asr_core import evaluate
 from asr_core.errors import DataError
-from asr_core.intervals import mcnemar, wilson
+from asr_core.measure import evaluation
+from asr_core.measure.intervals import mcnemar, wilson
 
 
 class Echo(nn.Module):

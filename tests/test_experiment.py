@@ -13,13 +13,25 @@ import pytest
 from counting import Counter
 from made_jobs import held
 
-from asr_core import data, evaluate, experiment, lab, plan, recalibrate, results, settings
+from asr_core import evaluate, recalibrate
+from asr_core.cli import settings
 from asr_core.errors import AsrError, DataError, ModelError
-from asr_core.grid import BatchNormState, RepairSpec, default_states
-from asr_core.jobs import Wanted
+from asr_core.images import data
+from asr_core.jobs.jobs import Wanted
+from asr_core.pipeline import lab, plan
+from asr_core.pipeline import stages as experiment
 from asr_core.runtime import Runtime
-from asr_core.spec import CalibrationSpec, DataSpec, DenseSpec, EvalSpec, ExperimentSpec, ModelSpec, PruneSpec
-from asr_core.store import Store
+from asr_core.spec.experiment import (
+    CalibrationSpec,
+    DataSpec,
+    DenseSpec,
+    EvalSpec,
+    ExperimentSpec,
+    ModelSpec,
+    PruneSpec,
+)
+from asr_core.spec.grid import BatchNormState, RepairSpec, default_states
+from asr_core.store import Store, results
 from benchmarks import setting
 
 SMALL = ExperimentSpec(

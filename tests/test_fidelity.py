@@ -4,11 +4,12 @@ import pandas as pd
 import pytest
 from made_results import store_result
 
-from asr_core import fidelity, papertext
-from asr_core.catalogue import stored
-from asr_core.entries import PROJECT
-from asr_core.grid import BatchNormState, RepairSpec
+from asr_core.report import papertext
+from asr_core.spec.grid import BatchNormState, RepairSpec
 from asr_core.store import Store
+from asr_core.store.catalogue import stored
+from asr_core.store.entries import PROJECT
+from asr_core.studies import fidelity
 
 REPORTED = BatchNormState.of("reset", "ema", 0.1, 20)
 

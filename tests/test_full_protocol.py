@@ -10,11 +10,11 @@ import torchvision
 from click.testing import CliRunner
 from PIL import Image
 
-from asr_core import protocol
-from asr_core.__main__ import main
-from asr_core.catalogue import stored
-from asr_core.protocol import Cell
+from asr_core.cli.main import main
 from asr_core.store import Store
+from asr_core.store.catalogue import stored
+from asr_core.studies import protocol
+from asr_core.studies.protocol import Cell
 
 CELL = Cell("resnet18", "cifar10", "global_l1_0.90")
 SMALL = "--image-size 32 --epochs 2 --batch-size 4 --stat-images 4 --calib-batch-size 4 --budgets 1,2 --orders simultaneous --biases off --threads 1"

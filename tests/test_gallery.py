@@ -6,12 +6,14 @@ import pytest
 from made_maps import LAYER, SPEC, copy
 from PIL import Image
 
-from asr_core import experiment, gallery, results, terminal
-from asr_core.gallery import Piece
-from asr_core.plan import Keys
+from asr_core.cli import terminal
+from asr_core.pipeline import gallery
+from asr_core.pipeline import stages as experiment
+from asr_core.pipeline.gallery import Piece
+from asr_core.pipeline.plan import Keys
 from asr_core.runtime import Runtime
-from asr_core.spec import PruneSpec
-from asr_core.store import Store
+from asr_core.spec.experiment import PruneSpec
+from asr_core.store import Store, results
 
 OTHER = SPEC.with_(prune=PruneSpec.of("global_l1", sparsity=0.5))
 PIECES = [Piece(SPEC, maps=(LAYER,)), Piece(OTHER, channels=False)]

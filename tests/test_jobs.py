@@ -15,14 +15,13 @@ import pytest
 from made_jobs import LONG, held, make_job
 from small import SPEED
 
-from asr_core import allocations, assembly, estimate, jobs, maps, plan, results, worker
-from asr_core import runner as runners
-from asr_core.entries import PROJECT
 from asr_core.errors import AsrError, SpecError, StoreError, UnknownName
-from asr_core.grid import BatchNormState, RepairSpec
-from asr_core.jobs import Wanted
-from asr_core.runner import Runner
-from asr_core.spec import (
+from asr_core.jobs import estimate, jobs, worker
+from asr_core.jobs import runner as runners
+from asr_core.jobs.jobs import Wanted
+from asr_core.jobs.runner import Runner
+from asr_core.pipeline import allocations, assembly, maps, plan
+from asr_core.spec.experiment import (
     CalibrationSpec,
     DataSpec,
     DenseSpec,
@@ -33,7 +32,9 @@ from asr_core.spec import (
     from_dict,
     key,
 )
-from asr_core.store import Store
+from asr_core.spec.grid import BatchNormState, RepairSpec
+from asr_core.store import Store, results
+from asr_core.store.entries import PROJECT
 
 TINY = ExperimentSpec(
     model=ModelSpec(architecture="mobilenet_v3_small"),
@@ -249,8 +250,8 @@ def test_a_worker_ends_when_its_server_is_killed(runner, finished):
     root, wanted = runner.store.root, Wanted(with_sparsity(0.95))
     spec = json.dumps(asdict(wanted.experiment))
     code = (
-        "import json, sys; from asr_core.runner import Runner; from asr_core.store import Store;"
-        "from asr_core.jobs import Wanted; from asr_core.spec import from_dict; runner = Runner(Store(sys.argv[1]));"
+        "import json, sys; from asr_core.jobs.runner import Runner; from asr_core.store import Store;"
+        "from asr_core.jobs.jobs import Wanted; from asr_core.spec.experiment import from_dict; runner = Runner(Store(sys.argv[1]));"
         "job = runner.submit(Wanted(from_dict(json.loads(sys.argv[2])))); print(job.id, flush=True); sys.stdin.read()"
     )
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
@@ -385,7 +386,7 @@ def test_measuring_ends_by_itself_where_it_takes_too_long(tmp_path):
 
 
 def test_the_side_that_asks_never_imports_torch():
-    code = "import sys, asr_core.runner, asr_core.jobs, asr_core.estimate, pages._compute; assert 'torch' not in sys.modules"
+    code = "import sys, asr_core.jobs.runner, asr_core.jobs.jobs, asr_core.jobs.estimate, pages._frame.compute; assert 'torch' not in sys.modules"
     assert subprocess.run([sys.executable, "-c", code], cwd=PROJECT, check=False).returncode == 0
 
 

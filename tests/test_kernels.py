@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 from made_maps import SPEC, copy
 
-from asr_core import gallery, kernels, results
-from asr_core.entries import WEIGHTS
 from asr_core.errors import SpecError, StoreError
-from asr_core.lab import Lab, Report
+from asr_core.pipeline import gallery, kernels
+from asr_core.pipeline.lab import Lab, Report
 from asr_core.runtime import Runtime
+from asr_core.store import results
+from asr_core.store.entries import WEIGHTS
 
 
 @pytest.fixture(scope="module")

@@ -11,13 +11,18 @@ from made_uploads import MODEL, saved, state_of, tried_here
 from PIL import Image
 from safetensors.torch import save_file
 
-from asr_core import catalogue, data, experiment, grid, known_weights, maps, settings, uploads, weights
-from asr_core.entries import PROJECT, versions
+from asr_core.cli import settings
 from asr_core.errors import AsrError, SpecError, WeightsError
-from asr_core.lab import Report
+from asr_core.images import data, uploads
+from asr_core.networks import known_weights, weights
+from asr_core.pipeline import maps
+from asr_core.pipeline import stages as experiment
+from asr_core.pipeline.lab import Report
 from asr_core.runtime import Runtime
-from asr_core.spec import DenseSpec
-from asr_core.store import Store
+from asr_core.spec import grid
+from asr_core.spec.experiment import DenseSpec
+from asr_core.store import Store, catalogue
+from asr_core.store.entries import PROJECT, versions
 
 
 @pytest.fixture
@@ -82,7 +87,7 @@ def test_a_file_seen_before_needs_no_torch(store, file):
     spec = settings.experiment(store, **asked(weights=str(file)))
     code = f"""
 import sys
-from asr_core import settings
+from asr_core.cli import settings
 from asr_core.store import Store
 spec = settings.experiment(Store({str(store.root)!r}), **{asked(weights=str(file))!r})
 assert "torch" not in sys.modules

@@ -6,10 +6,12 @@ from drawn import charts
 from made_maps import LAYER, SPEC, copy
 from maps_page import EIGHT, kinds, opened, said
 
-from asr_core import catalogue, experiment, maps, results
 from asr_core.figures import NothingToDraw, map_difference
 from asr_core.figures import maps as figures
-from asr_core.spec import PruneSpec
+from asr_core.pipeline import maps
+from asr_core.pipeline import stages as experiment
+from asr_core.spec.experiment import PruneSpec
+from asr_core.store import catalogue, results
 
 pytestmark = pytest.mark.usefixtures("known_speed")  # measuring it starts a process
 PLUS, LW = 0.75, "lw_bn.simultaneous.nobias"

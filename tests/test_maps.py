@@ -7,15 +7,18 @@ from click.testing import CliRunner
 from made_maps import LAYER, RECALIBRATED, SPEC, WANTED, copy
 from tiny_networks import Twice, convs, fingerprint, noise, outputs, seeded
 
-from asr_core import activation_maps, activations, data, maps, results
-from asr_core.__main__ import main
+from asr_core import activation_maps
+from asr_core.cli.main import main
 from asr_core.errors import DataError, SpecError, StoreError
-from asr_core.grid import RepairSpec, default_repairs
-from asr_core.lab import Lab, Report
-from asr_core.maps import MapSpec
-from asr_core.plan import Keys
+from asr_core.images import data
+from asr_core.measure import activations
+from asr_core.pipeline import maps
+from asr_core.pipeline.lab import Lab, Report
+from asr_core.pipeline.maps import MapSpec
+from asr_core.pipeline.plan import Keys
 from asr_core.runtime import Runtime
-from asr_core.store import Store
+from asr_core.spec.grid import RepairSpec, default_repairs
+from asr_core.store import Store, results
 
 REPAIRED = [repair.slug for repair in SPEC.repairs]
 

@@ -8,10 +8,10 @@ import torchvision
 from torch import nn
 from torchvision.models.regnet import BlockParams
 
-from asr_core import models
-from asr_core.architectures import ARCHITECTURES, CIFAR_RESNETS, TORCHVISION
 from asr_core.errors import ModelError
-from asr_core.spec import ModelSpec
+from asr_core.networks import models
+from asr_core.networks.architectures import ARCHITECTURES, CIFAR_RESNETS, TORCHVISION
+from asr_core.spec.experiment import ModelSpec
 
 
 def network(architecture="resnet18", size=32, classes=10, **options) -> nn.Module:

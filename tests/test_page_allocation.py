@@ -13,14 +13,16 @@ from made_jobs import LINE, make_job
 from small import SPEED
 from streamlit.testing.v1 import AppTest
 
-from asr_core import maps, registry, transition
-from asr_core.catalogue import Setting
-from asr_core.entries import PROJECT
+from asr_core import registry
 from asr_core.figures import allocation as figures
-from asr_core.grid import RepairSpec
-from asr_core.jobs import Wanted
-from asr_core.runner import Runner
+from asr_core.jobs.jobs import Wanted
+from asr_core.jobs.runner import Runner
+from asr_core.pipeline import maps
+from asr_core.spec.grid import RepairSpec
 from asr_core.store import Store
+from asr_core.store.catalogue import Setting
+from asr_core.store.entries import PROJECT
+from asr_core.studies import transition
 
 HERE = Setting(dense=f"{0:016x}")
 MISSING = "rules and sparsities are not stored"
@@ -36,7 +38,7 @@ def store(tmp_path, monkeypatch):
 
 def opened(**address) -> AppTest:
     """The page after a link with `address`."""
-    app = AppTest.from_file(PROJECT / "pages/_main.py", default_timeout=300)
+    app = AppTest.from_file(PROJECT / "pages/_frame/main.py", default_timeout=300)
     for name, value in address.items():
         app.query_params[name] = value
     app.run()
@@ -250,6 +252,6 @@ def test_stored_repairability_is_drawn_and_told_for_the_selected_layer(store):
 
 
 def test_the_page_s_modules_need_no_torch():
-    code = "import sys, pages._common, pages._charts, asr_core.figures.allocation, asr_core.figures.transition; print('torch' in sys.modules)"
+    code = "import sys, pages._frame.common, pages._frame.charts, asr_core.figures.allocation, asr_core.figures.transition; print('torch' in sys.modules)"
     found = subprocess.run([sys.executable, "-c", code], cwd=PROJECT, capture_output=True, text=True, check=True)
     assert found.stdout == "False\n"

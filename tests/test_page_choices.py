@@ -5,7 +5,7 @@ from made_results import store_result
 from streamlit.testing.v1 import AppTest
 from test_pages import opened, store, turned, words  # noqa: F401 - store is a fixture
 
-from pages._params import LOOK, SETTING
+from pages._frame.address import LOOK, SETTING
 
 OTHERS = ("variance", "heatmaps", "curves", "maps", "absorption", "allocation", "severity", "ablation", "paper", "jobs")
 OPEN = ("_open_dense", "_open_images", "_open_own")  # parts of the sidebar that are folded

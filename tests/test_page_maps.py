@@ -12,13 +12,14 @@ from made_results import store_result
 from maps_page import EIGHT, kinds, opened, said
 from streamlit.testing.v1 import AppTest
 
-from asr_core import catalogue, data, maps, results
-from asr_core.entries import PROJECT
 from asr_core.figures import kernels as kernel_figures
 from asr_core.figures import map_numbers, sprites
 from asr_core.figures import maps as figures
-from asr_core.runner import Runner
-from asr_core.store import Store
+from asr_core.images import data
+from asr_core.jobs.runner import Runner
+from asr_core.pipeline import maps
+from asr_core.store import Store, catalogue, results
+from asr_core.store.entries import PROJECT
 
 pytestmark = pytest.mark.usefixtures("known_speed")  # measuring it starts a process
 
@@ -83,7 +84,7 @@ def test_where_a_layer_has_no_maps_a_button_leads_to_one_that_has(use, mapped):
 def test_where_a_setting_has_no_maps_a_button_leads_to_one_that_has(use, tmp_path, mapped):
     shutil.copytree(mapped.root, tmp_path, dirs_exist_ok=True)
     other = store_result(Store(tmp_path))
-    app = AppTest.from_file(PROJECT / "pages/_main.py", default_timeout=300)
+    app = AppTest.from_file(PROJECT / "pages/_frame/main.py", default_timeout=300)
     use(Store(tmp_path))
     app.query_params |= {
         "data": "digits",
@@ -195,7 +196,7 @@ def test_a_broken_link_says_what_is_wrong_and_shows_the_nearest(use, mapped, add
 
 def test_an_empty_store_says_so(use, tmp_path):
     use(Store(tmp_path))
-    app = AppTest.from_file(PROJECT / "pages/_main.py", default_timeout=300).run()
+    app = AppTest.from_file(PROJECT / "pages/_frame/main.py", default_timeout=300).run()
     app.switch_page("maps.py").run()
     assert not app.exception and "Nothing is stored yet" in said(app)
 

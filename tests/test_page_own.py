@@ -10,10 +10,10 @@ from made_uploads import TREE, picture, saved, state_of, tried_here, zipped
 from small import SPEED
 from streamlit.testing.v1 import AppTest
 
-from asr_core import uploads
-from asr_core.entries import PROJECT, versions
-from asr_core.runner import Runner
+from asr_core.images import uploads
+from asr_core.jobs.runner import Runner
 from asr_core.store import Store
+from asr_core.store.entries import PROJECT, versions
 
 PAGES = sorted(path.stem for path in (PROJECT / "pages").glob("[!_]*.py"))
 SMALL = {"data": "digits", "net": "shufflenet_v2_x0_5", "stem": "small", "sparsity": "0.8"}
@@ -42,7 +42,7 @@ def submitted(monkeypatch):
 
 
 def opened(**address) -> AppTest:
-    app = AppTest.from_file(PROJECT / "pages/_main.py", default_timeout=300)
+    app = AppTest.from_file(PROJECT / "pages/_frame/main.py", default_timeout=300)
     for name, value in address.items():
         app.query_params[name] = value
     app.session_state["_open_own"] = True

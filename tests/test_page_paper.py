@@ -8,14 +8,14 @@ from made_results import store_result
 from small import SPEED
 from streamlit.testing.v1 import AppTest
 
-from asr_core import papertext
-from asr_core.entries import PROJECT
-from asr_core.grid import default_repairs
-from asr_core.protocol import Variant
-from asr_core.runner import Runner
+from asr_core.jobs.runner import Runner
+from asr_core.report import papertext
+from asr_core.spec.grid import default_repairs
 from asr_core.store import Store
+from asr_core.store.entries import PROJECT
+from asr_core.studies.protocol import Variant
 
-MAIN = Path(__file__).resolve().parent.parent / "pages" / "_main.py"
+MAIN = Path(__file__).resolve().parent.parent / "pages" / "_frame" / "main.py"
 PARTS = ("table1", "tables", "figures", "protocol", "fidelity")
 FIGURES = {3: 1, 4: 1, 5: 0, 6: 1, 7: 1, 8: 1, 9: 4, 10: 1, 11: 1, 12: 1}  # charts; maps are not stored
 

@@ -14,15 +14,15 @@ from made_results import store_result
 from small import SPEED
 from streamlit.testing.v1 import AppTest
 
-from asr_core import assembly, shipping
-from asr_core.entries import PROJECT
 from asr_core.figures import style
-from asr_core.grid import default_states
-from asr_core.jobs import Wanted
-from asr_core.runner import Runner
-from asr_core.store import Store
-from pages import _common as common
-from pages import _sidebar
+from asr_core.jobs.jobs import Wanted
+from asr_core.jobs.runner import Runner
+from asr_core.pipeline import assembly
+from asr_core.spec.grid import default_states
+from asr_core.store import Store, shipping
+from asr_core.store.entries import PROJECT
+from pages._frame import common
+from pages._frame import sidebar as _sidebar
 
 PAGES = ("overview", "variance", "heatmaps", "curves", "maps")
 CHARTS = {"overview": 2, "variance": 4, "heatmaps": 2, "curves": 2, "maps": 0}  # of a stored setting whose maps are not
@@ -37,7 +37,7 @@ def store(tmp_path, monkeypatch):
 
 def opened(page: str, **address) -> AppTest:
     """The page after a link with `address`; it must not fail."""
-    app = AppTest.from_file(PROJECT / "pages/_main.py", default_timeout=300)
+    app = AppTest.from_file(PROJECT / "pages/_frame/main.py", default_timeout=300)
     for name, value in address.items():
         app.query_params[name] = value
     return turned(app.run(), page)
@@ -146,7 +146,7 @@ def test_what_a_running_job_has_stored_so_far_is_drawn(store, page, monkeypatch)
 def test_a_failed_job_shows_its_reason_and_leaves_the_page_alive(store, page):
     store_result(store)
     job_of(store, "failed", reason="no room on the disk")
-    app = AppTest.from_file(PROJECT / "pages/_main.py", default_timeout=300)
+    app = AppTest.from_file(PROJECT / "pages/_frame/main.py", default_timeout=300)
     app.query_params |= {"data": "digits", "sparsity": "0.97"}
     app.run()
     app.switch_page(f"{page}.py").run()
@@ -354,11 +354,11 @@ def test_every_page_file_is_in_the_navigation():
 
 
 def navigation() -> dict:
-    """PAGES of pages/_main.py, read without running it."""
-    for node in ast.parse((PROJECT / "pages/_main.py").read_text()).body:
+    """PAGES of pages/_frame/main.py, read without running it."""
+    for node in ast.parse((PROJECT / "pages/_frame/main.py").read_text()).body:
         if isinstance(node, ast.Assign) and node.targets[0].id == "PAGES":
             return ast.literal_eval(node.value)
-    raise AssertionError("pages/_main.py has no PAGES")
+    raise AssertionError("pages/_frame/main.py has no PAGES")
 
 
 def test_no_page_imports_torch(tmp_path):
@@ -368,7 +368,7 @@ def test_no_page_imports_torch(tmp_path):
 import sys
 from streamlit.testing.v1 import AppTest
 sys.path.insert(0, 'tests')
-app = AppTest.from_file('pages/_main.py', default_timeout=300).run()
+app = AppTest.from_file('pages/_frame/main.py', default_timeout=300).run()
 for page in {sorted(file for section in navigation().values() for file, *_ in section)}:
     app.switch_page(page + '.py').run()
     assert not app.exception, page

@@ -9,11 +9,11 @@ from made_results import store_result
 from small import SPEED
 from streamlit.testing.v1 import AppTest
 
-from asr_core.grid import default_repairs, default_states
-from asr_core.runner import Runner
+from asr_core.jobs.runner import Runner
+from asr_core.spec.grid import default_repairs, default_states
 from asr_core.store import Store
 
-MAIN = Path(__file__).resolve().parent.parent / "pages" / "_main.py"
+MAIN = Path(__file__).resolve().parent.parent / "pages" / "_frame" / "main.py"
 PAGES = ("absorption", "severity", "ablation")
 
 

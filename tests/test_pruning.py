@@ -12,8 +12,10 @@ from tiny_networks import TinyResNet, TinyVGG, convs, fingerprint, noise, seeded
 from torch import nn
 from torch.nn.utils import prune as torch_prune
 
-from asr_core import masks, prune, pruning
+from asr_core import prune
 from asr_core.errors import ModelError, SpecError, UnknownName
+from asr_core.pruning import masks
+from asr_core.pruning import rules as pruning
 
 
 def torch_global_masks(model, amount, kinds=(nn.Conv2d,)):

@@ -5,11 +5,11 @@ from drawn import drawn
 from made_results import store_result
 from streamlit.testing.v1 import AppTest
 
-from asr_core.entries import PROJECT
 from asr_core.figures import style
-from asr_core.runner import Runner
+from asr_core.jobs.runner import Runner
 from asr_core.store import Store
-from pages import _document, _export
+from asr_core.store.entries import PROJECT
+from pages._frame import document, export
 
 PAGES = sorted(path.stem for path in (PROJECT / "pages").glob("[!_]*.py"))
 
@@ -29,7 +29,7 @@ def started(monkeypatch):
 
 
 def opened(page: str, **address) -> AppTest:
-    app = AppTest.from_file(PROJECT / "pages/_main.py", default_timeout=60)
+    app = AppTest.from_file(PROJECT / "pages/_frame/main.py", default_timeout=60)
     for name, value in address.items():
         app.query_params[name] = value
     app.run()
@@ -51,12 +51,12 @@ def test_no_figure_has_a_button_that_uploads_it(store, page):
 def test_no_figure_of_a_saved_page_has_one_either(store):
     store_result(store)
     figures = opened("overview", data="digits").session_state["_drawn"]
-    assert _export.html("Overview", figures).count('"showSendToCloud": false') == len(figures) > 0
+    assert export.html("Overview", figures).count('"showSendToCloud": false') == len(figures) > 0
     assert style.CONFIG["showSendToCloud"] is False
 
 
 def test_a_page_tells_the_browser_to_ask_its_own_server_only():
-    policy = _document._document(None).headers["Content-Security-Policy"]
+    policy = document._document(None).headers["Content-Security-Policy"]
     assert policy.startswith("default-src 'self' ")
     assert "http:" not in policy and "https:" not in policy and "*" not in policy
 

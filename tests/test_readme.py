@@ -4,9 +4,9 @@ import re
 
 import pytest
 
-from asr_core import readme
-from asr_core.entries import PROJECT
+from asr_core.report import readme
 from asr_core.store import Store
+from asr_core.store.entries import PROJECT
 
 README = (PROJECT / "README.md").read_text()
 

@@ -14,11 +14,12 @@ from hypothesis.extra.numpy import arrays
 from tiny_networks import FAMILIES, TinyResNet, TinyVGG, convs, fingerprint, noise, seeded, zeros
 from torch import nn
 
-from asr_core import masks, prune, registry, repair, repair_factors
+from asr_core import prune, registry, repair, repair_factors
 from asr_core.errors import SpecError, UnknownName
-from asr_core.grid import ORDERS, RepairSpec
-from asr_core.repairs import Factors
-from asr_core.spec import PruneSpec, key
+from asr_core.pruning import masks
+from asr_core.repairs.methods import Factors
+from asr_core.spec.experiment import PruneSpec, key
+from asr_core.spec.grid import ORDERS, RepairSpec
 
 RULES = registry.names("pruning rule")
 METHODS = registry.names("repair method")
@@ -90,7 +91,8 @@ def test_an_unknown_name_lists_all_choices(kind):
 def test_labels_help_and_specs_are_read_without_importing_torch():
     program = """
 import sys
-from asr_core import registry, spec
+from asr_core import registry
+from asr_core.spec import experiment as spec
 for kind in registry.PACKAGES:
     for name in registry.names(kind):
         cls = registry.get(kind, name)

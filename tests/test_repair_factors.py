@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from asr_core import registry, repair_factors
-from asr_core.diagnostics import gamma_lw
 from asr_core.errors import ModelError, SpecError, UnknownName
+from asr_core.measure.diagnostics import gamma_lw
 
 CHANNEL_WISE = ("raw_bn", "asr_bn")
 METHODS = ("lw_bn", *CHANNEL_WISE)

@@ -23,11 +23,13 @@ from tiny_networks import (
 )
 from torch import nn
 
-from asr_core import channel_stats, prune, repair, repair_model, stats
+from asr_core import channel_stats, prune, repair
 from asr_core.errors import DataError, ModelError, SpecError, UnknownName
-from asr_core.grid import ORDERS, RepairSpec
-from asr_core.repair_model import LayerRepair
-from asr_core.repairs import Factors
+from asr_core.measure import stats
+from asr_core.repairs import repair_model
+from asr_core.repairs.methods import Factors
+from asr_core.repairs.repair_model import LayerRepair
+from asr_core.spec.grid import ORDERS, RepairSpec
 
 METHODS = ("lw_bn", "raw_bn", "asr_bn")
 

@@ -15,12 +15,17 @@ from counting import Counter
 from tiny_networks import FAMILIES, TinyResNet, TinyVGG, Twice, convs, fingerprint, noise, outputs, seeded
 from torch import nn
 
-from asr_core import allocations, experiment, masks, plan, prune, pruning, repairability, results, textreport
-from asr_core.__main__ import main
+from asr_core import prune, repairability
+from asr_core.cli.main import main
 from asr_core.errors import DataError, ModelError, SpecError
-from asr_core.grid import BatchNormState, RepairSpec
-from asr_core.spec import CalibrationSpec, DenseSpec, EvalSpec, ExperimentSpec, ModelSpec, PruneSpec
-from asr_core.store import Store
+from asr_core.pipeline import allocations, plan
+from asr_core.pipeline import stages as experiment
+from asr_core.pruning import masks
+from asr_core.pruning import rules as pruning
+from asr_core.report import textreport
+from asr_core.spec.experiment import CalibrationSpec, DenseSpec, EvalSpec, ExperimentSpec, ModelSpec, PruneSpec
+from asr_core.spec.grid import BatchNormState, RepairSpec
+from asr_core.store import Store, results
 
 GRID = (0.3, 0.6, 0.9)
 
@@ -268,7 +273,9 @@ def test_stored_repairability_is_computed_once_and_read_without_torch(first, roo
     assert set(layers["layer"]) == set(channels["layer"]) == set(first[0].convs["layer"])
     program = f"""
 import sys
-from asr_core import allocations, spec, store
+from asr_core.pipeline import allocations
+from asr_core.spec import experiment as spec
+from asr_core import store
 layers, channels = allocations.repairability_of(store.Store({str(root)!r}), spec.from_dict({asdict(TINY)!r}), {dense_id!r})
 assert len(layers) and "torch" not in sys.modules
 """

@@ -8,12 +8,14 @@ import pytest
 from click.testing import CliRunner
 from made_results import store_result
 
-from asr_core import ablation, papertext, protocol, reproduction, train
-from asr_core.__main__ import main
-from asr_core.catalogue import Setting, Stored, stored
-from asr_core.grid import BatchNormState, RepairSpec
-from asr_core.protocol import Cell, Variant
+from asr_core.cli.main import main
+from asr_core.networks import train
+from asr_core.report import papertext
+from asr_core.spec.grid import BatchNormState, RepairSpec
 from asr_core.store import Store
+from asr_core.store.catalogue import Setting, Stored, stored
+from asr_core.studies import ablation, protocol, reproduction
+from asr_core.studies.protocol import Cell, Variant
 
 CIFAR_90 = Cell("resnet18", "cifar10", "global_l1_0.90")
 JPEG = {"dataset_label": "CIFAR-10 (JPEG copy)"}

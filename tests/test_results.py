@@ -2,8 +2,8 @@
 
 import pandas as pd
 
-from asr_core import results
-from asr_core.results import Result
+from asr_core.store import results
+from asr_core.store.results import Result
 
 
 def result(name: str, rows: dict[str, float], channels=None) -> Result:

@@ -2,13 +2,17 @@
 
 import pytest
 
-from asr_core import estimate, experiment, resume, textreport, tracking
-from asr_core.grid import BatchNormState, RepairSpec
-from asr_core.jobs import Wanted
-from asr_core.lab import Lab, Report, ensure_dense
-from asr_core.plan import Task
+from asr_core.jobs import estimate
+from asr_core.jobs.jobs import Wanted
+from asr_core.networks import resume
+from asr_core.pipeline import stages as experiment
+from asr_core.pipeline import tracking
+from asr_core.pipeline.lab import Lab, Report, ensure_dense
+from asr_core.pipeline.plan import Task
+from asr_core.report import textreport
 from asr_core.runtime import Runtime
-from asr_core.spec import CalibrationSpec, DataSpec, DenseSpec, EvalSpec, ExperimentSpec, ModelSpec
+from asr_core.spec.experiment import CalibrationSpec, DataSpec, DenseSpec, EvalSpec, ExperimentSpec, ModelSpec
+from asr_core.spec.grid import BatchNormState, RepairSpec
 from asr_core.store import Store
 
 SPEC = ExperimentSpec(

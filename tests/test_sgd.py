@@ -10,12 +10,12 @@ import pytest
 import torch
 from torch import nn
 
-from asr_core import resume, sgd
-from asr_core.entries import PROJECT
-from asr_core.resume import Kept
-from asr_core.sgd import Training
-from asr_core.spec import DenseSpec
+from asr_core.networks import resume, sgd
+from asr_core.networks.resume import Kept
+from asr_core.networks.sgd import Training
+from asr_core.spec.experiment import DenseSpec
 from asr_core.store import Store
+from asr_core.store.entries import PROJECT
 
 IMAGES, LABELS = torch.randn(24, 3, 8, 8, generator=torch.Generator().manual_seed(0)), np.arange(24) % 2
 

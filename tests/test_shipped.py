@@ -8,11 +8,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from asr_core import assembly, catalogue, diagnostics, experiment, results, shipping
-from asr_core.entries import PROJECT
-from asr_core.grid import BatchNormState, RepairSpec
-from asr_core.spec import from_dict
-from asr_core.store import Store
+from asr_core.measure import diagnostics
+from asr_core.pipeline import assembly
+from asr_core.pipeline import stages as experiment
+from asr_core.spec.experiment import from_dict
+from asr_core.spec.grid import BatchNormState, RepairSpec
+from asr_core.store import Store, catalogue, results, shipping
+from asr_core.store.entries import PROJECT
 
 CACHE = Store(PROJECT / "cache")
 KEYS = sorted(folder.name for folder in (CACHE.shipped / "result").iterdir())

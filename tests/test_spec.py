@@ -8,10 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from asr_core import grid, registry, spec
+from asr_core import registry
 from asr_core.errors import AsrError, SpecError, UnknownName
-from asr_core.grid import BatchNormState, RepairSpec, default_repairs, default_states
-from asr_core.spec import (
+from asr_core.spec import experiment as spec
+from asr_core.spec import grid
+from asr_core.spec.experiment import (
     CalibrationSpec,
     DataSpec,
     DenseSpec,
@@ -22,6 +23,7 @@ from asr_core.spec import (
     canonical,
     key,
 )
+from asr_core.spec.grid import BatchNormState, RepairSpec, default_repairs, default_states
 
 # --- keys ---
 
@@ -242,7 +244,10 @@ def test_the_default_states_are_none_and_three_ways_at_each_budget():
         (lambda: DataSpec(image_size=math.inf), "image_size is inf; give a whole number"),
         (lambda: DataSpec(image_size="32"), "image_size is '32'; give a whole number"),
         (lambda: DataSpec(classes=1), "classes is 1; give a whole number of at least 2"),
-        (lambda: DataSpec(dataset="folder"), "a folder needs the digest of its content; use asr_core.data.resolve"),
+        (
+            lambda: DataSpec(dataset="folder"),
+            "a folder needs the digest of its content; use asr_core.images.data.resolve",
+        ),
         (lambda: DataSpec(digest="abc"), "a folder needs the digest"),
         (lambda: ModelSpec(architecture="cifar_resnet20", stem="half"), "has a stem of its own.*takes no stem 'half'"),
         (lambda: DenseSpec(average="yes"), "average is 'yes'; give True or False"),

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from tiny_networks import TinyVGG, Twice, convs, fingerprint, noise, outputs, seeded
 from torch import nn
 
-from asr_core import channel_stats, stats
+from asr_core import channel_stats
 from asr_core.errors import DataError, ModelError
+from asr_core.measure import stats
 
 
 def one_shot(model, images):

@@ -14,9 +14,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from asr_core.entries import commit_of, write_json
 from asr_core.errors import StoreError
 from asr_core.store import Store
+from asr_core.store.entries import commit_of, write_json
 
 
 @pytest.fixture

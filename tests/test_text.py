@@ -12,11 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from streamlit.testing.v1 import AppTest
 
-from asr_core.entries import PROJECT
 from asr_core.figures import style
-from pages._params import PARAMS
-from pages._plot import as_given
-from pages._text import code, plain
+from asr_core.store.entries import PROJECT
+from pages._frame.address import PARAMS
+from pages._frame.plot import as_given
+from pages._frame.text import code, plain
 
 PAGES = sorted(path.stem for path in (PROJECT / "pages").glob("[!_]*.py"))
 MARKDOWN = ("markdown", "caption", "error", "warning", "info", "success", "toast", "title", "subheader")
@@ -81,7 +81,7 @@ def test_a_clicked_point_has_its_texts_as_they_were():
 
 
 def opened(page: str, **address) -> AppTest:
-    app = AppTest.from_file(PROJECT / "pages/_main.py", default_timeout=60)
+    app = AppTest.from_file(PROJECT / "pages/_frame/main.py", default_timeout=60)
     for name, value in address.items():
         app.query_params[name] = value
     app.run()

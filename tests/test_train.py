@@ -8,16 +8,16 @@ import pytest
 import torch
 from torch import nn
 
-from asr_core import models, sgd, train, weights
 from asr_core.errors import DataError, ModelError
-from asr_core.spec import DenseSpec, ModelSpec
+from asr_core.networks import models, sgd, train, weights
+from asr_core.spec.experiment import DenseSpec, ModelSpec
 
 SMALL = ModelSpec(architecture="shufflenet_v2_x0_5", stem="half")
 
 
 @dataclass
 class Images:
-    """Two easy classes, dark and bright, shaped like asr_core.data.Dataset."""
+    """Two easy classes, dark and bright, shaped like asr_core.images.data.Dataset."""
 
     count: int = 32
     dataset: str = "cifar10"

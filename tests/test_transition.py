@@ -5,12 +5,12 @@ import pandas as pd
 import pytest
 from made_allocation import ASR, STATE, WEIGHTS, store_run
 
-from asr_core import catalogue, transition
-from asr_core.catalogue import Setting
 from asr_core.figures import NothingToDraw
 from asr_core.figures import transition as figures
-from asr_core.grid import BatchNormState
-from asr_core.store import Store
+from asr_core.spec.grid import BatchNormState
+from asr_core.store import Store, catalogue
+from asr_core.store.catalogue import Setting
+from asr_core.studies import transition
 
 HERE = Setting(dense=f"{0:016x}")
 

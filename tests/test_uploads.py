@@ -13,13 +13,13 @@ import torch
 from made_uploads import MODEL, TREE, picture, saved, state_of, tried_here, zipped
 from safetensors.torch import save
 
-from asr_core import archives, data, folders, uploads
-from asr_core.entries import PROJECT
 from asr_core.errors import DataError, WeightsError
-from asr_core.lab import Lab, Report, train_dense
+from asr_core.images import archives, data, folders, uploads
+from asr_core.pipeline.lab import Lab, Report, train_dense
 from asr_core.runtime import Runtime
-from asr_core.spec import DenseSpec, ExperimentSpec, PruneSpec
+from asr_core.spec.experiment import DenseSpec, ExperimentSpec, PruneSpec
 from asr_core.store import Store
+from asr_core.store.entries import PROJECT
 
 
 @pytest.fixture
@@ -291,7 +291,9 @@ def test_uploads_are_no_stage_of_the_store(store):
 
 
 def test_checking_uploads_does_not_import_torch():
-    code = "import sys, io, asr_core.uploads as u; u._digest(io.BytesIO(b'x')); assert 'torch' not in sys.modules"
+    code = (
+        "import sys, io, asr_core.images.uploads as u; u._digest(io.BytesIO(b'x')); assert 'torch' not in sys.modules"
+    )
     subprocess.run([sys.executable, "-c", code], cwd=PROJECT, check=True)
 
 

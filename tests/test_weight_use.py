@@ -12,9 +12,10 @@ from torch.nn import functional as F
 from torch.nn.utils import parametrizations, parametrize
 from torch.nn.utils import prune as torch_prune
 
-from asr_core import activation_maps, channel_stats, evaluate, guards, prune, recalibrate, repair, repairability
+from asr_core import activation_maps, channel_stats, evaluate, prune, recalibrate, repair, repairability
 from asr_core.errors import ModelError
-from asr_core.grid import ORDERS
+from asr_core.measure import guards
+from asr_core.spec.grid import ORDERS
 
 IMAGES, LABELS = noise(), np.arange(16) % CLASSES
 

@@ -9,9 +9,9 @@ import torchvision
 from safetensors.torch import save_file
 from torch import nn
 
-from asr_core import models, weights
 from asr_core.errors import WeightsError
-from asr_core.spec import ModelSpec
+from asr_core.networks import models, weights
+from asr_core.spec.experiment import ModelSpec
 
 
 def network(classes: int = 3) -> nn.Module:

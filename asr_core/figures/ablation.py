@@ -5,11 +5,11 @@ import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from asr_core import ablation
 from asr_core.figures import Chart, NothingToDraw, style
-from asr_core.grid import ORDERS, BatchNormState
-from asr_core.results import Result
-from asr_core.textreport import method_label
+from asr_core.report.textreport import method_label
+from asr_core.spec.grid import ORDERS, BatchNormState
+from asr_core.store.results import Result
+from asr_core.studies import ablation
 
 PAPER_LOOK = ("#D55E00", "line-ns")
 PRIOR_LABELS = {

@@ -5,10 +5,10 @@ import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from asr_core import leftover
 from asr_core.figures import Chart, NothingToDraw, style
-from asr_core.grid import BatchNormState
-from asr_core.results import Result
+from asr_core.spec.grid import BatchNormState
+from asr_core.store.results import Result
+from asr_core.studies import leftover
 
 WAYS = {"cumulative": "cumulative", "reset": "ema from reset", "keep": "ema from keep"}
 FLOOR = 1e-5  # lowest value drawn on a logarithmic axis
@@ -271,7 +271,7 @@ def agreement_limits(tables) -> dict:
 
 def agreement_sentence(table: pd.DataFrame) -> str:
     """How well the prediction orders what was measured."""
-    from asr_core.severity import correlation
+    from asr_core.studies.severity import correlation
 
     found = correlation(table["predicted"], table["logit_gap"])
     if np.isnan(found["spearman"]):

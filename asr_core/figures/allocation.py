@@ -4,13 +4,13 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from asr_core import transition
-from asr_core.allocations import READING, repairability_of
-from asr_core.catalogue import Setting
 from asr_core.figures import Chart, NothingToDraw, style
-from asr_core.grid import BatchNormState
-from asr_core.results import Result
+from asr_core.pipeline.allocations import READING, repairability_of
+from asr_core.spec.grid import BatchNormState
 from asr_core.store import Store, default_root
+from asr_core.store.catalogue import Setting
+from asr_core.store.results import Result
+from asr_core.studies import transition
 
 RULES = {
     "global_l1": "#0072B2",

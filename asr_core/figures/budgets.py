@@ -2,9 +2,9 @@
 
 import pandas as pd
 
-from asr_core import budgets
 from asr_core.figures import Chart, NothingToDraw, curves, style
-from asr_core.results import Result
+from asr_core.store.results import Result
+from asr_core.studies import budgets
 
 
 def equal_table(result: Result, slugs=(), more=()) -> pd.DataFrame:

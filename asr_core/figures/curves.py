@@ -5,7 +5,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from asr_core.figures import Chart, NothingToDraw, style
-from asr_core.results import Result
+from asr_core.store.results import Result
 
 WAYS = {"reset": "ema from reset", "keep": "ema from kept", "cumulative": "cumulative", "none": "no recalibration"}
 REFERENCES = ("dense", "no_repair")

@@ -4,10 +4,10 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from asr_core import diagnostics
 from asr_core.figures import Chart, NothingToDraw, style
 from asr_core.figures.variance import unchanged
-from asr_core.results import Result
+from asr_core.measure import diagnostics
+from asr_core.store.results import Result
 
 SHARE = "under dense 5th percentile"
 BAND = 27  # layers side by side, so that a number fits into a cell; deeper networks continue below, as lines of text do

@@ -4,11 +4,11 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from asr_core import kernels
 from asr_core.errors import StoreError
 from asr_core.figures import Chart, NothingToDraw, maps, style
-from asr_core.results import Result
+from asr_core.pipeline import kernels
 from asr_core.store import default_root
+from asr_core.store.results import Result
 
 WEIGHT = ("input", "rank", "row", "column")
 MOST = 32  # input channels that are drawn

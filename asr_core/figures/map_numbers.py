@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from asr_core.figures import style
-from asr_core.results import Result
+from asr_core.store.results import Result
 
 
 def numbers(result: Result, layer: str, channel: int, slugs=()) -> pd.DataFrame:

@@ -6,7 +6,7 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from asr_core.figures import Chart, NothingToDraw, maps, style
-from asr_core.results import Result
+from asr_core.store.results import Result
 
 
 def one_image(result: Result, layer: str, channel: int, image: int, **what) -> pd.DataFrame:

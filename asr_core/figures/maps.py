@@ -7,13 +7,14 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from asr_core import maps, spec
 from asr_core.errors import DataError
 from asr_core.figures import Chart, NothingToDraw, sprites, style
-from asr_core.grid import BatchNormState
-from asr_core.results import Result
-from asr_core.spec import DataSpec, ExperimentSpec
+from asr_core.pipeline import maps
+from asr_core.spec import experiment as spec
+from asr_core.spec.experiment import DataSpec, ExperimentSpec
+from asr_core.spec.grid import BatchNormState
 from asr_core.store import Store, default_root
+from asr_core.store.results import Result
 
 PIXEL = ("image", "file", "class", "row", "column")
 SCALES = {

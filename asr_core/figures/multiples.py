@@ -4,10 +4,10 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from asr_core import diagnostics
 from asr_core.figures import Chart, NothingToDraw, cloud, style
 from asr_core.figures.variance import repaired_rows, scatter_limits
-from asr_core.results import Result
+from asr_core.measure import diagnostics
+from asr_core.store.results import Result
 
 COLUMNS, GAP, MOST = 8, 0.12, 80  # panels per row, space between, channels drawn per panel and network
 

@@ -4,7 +4,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from asr_core.figures import Chart, NothingToDraw, style
-from asr_core.results import Result
+from asr_core.store.results import Result
 
 DAMAGES = {
     "severity": ("severity", "mean |√(v_pruned / v_dense) − 1| over channels"),

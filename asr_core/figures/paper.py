@@ -4,11 +4,11 @@ import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from asr_core import catalogue, reproduction
 from asr_core.figures import Chart, NothingToDraw, style
-from asr_core.protocol import Variant
-from asr_core.results import Result
-from asr_core.store import Store, default_root
+from asr_core.store import Store, catalogue, default_root
+from asr_core.store.results import Result
+from asr_core.studies import reproduction
+from asr_core.studies.protocol import Variant
 
 LOOKS = {"paper": ("the paper", "#D55E00", "solid"), "here": ("here", "#0072B2", "dash")}
 

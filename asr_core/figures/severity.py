@@ -4,13 +4,13 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from asr_core import ablation
-from asr_core import severity as settings
 from asr_core.figures import Chart, NothingToDraw, style
-from asr_core.grid import BatchNormState
-from asr_core.results import Result
+from asr_core.report.textreport import method_label, recalibration_label
+from asr_core.spec.grid import BatchNormState
 from asr_core.store import default_root
-from asr_core.textreport import method_label, recalibration_label
+from asr_core.store.results import Result
+from asr_core.studies import ablation
+from asr_core.studies import severity as settings
 
 GAINS = {name: f"{method_label(a)} over {method_label(b)}" for name, (a, b) in settings.GAINS.items()}
 AGAINST = {

@@ -4,10 +4,10 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from asr_core import leftover
 from asr_core.figures import Chart, NothingToDraw, style
-from asr_core.grid import BatchNormState
-from asr_core.results import Result
+from asr_core.spec.grid import BatchNormState
+from asr_core.store.results import Result
+from asr_core.studies import leftover
 
 
 def signal_table(

@@ -8,7 +8,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from asr_core import registry
-from asr_core.textreport import method_label
+from asr_core.report.textreport import method_label
 
 # Okabe and Ito's palette, told apart by colour-blind readers; the shape repeats what the colour says.
 METHODS = {

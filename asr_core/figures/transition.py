@@ -4,11 +4,11 @@ import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from asr_core import transition
 from asr_core.figures import Chart, NothingToDraw, style
-from asr_core.grid import BatchNormState
-from asr_core.results import Result
+from asr_core.spec.grid import BatchNormState
 from asr_core.store import default_root
+from asr_core.store.results import Result
+from asr_core.studies import transition
 
 FROM = 0.9  # sparsity from which on points are drawn; from the present one, if that is lower
 COLUMNS = 3  # panels side by side

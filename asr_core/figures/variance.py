@@ -4,9 +4,9 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from asr_core import diagnostics
 from asr_core.figures import Chart, NothingToDraw, cloud, style
-from asr_core.results import Result
+from asr_core.measure import diagnostics
+from asr_core.store.results import Result
 
 STAGES = {
     "repaired": "measured, before BatchNorm recalibration",

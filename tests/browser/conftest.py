@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 from visitor import Visitor
 
-from asr_core import estimate
-from asr_core.catalogue import Setting
-from asr_core.entries import PROJECT
-from asr_core.grid import default_repairs, default_states
+from asr_core.jobs import estimate
+from asr_core.spec.grid import default_repairs, default_states
 from asr_core.store import Store
+from asr_core.store.catalogue import Setting
+from asr_core.store.entries import PROJECT
 from benchmarks import dashboard
 
 ARTIFACTS = PROJECT / "artifacts"

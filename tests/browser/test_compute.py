@@ -7,7 +7,7 @@ from made_jobs import held, make_job
 from playwright.sync_api import expect
 from visitor import PATIENCE
 
-from asr_core import jobs
+from asr_core.jobs import jobs
 from asr_core.store import Store
 
 # A setting that is not stored, on the shipped dense network: few images, one method.

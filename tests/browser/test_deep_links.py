@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from visitor import CHARTED, PAGES
 
-from asr_core.catalogue import stored
-from asr_core.entries import PROJECT
 from asr_core.store import Store
+from asr_core.store.catalogue import stored
+from asr_core.store.entries import PROJECT
 from benchmarks import dashboard
 
 SETTING = "data=digits&sparsity=0.9&layer=layer2.0.conv1&channel=3"

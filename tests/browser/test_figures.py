@@ -4,7 +4,7 @@ import pytest
 from traces import KINDS, NEEDS_MAPS
 from visitor import Visitor
 
-from asr_core.entries import PROJECT
+from asr_core.store.entries import PROJECT
 from benchmarks import dashboard
 
 PAGE = "variance?data=digits&sparsity=0.9&layer=layer1.0.conv1"

@@ -8,7 +8,7 @@ from hostile import IMAGE, LINK, TAG, hostile_store
 from visitor import PAGES
 
 from benchmarks import dashboard
-from pages._params import PARAMS
+from pages._frame.address import PARAMS
 
 SETTING = "data=digits&sparsity=0.9&layer=layer2.0.conv1&channel=3"
 BUTTONS = "buttons => [...new Set(buttons.map(button => button.dataset.title))]"

@@ -5,9 +5,9 @@ from traces import KINDS, figure_of
 
 from asr_core.figures import style
 from asr_core.figures.room import make_room
-from pages import _plot
+from pages._frame import plot
 
 st.title("Traces", anchor=False)
 for kind in KINDS:
-    _plot.draw(style.for_screen(make_room(figure_of(kind), 900)), kind, kind, style.CONFIG)
+    plot.draw(style.for_screen(make_room(figure_of(kind), 900)), kind, kind, style.CONFIG)
 st.caption("the end")

@@ -5,7 +5,7 @@ from urllib.parse import parse_qs, urlsplit
 from playwright.sync_api import Locator
 from playwright.sync_api import TimeoutError as PlaywrightTimeout
 
-from asr_core.entries import PROJECT
+from asr_core.store.entries import PROJECT
 from benchmarks import dashboard
 
 PATIENCE = 90.0  # seconds: other tests may have the processor

@@ -1,0 +1,1 @@
+"""Images: sources, folders, archives, decoding, splits."""

@@ -1,0 +1,158 @@
+"""What is known of jobs: folders cache/jobs/ID with spec.json, status.json, progress.jsonl and log.txt.
+
+A job computes one experiment, or spatial maps or the repairability of one, outside the web process (`asr_core.jobs.worker`,
+started by `asr_core.jobs.runner`). Its ID comes from what is wanted alone, so everybody who asks for the
+same thing shares one computation. Imports no torch.
+"""
+
+import json
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from asr_core.jobs import estimate
+from asr_core.pipeline import allocations, maps
+from asr_core.pipeline.maps import MapSpec
+from asr_core.pipeline.plan import Task
+from asr_core.runtime import Runtime
+from asr_core.spec.experiment import ExperimentSpec, from_dict, key
+from asr_core.store import Store, results
+from asr_core.store.entries import write_json
+
+LIVE = ("queued", "running")
+STATES = (*LIVE, "finished", "failed", "cancelled")
+TAIL = 8192  # bytes read from the end of a log
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What a job computes: all tables of `experiment`, or with `maps` only these maps of it, or only the `repairability`
+    of its convs at the usual trial sparsities, on the dense network `dense_id` (None: the recipe's)."""
+
+    experiment: ExperimentSpec
+    maps: MapSpec | None = None
+    dense_id: str | None = None
+    repairability: bool = False
+
+    @property
+    def id(self) -> str:
+        """The job's ID."""
+        part = self.maps or ("repairability" if self.repairability else None)
+        return key("job", self.experiment, *([part, self.dense_id] if part else []))
+
+    @property
+    def tables(self) -> int:
+        """Repairs whose tables are made in the end."""
+        return 0 if self.maps or self.repairability else len(self.experiment.repairs)
+
+    def tasks(self, store: Store) -> list[Task]:
+        """What is not stored of it, in the order it will run.
+
+        Raises DataError for a folder, StoreError for weights that are not on this machine.
+        """
+        if not (self.maps or self.repairability):
+            return estimate.work(self.experiment, store)
+        dense_id = maps.known_dense(self.experiment, store, self.dense_id)
+        if self.repairability:
+            return allocations.missing(self.experiment, store, dense_id)
+        return maps.missing(self.experiment, store, dense_id, self.maps)
+
+    def stored(self, store: Store) -> bool:
+        """Whether all of it is there."""
+        if self.maps or self.repairability:
+            return not self.tasks(store)
+        found = results.find(self.experiment, store)
+        return found is not None and found.channels is not None  # a shipped one can come without
+
+
+@dataclass(frozen=True)
+class Job:
+    """What status.json says. Times are Unix seconds; `born` is the worker's creation time; `reason` says
+    in one line why a job failed."""
+
+    id: str
+    folder: Path
+    state: str
+    submitted: float
+    pid: int
+    born: float
+    started: float | None = None
+    finished: float | None = None
+    reason: str | None = None
+
+    @property
+    def live(self) -> bool:
+        """Whether it waits or computes."""
+        return self.state in LIVE
+
+    def asked(self) -> tuple[Wanted, Runtime]:
+        """What is computed, and where; raises SpecError if this version cannot read it."""
+        found = json.loads((self.folder / "spec.json").read_text())
+        wanted = found["wanted"]
+        chosen = maps.from_dict(wanted["maps"]) if wanted["maps"] else None
+        repairability = wanted.get("repairability", False)  # jobs of earlier versions do not say
+        return Wanted(from_dict(wanted["experiment"]), chosen, wanted["dense_id"], repairability), Runtime(
+            **found["runtime"]
+        )
+
+    def progress(self) -> dict | None:
+        """The last line of progress (see `asr_core.pipeline.tracking`), or None before the first stage."""
+        whole = _tail(self.folder / "progress.jsonl").rpartition("\n")[0]  # the last line may be half written
+        return json.loads(whole.splitlines()[-1]) if whole else None
+
+    def log(self, lines: int = 20) -> str:
+        """The last lines that the worker printed."""
+        return "\n".join(_tail(self.folder / "log.txt").splitlines()[-lines:])
+
+
+def _tail(path: Path) -> str:
+    """The end of a file, from a whole line on; empty without a file."""
+    try:
+        with open(path, "rb") as file:
+            size = file.seek(0, os.SEEK_END)
+            file.seek(max(0, size - TAIL))
+            text = file.read().decode(errors="replace")
+    except FileNotFoundError:
+        return ""
+    return text if size <= TAIL else text.partition("\n")[2]
+
+
+def read(store: Store, job_id: str) -> Job | None:
+    """The job as its status.json says, or None; ids that are none become no path."""
+    if not re.fullmatch("[0-9a-f]{24}", job_id):
+        return None
+    folder = store.jobs / job_id
+    try:
+        return Job(job_id, folder, **json.loads((folder / "status.json").read_text()))
+    except (OSError, ValueError, TypeError):  # never there, going away, or of another version
+        return None
+
+
+def listed(store: Store) -> list[Job]:
+    """All jobs, the last submitted one first."""
+    found = [job for folder in store.jobs.glob("*") if (job := read(store, folder.name))]
+    return sorted(found, key=lambda job: job.submitted, reverse=True)
+
+
+def update(store: Store, job_id: str, **changes) -> None:
+    """Change fields of a job's status."""
+    with store.lock("jobs"):
+        change(store, job_id, **changes)
+
+
+def change(store: Store, job_id: str, **changes) -> None:
+    """The same for who holds the lock `jobs` already."""
+    path = store.jobs / job_id / "status.json"
+    write_json(path, json.loads(path.read_text()) | changes)
+
+
+def exists(job: Job) -> bool:
+    """Whether the job's worker process is there: the same process, not another one with its number."""
+    try:
+        process = psutil.Process(job.pid)
+        return abs(process.create_time() - job.born) < 2 and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False

@@ -1,0 +1,1 @@
+"""Network and images into tables."""

@@ -1,0 +1,133 @@
+"""Per-channel mean and variance of conv outputs, streamed: activations are never kept."""
+
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import pandas as pd
+import torch
+from torch import nn
+
+from asr_core.errors import DataError, ModelError
+from asr_core.measure import guards
+from asr_core.networks import models
+
+CHUNK = 1 << 20  # values converted to float64 at a time: 8 MiB
+
+
+@dataclass
+class Moments:
+    """Count, mean and sum of squared deviations per channel: float64 tensors of shape (channel,)."""
+
+    count: int
+    mean: torch.Tensor
+    m2: torch.Tensor
+
+    @property
+    def variance(self) -> torch.Tensor:
+        """Variance dividing by N*H*W, activation units squared."""
+        return self.m2 / self.count
+
+    def merge(self, other: "Moments") -> "Moments":
+        """Moments of both samples together (Chan, Golub, LeVeque 1979)."""
+        count = self.count + other.count
+        delta = other.mean - self.mean
+        mean = self.mean + delta * (other.count / count)
+        m2 = self.m2 + other.m2 + delta * delta * (self.count * (other.count / count))
+        return Moments(count, mean, m2)
+
+
+def moments(output: torch.Tensor) -> Moments:
+    """Moments of one conv output (N, C, H, W) over batch and space, accumulated in float64 on the CPU's terms."""
+    if output.device.type == "mps":  # which has no float64
+        output = output.cpu()
+    rows = output.movedim(1, -1).reshape(-1, output.shape[1])
+    total = None
+    for part in rows.split(max(1, CHUNK // rows.shape[1])):
+        part = part.double()
+        mean = part.mean(0)
+        part = Moments(len(part), mean, (part - mean).square_().sum(0))
+        total = part if total is None else total.merge(part)
+    return total
+
+
+@contextmanager
+def frozen(model: nn.Module):
+    """Run `model` in eval mode without gradients; its modes are as before afterwards."""
+    modes = [(module, module.training) for module in model.modules()]
+    model.eval()
+    try:
+        with torch.no_grad():
+            yield model
+    finally:
+        for module, mode in modes:
+            module.training = mode
+
+
+@contextmanager
+def hooked(model: nn.Module, hook):
+    """Call `hook(name, conv, output)` after each conv; what it returns replaces the output (unless None)."""
+    handles = [
+        conv.register_forward_hook(lambda conv, _, output, name=name: hook(name, conv, output))
+        for name, conv in models.conv_layers(model).items()
+    ]
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def collect(model: nn.Module, images) -> dict[str, Moments]:
+    """Moments of each conv's output over all `images`, by layer name in execution order.
+
+    images: as `guards.batches` takes. A conv that does not run as a module is left out. Raises DataError without
+    images, ModelError if the network cannot run on them, or no conv runs.
+    """
+    found: dict[str, Moments] = {}
+    ran = False
+
+    def add(name, conv, output):
+        new = moments(output)
+        found[name] = found[name].merge(new) if name in found else new
+
+    with frozen(model), hooked(model, add):
+        for batch in guards.batches(images):
+            guards.forward(model, batch)
+            ran = True
+    if not ran:
+        raise DataError(guards.NO_IMAGES)
+    if not found:
+        raise ModelError(f"no Conv2d of {type(model).__name__} runs as a module; give a network that calls its convs.")
+    return {name: Moments(m.count, m.mean.cpu(), m.m2.cpu()) for name, m in found.items()}
+
+
+def stats_table(collected: dict[str, Moments]) -> pd.DataFrame:
+    """Columns layer, channel, mean, variance: one row per channel, layers in execution order."""
+    parts = [
+        pd.DataFrame(
+            {"layer": name, "channel": range(len(m.mean)), "mean": m.mean.numpy(), "variance": m.variance.numpy()}
+        )
+        for name, m in collected.items()
+    ]
+    return pd.concat(parts, ignore_index=True)
+
+
+def from_table(table: pd.DataFrame, count: dict[str, int]) -> dict[str, Moments]:
+    """The inverse of `stats_table`; `count` holds the values (N*H*W) behind each layer's moments."""
+    found = {}
+    for name, rows in table.groupby("layer", sort=False):
+        mean, variance = (torch.from_numpy(rows[column].to_numpy(copy=True)) for column in ("mean", "variance"))
+        found[name] = Moments(count[name], mean, variance * count[name])
+    return found
+
+
+def channel_stats(model: nn.Module, images) -> pd.DataFrame:
+    """Per-channel statistics of every conv's output, before whatever follows it.
+
+    images: tensor or array (N, 3, H, W), normalised as the network expects, or an iterable of such batches, of
+    which (images, labels) counts as images. Returns columns layer, channel, mean (activation units), variance
+    (units squared, divides by N*H*W), layers in execution order; a conv that does not run has no row. The network
+    runs in eval mode and is not changed. Raises ModelError for a network without convs or one that cannot run on the
+    images, DataError without images, or for ones that are no finite floats.
+    """
+    return stats_table(collect(guards.network(model), images))

@@ -1,0 +1,1 @@
+"""Networks: architectures, weights from any file, training."""

@@ -1,0 +1,89 @@
+"""A weights file by its identity: that of its tensors as the network takes them, whatever file they came in.
+
+The store's weights.json remembers the identity by the file's sha256 and the network, so that a file seen before
+needs no torch, and imports none.
+"""
+
+import hashlib
+import json
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+
+from asr_core.errors import SpecError, WeightsError
+from asr_core.spec.experiment import ModelSpec, canonical
+from asr_core.store import Store, disk_errors
+from asr_core.store.entries import digest_file, write_json
+
+SUFFIXES = (".safetensors", ".pt", ".pth", ".th", ".bin", ".ckpt", ".tar")  # .tar: also .pth.tar
+MEMORY = "weights.json"
+READING = 1  # of files: raise it where the same file is read as other tensors
+
+
+@dataclass(frozen=True)
+class Known:
+    """What a file is to a network. digest: `weights.weights_identity` of its tensors; notes: what was chosen or folded."""
+
+    digest: str
+    notes: tuple[str, ...] = ()
+
+
+def check_name(name: str) -> str:
+    """The suffix of a weights file, in lower case; raises WeightsError for a name without one of SUFFIXES."""
+    for suffix in SUFFIXES:
+        if name.lower().endswith(suffix):
+            return suffix
+    raise WeightsError(
+        f"weights file {name[-80:]} must end in {', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]}; save a state_dict as one of them."
+    )
+
+
+def identify(path: Path | str, store: Store, model: ModelSpec, classes: int, image_size: int) -> Known:
+    """What the file is to the network; imports torch and tries the file only if the store does not remember it.
+
+    image_size in pixels. Warns of each of the notes. Raises SpecError for a file that cannot be opened, WeightsError
+    for one that does not fit.
+    """
+    check_name(str(path))
+    try:
+        content = digest_file(path)
+    except OSError as error:
+        raise SpecError(f"cannot read weights file {path}: {error.strerror}.") from None
+    name = name_of(content, model, classes, image_size)
+    known = recall(store, name)
+    if known is None:
+        from asr_core.networks import models, weights
+
+        fitted = weights.fitted(models.outline(model, classes, image_size), path)
+        known = remember(store, name, Known(fitted.identity, fitted.notes))
+    for note in known.notes:
+        warnings.warn(f"{path}: {note}.", stacklevel=2)
+    return known
+
+
+def name_of(content: str, model: ModelSpec, classes: int, image_size: int) -> str:
+    """Under what a file (sha256 of its content) and a network are remembered."""
+    return hashlib.sha256(canonical([READING, content, model, classes, image_size]).encode()).hexdigest()[:32]
+
+
+def recall(store: Store, name: str) -> Known | None:
+    """What is remembered under `name_of`."""
+    known = _remembered(store).get(name)
+    return Known(known["digest"], tuple(known["notes"])) if known else None
+
+
+def remember(store: Store, name: str, known: Known) -> Known:
+    """Keep `known` under `name_of`; returns it."""
+    with store.lock("weights"), disk_errors(store.root):
+        kept = {"digest": known.digest, "notes": list(known.notes)}
+        write_json(store.root / MEMORY, {**_remembered(store), name: kept})
+    return known
+
+
+def _remembered(store: Store) -> dict:
+    """Only a cache: what cannot be read, or lacks a field, is left out."""
+    try:
+        found = json.loads((store.root / MEMORY).read_text())
+        return {name: known for name, known in found.items() if known.keys() >= {"digest", "notes"}}
+    except (OSError, ValueError, AttributeError):
+        return {}

@@ -1,0 +1,173 @@
+"""What the stages of one experiment share: its data, its dense network, and one network at a time built from the store."""
+
+import time
+from dataclasses import asdict
+from functools import cached_property
+
+import torch
+
+from asr_core import runtime
+from asr_core.errors import StoreError, WeightsError
+from asr_core.images import data, uploads
+from asr_core.measure import stats
+from asr_core.networks import models, resume, train, weights
+from asr_core.pipeline.plan import NO_STATE, Keys, Task
+from asr_core.pruning import masks
+from asr_core.repairs import batchnorm, repair_model
+from asr_core.runtime import Runtime
+from asr_core.spec.experiment import ExperimentSpec
+from asr_core.spec.grid import RepairSpec
+from asr_core.store import Store, results
+from asr_core.store.entries import WEIGHTS
+
+
+class Report:
+    """Hears of progress; this base class ignores it all."""
+
+    def planned(self, missing: list[Task]) -> None:
+        """The stages that will be computed."""
+
+    def started(self, task: Task) -> None:
+        """A stage begins."""
+
+    def advance(self, images: int) -> None:
+        """`images` more passes of the present stage are done."""
+
+    def resumed(self, images: int) -> None:
+        """`images` passes of the present stage were done before, by a run that was stopped."""
+        self.advance(images)
+
+    def finished(self, task: Task) -> None:
+        """A stage is stored."""
+
+    def count(self, stage: str, images: int) -> None:
+        """Adapter for functions that report (stage, images)."""
+        self.resumed(images) if stage == "resumed" else self.advance(images)
+
+
+class Lab:
+    """What the stages of one experiment share. Data and networks are loaded on first use, and only then."""
+
+    def __init__(self, spec: ExperimentSpec, store: Store, report: Report, where: Runtime):
+        self.spec, self.store, self.report, self.runtime = spec, store, report, where
+        self.device = where.start()
+        self._built = self._recorded = (None, None)
+        self._kept: batchnorm.Running = {}
+
+    @cached_property
+    def data(self) -> data.Dataset:
+        return data.load(self.spec.data, self.store, self.report.count, self.runtime.data_dir)
+
+    @cached_property
+    def dense_id(self) -> str:
+        return ensure_dense(self)
+
+    @cached_property
+    def keys(self) -> Keys:
+        return Keys(self.spec, self.dense_id)
+
+    @cached_property
+    def stat_batch(self) -> torch.Tensor:
+        return self.data.stat_batch(self.spec.calibration.stat_images, self.spec.calibration.seed)
+
+    def own_weights(self, model: torch.nn.Module) -> weights.Fitted:
+        """The user's weights for `model`, an outline is enough; raises WeightsError if they are not here or are others."""
+        asked = self.spec.dense.weights_digest
+        path = self.runtime.weights or uploads.weights_file(self.store, asked)
+        found = weights.fitted(model, path)
+        if found.identity != asked:
+            raise WeightsError(
+                f"{path} holds the weights {found.identity}, not {asked} that were asked; give that file."
+            )
+        return found
+
+    def check_own_weights(self, outline: torch.nn.Module) -> None:
+        """Refuse weights of the user's own that cannot be used, unless the dense network is stored; raises WeightsError."""
+        if self.spec.dense.source == "file" and results.dense_here(self.store, self.spec) is None:
+            self.own_weights(outline)
+
+    def network(self, target: str, repair: RepairSpec | None) -> torch.nn.Module:
+        """The dense, pruned or repaired network as it is before recalibration, on the device, eval mode.
+
+        Only one is held: the next one asked for is built in its memory, from the dense weights and the stored masks.
+        """
+        name = self.keys.network(target, repair)
+        if self._built[0] != name:
+            model = self._unrepaired(target)
+            if repair and repair.order:
+                table = self.store.find("repair", name).table("factors")
+                repair_model.apply_repairs(model, repair_model.repairs_from_table(table))
+            self._built, self._kept = (name, model), batchnorm.running_of(model)
+            runtime.give_back_memory()
+        return batchnorm.load_running(self._built[1], self._kept)
+
+    def _unrepaired(self, target: str) -> torch.nn.Module:
+        """The dense or the pruned network; what is held is given up, or is it."""
+        (name, model), self._built = self._built, (None, None)
+        if target != "dense" and name == self.keys.prune:
+            return batchnorm.load_running(model, self._kept)
+        model = self._dense(model)
+        if target != "dense":
+            bits = self.store.find("prune", self.keys.prune).arrays("masks")
+            masks.apply_masks(model, masks.unpack(bits, model))
+        return model
+
+    def _dense(self, into: torch.nn.Module | None) -> torch.nn.Module:
+        """The dense network: a new one, or `into` refilled."""
+        entry = self.store.find("dense", self.dense_id, WEIGHTS)
+        if entry is None:
+            raise StoreError(f"the weights of dense network {self.dense_id} are gone; run again to train a new one.")
+        if into is not None:
+            return models.refill(into, entry.weights())
+        images = self.spec.data
+        return models.with_weights(self.spec.model, images.classes, images.image_size, entry.weights()).to(self.device)
+
+    def stored_stats(self, target: str) -> dict[str, stats.Moments]:
+        """Channel moments of the dense or pruned network, from the store."""
+        entry = self.store.find("stats", self.keys.stats(target, None, NO_STATE))
+        return stats.from_table(entry.table("channels"), entry["count"])
+
+    def in_state(self, task: Task) -> torch.nn.Module:
+        """The task's network with the running statistics of its BatchNorm state."""
+        model = self.network(task.target, task.repair)
+        if task.state.batches == 0:
+            return model
+        recorded = self.recorded(self.keys.recalibration(task.target, task.repair))
+        return batchnorm.load_running(model, batchnorm.running_statistics(recorded, task.state, self._kept))
+
+    def recorded(self, key: str) -> batchnorm.Record:
+        """The recorded batch statistics stored under `key`; the last one read is kept."""
+        if self._recorded[0] != key:
+            self._recorded = (key, self.store.find("recalibration", key).arrays("record"))
+        return self._recorded[1]
+
+
+def ensure_dense(lab: Lab) -> str:
+    """Identity of a dense network of the recipe that has its weights here; trained now if there is none."""
+    spec, store = lab.spec, lab.store
+    with store.lock("dense", spec.recipe_key):
+        for dense_id in results.dense_ids(store, spec, with_weights=True):
+            if store.find("dense", dense_id, WEIGHTS):
+                return dense_id
+        lab.report.started(Task("dense", spec.recipe_key, 0, kind="train"))
+        start = time.perf_counter()
+        model, facts = train_dense(lab)
+        state = {name: tensor.cpu() for name, tensor in model.state_dict().items()}
+        dense_id = weights.weights_identity(state)
+        facts |= {"recipe": spec.recipe_key, "dense_id": dense_id, **runtime.facts(lab.device)}
+        store.put("dense", dense_id, {WEIGHTS: state}, facts, asdict(spec.dense), time.perf_counter() - start)
+    return dense_id
+
+
+def train_dense(lab: Lab) -> tuple[torch.nn.Module, dict]:
+    """The dense network of the recipe, and facts for its manifest."""
+    spec, count = lab.spec, lab.report.count
+    kept = resume.Kept(lab.store, spec.recipe_key)
+    if spec.dense.source == "scratch":
+        return train.train_scratch(spec.model, spec.dense, lab.data, lab.device, count, kept)
+    if spec.dense.source == "imagenet":
+        return train.finetune(spec.model, spec.dense, lab.data, lab.device, count, kept)
+    model = models.build(spec.model, spec.data.classes, spec.data.image_size)
+    found = lab.own_weights(model)
+    model.load_state_dict(found.entries, strict=False)  # a file can come without num_batches_tracked
+    return model, {"notes": found.notes}

@@ -1,0 +1,218 @@
+"""How much of the local damage of pruning one layer a repair could mend, measured in one dense forward per batch.
+
+For conv l at a trial sparsity, pruned by magnitude within the layer, everything else dense:
+
+    D_raw = sum_i E[(Y_pruned - Y_dense)^2] / sum_i Var(Y_dense)
+    Y_rep = mu_dense + sqrt(v_dense / (v_pruned + eps)) * (Y_pruned - mu_pruned)     a dead channel becomes mu_dense
+    D_res = sum_i E[(Y_rep - Y_dense)^2] / sum_i Var(Y_dense) ;   RR = D_res / D_raw
+
+over output channels i, batch and space: our reading of the abstract of arXiv 2605.25508. RR can exceed 1, and
+is undefined where D_raw = 0. Only a layer's dense input is needed: a hook runs the pruned layer on it.
+"""
+
+from collections.abc import Iterable
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import reduce
+
+import pandas as pd
+import torch
+from torch import nn
+
+from asr_core.checks import checked_sparsity, positive
+from asr_core.errors import DataError, SpecError
+from asr_core.measure import guards, stats
+from asr_core.measure.stats import Moments
+from asr_core.pipeline.allocations import READING, SPARSITIES, RepairabilityTask
+from asr_core.pruning.rules import Cut, cuts
+
+CHUNK = 1 << 16  # values whose moments are taken at a time: 256 KiB, which stay in the processor's cache
+
+
+def repairability(
+    model: nn.Module,
+    images,
+    sparsities: Iterable[float] = SPARSITIES,
+    eps: float = 1e-8,
+    floor: float = 1e-12,
+    include_linear: bool = False,
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """D_raw, D_res and RR of every conv at each trial sparsity: (per layer, per output channel).
+
+    images: tensor or array (N, 3, H, W), normalised as the network expects, or an iterable of such batches; no labels.
+    Columns layer, (channel,) sparsity, d_raw, d_res (in units of the layer's, or the channel's, dense variance; NaN
+    where that is 0), rr (NaN where d_raw is 0, or the layer never runs), layers in registration order. A channel is
+    dead where its pruned variance is at most `floor` (activation units squared). include_linear: linear layers too.
+    The network runs in eval mode and is not changed. Raises SpecError for a sparsity outside [0, 1), ModelError for a
+    network without convs or with weights that are computed or shared, DataError without images.
+    """
+    model = guards.network(model)
+    sparsities = _checked(sparsities)
+    eps, floor = positive("eps", eps, zero=True), positive("floor", floor)
+    guards.own_weights(model, include_linear)
+    kinds = (nn.Conv2d, nn.Linear) if include_linear else nn.Conv2d
+    layers = {name: Layer(m, sparsities) for name, m in model.named_modules() if isinstance(m, kinds)}
+    seen = 0
+    with stats.frozen(model), _watched(layers):
+        for batch in guards.batches(images):
+            guards.forward(model, batch)
+            seen += len(batch)
+    if not seen:
+        raise DataError(guards.NO_IMAGES)
+    return _tables(
+        {
+            (name, sparsity): layer.distortions(trial, eps, floor)
+            for name, layer in layers.items()
+            for trial, sparsity in enumerate(sparsities)
+        }
+    )
+
+
+def _checked(sparsities) -> list[float]:
+    if not isinstance(sparsities, Iterable) or not (chosen := list(sparsities)):
+        raise SpecError(f"sparsities is {sparsities!r}; give a list of fractions, for example (0.5, 0.9).")
+    return [checked_sparsity(value) for value in chosen]
+
+
+@dataclass
+class Pair:
+    """Moments of a pruned layer's outputs, and of their change: pruned minus dense. (From the variances of both, and of the
+    dense outputs, follows the covariance; the change itself keeps small distortions exact.)"""
+
+    pruned: Moments
+    change: Moments
+
+    def merge(self, other: "Pair") -> "Pair":
+        """Moments of both samples together."""
+        return Pair(self.pruned.merge(other.pruned), self.change.merge(other.change))
+
+
+class Layer:
+    """One layer under trial: its cuts, and the moments of its outputs so far, dense and for each cut."""
+
+    def __init__(self, module: nn.Module, sparsities: list[float]):
+        self.module = module
+        size = module.weight.numel()
+        self.cuts = cuts(module.weight, [round(sparsity * size) for sparsity in sparsities])
+        self.dense: Moments | None = None
+        self.trials: list[Pair] = []
+
+    def see(self, given: torch.Tensor, output: torch.Tensor) -> None:
+        """Add one batch: the dense `output`, and what each pruned layer makes of the same input `given`."""
+        rows = _rows(self.module, output)
+        dense, trials = _moments(rows), [_pair(_rows(self.module, self._run(given, cut)), rows) for cut in self.cuts]
+        if self.dense is not None:
+            dense = self.dense.merge(dense)
+            trials = [old.merge(new) for old, new in zip(self.trials, trials, strict=True)]
+        self.dense, self.trials = dense, trials
+
+    def _run(self, given: torch.Tensor, cut: Cut) -> torch.Tensor:
+        """What the layer's own forward makes of the cut weights. (Calling the module would call the hook.)"""
+        held, weight = self.module._parameters, self.module.weight
+        held["weight"] = cut.of(weight)
+        try:
+            return self.module.forward(given)
+        finally:
+            held["weight"] = weight
+
+    def distortions(self, trial: int, eps: float, floor: float) -> "Distortions":
+        """Per channel, in activation units squared; NaN for a layer that never ran."""
+        if self.dense is None:
+            return Distortions(*torch.full((3, len(self.module.weight)), torch.nan, dtype=torch.float64))
+        v_dense, pair = self.dense.variance, self.trials[trial]
+        v_pruned, v_change = pair.pruned.variance, pair.change.variance
+        gamma = torch.where(v_pruned > floor, (v_dense / (v_pruned + eps)).sqrt(), 0.0)
+        raw = v_change + pair.change.mean.square()
+        # E[(gamma * (pruned - mu_pruned) - (dense - mu_dense))^2], its covariance written as (v_pruned + v_dense - v_change) / 2
+        left = (gamma * v_change + (gamma - 1) * (gamma * v_pruned - v_dense)).clamp(min=0)
+        return Distortions(v_dense, raw, torch.where(raw > 0, left, 0.0))
+
+
+@dataclass
+class Distortions:
+    """float64 tensors of shape (channel,): dense variance, mean squared change by pruning, and what a repair leaves of it."""
+
+    v_dense: torch.Tensor
+    raw: torch.Tensor
+    left: torch.Tensor
+
+    def ratios(self) -> tuple:
+        """(D_raw, D_res, RR) per channel; of sums over channels, they are those of the layer. x / 0 is NaN."""
+        pairs = ((self.raw, self.v_dense), (self.left, self.v_dense), (self.left, self.raw))
+        return tuple(torch.where(below > 0, above / below, torch.nan) for above, below in pairs)
+
+    def summed(self) -> "Distortions":
+        """Sums over the channels."""
+        return Distortions(self.v_dense.sum(), self.raw.sum(), self.left.sum())
+
+
+@contextmanager
+def _watched(layers: dict[str, Layer]):
+    """While open, every run of a layer is seen by its `Layer`."""
+    handles = [
+        layer.module.register_forward_hook(lambda module, given, output, layer=layer: layer.see(given[0], output))
+        for layer in layers.values()
+    ]
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def _rows(module: nn.Module, output: torch.Tensor) -> torch.Tensor:
+    """Outputs as (position, channel), in float32 or float64."""
+    if isinstance(module, nn.Conv2d):
+        output = output.movedim(1, -1)
+    rows = output.reshape(-1, output.shape[-1])
+    return rows if rows.dtype == torch.float64 else rows.float()
+
+
+def _chunks(rows: torch.Tensor) -> tuple[torch.Tensor, ...]:
+    return rows.split(max(1, CHUNK // rows.shape[1]))
+
+
+def _moments(rows: torch.Tensor) -> Moments:
+    """Moments of (position, channel), in the precision of `rows` within a chunk, and in float64 from chunk to chunk."""
+    return reduce(Moments.merge, map(_of_chunk, _chunks(rows)))
+
+
+def _pair(pruned: torch.Tensor, dense: torch.Tensor) -> Pair:
+    """The same for a pruned layer, chunk by chunk."""
+    chunks = zip(_chunks(pruned), _chunks(dense), strict=True)
+    return reduce(Pair.merge, (Pair(_of_chunk(p), _of_chunk(p - d)) for p, d in chunks))
+
+
+def _of_chunk(rows: torch.Tensor) -> Moments:
+    """Two passes, the second of which also corrects what rounding left of the mean: a constant channel has variance 0."""
+    count, mean = len(rows), rows.mean(0)
+    rows = rows - mean
+    rest, squares = rows.sum(0).cpu().double(), rows.square_().sum(0).cpu().double()
+    return Moments(count, mean.cpu().double() + rest / count, (squares - rest.square() / count).clamp_(min=0))
+
+
+def _tables(found: dict[tuple[str, float], Distortions]) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The tables of `repairability`, from what was found by (layer, sparsity)."""
+    names = ("d_raw", "d_res", "rr")
+    layers = pd.DataFrame(
+        [(*place, *map(float, d.summed().ratios())) for place, d in found.items()],
+        columns=["layer", "sparsity", *names],
+    )
+    parts = [
+        pd.DataFrame(
+            {"layer": layer, "channel": range(len(d.raw)), "sparsity": sparsity}
+            | {n: v.numpy() for n, v in zip(names, d.ratios(), strict=True)}
+        )
+        for (layer, sparsity), d in found.items()
+    ]
+    return layers, pd.concat(parts, ignore_index=True)
+
+
+def compute(lab, task: RepairabilityTask):
+    """Files and facts of an entry of stage `repairability`."""
+    layers, channels = repairability(lab.network("dense", None), lab.stat_batch, task.sparsities)
+    lab.report.advance(task.images)
+    return {"layers.parquet": layers, "channels.parquet": channels}, {
+        "sparsities": list(task.sparsities),
+        "reading": READING,
+    }

@@ -1,0 +1,214 @@
+"""BatchNorm recalibration: one recorded pass, then every start, averaging, momentum and budget by arithmetic.
+
+In train mode the forward pass does not depend on running statistics. With momentum 1 the running
+buffers after each batch are that batch's mean and unbiased variance, so one pass over max(b)
+batches records all that any recalibration needs, at the cost of a bare pass.
+"""
+
+import warnings
+from collections.abc import Iterable
+from contextlib import contextmanager
+from itertools import islice
+
+import numpy as np
+import torch
+from torch import nn
+
+from asr_core.errors import DataError, ModelError, SpecError
+from asr_core.measure import guards
+from asr_core.networks import models
+from asr_core.spec.grid import BatchNormState
+
+Record = dict[str, np.ndarray]  # name -> (batches, 2, channel): mean and unbiased variance
+MOVED = 0.05  # standard deviations of BatchNorm's output: what is left of the start may move without a warning
+Running = dict[str, tuple[np.ndarray, np.ndarray]]  # name -> (mean, variance), float64, shape (channel,)
+
+
+@contextmanager
+def _recording(model: nn.Module):
+    """Only the BatchNorm modules in train mode, with momentum 1; everything is as before afterwards."""
+    layers = models.batchnorms(model)
+    modes = [(module, module.training) for module in model.modules()]
+    uncounted = [bn for bn in layers.values() if bn.num_batches_tracked is None]  # of networks saved long ago
+    for bn in uncounted:
+        bn.num_batches_tracked = torch.zeros((), dtype=torch.long, device=bn.running_mean.device)
+    saved = {name: (bn.momentum, [b.clone() for b in bn.buffers()]) for name, bn in layers.items()}
+    model.eval()
+    for bn in layers.values():
+        bn.train()
+        bn.momentum = 1.0
+        bn.num_batches_tracked.zero_()
+    try:
+        with torch.no_grad():
+            yield layers
+    finally:
+        for module, mode in modes:
+            module.training = mode
+        for name, bn in layers.items():
+            bn.momentum, buffers = saved[name]
+            for buffer, old in zip(bn.buffers(), buffers, strict=True):
+                buffer.copy_(old)
+        for bn in uncounted:
+            bn.num_batches_tracked = None
+
+
+def record(model: nn.Module, batches, count: int) -> Record:
+    """Batch mean and unbiased variance of each BatchNorm's input for the first `count` batches.
+
+    batches: iterable of tensors (N, 3, H, W). Returns name -> array (count, 2, channel) of float32
+    (float64 for a float64 network); a BatchNorm that never runs is left out. The network is not changed. Raises
+    ModelError without BatchNorm or for one that a forward pass uses twice, DataError for too few batches.
+    """
+    models.check_network(model)
+    _check_updated(model)
+    if isinstance(batches, (torch.Tensor, np.ndarray)):
+        raise DataError(
+            f"batches is one tensor of shape {tuple(batches.shape)}; give several batches, for example images.split(128)."
+        )
+    with _recording(model) as layers:
+        found = {name: np.empty((count, 2, len(bn.running_mean)), _precision(bn)) for name, bn in layers.items()}
+        runs, done = dict.fromkeys(layers, 0), 0
+        for batch in islice(guards.batches(batches), count):
+            guards.forward(model, batch)
+            done += 1
+            for name, bn in layers.items():
+                runs[name] = int(bn.num_batches_tracked)
+                _check_runs(name, runs[name], done)
+                found[name][done - 1] = torch.stack([bn.running_mean, bn.running_var]).cpu().double().numpy()
+    if done < count:
+        raise DataError(
+            f"recalibration needs {count} batches but only {done} were given; give more images or a smaller budget."
+        )
+    return {name: values for name, values in found.items() if runs[name] or not count}
+
+
+def _check_updated(model: nn.Module) -> None:
+    for name, bn in models.batchnorms(model).items():
+        if not bn.track_running_stats:
+            raise ModelError(
+                f"the BatchNorm {name} holds running statistics but does not update them; set its track_running_stats."
+            )
+
+
+def _check_runs(name: str, runs: int, batches: int) -> None:
+    """The buffers hold the last run's batch only: a module that runs twice, or now and then, has no single record."""
+    if runs > batches:
+        raise ModelError(
+            f"the BatchNorm {name} runs {runs if batches == 1 else 'several'} times in one forward pass, so its batch "
+            "statistics are no single record; give each place its own BatchNorm module."
+        )
+    if 0 < runs < batches:
+        raise ModelError(
+            f"the BatchNorm {name} ran in {runs} of {batches} batches, so it has no record of the others; give a network "
+            "that runs the same layers for every batch."
+        )
+
+
+def _precision(bn) -> type:
+    return np.float64 if bn.running_mean.dtype == torch.float64 else np.float32
+
+
+def running_of(model: nn.Module) -> Running:
+    """The network's present running statistics: copies, also for a float64 network."""
+    return {
+        name: tuple(buffer.cpu().double().numpy().copy() for buffer in (bn.running_mean, bn.running_var))
+        for name, bn in models.batchnorms(model).items()
+    }
+
+
+def running_statistics(recorded: Record, state: BatchNormState, kept: Running) -> Running:
+    """Running statistics after recalibration in `state`, float64.
+
+    ema: r = a * r0 + sum_t momentum (1-momentum)^(b-t) batch_t with a = (1-momentum)^b and r0 = (0, 1)
+    (reset) or `kept`; cumulative: the mean over b batches, whatever the start. b = 0 returns `kept`.
+    """
+    b = state.batches
+    if b == 0:
+        return kept
+    if state.averaging == "cumulative":
+        weights, left_over = np.full(b, 1 / b), 0.0
+    else:
+        weights = state.momentum * (1 - state.momentum) ** np.arange(b - 1, -1, -1)
+        left_over = (1 - state.momentum) ** b
+    result = {}
+    for name, values in recorded.items():
+        mean, variance = np.tensordot(weights, values[:b].astype(np.float64), axes=1)
+        mean0, variance0 = (0.0, 1.0) if state.start == "reset" else kept[name]
+        result[name] = (mean + left_over * mean0, variance + left_over * variance0)
+    return result
+
+
+@torch.no_grad()
+def load_running(model: nn.Module, running: Running) -> nn.Module:
+    """Put running statistics into the BatchNorm layers of `model`, in place; returns it."""
+    layers = models.batchnorms(model)
+    for name, (mean, variance) in running.items():
+        layers[name].running_mean.copy_(torch.from_numpy(np.asarray(mean)))
+        layers[name].running_var.copy_(torch.from_numpy(np.asarray(variance)))
+    return model
+
+
+def recalibrate(model: nn.Module, batches, budgets=(20,), start="reset", averaging="ema", momentum=0.1) -> dict:
+    """{b: a copy of `model` with BatchNorm statistics re-estimated on b batches}; `model` is not changed.
+
+    batches: iterable of tensors (N, 3, H, W), at least max(budgets) of them; one pass serves all
+    budgets. start: `reset` (mean 0, variance 1) or `keep`; averaging: `ema` with `momentum` in (0, 1],
+    or `cumulative` (the mean over batches, ignores start and momentum; equals
+    torch.optim.swa_utils.update_bn). Budget 0 is an unchanged copy. Warns where what an average from `reset` keeps of
+    its start, (1 - momentum)^b of mean 0 and variance 1, would move the outputs of the network's BatchNorms even if
+    nothing was pruned, and where statistics are not finite. Raises SpecError for bad values, DataError for too few
+    batches, ModelError without BatchNorm.
+    """
+    if not isinstance(budgets, Iterable) or not (budgets := list(budgets)):
+        raise SpecError(f"budgets is {budgets}; give a list of numbers of batches, for example (10, 20).")
+    states = {state.batches: state for state in (BatchNormState.of(start, averaging, momentum, b) for b in budgets)}
+    model = guards.network(model, batchnorm=True)
+    kept = running_of(model)
+    warn_left_over(states.values(), kept)
+    recorded = record(model, batches, max(states))
+    if wild := [name for name, values in recorded.items() if not np.isfinite(values).all()]:
+        warnings.warn(
+            f"the batch statistics of {', '.join(wild)} are NaN or infinite, and so will the outputs be: "
+            "the network's activations overflow",
+            stacklevel=2,
+        )
+    return {b: load_running(guards.copied(model), running_statistics(recorded, s, kept)) for b, s in states.items()}
+
+
+def warn_left_over(states, kept: Running) -> None:
+    """Warn where what is left of a reset start moves the outputs of BatchNorms with the statistics `kept`."""
+    moving = [s for s in states if s.batches and s.start == "reset" and moved(_left(s), kept) > MOVED]
+    if not moving:
+        return
+    first = min(moving, key=lambda s: s.batches)
+    a, variance = _left(first), np.concatenate([v for _, v in kept.values()])
+    with np.errstate(divide="ignore"):
+        ratio = np.median(a / variance + 1 - a)
+    others = f" (likewise {', '.join(str(s.batches) for s in moving if s is not first)})" if len(moving) > 1 else ""
+    warnings.warn(
+        f"{first.batches} batches{others} at momentum {first.momentum:g} from reset: {100 * a:.2g} % is left of the start, "
+        f"mean 0 and variance 1; the network's running variances have a median of {np.median(variance):.2g}, so even "
+        f"unpruned they would become {ratio:.2g} times what they are, and outputs of BatchNorm move by "
+        f"{moved(a, kept):.2g} standard deviations (medians); {_remedy(first, kept)}",
+        stacklevel=3,
+    )
+
+
+def _left(state: BatchNormState) -> float:
+    """The fraction of its start that an exponential average still holds."""
+    return (1 - state.momentum) ** state.batches
+
+
+def moved(a: float, kept: Running) -> float:
+    """Median over channels of how far BatchNorm's output moves, in its standard deviations, where the fraction `a` of
+    mean 0 and variance 1 is mixed into the running statistics of an input that has just these statistics."""
+    mean, variance = (np.concatenate(each) for each in zip(*kept.values(), strict=True))
+    width = np.sqrt(a + (1 - a) * variance)
+    return float(np.median(np.hypot(np.sqrt(variance) / width - 1, a * mean / width)))
+
+
+def _remedy(state: BatchNormState, kept: Running) -> str:
+    enough = state.batches
+    while moved((1 - state.momentum) ** enough, kept) > MOVED and enough < 10_000:
+        enough *= 2
+    return f"take averaging 'cumulative', start 'keep', or more batches ({enough} would do)"

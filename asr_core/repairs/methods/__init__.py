@@ -1,0 +1,78 @@
+"""Repair methods, one file each: channel variances in, one factor per output channel out.
+
+To add a method, add a file with a class derived from RepairMethod and decorated with
+`@register("repair method")`. Files import torch inside functions, so that labels and help are
+readable without it.
+"""
+
+from dataclasses import dataclass
+
+from asr_core.checks import flag, positive
+from asr_core.registry import Configurable, Parameter
+
+
+def _nonnegative(name, value) -> float:
+    return positive(name, value, zero=True)
+
+
+EPS = Parameter(1e-8, "added to the pruned variance before division (activation units squared)", _nonnegative)
+FLOOR = Parameter(1e-12, "a channel with pruned variance at or below this is dead: channel-wise factor 1", positive)
+SKIP_FIRST = Parameter(True, "leave the first conv as it is: its input is raw pixels", flag)
+COMMON = {"eps": EPS, "floor": FLOOR, "skip_first": SKIP_FIRST}
+
+
+@dataclass(frozen=True)
+class Factors:
+    """What a method says of one layer. Tensors are float64, shape (channel,).
+
+    gamma: the factor to apply; gamma_raw: eq. 4; shrinkage: weight in [0, 1] (1 where the method
+    has none); prior_var: eq. 5 (NaN where the method has none); fallback: the whole layer was left
+    at 1 because its prior variance is at or under the floor.
+    """
+
+    gamma: object
+    gamma_raw: object
+    shrinkage: object
+    prior_var: float = float("nan")
+    fallback: bool = False
+
+
+class RepairMethod(Configurable):
+    """One way to compute factors. `changes_weights` is False for recalibration alone."""
+
+    changes_weights = True
+    default_bias = False
+    parameters = COMMON
+
+    @staticmethod
+    def factors(v_dense, v_pruned, params: dict) -> Factors:
+        """Factors from variances, float64 tensors of shape (channel,), activation units squared."""
+        raise NotImplementedError
+
+
+def live(v_dense, v_pruned, floor: float):
+    """Channels with something to scale: finite variances, pruned variance above the floor."""
+    return v_dense.isfinite() & v_pruned.isfinite() & (v_pruned > floor)
+
+
+def variance_ratio_root(v_dense, v_pruned, eps: float, floor: float):
+    """sqrt(v_dense / (v_pruned + eps)), finite for any positive input.
+
+    A dense variance under the floor counts as the floor: a factor of exactly 0 would remove the
+    channel's weights and so change the mask.
+    """
+    return v_dense.clamp(min=floor).sqrt() / (v_pruned + eps).sqrt()
+
+
+def raw_factors(v_dense, v_pruned, params: dict):
+    """gamma_raw of eq. 4, with 1 for dead channels."""
+    import torch
+
+    alive = live(v_dense, v_pruned, params["floor"])
+    ratio = variance_ratio_root(v_dense, v_pruned, params["eps"], params["floor"])
+    return torch.where(alive, ratio, torch.ones_like(ratio))
+
+
+def shrunk(gamma_raw, shrinkage):
+    """Eq. 7-8, gamma = 1 + shrinkage * (gamma_raw - 1), in a form that never rounds to 0 for tiny gamma_raw."""
+    return (1 - shrinkage) + shrinkage * gamma_raw

@@ -1,0 +1,138 @@
+"""A finished experiment as tidy tables: found in the store and read, without torch."""
+
+from dataclasses import dataclass, replace
+
+import pandas as pd
+
+from asr_core.errors import StoreError
+from asr_core.pipeline.plan import Keys
+from asr_core.spec.experiment import ExperimentSpec
+from asr_core.store import Store, shipping
+from asr_core.store.entries import WEIGHTS, Entry
+
+ROW_FIELDS = (
+    "method",
+    "order",
+    "bias",
+    "prior",
+    "start",
+    "averaging",
+    "momentum",
+    "calib_batches",
+    "stat_images",
+    "distinct_images",
+    "dense_id",
+    "top1",
+    "top1_low",
+    "top1_high",
+    "n_eval",
+)
+TABLES = ("accuracy", "channels", "repairs", "layers", "alphas", "convs")
+# What tells the rows of a table apart, where results of one setting can hold different rows.
+UNIQUE = {
+    "accuracy": ["slug", "start", "averaging", "momentum", "calib_batches"],
+    "repairs": ["slug", "layer", "channel"],
+    "layers": ["slug", "state", "layer"],
+    "alphas": ["slug", "state"],
+}
+
+
+@dataclass(frozen=True)
+class Result:
+    """Tables of one setting and what made them.
+
+    setting: dict of the spec, labels and network-wide numbers. accuracy: ROW_FIELDS and slug.
+    channels: one row per conv channel, dense and pruned. repairs: per slug and channel, factors and
+    repaired variances. layers: per slug, state and layer. alphas: per slug and state. convs: the conv
+    index with asked and achieved sparsity. `entry` holds per-image correctness (arrays 'correct').
+    In a `partial` result, what cannot be told yet is None, and so is `entry`.
+    """
+
+    setting: dict | None
+    accuracy: pd.DataFrame | None
+    channels: pd.DataFrame | None
+    repairs: pd.DataFrame | None
+    layers: pd.DataFrame | None
+    alphas: pd.DataFrame | None
+    convs: pd.DataFrame | None
+    entry: Entry | None = None
+
+
+def dense_ids(store: Store, spec: ExperimentSpec, with_weights: bool = False) -> list[str]:
+    """Known identities of the recipe's dense network: shipped first, then oldest first."""
+    found = [m for m in store.manifests("dense") if m["facts"]["recipe"] == spec.recipe_key]
+    return [m["facts"]["dense_id"] for m in found if not with_weights or WEIGHTS in m["files"]]
+
+
+def dense_here(store: Store, spec: ExperimentSpec) -> str | None:
+    """Identity of a dense network of the recipe that has its weights here, None where one must be trained first."""
+    return next(iter(dense_ids(store, spec, with_weights=True)), None)
+
+
+def find(spec: ExperimentSpec, store: Store) -> Result | None:
+    """The stored result of `spec`, or None; reads tables only."""
+    for dense_id in dense_ids(store, spec):
+        if entry := entry_of(store, Keys(spec, dense_id).result):
+            return read(entry)
+    return None
+
+
+def entry_of(store: Store, key: str) -> Entry | None:
+    """The stored result under `key`, one with its channels before one without (shipped ones can come so)."""
+    return store.find("result", key, "channels.parquet") or store.find("result", key)
+
+
+def entries(store: Store, keys) -> list[Entry]:
+    """Those of the stored results under `keys` that are still there."""
+    return [entry for key in keys if (entry := entry_of(store, key))]
+
+
+def read(entry: Entry) -> Result:
+    """A stored result entry as tables; a shipped one may come without `channels` and `repairs`, which are then None."""
+    tables = (shipping.expanded(entry.table(name)) if entry.has(f"{name}.parquet") else None for name in TABLES)
+    return Result(entry["setting"], *tables, entry)
+
+
+def open_results(store: Store, keys: tuple[str, ...]) -> Result:
+    """The stored results under `keys`, all of one setting, as one: rows of the first win.
+
+    Names of layers and repairs are categories in `repairs`, so that picking one layer of a large
+    network is fast. Raises StoreError if one is gone.
+    """
+    found = []
+    for key in keys:
+        entry = entry_of(store, key)
+        if entry is None:
+            raise StoreError(f"the stored result {key} is gone; choose another setting or compute it again.")
+        found.append(read(entry))
+    merged = merge(found)
+    if merged.repairs is None:
+        return merged
+    return replace(merged, repairs=merged.repairs.astype({"layer": "category", "slug": "category"}))
+
+
+def merge(found: list[Result]) -> Result:
+    """Results of one setting as one; where two have the same row, the first has it. What none has is None."""
+    if len(found) == 1:
+        return found[0]
+    tables = {}
+    for name in TABLES:
+        there = [table for result in found if (table := getattr(result, name)) is not None]
+        whole = (
+            pd.concat(there, ignore_index=True).drop_duplicates(UNIQUE[name], ignore_index=True)
+            if name in UNIQUE and there
+            else None
+        )
+        tables[name] = whole if name in UNIQUE else next(iter(there), None)
+    return replace(found[0], **tables)
+
+
+def as_json(result: Result) -> dict:
+    """The result as one object: setting, accuracy (ROW_FIELDS, null where not applicable), networks."""
+    accuracy = result.accuracy[list(ROW_FIELDS)].astype(object)
+    alphas = result.alphas.astype(object)
+    return {
+        "setting": result.setting,
+        "accuracy": accuracy.where(accuracy.notna(), None).to_dict("records"),
+        "networks": alphas.where(alphas.notna(), None).to_dict("records"),
+    }

@@ -1,0 +1,109 @@
+"""What recalibration leaves of a repair, predicted from stored tables. numpy and pandas only, no torch.
+
+A repair replaces a conv's output y by g*y + c. Re-estimated over b batches with momentum m, BatchNorm
+still holds the fraction a = (1 - m)^b of the statistics (m0, v0) that it started from:
+
+    running_mean = a*m0 + (1 - a)*(g*mu + c)        running_var = a*v0 + (1 - a)*g^2*v
+
+Under cumulative averaging a = 0: g and c cancel. Under an exponential average from reset (m0 = 0, v0 = 1),
+repair (g, c) is no repair started from m0 = -c/g, v0 = 1/g^2.
+"""
+
+import numpy as np
+import pandas as pd
+
+from asr_core.spec.grid import BatchNormState
+from asr_core.store.results import Result
+
+EPS = 1e-5  # what BatchNorm adds to a variance, by default
+
+
+def share_left(state: BatchNormState) -> float:
+    """a: the fraction of the starting statistics that is left after recalibration; 1 without any."""
+    if state.batches == 0:
+        return 1.0
+    return 0.0 if state.averaging == "cumulative" else (1 - state.momentum) ** state.batches
+
+
+def moments(result: Result) -> tuple[pd.DataFrame, str]:
+    """(layer, channel, mu_dense, v_dense, mu, v; where mu and v come from).
+
+    mu and v estimate each pruned conv's output while BatchNorm recalibrates, when what comes before it
+    is normalised: from a sequential repair with mean correction, its own factors divided out; else
+    from BN only after recalibration; else from the pruned network.
+    """
+    base = result.channels[["layer", "channel", "mu_dense", "v_dense", "mu_pruned", "v_pruned"]]
+    slugs = list(result.repairs["slug"].unique()) if result.repairs is not None else []
+    sequential = [slug for slug in slugs if ".sequential.bias" in slug]
+    if sequential:
+        rows = _shifted(result, sequential[:1])
+        mu, v = (rows["mu_repaired"] - rows["shift"]) / rows["gamma"], rows["v_repaired"] / rows["gamma"] ** 2
+        found, source = rows.assign(mu=mu, v=v), sequential[0]
+    elif "bn_only" in slugs and "v_recalibrated" in result.repairs:
+        rows = result.repairs[result.repairs["slug"] == "bn_only"]
+        found, source = rows.assign(mu=rows["mu_recalibrated"], v=rows["v_recalibrated"]), "bn_only"
+    else:
+        return base.rename(columns={"mu_pruned": "mu", "v_pruned": "v"}), "no_repair"
+    return base.drop(columns=["mu_pruned", "v_pruned"]).merge(
+        found[["layer", "channel", "mu", "v"]], on=["layer", "channel"]
+    ), source
+
+
+def _shifted(result: Result, slugs) -> pd.DataFrame:
+    """Rows of the repairs with gamma (1 where nothing changes) and shift, the c of g*y + c.
+
+    The old bias of a conv that has one is not stored: its shift is mu_dense - gamma*mu_pruned with mean
+    correction, else 0.
+    """
+    rows = result.repairs[result.repairs["slug"].isin(slugs) & result.repairs["layer"].isin(result.convs["layer"])]
+    if "bias" not in rows:  # no repair that changes weights is there
+        return rows.assign(gamma=1.0, shift=0.0)
+    rows = rows.merge(
+        result.channels[["layer", "channel", "mu_dense", "mu_pruned"]], on=["layer", "channel"], validate="m:1"
+    )
+    gamma, bias = rows["gamma"].astype(float).fillna(1.0), rows["bias"].astype(float)
+    biased = result.convs.loc[result.convs["has_bias"].astype(bool), "layer"]
+    shift = bias.where(~rows["layer"].isin(biased), rows["mu_dense"] - gamma * rows["mu_pruned"]).where(
+        bias.notna(), 0.0
+    )
+    return rows.assign(gamma=gamma, shift=shift)
+
+
+def factors(result: Result, slugs) -> pd.DataFrame:
+    """Per repair and channel of convs that BatchNorm absorbs: slug, layer, channel, gamma, shift, and `moments`."""
+    base, _ = moments(result)
+    absorbed = result.convs.loc[result.convs["absorbed"] != "no", "layer"]
+    rows = (
+        _shifted(result, list(slugs))
+        if result.repairs is not None
+        else pd.DataFrame(columns=["slug", "layer", "channel", "gamma", "shift"])
+    )
+    rows = rows.loc[rows["layer"].isin(absorbed), ["slug", "layer", "channel", "gamma", "shift"]]
+    return rows.merge(base, on=["layer", "channel"], validate="m:1")
+
+
+def recalibrated(rows: pd.DataFrame, state: BatchNormState) -> pd.DataFrame:
+    """`factors` with what BatchNorm puts out after recalibration.
+
+    signal: standard deviation, in units of a fully re-estimated one (1 where nothing is left over);
+    offset: mean, in the same units (0 where nothing is left over); error: root mean square difference to
+    BN only for an input of unit variance, sqrt((signal - signal_bn)^2 + (offset - offset_bn)^2).
+    """
+    signal, offset = _normalised(rows, rows["gamma"], rows["shift"], state)
+    plain_signal, plain_offset = _normalised(rows, 1.0, 0.0, state)
+    return rows.assign(signal=signal, offset=offset, error=np.hypot(signal - plain_signal, offset - plain_offset))
+
+
+def _normalised(rows: pd.DataFrame, g, c, state: BatchNormState) -> tuple:
+    """(signal, offset) of BatchNorm's output for conv output g*y + c."""
+    a = share_left(state)
+    reset = state.averaging == "cumulative" or state.start == "reset"
+    m0, v0 = (0.0, 1.0) if reset else (rows["mu_dense"], rows["v_dense"])
+    width = np.sqrt(a * v0 + (1 - a) * g**2 * rows["v"] + EPS)
+    return g * np.sqrt(rows["v"]) / width, a * (g * rows["mu"] + c - m0) / width
+
+
+def predicted_error(rows: pd.DataFrame, state: BatchNormState) -> pd.Series:
+    """Root mean square over channels of `error`, by slug: 0 where a repair and BN only are one network."""
+    error = recalibrated(rows, state)["error"]
+    return (error**2).groupby(rows["slug"]).mean() ** 0.5

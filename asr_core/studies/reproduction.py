@@ -1,0 +1,239 @@
+"""The paper's tables with the stored results beside them, who wins in how many cells, and where the paper's own tables differ. Imports no torch."""
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+
+from asr_core.images.sources import LABELS
+from asr_core.jobs import estimate
+from asr_core.spec.grid import BatchNormState
+from asr_core.store import Store
+from asr_core.store.catalogue import Stored
+from asr_core.studies import ablation, protocol, severity
+from asr_core.studies.protocol import DATASETS, METHODS, Cell, Match, Variant
+
+CELL = ["architecture", "dataset", "pruning"]
+VERSUS = (("asr_bn", "lw_bn"), ("asr_bn", "bn_only"), ("lw_bn", "bn_only"))
+STEPS = (0, 10, 20, 30, 50)  # of table 3
+BAND = (0.025, 0.975)  # quantiles: what table 3 prints as "[min, max]", see `ranges`
+ABLATED = Cell("resnet50", "cifar10", "global_l1_0.90")  # the setting of table 2
+NONE = BatchNormState()
+
+
+def answers(store: Store, found: list[Match], variant: Variant) -> pd.DataFrame:
+    """Accuracies of the matched networks: CELL, repeat, seed, network, method, slug, key, top1, top1_low, top1_high, n_eval.
+
+    Methods are dense, no_repair, and METHODS as `variant` has them; what is not stored has no row.
+    """
+    rows = severity.accuracies(str(store.root), tuple(match.keys for match in found))
+    if rows.empty:
+        return pd.DataFrame(
+            columns=[
+                *CELL,
+                "repeat",
+                "seed",
+                "network",
+                "method",
+                "slug",
+                "key",
+                "top1",
+                "top1_low",
+                "top1_high",
+                "n_eval",
+            ]
+        )
+    wanted = [
+        (NONE, {"dense": "dense", "no_repair": "no_repair"}),
+        (variant.state, {variant.repair(method).slug: method for method in METHODS}),
+    ]
+    parts = [
+        ablation.rows_in(rows[rows["slug"].isin(names)], state).assign(
+            method=lambda found, names=names: found["slug"].map(names)
+        )
+        for state, names in wanted
+    ]
+    table = pd.concat(parts, ignore_index=True).drop_duplicates(["point", "slug"], ignore_index=True)[
+        ["point", "method", "slug", "key", "top1", "top1_low", "top1_high", "n_eval"]
+    ]
+    where = [(m.cell.architecture, m.cell.dataset, m.cell.pruning, m.repeat, m.setting.seed, m.network) for m in found]
+    return table.join(pd.DataFrame(where, columns=[*CELL, "repeat", "seed", "network"]), on="point").drop(
+        columns="point"
+    )
+
+
+def table1(store: Store, stored: list[Stored], variant: Variant) -> pd.DataFrame:
+    """Table 1, one row per number: CELL, method, paper, then what `judged` gives; fractions, NaN where nothing is stored."""
+    paper = ablation.published("table1")
+    paper = paper.assign(paper=paper["top1_percent"] / 100).drop(columns="top1_percent")
+    found = answers(store, protocol.matches(stored, variant.linear), variant)
+    dense = found[found["method"] == "dense"].drop_duplicates([*CELL[:2], "repeat"]).assign(pruning="none")
+    ours = over_repeats(pd.concat([dense, found[found["method"] != "dense"]], ignore_index=True))
+    return judged(paper.merge(ours, on=[*CELL, "method"], how="left", validate="1:1"))
+
+
+def over_repeats(found: pd.DataFrame) -> pd.DataFrame:
+    """The first repeat of each cell and method, with `repeats` (how many) and `spread` (largest minus least; NaN for one)."""
+    if found.empty:
+        return found.assign(repeats=pd.Series(dtype=float), spread=pd.Series(dtype=float))
+    by = found.sort_values("repeat", kind="stable").groupby([*CELL, "method"], sort=False)
+    repeats = by["top1"].transform("size")
+    spread = (by["top1"].transform("max") - by["top1"].transform("min")).where(repeats > 1)
+    return (
+        found.assign(repeats=repeats, spread=spread)
+        .sort_values("repeat", kind="stable")
+        .drop_duplicates([*CELL, "method"])
+    )
+
+
+def judged(table: pd.DataFrame) -> pd.DataFrame:
+    """`table` with difference (ours minus the paper's, fraction) and whether it exceeds noise (missing: cannot tell).
+
+    beyond_interval: the paper's number lies outside our 95 % Wilson interval. beyond_spread: the
+    difference is larger than the largest minus the least of our repeats. beyond: all of them that are known.
+    """
+    numbers = {name: table[name].astype(float) for name in ("top1", "top1_low", "top1_high", "spread")}
+    difference = numbers["top1"] - table["paper"]
+    outside = (table["paper"] < numbers["top1_low"]) | (table["paper"] > numbers["top1_high"])
+    beyond_interval = outside.astype("boolean").mask(difference.isna())
+    beyond_spread = (
+        (difference.abs() > numbers["spread"]).astype("boolean").mask(difference.isna() | numbers["spread"].isna())
+    )
+    judgement = {"difference": difference, "beyond_interval": beyond_interval, "beyond_spread": beyond_spread}
+    return table.assign(**numbers, **judgement, beyond=beyond_interval & beyond_spread.fillna(True))
+
+
+def table2(store: Store, stored: list[Stored], variant: Variant) -> pd.DataFrame:
+    """Table 2 from the stored ResNet-50 on CIFAR-10 at 90 %: row, slug, paper, then what `judged` gives."""
+    keys = next((m.keys for m in protocol.matches(stored, variant.linear) if m.cell == ABLATED), ())
+    accuracy = severity.accuracies(str(store.root), (keys,)) if keys else pd.DataFrame()
+    if accuracy.empty:
+        accuracy = pd.DataFrame(
+            columns=[
+                "slug",
+                "start",
+                "averaging",
+                "momentum",
+                "calib_batches",
+                "top1",
+                "top1_low",
+                "top1_high",
+                "n_eval",
+            ]
+        )
+    return judged(ablation.table2(accuracy, variant.order, variant.state).assign(spread=float("nan")))
+
+
+def table3(store: Store, stored: list[Stored], variant: Variant) -> pd.DataFrame:
+    """Table 3: dataset, step, paper_median, paper_low, paper_high, settings (ours), median, low, high; fractions.
+
+    Ours is BN only over the stored settings, low and high at the quantiles BAND as the paper's are.
+    """
+    found, names = protocol.matches(stored, variant.linear), {LABELS[name]: name for name in DATASETS}
+    parts = [answers(store, found, replace(variant, batches=step)).assign(step=step) for step in STEPS]
+    ours = pd.concat([part.query("method == 'bn_only' and repeat == 0") for part in parts], ignore_index=True)
+    rows = []
+    for row in ablation.published("table3").itertuples():
+        here = ours["step"].eq(row.step) & ours["dataset"].eq(names.get(row.dataset, row.dataset))
+        top1 = ours.loc[ours["step"].eq(row.step) if row.dataset == "Overall" else here, "top1"].astype(float)
+        low, median, high = top1.quantile([BAND[0], 0.5, BAND[1]]) if len(top1) else (float("nan"),) * 3
+        rows.append(
+            (row.dataset, row.step, row.median / 100, row.min / 100, row.max / 100, len(top1), median, low, high)
+        )
+    return pd.DataFrame(
+        rows,
+        columns=["dataset", "step", "paper_median", "paper_low", "paper_high", "settings", "median", "low", "high"],
+    )
+
+
+def wins(table: pd.DataFrame, column: str = "top1") -> pd.DataFrame:
+    """Who is ahead in how many cells of a table 1, by `column` (`paper` or `top1`): better, worse, cells, wins, ties, losses, clear.
+
+    clear: wins whose 95 % intervals are apart (missing for the paper, which gives none).
+    """
+    cells = table[table["method"].isin(METHODS) & table[column].notna()].set_index([*CELL, "method"])
+    wide = {name: cells[name].unstack("method").reindex(columns=METHODS) for name in (column, "top1_low", "top1_high")}
+    rows = []
+    for better, worse in VERSUS:
+        gap = (wide[column][better] - wide[column][worse]).dropna()
+        apart = (wide["top1_low"][better] > wide["top1_high"][worse]).sum()
+        clear = pd.NA if column == "paper" else int(apart)
+        rows.append((better, worse, len(gap), int((gap > 0).sum()), int((gap == 0).sum()), int((gap < 0).sum()), clear))
+    return pd.DataFrame(rows, columns=["better", "worse", "cells", "wins", "ties", "losses", "clear"]).astype(
+        {"clear": "Int64"}
+    )
+
+
+def recalibrations(variant: Variant) -> dict[str, Variant]:
+    """`variant` without recalibration, and under each start and averaging at its budget."""
+    b, ema = variant.batches or 20, f"ema {variant.momentum:g}"
+    ways = {
+        f"{ema} from reset": ("reset", "ema"),
+        f"{ema} from keep": ("keep", "ema"),
+        "cumulative": ("reset", "cumulative"),
+    }
+    made = {
+        f"{name}, b = {b}": replace(variant, start=start, averaging=averaging, batches=b)
+        for name, (start, averaging) in ways.items()
+    }
+    return {"no recalibration": replace(variant, batches=0), **made}
+
+
+def counts(store: Store, stored: list[Stored], variant: Variant) -> pd.DataFrame:
+    """`wins` of the paper's table 1, and of the stored cells under each recalibration: column `where`, then those of `wins`."""
+    parts = [wins(table1(store, stored, variant), "paper").assign(where="the paper")]
+    parts += [wins(table1(store, stored, way)).assign(where=name) for name, way in recalibrations(variant).items()]
+    return pd.concat(parts, ignore_index=True)[["where", "better", "worse", "cells", "wins", "ties", "losses", "clear"]]
+
+
+def conflict() -> pd.DataFrame:
+    """Rows of tables 1 and 2 that are the same setting (ABLATED) and method: method, table1, table2, difference (percent)."""
+    one = ablation.published("table1").set_index([*CELL, "method"])["top1_percent"]
+    two = ablation.published("table2").set_index("method")["top1_percent"]
+    names = {"bn_only": "BN only", "lw_bn": "Layer-wise + BN", "asr_bn": "ASR, median prior + bias correction"}
+    pairs = [
+        (m, one[(ABLATED.architecture, ABLATED.dataset, ABLATED.pruning, m)], two[name]) for m, name in names.items()
+    ]
+    table = pd.DataFrame(pairs, columns=["method", "table1", "table2"])
+    return table.assign(difference=table["table2"] - table["table1"])
+
+
+def ranges() -> pd.DataFrame:
+    """Table 3 against table 1 at b = 20, BN only: dataset, table1_least, table3_min, quantile (all percent).
+
+    quantile is the 2.5 % quantile of the settings: table 1's and the unprinted ones at 50 %, of which
+    only their number is needed, as each lies above the few least ones.
+    """
+    one = ablation.published("table1")
+    one = one[one["method"] == "bn_only"]
+    names, rows = {LABELS[name]: name for name in DATASETS}, []
+    for row in ablation.published("table3").query("step == 20").itertuples():
+        values = np.sort(
+            one.loc[one["dataset"].eq(names.get(row.dataset)) | (row.dataset == "Overall"), "top1_percent"]
+        )
+        settings = len(values) * len(protocol.PRUNINGS) // (len(protocol.PRUNINGS) - 1)
+        quantile = np.quantile([*values, *[100.0] * (settings - len(values))], BAND[0])
+        rows.append((row.dataset, values[0], row.min, quantile))
+    return pd.DataFrame(rows, columns=["dataset", "table1_least", "table3_min", "quantile"])
+
+
+def missing(store: Store, stored: list[Stored], variant: Variant, as_paper: bool = False) -> pd.DataFrame:
+    """Cells of table 1 that lack a row in `variant`: cell, label, images (passes, training of the dense network included), seconds.
+
+    as_paper: made by the paper's protocol, else as the stored networks are. seconds is NaN while this
+    machine's speed for that network is unknown.
+    """
+    table = table1(store, stored, variant)
+    absent = table[table["top1"].isna() & table["method"].isin(METHODS)]
+    rows = []
+    for cell in (Cell(*names) for names in absent[CELL].drop_duplicates().itertuples(index=False)):
+        wanted = protocol.experiment(setting_of(cell, store, stored, as_paper), variant)
+        tasks, speed = estimate.work(wanted, store), estimate.speed(wanted, store)
+        seconds = estimate.seconds(tasks, speed, len(wanted.repairs)) if speed else float("nan")
+        rows.append((cell, cell.label, sum(task.images for task in tasks), seconds))
+    return pd.DataFrame(rows, columns=["cell", "label", "images", "seconds"])
+
+
+def setting_of(cell: Cell, store: Store, stored: list[Stored], as_paper: bool):
+    """The setting that would answer a cell."""
+    return protocol.paper_setting(cell) if as_paper else protocol.like_stored(cell, stored, store)

@@ -1,0 +1,203 @@
+"""Charts on a page: drawn once per view on equal axes, with sentence, alt text, selection and export bar."""
+
+from dataclasses import replace
+
+import streamlit as st
+
+from asr_core.figures import Chart, NothingToDraw, style
+from asr_core.figures.room import make_room
+from pages._frame import common, export, folded, plot, state
+from pages._frame.export import Drawn
+from pages._frame.text import plain
+
+WIDE, HALF = 1140, 560  # pixels of a chart across the page and across half of it, about
+
+
+def show(
+    chart: Chart,
+    key: str,
+    *,
+    how: dict | None = None,
+    select=None,
+    more: dict | None = None,
+    views: list | None = None,
+    width: int = WIDE,
+    **what,
+) -> list:
+    """Draw `chart` for the pinned and the present view side by side; returns their tables.
+
+    what: arguments of chart.table; a callable one is called with the view. how: arguments of
+    chart.figure. select(point): called when a point is clicked, with a dict that holds
+    its `customdata`, if any; it may call state.put or state.go. more: by view.keys, keys of further results
+    that chart.table takes as `more`. views: drawn instead of the pinned and the present one. width: of
+    the place, in pixels. What cannot be drawn says why.
+    """
+    views = common.views() if views is None else views
+    made = [_prepare(chart, key, view, what, (more or {}).get(view.keys, ())) for view in views]
+    tables = [item.table for item in made if not isinstance(item, str)]
+    how = {name: _plain(value) for name, value in {**chart.limits(tables), **(how or {})}.items()} if tables else {}
+    if len(made) == len(tables) == 2 and chart.difference and state.get("compare") == "difference":
+        _difference(chart, key, made, how, width)
+        return tables
+    places = [st.container() for _ in made] if chart.wide else st.columns(len(made))
+    width = width if chart.wide else width // len(made)
+    for place, item, view in zip(places, made, views, strict=True):
+        with place:
+            if len(made) > 1:
+                st.caption(f"{common.which(view)}{plain(view.title)}{look_text(view)}")
+            if isinstance(item, str):
+                st.info(plain(item))
+            else:
+                _draw(item, how, width, select, len(made) > 1 and view is not common.view())
+    return tables
+
+
+def _plain(value):
+    """A numpy scalar as Python's own, so that it can be written into a notebook."""
+    return value.item() if hasattr(value, "item") else value
+
+
+def look_text(view: common.View) -> str:
+    """The recalibration of a view in words, for the caption above a chart."""
+    return f" · {view.look.recalibration}"
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def _tabled(_chart: Chart, _view: common.View, _what: dict, _more: tuple, *key):
+    """The figure's table; kept, so that a click elsewhere on the page does not make it again."""
+    opened = {"more": [common.opened(keys) for keys in _more]} if _more else {}
+    return _chart.table(_view.result, **_what, **opened)
+
+
+@st.cache_resource(max_entries=256, show_spinner=False)
+def _told(_chart: Chart, _table, *key) -> str:
+    """The sentence of a table that `_tabled` made."""
+    return _chart.sentence(_table)
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def _figured(_chart: Chart, _table, _how: dict, width: int, *key) -> tuple:
+    """The figure of a table that `_tabled` made, and its JSON, so that no click writes it again."""
+    figure = make_room(_chart.figure(_table, **_how), width)
+    return figure, style.for_screen(figure)
+
+
+def _prepare(chart: Chart, key: str, view: common.View, what: dict, more: tuple):
+    """The figure's table and sentence, or the reason why there is none."""
+    values = {name: value(view) if callable(value) else value for name, value in what.items()}
+    known_by = view.stamp, repr(values), repr(more)
+    try:
+        table = _tabled(chart, view, values, more, f"{chart.table.__module__}.{chart.table.__name__}", *known_by)
+    except NothingToDraw as reason:
+        return str(reason)
+    return Drawn(key, chart, view, table, None, _told(chart, table, chart.name, *known_by), values, {}, more)
+
+
+def _draw(item: Drawn, how: dict, width: int, select, is_pinned: bool) -> None:
+    figure, text = _figured(
+        item.chart,
+        item.table,
+        how,
+        width,
+        item.chart.name,
+        item.view.stamp,
+        repr(item.what),
+        repr(item.more),
+        repr(how),
+    )
+    drawn = replace(item, figure=figure, how=how)
+    st.markdown(plain(item.sentence))
+    widget = f"{item.key}_pinned" if is_pinned else item.key
+    plot.draw(text, widget, item.sentence, _config(drawn.name, figure), None if is_pinned else select)
+    _export_bar(drawn, widget)
+    st.session_state["_drawn"].append(drawn)
+
+
+def _config(name: str, figure) -> dict:
+    """Plotly's: the toolbar and what its camera saves."""
+    return {
+        **style.CONFIG,
+        "toImageButtonOptions": {
+            "format": state.get("picture"),
+            "scale": 3,
+            "filename": name,
+            "width": 1000,
+            "height": figure.layout.height,
+        },
+    }
+
+
+def _export_bar(drawn: Drawn, widget: str) -> None:
+    def draw() -> None:
+        st.caption(
+            "As a picture: the camera in the chart's toolbar, 3000 pixels wide (300 dpi at 10 inches); PNG or SVG is chosen under Share."
+        )
+        # Built here: a file built on click is lost when a run of the script ends before the browser has fetched it.
+        files = [
+            ("Table as CSV", "csv", "text/csv", export.csv(drawn.table)),
+            ("Table as Parquet", "parquet", "application/vnd.apache.parquet", export.parquet(drawn.table)),
+        ]
+        if drawn.view.keys:
+            files.append(("This view as a notebook", "ipynb", "application/x-ipynb+json", export.notebook(drawn)))
+        for label, suffix, mime, content in files:
+            st.download_button(
+                label,
+                content,
+                f"{drawn.name}.{suffix}",
+                mime,
+                key=f"{widget}_{suffix}",
+                on_click="ignore",
+                width="stretch",
+            )
+        if not drawn.view.keys:
+            st.caption("A notebook needs a finished result.")
+
+    folded.popover(
+        "Take away",
+        f"_open_{widget}",
+        draw,
+        icon=":material/download:",
+        type="tertiary",
+        help="This figure as picture, table or notebook.",
+    )
+
+
+def _difference(chart: Chart, key: str, made: list[Drawn], how: dict, width: int) -> None:
+    """Current minus pinned as one figure."""
+    try:
+        table = chart.difference(made[0].table, made[1].table)
+    except NothingToDraw as reason:
+        st.info(plain(reason))
+        return
+    st.caption(
+        f"current ({plain(made[1].view.title)}{look_text(made[1].view)}) minus pinned ({plain(made[0].view.title)}{look_text(made[0].view)})"
+    )
+    figure = make_room(chart.difference_figure(table, **how), width)
+    sentence = f"Difference, current minus pinned. Pinned: {made[0].sentence} Current: {made[1].sentence}"
+    plot.draw(style.for_screen(figure), f"{key}_difference", sentence, _config(f"{key}-difference", figure))
+    st.download_button(
+        "Difference as CSV",
+        lambda: export.csv(table),
+        f"{key}-difference.csv",
+        "text/csv",
+        key=f"{key}_difference_csv",
+        on_click="ignore",
+        type="tertiary",
+        icon=":material/download:",
+    )
+
+
+def page_zip(title: str, address: str) -> None:
+    """At the foot of a page: all its figures at once."""
+    drawn = st.session_state.get("_drawn", [])
+    if drawn:
+        st.download_button(
+            "Take the whole page (zip)",
+            lambda: export.page_zip(title, drawn, address),
+            f"asr-lens-{title.lower().replace(' ', '-')}.zip",
+            "application/zip",
+            key="_zip",
+            on_click="ignore",
+            icon=":material/folder_zip:",
+            help="Figures as one offline HTML, their tables, notebooks, and the setting's card.",
+        )

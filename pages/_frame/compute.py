@@ -1,0 +1,242 @@
+"""Compute on demand: what is missing and how long it takes, a button, and the job while it runs."""
+
+import time
+
+import pandas as pd
+import streamlit as st
+
+from asr_core.errors import AsrError
+from asr_core.figures import style
+from asr_core.jobs import estimate
+from asr_core.jobs.jobs import Job, Wanted
+from asr_core.jobs.runner import Runner
+from asr_core.pipeline import maps
+from asr_core.pipeline.plan import Task
+from asr_core.runtime import Runtime
+from asr_core.spec.experiment import ExperimentSpec
+from asr_core.store import Store
+from pages._frame.text import plain, problem
+
+WATCH = 0.5  # seconds between two looks at a job
+REDRAWS = 20  # times, at most, that the whole page is drawn again for what a job has added
+REST = 4.0  # seconds, at least, between two of them
+FIRST = ("images", "dense", "prune", "stats")  # stages without which there is nothing to draw
+STAGES = {
+    "images": "decoding images",
+    "dense": "training the dense network",
+    "prune": "pruning",
+    "stats": "channel statistics",
+    "repair": "repair factors",
+    "recalibration": "BatchNorm recalibration",
+    "evaluation": "accuracy",
+    "maps": "spatial maps",
+    "repairability": "relative repairability",
+}
+
+
+@st.cache_resource(max_entries=2)
+def _runner(root: str) -> Runner:
+    return Runner(Store(root))
+
+
+def runner(store: Store) -> Runner:
+    """The runner of this process for a store."""
+    return _runner(str(store.root))
+
+
+def compute_panel(
+    experiment: ExperimentSpec,
+    store: Store,
+    *,
+    layer_maps: maps.MapSpec | None = None,
+    dense_id: str | None = None,
+    repairability: bool = False,
+    where: Runtime | None = None,
+) -> None:
+    """What of `experiment` is missing, with its time and a button; while it runs, progress and Cancel.
+
+    With `layer_maps` only these maps, with `repairability` only that (on the dense network `dense_id`). where: data_dir and weights, if
+    the worker needs them. While the job runs the whole page is drawn again whenever there is more to
+    show (`assembly.partial`). Draw it once per page and thing wanted.
+    """
+    wanted, crew = Wanted(experiment, layer_maps, dense_id, repairability), runner(store)
+    job = crew.get(wanted.id)
+    with st.container(key=f"compute_{wanted.id}"):
+        if job is not None and job.live:
+            _running(crew, job)
+        else:
+            if job is not None and job.state == "finished":
+                _once_more(job)
+            _offer(crew, wanted, where, job)
+
+
+def _once_more(job: Job) -> None:
+    """Draw the page again, once: the job may have ended after this page took its tables."""
+    end, drawn = (job.id, job.finished), time.monotonic()
+    if st.session_state.get("_ended") == end:
+        return
+    st.session_state["_ended"] = end
+
+    def look():
+        if time.monotonic() - drawn > WATCH / 2:  # not in the run that draws it: that one goes on to its end
+            st.rerun()
+
+    st.fragment(look, run_every=WATCH)()
+
+
+def _stamp(store: Store) -> tuple:
+    return tuple(store.stamp(stage) for stage in STAGES)
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def _missing(root: str, wanted_id: str, stamp: tuple, _wanted: Wanted) -> list[Task]:
+    return _wanted.tasks(Store(root))
+
+
+def _offer(crew: Runner, wanted: Wanted, where: Runtime | None, job: Job | None) -> None:
+    """How the last attempt ended, what is missing, its time, and the button."""
+    if job is not None:
+        ending(job)
+    retry = job is not None and job.state in ("failed", "cancelled")
+    try:
+        tasks = _missing(str(crew.store.root), wanted.id, _stamp(crew.store), wanted)
+        speed = crew.speed(wanted.experiment)
+        _listing(tasks, speed, wanted)
+        if tasks and speed is None:
+            _offer_to_measure(crew, wanted)
+        label = "Retry" if retry else "Compute"
+        if st.button(
+            label,
+            key=f"_compute_{wanted.id}",
+            type="primary",
+            icon=":material/play_arrow:",
+            help="Runs beside the dashboard; closing this tab loses nothing.",
+        ):
+            crew.submit(wanted, where)
+            st.rerun()
+    except AsrError as error:
+        problem(error)
+
+
+def ending(job: Job) -> None:
+    """One box about a job that did not finish."""
+    if job.state == "failed":
+        st.error(f"The computation failed: {plain(job.reason)}")
+    elif job.state == "cancelled":
+        st.caption("Cancelled; finished stages stay stored, so a retry goes on from there.")
+
+
+def _listing(tasks: list[Task], speed: estimate.Speed | None, wanted: Wanted) -> None:
+    """The estimated time in words, and the stages behind it."""
+    if not tasks:
+        st.markdown("All stages are stored; only the tables have to be made.")
+        return
+    if speed is None:
+        passes = sum(task.images for task in tasks)
+        st.markdown(f"To compute: **{passes:,} image passes**, {beginnings(tasks)}; not measured on this machine.")
+    else:
+        about = estimate.duration(estimate.seconds(tasks, speed, wanted.tables))
+        st.markdown(f"To compute: **about {about}** on this machine, {beginnings(tasks)}.")
+    with st.expander(f"{len(tasks)} stages, {sum(task.images for task in tasks):,} image passes"):
+        st.dataframe(listing_table(tasks, speed), hide_index=True, width="stretch")
+
+
+def beginnings(tasks: list[Task]) -> str:
+    """Whether training and decoding are among the tasks, in words."""
+    stages = {task.stage for task in tasks}
+    included = [word for stage, word in (("dense", "training"), ("images", "decoding")) if stage in stages]
+    return f"{' and '.join(included)} included" if included else "on a dense network and images that are stored"
+
+
+def listing_table(tasks: list[Task], speed: estimate.Speed | None) -> pd.DataFrame:
+    """Stages in words, with how many, image passes and seconds."""
+    table = estimate.table(tasks, speed)
+    table["stage"] = table["stage"].map(STAGES)
+    table["seconds"] = table["seconds"].round(1)
+    return table.rename(columns={"tasks": "how many", "images": "image passes"})
+
+
+def _offer_to_measure(crew: Runner, wanted: Wanted) -> None:
+    """A button that measures this machine's speed. Drawing it starts no process, so that an address alone cannot."""
+    if crew.measuring(wanted.experiment):
+        st.caption("Measuring how fast this machine is …")
+        _await_speed(crew, wanted.experiment)
+        return
+    st.button(
+        "How long would it take?",
+        key=f"_measure_{wanted.id}",
+        on_click=_measure,
+        args=(crew, wanted),
+        icon=":material/timer:",
+        help="Runs this network for some seconds beside the dashboard, on made-up images. One is measured at a time.",
+    )
+    if refused := st.session_state.pop(f"_refused_{wanted.id}", None):
+        st.caption(plain(refused))
+
+
+def _measure(crew: Runner, wanted: Wanted) -> None:
+    """A callback: start measuring, or remember why not."""
+    try:
+        crew.measure(wanted.experiment)
+    except AsrError as error:
+        st.session_state[f"_refused_{wanted.id}"] = str(error)
+
+
+def _await_speed(crew: Runner, experiment: ExperimentSpec) -> None:
+    """Draw the page again as soon as measuring has ended, well or not."""
+
+    def look():
+        if not crew.measuring(experiment):
+            st.rerun()
+
+    st.fragment(look, run_every=WATCH)()
+
+
+def _running(crew: Runner, job: Job) -> None:
+    """Progress of a living job, and its Cancel button."""
+    drawn, since = job.progress(), time.monotonic()
+
+    def look():
+        now = crew.get(job.id)
+        if now is None or not now.live or news(drawn, now.progress(), time.monotonic() - since):
+            st.rerun()
+        progress(crew, now)
+
+    st.fragment(look, run_every=WATCH)()
+    # outside the fragment: inside, the next look could swallow the click
+    st.button(
+        "Cancel",
+        key=f"_cancel_{job.id}",
+        on_click=crew.cancel,
+        args=(job.id,),
+        icon=":material/stop:",
+        help="Stops within a second. Finished stages stay stored.",
+    )
+
+
+def news(drawn: dict | None, now: dict | None, rest: float) -> bool:
+    """Whether enough came since `drawn`, `rest` seconds ago, to draw the page again: the first statistics, or a
+    part of all stages."""
+    if now is None:
+        return False
+    before = drawn or {"stage": "images", "tasks": 0}
+    if before["stage"] in FIRST and now["stage"] not in FIRST:
+        return True
+    enough = now["tasks"] - before["tasks"] >= max(1, now["of_tasks"] / REDRAWS)
+    return enough and rest >= REST and now["stage"] not in FIRST
+
+
+def progress(crew: Runner, job: Job) -> None:
+    """Where a living job stands: bar, stage, images done, time left."""
+    line = job.progress()
+    if job.state == "queued" and any(other.live and other.submitted < job.submitted for other in crew.all()):
+        st.progress(0.0, text="Waiting for another computation to end; one runs at a time.")
+    elif line is None:
+        st.progress(0.0, text="Starting …")
+    else:
+        left = estimate.duration(line["seconds_left"])
+        of = f" ({plain(style.label(line['target']))})" if line["stage"] not in ("images", "dense", "prune") else ""
+        st.progress(
+            line["share"],
+            text=f"{STAGES[line['stage']]}{of} · {line['images']:,} of {line['of_images']:,} image passes · about {left} left",
+        )

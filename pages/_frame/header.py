@@ -1,0 +1,171 @@
+"""Above every page: title, breadcrumb, pin, link; messages about the address; what is missing."""
+
+import streamlit as st
+
+from pages._frame import common, folded, state
+from pages._frame.text import plain
+from pages._frame.views import short
+
+MOST_WORDS = 2  # differences that are named on a button
+
+
+def draw(title: str, found: common.View | None) -> None:
+    """The head of a page that shows `found`."""
+    st.session_state["_messages"] = st.container()
+    with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
+        st.title(title, anchor=False, width="content")
+        with st.container(horizontal=True, horizontal_alignment="right", width="content"):
+            _pin(found)
+            _share()
+    if found is None:
+        return
+    _crumbs(found)
+    with (
+        st.container()
+    ):  # has its place also when empty: else the page below would move, and a browser would build it anew
+        _completeness(found)
+
+
+def _completeness(found: common.View) -> None:
+    """What is missing of what is shown, with an offer to compute it."""
+    if found.stands_in is not None:
+        st.warning(
+            f"**{plain(short(common.chosen()))}** is not stored. Shown below is the nearest stored setting, **{plain(found.title)}** ({plain(found.stands_in)})."
+        )
+        _nearest(found)
+        common.offer_to_compute()
+    elif not found.keys:
+        st.info(
+            "This setting is being computed, or was stopped: shown is what is stored of it so far.",
+            icon=":material/hourglass_top:",
+        )
+        common.offer_to_compute()
+    elif found.result.channels.empty:
+        st.info(
+            "This setting was shipped without its channels: accuracies and layers are shown, single channels and maps are not.",
+            icon=":material/inventory_2:",
+        )
+    elif absent := found.missing:
+        with st.expander(
+            f"Not stored for this setting: {plain(', '.join(absent[:3]))}{' …' if len(absent) > 3 else ''}",
+            icon=":material/hourglass_empty:",
+        ):
+            common.offer_to_compute()
+
+
+def _nearest(found: common.View) -> None:
+    """The way to what is shown instead: nothing but this click changes the choice to it."""
+    differ = found.stands_in.split(", ")
+    words = ", ".join(differ[:MOST_WORDS]) + (" …" if len(differ) > MOST_WORDS else "")
+    st.button(
+        f"Show the nearest stored setting ({words})",
+        key="_nearest",
+        icon=":material/near_me:",
+        on_click=common.adopt,
+        args=(found,),
+        help="Changes the choices of the sidebar to it.",
+    )
+
+
+def complaints() -> None:
+    """What was wrong with the address or the selection."""
+    if found := state.complaints():
+        st.session_state["_messages"].warning("\n\n".join(map(plain, found)), icon=":material/link_off:")
+
+
+def _crumbs(found: common.View) -> None:
+    """network > layer > channel, each a way back."""
+    with st.container(horizontal=True, gap="small", vertical_alignment="center"):
+        st.button(
+            plain(found.title),
+            key="_crumb_network",
+            type="tertiary",
+            icon=":material/hub:",
+            help="Overview of this network",
+            on_click=state.go,
+            args=("overview",),
+        )
+        layer = common.layer_of(found)
+        st.markdown("›", width="content")
+        st.button(
+            plain(layer),
+            key="_crumb_layer",
+            type="tertiary",
+            help="Channel variances of this layer",
+            on_click=state.go,
+            args=("variance",),
+        )
+        channel = common.channel_of(found, layer)
+        if channel is not None:
+            st.markdown("›", width="content")
+            st.button(
+                f"channel {channel}",
+                key="_crumb_channel",
+                type="tertiary",
+                help="Spatial maps of this channel",
+                on_click=state.go,
+                args=("maps",),
+            )
+
+
+def _pin(found: common.View | None) -> None:
+    if state.get("pin"):
+        st.segmented_control(
+            "Compare",
+            ("both", "difference"),
+            key="compare",
+            required=True,
+            label_visibility="collapsed",
+            help="Side by side, or current minus pinned where that makes sense.",
+        )
+        st.button(
+            "Unpin",
+            icon=":material/keep_off:",
+            key="_unpin",
+            on_click=state.put,
+            kwargs={"pin": None},
+            help="Stop comparing.",
+        )
+    elif found is not None and found.keys:
+        st.button(
+            "Pin",
+            icon=":material/keep:",
+            key="_pin",
+            on_click=_pin_now,
+            args=(found,),
+            help="Keep this setting; every page then shows it beside the current one.",
+        )
+
+
+def _pin_now(found: common.View) -> None:
+    state.put(pin=common.pin_text(found))
+
+
+def _share() -> None:
+    def draw() -> None:
+        st.caption("Link to exactly this view: setting, selection, pin.")
+        st.code(link(), language=None, wrap_lines=True)
+        st.segmented_control(
+            "Chart toolbars save",
+            ("png", "svg"),
+            key="picture",
+            required=True,
+            format_func=str.upper,
+            help="What the camera in each chart's toolbar saves.",
+        )
+
+    folded.popover(
+        "Share",
+        "_open_share",
+        draw,
+        icon=":material/share:",
+        help="A link to exactly this view, and how pictures are saved.",
+    )
+
+
+def link() -> str:
+    """The address of the present view."""
+    from urllib.parse import urlencode
+
+    base = (st.context.url or "").split("?")[0]
+    return f"{base}?{urlencode(state.address())}"

@@ -1,0 +1,144 @@
+"""The frame around every page: navigation, sidebar, breadcrumb, pin. Add a page as one line in PAGES."""
+
+import gc
+from contextlib import contextmanager, suppress
+
+import streamlit as st
+
+from asr_core.errors import AsrError
+from pages._frame import charts, common, document, header, plot, sidebar, state
+from pages._frame.text import problem
+
+# section: (file, title, icon, what it shows)
+PAGES = {
+    "Look": (
+        (
+            "overview",
+            "Overview",
+            ":material/dashboard:",
+            "Accuracy of each method, the damage along the network, the setting.",
+        ),
+        (
+            "variance",
+            "Channel variance",
+            ":material/scatter_plot:",
+            "Repaired against dense variance of every channel of a layer.",
+        ),
+        (
+            "heatmaps",
+            "Layer heatmaps",
+            ":material/grid_on:",
+            "Variance ratios of all layers at once, and what a scalar per layer cannot see.",
+        ),
+        (
+            "maps",
+            "Spatial maps",
+            ":material/image:",
+            "What one channel answers to test images: dense, pruned, repaired, and the differences.",
+        ),
+        ("curves", "Calibration curves", ":material/show_chart:", "Accuracy against the calibration budget."),
+    ),
+    "Question": (
+        (
+            "absorption",
+            "Does BatchNorm undo it?",
+            ":material/layers_clear:",
+            "Which differences between methods are left once BatchNorm is re-estimated, and why.",
+        ),
+        (
+            "allocation",
+            "Allocation",
+            ":material/account_tree:",
+            "Where each pruning rule leaves the weights, what a repair could mend there, and which rule wins.",
+        ),
+        (
+            "severity",
+            "Severity",
+            ":material/trending_up:",
+            "Gain of one method over another against the damage, over all stored settings.",
+        ),
+        (
+            "ablation",
+            "Ablation",
+            ":material/grid_view:",
+            "Table 2 of the paper here, and accuracy over granularity and prior.",
+        ),
+        (
+            "paper",
+            "Paper",
+            ":material/article:",
+            "The paper's tables and figures beside the stored results, and which protocol it may have used.",
+        ),
+    ),
+    "Work": (("jobs", "Jobs", ":material/pending_actions:", "What is computed, waits, is done or failed."),),
+}
+
+# On some machines Streamlit offers to install its own tools, in a card that hides Pin and Share. What is out of date it
+# fades over a second, painting the page anew sixty times meanwhile: with several users on one machine that is a fifth of all work.
+STYLE = """
+[data-stale=true] {transition: opacity 0s 1.5s !important}
+[data-testid=stMainBlockContainer] {padding: 4rem 2.5rem 3rem}
+:is([data-testid=stSkillsNudge], .st-key-_prepare) {display: none}
+"""
+
+
+def main() -> None:
+    """One run of the dashboard."""
+    # Before st.navigation: the browser would otherwise fetch the page's own icon from the net as its tab's icon.
+    st.set_page_config(page_title="ASR Lens", page_icon="🔬", layout="wide")
+    plot.prepare()
+    pages = {
+        section: [
+            st.Page(f"{file}.py", title=title, icon=icon, url_path=file, help=about, default=file == document.FRONT)
+            for file, title, icon, about in files
+        ]
+        for section, files in PAGES.items()
+    }
+    page = st.navigation(pages)
+    st.set_page_config(page_title=f"{page.title} · ASR Lens")
+    st.html(f"<style>{STYLE}</style>")
+    target = st.session_state.pop("_goto", None)
+    if target in {file for files in PAGES.values() for file, *_ in files}:
+        st.switch_page(f"{target}.py")
+    if state.begin(page.url_path):
+        common.adopt_default()
+    whole = False
+    try:
+        frame(page)
+        whole = True
+    finally:
+        state.finish(whole)
+    settle()
+
+
+@st.cache_resource(show_spinner=False)
+def settle() -> None:
+    """Once per process: what is loaded by now is left out of Python's collections, which would else hold up one page in ten by 0.1 s."""
+    gc.freeze()
+
+
+def frame(page) -> None:
+    """Header, page and sidebar; errors of the library as one line."""
+    found = None
+    with one_line():
+        found = st.session_state["_view"] = common.present()
+        st.session_state["_drawn"] = []
+        header.draw(page.title, found)
+        with suppress(common.Ended):
+            page.run()
+        charts.page_zip(page.title, header.link())
+    header.complaints()
+    with one_line():
+        sidebar.draw(found)  # last: its many controls take a browser longer than the first chart
+
+
+@contextmanager
+def one_line():
+    """An error of the library within becomes one line on the page."""
+    try:
+        yield
+    except AsrError as error:
+        problem(error)
+
+
+main()

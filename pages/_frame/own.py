@@ -1,0 +1,141 @@
+"""In the sidebar: images and weights of the user's own. What is accepted becomes the present setting."""
+
+from dataclasses import replace
+
+import streamlit as st
+
+from asr_core.errors import AsrError
+from asr_core.images import folders, uploads
+from asr_core.networks import known_weights
+from asr_core.spec import experiment as spec
+from asr_core.spec import grid
+from asr_core.store import catalogue
+from asr_core.studies import budgets
+from pages._frame import common, folded, state
+from pages._frame.text import plain
+
+SAID, ROUND = "_own_said", "_own_round"
+
+
+def draw() -> None:
+    """The section."""
+    folded.expander("Own network and data", "_open_own", _inside, icon=":material/upload:")
+
+
+def _inside() -> None:
+    _images()
+    st.divider()
+    _weights()
+    if said := st.session_state.get(SAID):
+        (st.error if said[0] == "error" else st.success)(plain(said[1]))
+
+
+def _images() -> None:
+    """A folder on the server's machine, or a zip."""
+    form = "train/CLASS/… and test/CLASS/…, the same classes in both"
+    path = st.text_input(
+        "Image folder on the server's machine",
+        key="_own_path",
+        placeholder="/data/flowers",
+        help=f"Its path; within: {form}. It stays where it is.",
+    )
+    st.button(
+        "Use this folder",
+        key="_own_use_path",
+        disabled=not path,
+        on_click=_try,
+        args=(None, "Reading the images …", lambda: adopt_images(folders.identify(path, common.store()))),
+    )
+    archive = st.file_uploader(
+        "or a zip of one",
+        "zip",
+        key=_fresh("zip"),
+        max_upload_size=uploads.LARGEST,
+        help=f"Within: {form}. Only images are unpacked, on the server's machine.",
+    )
+    st.button(
+        "Use this zip",
+        key="_own_use_zip",
+        disabled=archive is None,
+        on_click=_try,
+        args=("zip", "Unpacking the images …", lambda: adopt_images(uploads.keep_images(common.store(), archive))),
+    )
+
+
+def _weights() -> None:
+    """A state_dict of the chosen architecture."""
+    kinds = [suffix.removeprefix(".") for suffix in known_weights.SUFFIXES]
+    file = st.file_uploader(
+        "state_dict or checkpoint of the chosen architecture",
+        kinds,
+        key=_fresh("weights"),
+        max_upload_size=uploads.LARGEST,
+        help="Of the architecture, stem, head, image side and dataset chosen here; choose them first. Code in a file is never run.",
+    )
+    st.selectbox(
+        "Normalisation of inputs",
+        spec.NORMALIZATIONS,
+        key="norm",
+        on_change=state.put,
+        kwargs={"dense": None},
+        help="What the network was trained on: mean and standard deviation of the training images here (dataset), or ImageNet's.",
+    )
+    st.button(
+        "Use as dense network",
+        key="_own_use_weights",
+        disabled=file is None,
+        on_click=_try,
+        args=("weights", "Trying the file on its network …", lambda: adopt_weights(file)),
+    )
+
+
+def _fresh(name: str) -> str:
+    """A key that is new after each success, so that the server lets go of the uploaded bytes."""
+    return f"_own_{name}_{st.session_state.get(ROUND, {}).get(name, 0)}"
+
+
+def _try(name: str | None, what: str, adopt) -> None:
+    """A callback: check and adopt, remember what came of it in words, and let go of what was uploaded under `name`."""
+    session = st.session_state
+    try:
+        with st.spinner(what):
+            session[SAID] = "done", adopt()
+        rounds = session.get(ROUND, {})
+        session[ROUND] = rounds | {name: rounds.get(name, 0) + 1}
+    except AsrError as error:
+        session[SAID] = "error", str(error)
+
+
+def adopt_images(found: dict) -> str:
+    """Make a folder (of folders.identify) the present dataset; returns what it is in words.
+
+    Choices that it is too small for shrink; weights made for another number of classes are let go.
+    """
+    train, test = found["images"]["train"], found["images"]["test"]
+    stats = state.get("stats")
+    fits = stats if stats <= train else max((n for n in budgets.IMAGES if n <= train), default=2)
+    few = state.get("eval") is not None and state.get("eval") > test
+    if common.classes(state.get("data")) != found["classes"]:
+        common.let_go_of_weights()
+    state.put(
+        data=f"folder:{found['digest']}",
+        classes=found["classes"],
+        dense=None,
+        stats=fits,
+        eval=None if few else state.get("eval"),
+    )
+    return f"{found['label']}: {found['classes']} classes, {train:,} images to train on, {test:,} to test on. Now compute it, or give weights first."
+
+
+def adopt_weights(file) -> str:
+    """Keep a state_dict that fits the present choice and make it the dense network; raises WeightsError."""
+    plain = replace(common.chosen(), source="scratch", weights=None).experiment((), (grid.BatchNormState(),))
+    known = uploads.keep_weights(
+        common.store(), file.name, file, plain.model, plain.data.classes, plain.data.image_size
+    )
+    recipe = {
+        name: getattr(catalogue.Setting(), name) for name in ("epochs", "batch", "lr", "precision", "average")
+    }  # a file has none
+    state.put(source="file", weights=known.digest, dense=None, **recipe)
+    notes = "".join(f" {note[:1].upper()}{note[1:]}." for note in known.notes)
+    return f"The weights fit {plain.model.architecture} with {plain.data.classes} classes ({known.digest[:8]}…).{notes} Now compute it."

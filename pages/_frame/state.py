@@ -1,0 +1,170 @@
+"""The whole state of the dashboard as named parameters: widget <-> session <-> address.
+
+A widget whose `key` is a name in PARAMS needs nothing more: its value is in the address, survives a
+change of page, and comes back from a pasted link. Give such a widget no default; `begin` provides it.
+"""
+
+from difflib import get_close_matches
+
+import streamlit as st
+from streamlit.errors import StreamlitAPIException
+
+from asr_core.errors import AsrError
+from pages._frame.address import ON_EVERY_PAGE, PARAMS, SETTING
+
+STATE, ADDRESS, COMPLAINTS, PAGE, DRAWN = "_state", "_address", "_complaints", "_page", "_widgets"
+
+
+def begin(page: str) -> bool:
+    """Take the state from the widgets, or from an address that is new, and provide every widget's value.
+
+    STATE is the truth. The session is believed only for widgets that the last run drew on this same
+    page: for others it may hold an older value. True if a new address names no setting, so that the
+    caller may choose one.
+    """
+    session = st.session_state
+    state = session.setdefault(STATE, {})
+    if session.get(PAGE) != page:
+        session[PAGE], session[DRAWN] = page, session.get(DRAWN, set()) & ON_EVERY_PAGE
+    changed = {name for name in session[DRAWN] if name in session and session[name] != state[name] and not _lost(name)}
+    state |= {name: session[name] for name in changed}
+    address = st.query_params.to_dict()
+    fresh = not state or bool(address and address != session.get(ADDRESS) and not changed)
+    if fresh:
+        state |= _from_address(address)
+        session[ADDRESS] = address
+    for name in PARAMS:
+        # A widget that appears in this run takes the value only if it is set in this run; one that stays
+        # is left alone, so that a quick second click is not overwritten.
+        if name not in session[DRAWN] or name not in session or session[name] != state[name]:
+            session[name] = _copy(state[name])
+    if changed:
+        session[COMPLAINTS] = []
+    return fresh and not address.keys() & SETTING.keys()
+
+
+def _lost(name: str) -> bool:
+    """Whether a widget says what its parameter cannot be: nothing, as Streamlit's buttons in a row do back on their page,
+    or a label that it no longer has."""
+    value, default = st.session_state[name], PARAMS[name].default
+    if value in (None, []):
+        return default not in (None, [])
+    try:
+        PARAMS[name].read(show(value))
+    except AsrError:
+        return True
+    return False
+
+
+def _from_address(address: dict[str, str]) -> dict:
+    """Values of an address, defaults where it is silent; what cannot be read becomes a complaint."""
+    values = {name: _copy(param.default) for name, param in PARAMS.items()}
+    st.session_state[COMPLAINTS] = []
+    for name, text in address.items():
+        if name not in PARAMS:
+            near = get_close_matches(name, list(PARAMS), n=1)
+            complain(
+                f"The address has an unknown part {name[:40]!r}"
+                + (f"; did you mean {near[0]}?" if near else "; it is ignored.")
+            )
+            continue
+        try:
+            values[name] = PARAMS[name].read(text)
+        except AsrError as error:
+            complain(f"{name} in the address: {error} Using {show(values[name]) or 'none'}.")
+    return values
+
+
+def _copy(value):
+    return list(value) if isinstance(value, list) else value
+
+
+def show(value) -> str:
+    """A value as it stands in the address."""
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    if isinstance(value, list):
+        return ",".join(value)
+    return "" if value is None else str(value)
+
+
+def address() -> dict[str, str]:
+    """The state as address parameters: `data` always, the rest where it is not the default."""
+    state = st.session_state[STATE]
+    changed = {name: value for name, value in state.items() if value != PARAMS[name].default or name == "data"}
+    return {name: text for name, value in changed.items() if (text := show(value))}
+
+
+def finish(whole: bool) -> None:
+    """Remember the widgets that this run drew (all of them if it was `whole`), and write the state into the address."""
+    session = st.session_state
+    drawn = {name for name in PARAMS if _is_drawn(name)}
+    session[DRAWN] = drawn if whole else session[DRAWN] | drawn
+    session[STATE] |= {name: session[name] for name in drawn}
+    text = address()
+    if st.query_params.to_dict() != text:
+        st.query_params.from_dict(text)
+    session[ADDRESS] = text
+
+
+def _is_drawn(name: str) -> bool:
+    """Whether this run drew a widget with this key: only then its value can no longer be set."""
+    try:
+        st.session_state[name] = _copy(st.session_state[STATE][name])
+    except StreamlitAPIException:
+        return True
+    return False
+
+
+def get(name: str):
+    """Present value of a parameter."""
+    return st.session_state[name] if name in st.session_state else st.session_state[STATE][name]
+
+
+def before(name: str):
+    """Its value before the choice that a callback is about."""
+    return st.session_state[STATE][name]
+
+
+def put(**values) -> None:
+    """Set parameters: from a callback, or before their widgets are drawn."""
+    for name, value in values.items():
+        st.session_state[STATE][name] = _copy(value)
+        st.session_state[name] = _copy(value)
+
+
+def complain(text: str) -> None:
+    """Tell the user, above the page, until the next choice, what was wrong and what is shown instead."""
+    found = st.session_state.setdefault(COMPLAINTS, [])
+    if text not in found:
+        found.append(text)
+
+
+def complaints() -> list[str]:
+    """What is wrong with the address, as told by `complain`."""
+    return st.session_state.get(COMPLAINTS, [])
+
+
+def keep_within(name: str, options, what: str):
+    """The parameter's value if it is among `options`; else the nearest one, with a complaint, or the first if it was unset."""
+    value, options = get(name), list(options)
+    if value in options or not options:
+        return value
+    if value is None:
+        put(**{name: options[0]})
+        return options[0]
+    numeric = isinstance(value, (int, float)) and not isinstance(value, bool)
+    near = (
+        min(options, key=lambda o: abs(o - value))
+        if numeric
+        else next(iter(get_close_matches(value, options, n=1, cutoff=0)), options[0])
+    )
+    complain(f"{what} has no {name} {value!r}; showing {near!r}.")
+    put(**{name: near})
+    return near
+
+
+def go(page: str, **values) -> None:
+    """Set parameters and open a page (`variance` for pages/variance.py): from a callback."""
+    put(**values)
+    st.session_state["_goto"] = page

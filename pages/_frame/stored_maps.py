@@ -1,0 +1,51 @@
+"""Ways to stored maps, where the page Spatial maps has none to show: other layers, other settings."""
+
+import streamlit as st
+
+from asr_core.jobs.jobs import Wanted
+from asr_core.pipeline import maps
+from pages._frame import common, state
+from pages._frame.text import plain
+from pages._frame.views import short
+
+MOST = 5  # other settings that are offered
+
+
+@st.cache_resource(max_entries=2, show_spinner=False)
+def _mapped_settings(root: str, stamps: tuple) -> list:
+    return maps.mapped_settings(common.store(), common.stored())
+
+
+def _open_maps(item, name: str) -> None:
+    """Another stored setting, at a layer whose maps are stored."""
+    common.adopt(item)
+    state.put(layer=name, channel=None)
+
+
+def _other_settings() -> None:
+    """Buttons of settings that have maps."""
+    store = common.store()
+    found = _mapped_settings(str(store.root), (store.stamp("maps"), store.stamp("result")))
+    if found:
+        st.markdown("Maps are stored of another setting:")
+    for item, names in found[:MOST]:
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.markdown(plain(short(item.setting, item.facts["dataset_label"])))
+            for name in names:
+                st.button(plain(name), key=f"_mapped_{item.key}_{name}", on_click=_open_maps, args=(item, name))
+
+
+def offer(found: common.View, asked: Wanted) -> None:
+    """Where the maps that `asked` wants are not stored: one button per layer of the view whose maps are, or of other settings."""
+    there = maps.mapped_layers(
+        asked.experiment, common.store(), found.result.setting["dense_id"], asked.maps, found.layers
+    )
+    if not there:
+        _other_settings()
+    else:
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.markdown("Maps are stored of:")
+            for name in there:
+                st.button(
+                    plain(name), key=f"_mapped_{name}", on_click=state.put, kwargs={"layer": name, "channel": None}
+                )
