@@ -1,7 +1,7 @@
 """ASR Lens: what one-shot pruning breaks in a CNN, and what each training-free repair mends.
 
-From a notebook: `load_weights`, `prune`, `repairability`, `channel_stats`, `repair_factors`, `repair`, `recalibrate`, `evaluate`,
-`activation_maps`. They are imported on first use, so that reading stored tables never imports torch.
+From a notebook: `load_weights`, `prune`, `repairability`, `channel_stats`, `repair_factors`, `repair`, `recalibrate`,
+`evaluate`, `activation_maps`. They are imported on first use, so that reading stored tables never imports torch.
 """
 
 import importlib

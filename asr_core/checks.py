@@ -1,36 +1,42 @@
-"""Checks of single values: each returns the normalised value or raises an error with the value, the rule and the remedy."""
+"""Checks of single values: each returns the normalised value or raises an error with the value, the rule and the
+remedy."""
 
 import math
+import re
+from collections.abc import Collection
+from difflib import get_close_matches
 from numbers import Real
+from typing import Any
 
 from asr_core.errors import SpecError, UnknownName
 
 
-def choose(kind: str, name, choices):
+def choose(kind: str, name: Any, choices: Collection[Any]) -> Any:
     """Return `name` if it is among `choices`; raise UnknownName otherwise."""
     if name not in choices:
         raise UnknownName(kind, name, choices)
     return name
 
 
-def whole(name: str, value, low: int, high: int | None = None) -> int:
+def whole(name: str, value: Any, low: int, high: int | None = None) -> int:
     """Return `value` as an int of at least `low` (and at most `high`); raise SpecError otherwise."""
     top = f" and at most {high}" if high is not None else ""
-    if isinstance(value, bool) or not isinstance(value, Real) or not math.isfinite(value) or value != int(value):
+    number: Any = value  # a Real, as the check below narrows it, is not known to compare with an int
+    if isinstance(value, bool) or not isinstance(value, Real) or not math.isfinite(value) or number != int(number):
         raise SpecError(f"{name} is {value!r}; give a whole number of at least {low}{top}.")
-    if value < low or (high is not None and value > high):
+    if number < low or (high is not None and number > high):
         raise SpecError(f"{name} is {value}; give a whole number of at least {low}{top}.")
-    return int(value)
+    return int(number)
 
 
-def flag(name: str, value) -> bool:
+def flag(name: str, value: Any) -> bool:
     """Return `value` as a bool; raise SpecError for anything but True and False (a text such as "off" is true)."""
     if value not in (True, False):
         raise SpecError(f"{name} is {value!r}; give True or False.")
     return bool(value)
 
 
-def as_number(value) -> float:
+def as_number(value: Any) -> float:
     """`value` as a float, NaN for what is not a number."""
     try:
         return float(value)
@@ -38,7 +44,7 @@ def as_number(value) -> float:
         return math.nan
 
 
-def positive(name: str, value, zero: bool = False) -> float:
+def positive(name: str, value: Any, zero: bool = False) -> float:
     """Return `value` as a finite float above 0 (or at least 0); raise SpecError otherwise."""
     number = as_number(value)
     if not math.isfinite(number) or number < 0 or (number == 0 and not zero):
@@ -46,7 +52,7 @@ def positive(name: str, value, zero: bool = False) -> float:
     return number
 
 
-def fraction(name: str, value) -> float:
+def fraction(name: str, value: Any) -> float:
     """Return `value` as a float in [0, 1); raise SpecError otherwise."""
     number = as_number(value)
     if not 0 <= number < 1:
@@ -54,10 +60,25 @@ def fraction(name: str, value) -> float:
     return number
 
 
-def checked_sparsity(value) -> float:
+def checked_sparsity(value: Any) -> float:
     """Return `value` as a float in [0, 1); raise SpecError with the remedy otherwise."""
     number = as_number(value)
     if not math.isfinite(number) or not 0 <= number < 1:
         hint = f" For {number:g} % write {number / 100:g}." if 1 < number < 100 else ""
         raise SpecError(f"sparsity is {value}; it is the fraction of weights removed, in [0, 1).{hint}")
     return number
+
+
+def nearest_layer(layer: str, layers: list[str]) -> str:
+    """One line about an unknown layer: the nearest names (same beginning first), and how many there are."""
+    similar = get_close_matches(layer, layers, n=len(layers), cutoff=0.3)
+    near = sorted(similar, key=lambda name: -sum(name.startswith(layer[: i + 1]) for i in range(len(layer))))
+    hint = f" Did you mean {' or '.join(near[:3])}?" if near else ""
+    return f"unknown layer {layer[:80]!r}.{hint} The network has {len(layers)} convs, {layers[0]} to {layers[-1]}."
+
+
+def digest(name: str, value: Any) -> str:
+    """Return `value` if it is 8 to 64 hexadecimal digits; raise SpecError otherwise."""
+    if not isinstance(value, str) or not re.fullmatch("[0-9a-f]{8,64}", value):
+        raise SpecError(f"{name} is {str(value)[:60]!r}; it is a digest of content, 8 to 64 hexadecimal digits.")
+    return value

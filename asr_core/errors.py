@@ -12,7 +12,9 @@ Each message is one line that carries the value, the rule, the choices and the r
 command line prints it as it is and exits with 2.
 """
 
+from collections.abc import Iterable
 from difflib import get_close_matches
+from typing import Any
 
 
 class AsrError(Exception):
@@ -29,15 +31,19 @@ class UnknownName(SpecError):
     The message lists the choices and suggests the nearest one.
     """
 
-    def __init__(self, kind: str, name: str, choices):
+    def __init__(self, kind: str, name: str, choices: Iterable[Any]) -> None:
         choices = sorted(choices)
         near = get_close_matches(str(name).lower(), choices, n=1, cutoff=0.5)
         hint = f" Did you mean {near[0]!r}?" if near else ""
-        super().__init__(f"unknown {kind} {name!r}.{hint} Choices: {', '.join(choices)}.")
+        super().__init__(f"unknown {kind} {name!r}.{hint} Choices: {', '.join(choices) or 'none'}.")
 
 
 class DataError(AsrError):
     """Images are missing, unreadable or too few."""
+
+
+class ImagesAbsent(DataError):
+    """The images of a folder are not on this machine: nothing is wrong with what was asked."""
 
 
 class ModelError(AsrError):

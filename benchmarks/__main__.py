@@ -9,13 +9,18 @@ import click
 import psutil
 import torch
 
-from asr_core.cli import settings
-from asr_core.spec.grid import BUDGETS
+from asr_core.errors import SpecError
+from asr_core.fields import declarations
+from asr_core.spec.experiment import setting_fields
+from asr_core.spec.recalibration import BUDGETS, Recalibration
+from asr_core.spec.repairs import RepairChoice, parameters
 from asr_core.store import Store, results
 from asr_core.store.entries import versions
 from benchmarks import cold, memory, repairability, report, setting, speed
 
-QUICK = {"epochs": 1, "eval_images": 120, "methods": "bn_only,lw_bn,asr_bn", "budgets": (2, 4)}
+QUICK = {"epochs": 1, "eval_images": 120, "methods": ("bn_only", "lw_bn", "asr_bn"), "budgets": (2, 4)}
+FIELDS = {name: field for name, field in setting_fields().items() if not field.derived}
+FIELDS |= declarations(RepairChoice) | parameters() | {"momentum": declarations(Recalibration)["momentum"]}
 REPAIRABILITY = (64, 32)  # images of as many pixels
 MEMORY, MEMORY_QUICK = ("resnet50", 224, 64), ("resnet18", 64, 16)
 
@@ -30,15 +35,16 @@ def _budgets(context, parameter, value) -> tuple[int, ...]:
 
 
 def _also(context, parameter, values) -> dict:
-    """{name: value}; what reads as JSON (a number) is taken as that."""
+    """{name: value} as the fields read it."""
     found = {}
     for name, _, text in (value.partition("=") for value in values):
+        field = FIELDS.get(name := name.replace("-", "_"))
+        if field is None:
+            raise click.BadParameter(f"{name}; `asr_core run` has {', '.join(FIELDS)}.")
         try:
-            found[name.replace("-", "_")] = json.loads(text)
-        except ValueError:
-            found[name.replace("-", "_")] = text
-    if unknown := found.keys() - settings.DEFAULTS.keys():
-        raise click.BadParameter(f"{', '.join(sorted(unknown))}; `asr_core run` has {', '.join(settings.DEFAULTS)}.")
+            found[name] = field.read(name, text)
+        except SpecError as error:
+            raise click.BadParameter(str(error)) from None
     return found
 
 

@@ -32,7 +32,8 @@ FINISHED = """() => {
     const app = document.querySelector('[data-testid=stApp]');
     const charts = [...document.querySelectorAll('[data-testid=stBidiComponentRegular]:not(.st-key-_prepare *)')];
     return app?.dataset.testScriptState === 'notRunning' && app.dataset.testConnectionState === 'CONNECTED'
-        && document.querySelector('h1, [data-testid=stException]') && !document.querySelector('[data-testid=stSkeleton]')
+        && document.querySelector('h1, [data-testid=stException]')
+        && !document.querySelector('[data-testid=stSkeleton]')
         && charts.every(chart => chart.querySelector('[data-drawn=yes] .main-svg, [data-drawn=later]'));
 }"""
 

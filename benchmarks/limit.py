@@ -55,7 +55,8 @@ def bare_forward(model: nn.Module, kind: Pass, images: torch.Tensor, repeats: in
 
 
 def bare_training_step(model: nn.Module, images, labels, precision: str, repeats: int) -> float:
-    """Median seconds of forward (float32 or bfloat16), backward and an SGD step on one prepared batch; changes `model`."""
+    """Median seconds of forward (float32 or bfloat16), backward and an SGD step on one prepared batch; changes
+    `model`."""
     model.train()
     optimizer = torch.optim.SGD(model.parameters(), lr=1e-6, momentum=0.9, nesterov=True, weight_decay=5e-4)
 

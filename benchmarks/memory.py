@@ -18,9 +18,13 @@ import torch
 from asr_core import runtime
 from asr_core.measure import stats
 from asr_core.networks import models
-from asr_core.pipeline import stages as experiment
-from asr_core.spec.experiment import CalibrationSpec, DenseSpec, EvalSpec, ExperimentSpec, ModelSpec
-from asr_core.spec.grid import default_states
+from asr_core.pipeline import run as experiment
+from asr_core.spec.dense import DenseSpec
+from asr_core.spec.experiment import ExperimentSpec
+from asr_core.spec.keys import recipe_key
+from asr_core.spec.parts import ModelSpec
+from asr_core.spec.recalibration import default_states
+from asr_core.spec.samples import CalibrationSpec, EvalSpec
 from asr_core.store import Store
 from asr_core.store.entries import WEIGHTS
 from benchmarks import setting, speed
@@ -30,7 +34,8 @@ MIB = 2**20
 
 
 def peak_over_now(function, *arguments) -> float:
-    """MiB by which the process's memory exceeds its present size, without what is free in it, at most while `function` runs."""
+    """MiB by which the process's memory exceeds its present size, without what is free in it, at most while `function`
+    runs."""
     runtime.give_back_memory()
     before = psutil.Process().memory_info().rss
     with _high_water() as peak:
@@ -108,7 +113,7 @@ def _rehearse(spec: ExperimentSpec, store: Store) -> None:
         states=default_states((1,)),
     )
     network = models.build(tiny.model, tiny.data.classes, tiny.data.image_size)
-    facts = {"recipe": tiny.recipe_key, "dense_id": "tiny"}
+    facts = {"recipe": recipe_key(tiny), "dense_id": "tiny"}
     store.put("dense", "tiny", {WEIGHTS: network.state_dict()}, facts)
     experiment.run(tiny, store)
 

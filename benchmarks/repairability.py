@@ -9,7 +9,7 @@ from asr_core.networks import models
 from asr_core.pipeline.allocations import SPARSITIES
 from asr_core.pruning import repairability as distortion
 from asr_core.pruning.rules import smallest
-from asr_core.spec.experiment import ModelSpec
+from asr_core.spec.parts import ModelSpec
 from benchmarks.report import Line
 
 TOLERANCE = 1e-4  # relative, of RR
@@ -65,7 +65,10 @@ def line(images: int, size: int, repeats: int) -> Line:
         other = _timed(times["naive"], lambda: naive(model, batch))
     worst = max(abs(row.rr / other[row.layer, row.sparsity] - 1) for row in layers.itertuples())
     ours, theirs = (sorted(found)[repeats // 2] for found in times.values())
-    what = f"repairability vs a forward per layer and sparsity (resnet18, {images} images of {size} pixels; RR equal to {worst:.0e})"
+    what = (
+        f"repairability vs a forward per layer and sparsity (resnet18, {images} images of {size} pixels; RR equal to "
+        f"{worst:.0e})"
+    )
     return Line(what, ours, theirs, "s", theirs / ours if worst <= TOLERANCE else 0.0, ">= 8")
 
 

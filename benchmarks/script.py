@@ -16,7 +16,8 @@ from asr_core.store.entries import PROJECT
 
 
 def times(cache: Path, address: dict, page: str, changes: list, rounds: int) -> list[float]:
-    """Milliseconds of each of `changes`, in turn, in a fresh process; a first round, which fills the caches, is left out."""
+    """Milliseconds of each of `changes`, in turn, in a fresh process; a first round, which fills the caches, is left
+    out."""
     command = [
         sys.executable,
         "-m",
@@ -39,7 +40,7 @@ def run(address: dict, page: str, changes: list) -> list[float]:
     for name, value in address.items():
         app.query_params[name] = value
     app.run()
-    app.switch_page(f"{page}.py").run()
+    app.switch_page(f"../{page}.py").run()
     found = []
     for control, value in changes:
         app.session_state[control] = value

@@ -10,11 +10,13 @@ from torch.utils.data import Dataset, TensorDataset
 from torchvision import transforms
 from torchvision.datasets import ImageFolder
 
-from asr_core.cli import settings
 from asr_core.images import data
 from asr_core.networks import models
-from asr_core.pipeline import plan
+from asr_core.pipeline import asked
 from asr_core.spec.experiment import ExperimentSpec
+from asr_core.spec.keys import Keys
+from asr_core.spec.recalibration import NO_STATE
+from asr_core.spec.repairs import DENSE, NO_REPAIR
 from asr_core.store import Store
 from asr_core.store.entries import WEIGHTS
 from benchmarks import straightforward
@@ -28,15 +30,19 @@ class Asked:
 
     def spec(self, store: Store) -> ExperimentSpec:
         """The experiment they describe."""
-        return settings.experiment(store, **settings.DEFAULTS | self.options)
+        return asked.experiment(store, **self.options)
 
     def command(self) -> list[str]:
         """The same on the command line."""
         words = []
         for name, value in self.options.items():
             text = ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
-            words += [f"--{name.replace('_', '-')}", text]
+            words += [f"--{name.replace('_', '-')}", text] if not isinstance(value, bool) else _flag(name, value)
         return words
+
+
+def _flag(name: str, value: bool) -> list[str]:
+    return [f"--{name.replace('_', '-')}"] if value else []
 
 
 def with_dense_only(source: Store, root: Path, dense_id: str) -> Store:
@@ -84,26 +90,24 @@ def straightforward_setting(spec: ExperimentSpec, images: data.Dataset, folder: 
     return straightforward.Setting(
         train=train,
         test=test,
-        sparsity=spec.prune.asked["sparsity"],
-        stat_indices=images.calibration_indices(calibration.stat_images, calibration.seed).tolist(),
-        calib_indices=images.calibration_indices(count, calibration.seed).tolist(),
-        eval_indices=images.eval_indices(spec.evaluation.eval_images, spec.evaluation.seed).tolist(),
+        sparsity=spec.prune.parameters["sparsity"],
+        stat_indices=images.calibration_indices(calibration.stat_images, calibration.draw).tolist(),
+        calib_indices=images.calibration_indices(count, calibration.draw).tolist(),
+        eval_indices=images.eval_indices(spec.evaluation.eval_images, spec.evaluation.subset).tolist(),
         methods=tuple(dict.fromkeys(repair.method for repair in spec.repairs)),
-        budgets=tuple(sorted({state.batches for state in spec.states} - {0})),
+        budgets=tuple(sorted({state.calib_batches for state in spec.states} - {0})),
         calib_batch_size=calibration.calib_batch_size,
     )
 
 
 def predictions(spec: ExperimentSpec, store: Store, dense_id: str) -> dict:
     """Stored predictions by (method, order, bias, start, averaging, b), as `straightforward.Outcome` names them."""
-    keys, found = plan.Keys(spec, dense_id), {}
-    recalibrated = [state for state in spec.states if state.batches]
-    wanted = [("dense", "dense", None, state) for state in (plan.NO_STATE, *recalibrated)]
-    wanted += [("no_repair", "no_repair", None, plan.NO_STATE)]
-    wanted += [(repair.method, repair.slug, repair, state) for repair in spec.repairs for state in spec.states]
-    for method, target, repair, state in wanted:
-        entry = store.find("evaluation", keys.evaluation(target, repair, state))
-        order, bias = (repair.order, repair.bias) if repair else (None, None)
-        name = (method, order, bias, state.start, state.averaging, state.batches)
+    keys, found = Keys(spec, dense_id), {}
+    recalibrated = [state for state in spec.states if state.calib_batches]
+    wanted = [(DENSE, state) for state in (NO_STATE, *recalibrated)] + [(NO_REPAIR, NO_STATE)]
+    wanted += [(repair, state) for repair in spec.repairs for state in spec.states]
+    for network, state in wanted:
+        entry = store.find("evaluation", keys.evaluation(network, state))
+        name = (network.method, network.order, network.bias, state.start, state.averaging, state.calib_batches)
         found[name] = entry.arrays("predictions")["predictions"]
     return found

@@ -13,10 +13,11 @@ import torch
 from asr_core.images import data
 from asr_core.measure import evaluation
 from asr_core.pipeline import plan
-from asr_core.pipeline import stages as experiment
+from asr_core.pipeline import run as experiment
 from asr_core.pipeline.lab import Report
 from asr_core.pruning import masks
 from asr_core.spec.experiment import ExperimentSpec
+from asr_core.spec.keys import Keys
 from asr_core.store import Store
 from benchmarks import limit, setting, straightforward
 from benchmarks.report import Line
@@ -64,7 +65,7 @@ class Bench:
 
     def __post_init__(self):
         self.images = data.load(self.spec.data, self.store)
-        self.eval_indices = self.images.eval_indices(self.spec.evaluation.eval_images, self.spec.evaluation.seed)
+        self.eval_indices = self.images.eval_indices(self.spec.evaluation.eval_images, self.spec.evaluation.subset)
         self.model = setting.dense_network(self.spec, self.store, self.dense_id)
         counts = len(self.images.train_labels), len(self.images.test_labels)
         self.tasks = plan.tasks(self.spec, self.dense_id, *counts)
@@ -109,16 +110,16 @@ class Bench:
 
 def same_masks(bench: Bench, store: Store, outcome: straightforward.Outcome) -> bool:
     """Whether both sides keep exactly the same weights."""
-    keys = plan.Keys(bench.spec, bench.dense_id)
+    keys = Keys(bench.spec, bench.dense_id)
     ours = masks.unpack(store.find("prune", keys.prune).arrays("masks"), bench.model)
     return ours.keys() == outcome.masks.keys() and all(torch.equal(m, outcome.masks[n]) for n, m in ours.items())
 
 
 def factor_differences(bench: Bench, store: Store, outcome: straightforward.Outcome) -> np.ndarray:
     """|ours - theirs| / theirs of every factor of every repair."""
-    keys, found = plan.Keys(bench.spec, bench.dense_id), []
+    keys, found = Keys(bench.spec, bench.dense_id), []
     for repair in (r for r in bench.spec.repairs if r.order):
-        table = store.find("repair", keys.network(repair.slug, repair)).table("factors")
+        table = store.find("repair", keys.network(repair)).table("factors")
         theirs = outcome.factors[repair.method, repair.order, repair.bias]
         for layer, rows in table.groupby("layer", sort=False):
             other = theirs[layer].double().numpy()
@@ -142,7 +143,10 @@ def lines(bench: Bench, times: Times, store: Store, outcome: straightforward.Out
     ours, other, bare = float(np.median(times.ours)), float(np.median(times.other)), times.bare_of(bench.passes)
     differences = factor_differences(bench, store, outcome)
     rows = accuracy_differences(bench, store, outcome)
-    what = f"experiment vs straightforward ({len(bench.eval_indices):,} test images, its loader with {times.workers} workers)"
+    what = (
+        f"experiment vs straightforward ({len(bench.eval_indices):,} test images, its loader with {times.workers} "
+        "workers)"
+    )
     return [
         Line(what, ours, other, "s", other / ours, ">= 3"),
         Line("- masks identical (1: yes)", factor=float(same_masks(bench, store, outcome)), unit="", target=">= 1"),

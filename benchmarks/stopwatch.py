@@ -4,13 +4,15 @@ import time
 
 from benchmarks import dashboard
 
-# Runs before anything else of the page. `__first`: ms from navigation until a chart was painted. `__watch(key)` starts to
-# watch a chart; the next click or key starts the clock, which stops when the frame after the one that shows other data begins.
-# It waits for what charts say of themselves: asking in every frame would keep ten pages busy that do nothing else.
+# Runs before anything else of the page. `__first`: ms from navigation until a chart was painted. `__watch(key)` starts
+# to watch a chart; the next click or key starts the clock, which stops when the frame after the one that shows other
+# data begins. It waits for what charts say of themselves: asking in every frame would keep ten pages busy that do
+# nothing else.
 SCRIPT = """(() => {
     const drawn = plot => plot?.querySelector('.main-svg') && plot.data;
     const first = () => {
-        if (drawn(document.querySelector('.js-plotly-plot'))) requestAnimationFrame(() => window.__first = performance.now());
+        if (drawn(document.querySelector('.js-plotly-plot')))
+            requestAnimationFrame(() => window.__first = performance.now());
         else requestAnimationFrame(first);
     };
     requestAnimationFrame(first);

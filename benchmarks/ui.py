@@ -16,9 +16,8 @@ import click
 import psutil
 
 from asr_core.jobs import estimate
-from asr_core.spec.grid import default_repairs, default_states
+from asr_core.spec.experiment import ExperimentSpec
 from asr_core.store import Store
-from asr_core.store.catalogue import Setting
 from asr_core.store.entries import versions
 from benchmarks import crowd, dashboard, report, script, stopwatch, wide
 from benchmarks.report import Line
@@ -84,7 +83,7 @@ def measured(scratch: Path, repeats: int, views: int, tabs: int) -> list[Line]:
     """All lines of the table."""
     cache = dashboard.cache_with_shipped(scratch / "cache")
     store = Store(cache)
-    estimate.remember(Setting().experiment(default_repairs(), default_states()), store, SPEED)
+    estimate.remember(ExperimentSpec(), store, SPEED)
     setting = wide.store_wide(store)
     with dashboard.browser() as browser:
         say("starts and first charts")
@@ -98,7 +97,8 @@ def measured(scratch: Path, repeats: int, views: int, tabs: int) -> list[Line]:
 
 
 def first_lines(browser, cache: Path, scratch: Path, repeats: int) -> list[Line]:
-    """Start to healthy; a cold browser's first chart, ours and a bare page's in turn, on servers that were visited before."""
+    """Start to healthy; a cold browser's first chart, ours and a bare page's in turn, on servers that were visited
+    before."""
     bare_script = scratch / "bare.py"
     bare_script.write_text(BARE)
     starts, ours, bare = [], [], []
@@ -182,7 +182,8 @@ def selector(control: str, number: int) -> str:
 
 
 def ten_users(browser, server, setting: dict, repeats: int) -> list[float]:
-    """Milliseconds of each of ten who click at once, each in an own browser context, after a first round; raises if one sees an error."""
+    """Milliseconds of each of ten who click at once, each in an own browser context, after a first round; raises if one
+    sees an error."""
     name, chart, buttons = LARGE
     contexts = [browser.new_context(viewport=dashboard.SIZE) for _ in range(USERS)]
     pages = [stopwatch.open_page(context, f"{server.url}/{name}?{urlencode(setting)}") for context in contexts]
@@ -219,7 +220,7 @@ def one_of_ten(context, server, setting: dict, repeats: int) -> list[float]:
 @contextmanager
 def computing(context, server):
     """While it lasts, the server's worker computes a setting that is not stored."""
-    page = stopwatch.open_page(context, f"{server.url}/?data=digits&sparsity=0.63")
+    page = stopwatch.open_page(context, f"{server.url}/?dataset=digits&sparsity=0.63")
     page.get_by_role("button", name="Compute", exact=True).click()
     page.get_by_text("image passes ·").wait_for(timeout=120_000)
     yield

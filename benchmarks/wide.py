@@ -4,8 +4,9 @@ import copy
 
 import pandas as pd
 
+from asr_core.spec.experiment import Setting
 from asr_core.store import Store, results
-from asr_core.store.catalogue import Setting, stored
+from asr_core.store.catalogue import stored
 
 CHANNELS = 2048
 SEED = 99  # of the made-up settings, so that they are told from real ones
@@ -16,15 +17,10 @@ def store_wide(store: Store) -> dict[str, str]:
     """Store results of seed 99 whose widest layer is repeated to 2,048 channels; returns the address of one of them."""
     for sparsity in SPARSITIES:
         item = next(
-            i for i in stored(store) if i.setting.sparsity == sparsity and _plain(i) and _has_channels(store, i.key)
+            i for i in stored(store) if i.setting == Setting.of(sparsity=sparsity) and _has_channels(store, i.key)
         )
         layer = _store_one(store, item.key)
-    return {"data": "digits", "seed": str(SEED), "sparsity": str(SPARSITIES[1]), "layer": layer}
-
-
-def _plain(item) -> bool:
-    """Whether a stored setting is the default one but for its sparsity and the identity of its dense network."""
-    return not Setting(dense=item.setting.dense, sparsity=item.setting.sparsity).differences(item.setting)
+    return {"dataset": "digits", "seed": str(SEED), "sparsity": str(SPARSITIES[1]), "layer": layer}
 
 
 def _has_channels(store: Store, key: str) -> bool:
@@ -39,8 +35,7 @@ def _store_one(store: Store, key: str) -> str:
     tables |= {name: _widened(tables[name], layer) for name in ("channels", "repairs")}
     facts = copy.deepcopy(entry.manifest["facts"])
     facts["setting"] |= {"dense_id": f"{SEED:016x}"}
-    for part in ("dense", "calibration"):
-        facts["setting"][part]["seed"] = SEED
+    facts["setting"]["dense"]["seed"] = SEED
     files = {f"{name}.parquet": table for name, table in tables.items()}
     store.put("result", f"{SEED:04x}{key[4:]}", files, facts, entry.manifest["spec"])
     return layer

@@ -1,8 +1,14 @@
 """Does BatchNorm undo it? Which differences between methods are left once BatchNorm is re-estimated."""
 
+from typing import Any
+
 import streamlit as st
 
-from asr_core.figures import absorption, signal, style
+from asr_core.figures import absorption, signal
+from asr_core.spec import labels
+from asr_core.spec.recalibration import BatchNormState
+from asr_core.spec.repairs import BN_ONLY, NO_REPAIR, RepairSpec
+from asr_core.store.tables import is_of
 from asr_core.studies import leftover
 from pages._frame import charts, common, folded, state
 from pages._frame.text import plain
@@ -15,41 +21,45 @@ ABSORBED = {
 }
 
 
-def repairs_of(found: common.View) -> list[str]:
+def repairs_of(found: common.View) -> list[RepairSpec]:
     """Chosen and stored repairs, BN only first: everything is compared with it."""
-    return (
-        ["bn_only", *(slug for slug in found.slugs if slug != "bn_only")]
-        if "bn_only" in set(found.result.accuracy["slug"])
-        else found.slugs
-    )
+    if not is_of(found.result.accuracy, BN_ONLY).any():
+        return found.repairs
+    return [BN_ONLY, *(repair for repair in found.repairs if repair != BN_ONLY)]
 
 
-def recalibration(name: str):
-    """That field of a view's recalibration."""
-    return lambda found: getattr(found.look, name)
+def momentum(found: common.View) -> float:
+    """The chosen momentum of a view."""
+    return found.look.momentum
+
+
+def bn_state(found: common.View) -> BatchNormState:
+    """The chosen recalibration of a view."""
+    return found.look.bn_state
 
 
 def numbers(found: common.View) -> None:
     """What is left of the start, and how many convs absorb."""
-    seen, convs = found.look, found.result.convs["absorbed"]
+    recalibration, convs = found.look.bn_state, found.result.convs["absorbed"]
     with st.container(horizontal=True, gap="medium"):
-        left = leftover.share_left(seen.bn_state)
+        left = leftover.share_left(recalibration)
         st.metric(
             "Left of the start, a",
             f"{left:.3f}",
-            help="a = (1 − momentum)ᵇ: the share of the starting statistics that recalibration leaves; 0 under cumulative averaging, 1 without recalibration.",
+            help="a = (1 − momentum)ᵇ: the share of the starting statistics that recalibration leaves; 0 under "
+            "cumulative averaging, 1 without recalibration.",
             width="content",
         )
         st.metric(
             "Convs absorbed",
             f"{(convs == 'yes').sum()} of {len(convs)}",
-            help="Convs whose every consumer is a BatchNorm: a factor and a shift on their channels vanish once it is re-estimated.",
+            help="Convs whose every consumer is a BatchNorm: a factor and a shift on their channels vanish once it is "
+            "re-estimated.",
             width="content",
         )
-        if seen.averaging == "ema" and seen.b:
-            st.caption(
-                f"a = (1 − {seen.momentum:g}){superscript(seen.b)} = {left:.4f} at b = {seen.b}", width="content"
-            )
+        if recalibration.averaging == "ema":
+            b = recalibration.calib_batches
+            st.caption(f"a = (1 − {recalibration.momentum:g}){superscript(b)} = {left:.4f} at b = {b}", width="content")
 
 
 def superscript(number: int) -> str:
@@ -69,9 +79,8 @@ def convs(found: common.View, key: str) -> None:
         + "."
     )
     for reason, rows in table[table["absorbed"] != "yes"].groupby("reason", sort=False):
-        st.caption(
-            plain(f"{', '.join(rows['layer'])}: {reason or 'stored before the graph was examined; compute again'}")
-        )
+        why = reason or "stored before the graph was examined; compute again"
+        st.caption(plain(f"{', '.join(rows['layer'])}: {why}"))
     st.dataframe(
         table[["layer", "absorbed", "reason", "out_channels", "kernel", "has_bias"]],
         hide_index=True,
@@ -85,17 +94,19 @@ def convs(found: common.View, key: str) -> None:
 def about() -> None:
     """What is drawn here, and how to read it."""
     st.markdown(
-        "A repair replaces a conv's output y by g·y + c, channel by channel. Where every consumer is a BatchNorm that is then re-estimated, g and c cancel: "
-        "**after full re-estimation all repairs are the same network as BN only.** An exponential average (ema) is not a full re-estimation: after b batches "
-        "it still holds the share a of the statistics it started from."
+        "A repair replaces a conv's output y by g·y + c, channel by channel. Where every consumer is a BatchNorm "
+        "that is then re-estimated, g and c cancel: **after full re-estimation all repairs are the same network as "
+        "BN only.** An exponential average (ema) is not a full re-estimation: after b batches it still holds the "
+        "share a of the statistics it started from."
     )
     st.latex(
         r"\hat\mu = a\,m_0 + (1-a)(g\mu + c) \qquad \hat v = a\,v_0 + (1-a)\,g^2 v \qquad a = (1-\mathrm{momentum})^b"
     )
     st.markdown(
-        "So from reset (m₀ = 0, v₀ = 1), a repair (g, c) does exactly what no repair does when it starts from m₀ = −c/g, v₀ = 1/g²: "
-        "a gap seen only there is about the left-over starting variance of 1, not about the repair rule. Absorption fails without recalibration (b = 0), "
-        "for convs that feed anything but a BatchNorm, and where variances come near BatchNorm's eps."
+        "So from reset (m₀ = 0, v₀ = 1), a repair (g, c) does exactly what no repair does when it starts from m₀ = "
+        "−c/g, v₀ = 1/g²: a gap seen only there is about the left-over starting variance of 1, not about the repair "
+        "rule. Absorption fails without recalibration (b = 0), for convs that feed anything but a BatchNorm, and "
+        "where variances come near BatchNorm's eps."
     )
 
 
@@ -111,37 +122,34 @@ st.segmented_control(
     key="gap",
     required=True,
     format_func={"logit_gap": "logits", "top1_gap": "top-1 accuracy"}.get,
-    help="**logits**: largest absolute difference over 64 test images and all classes.\n\n**top-1 accuracy**: difference over all test images.",
+    help="**logits**: largest absolute difference over 64 test images and all classes.\n\n"
+    "**top-1 accuracy**: difference over all test images.",
 )
 st.caption(
-    "Upper row: measured, each method against BN only in the same BatchNorm state. Lower row: predicted from stored factors, means and variances by the identity, no network run."
+    "Upper row: measured, each method against BN only in the same BatchNorm state. Lower row: predicted from stored "
+    "factors, means and variances by the identity, no network run."
 )
-what = {"slugs": repairs_of, "momentum": recalibration("momentum")}
+what: dict[str, Any] = {"repairs": repairs_of, "momentum": momentum}
 charts.show(absorption.GAP, "gaps", how={"show": state.get("gap")}, **what)
 
 left, right = st.columns(2) if state.get("pin") is None else (st.container(), st.container())
 with left:
     st.subheader("Predicted against measured", anchor=False)
     st.caption(
-        "One mark per method, way of recalibration and budget. The prediction treats each layer alone, as if its input were exact: it says which networks differ more, not by how many logits."
+        "One mark per method, way of recalibration and budget. The prediction treats each layer alone, as if its input "
+        "were exact: it says which networks differ more, not by how many logits."
     )
     charts.show(absorption.AGREEMENT, "agreement", width=charts.HALF, **what)
 with right:
     st.subheader("Where is something left?", anchor=False)
     source = leftover.moments(view.result)[1]
-    origin = {"bn_only": "BN only after recalibration", "no_repair": "the pruned network, a rough guess"}.get(
-        source, style.label(source) + ", its factors divided out"
-    )
+    rough = {BN_ONLY: "BN only after recalibration", NO_REPAIR: "the pruned network, a rough guess"}
+    origin = rough.get(source, f"{labels.label(source)}, its factors divided out")
     st.caption(
-        f"Predicted, for the chosen recalibration: how strong a layer's channels leave BatchNorm (median), 1 if it were fully re-estimated. Means and variances: {plain(origin)}."
+        "Predicted, for the chosen recalibration: how strong a layer's channels leave BatchNorm (median), 1 if it were "
+        f"fully re-estimated. Means and variances: {plain(origin)}."
     )
-    charts.show(
-        signal.SIGNAL,
-        "signal",
-        width=charts.HALF,
-        slugs=repairs_of,
-        **{name: recalibration(name) for name in ("start", "averaging", "momentum", "b")},
-    )
+    charts.show(signal.SIGNAL, "signal", width=charts.HALF, repairs=repairs_of, state=bn_state)
 
 st.subheader("Which convs are absorbed", anchor=False)
 for number, (column, found) in enumerate(zip(st.columns(len(common.views())), common.views(), strict=True)):

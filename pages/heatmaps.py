@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from asr_core.figures import heatmaps
+from asr_core.figures import heatmaps, spread
 from pages._frame import charts, common, folded, state, tables
 from pages._frame.text import plain
 
@@ -17,12 +17,14 @@ def headline(found: common.View) -> None:
     st.metric(
         f"{common.which(found)}Within-layer share of the damage, {plain(found.title)}",
         "undefined" if undefined else f"{share:.0%}",
-        help="Variance of ln γ_raw over live channels, split into between layers and within layers. One scalar per layer can mend the first part only.",
+        help="Variance of ln γ_raw over live channels, split into between layers and within layers. One scalar per "
+        "layer can mend the first part only.",
     )
     st.caption(
         "No channel is live, so there is nothing to split."
         if undefined
-        else f"What one scalar per layer cannot repair; the other {1 - share:.0%} it can. {facts['live_share']:.1%} of the repaired layers' channels are live."
+        else f"What one scalar per layer cannot repair; the other {1 - share:.0%} it can. "
+        f"{facts['live_share']:.1%} of the repaired layers' channels are live."
     )
 
 
@@ -42,7 +44,7 @@ def open_worst() -> None:
 for column, found in zip(st.columns(len(common.views())), common.views(), strict=True):
     with column:
         headline(found)
-charts.show(heatmaps.SPREAD, "spread", select=open_cell)
+charts.show(spread.SPREAD, "spread", select=open_cell)
 
 st.subheader("Variance ratios of all layers", anchor=False)
 
@@ -50,10 +52,11 @@ st.subheader("Variance ratios of all layers", anchor=False)
 def about() -> None:
     """What is drawn here, and how to read it."""
     st.markdown(
-        "Columns are conv layers, rows are statistics over a layer's channels. First row: the share of channels whose pruned variance lies under the "
-        "5th percentile of the dense variances. Other rows: the 25th and 75th percentile of variance / dense variance. White is 1: repaired. Blue is "
-        "too small, red too large; a pair of rows with one blue and one red cell is a layer in which one scalar cannot be right for all channels. "
-        "The paper clamps its colours to [0, 2] and so shows 2.1 and 19 alike; the numbers in the cells are always true."
+        "Columns are conv layers, rows are statistics over a layer's channels. First row: the share of channels "
+        "whose pruned variance lies under the 5th percentile of the dense variances. Other rows: the 25th and 75th "
+        "percentile of variance / dense variance. White is 1: repaired. Blue is too small, red too large; a pair of "
+        "rows with one blue and one red cell is a layer in which one scalar cannot be right for all channels. The "
+        "paper clamps its colours to [0, 2] and so shows 2.1 and 19 alike; the numbers in the cells are always true."
     )
 
 
@@ -81,19 +84,19 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
         required=True,
         help="Before BatchNorm recalibration, or after it at the reporting point (ema from reset, b = 20).",
     )
-tables = charts.show(
+drawn = charts.show(
     heatmaps.CELLS,
     "cells_map",
     select=open_cell,
     how={"scale": state.get("cells")},
-    slugs=lambda found: found.slugs,
+    repairs=lambda found: found.repairs,
     stage=state.get("stage_cells"),
     by=state.get("rows"),
 )
 
-if tables:
+if drawn:
     st.subheader("Worst cells", anchor=False)
-    worst = heatmaps.worst_cells(tables[-1])
+    worst = heatmaps.worst_cells(drawn[-1])
     st.caption("Farthest from a ratio of 1. Select a row to see the layer's channels.")
     st.dataframe(
         worst.assign(value=tables.digits(worst["value"]), times=tables.digits(worst["times"])),

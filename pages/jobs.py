@@ -21,17 +21,15 @@ def title(job: Job) -> str:
     except AsrError as error:
         return f"unreadable: {error}"
     found = wanted.experiment
-    how = ", ".join(f"{name} {value:g}" for name, value in found.prune.params if value is not False)
+    network, seed = f"{found.model.architecture} · {found.data.dataset}", f"seed {found.dense.seed}"
     if wanted.repairability:
-        return (
-            f"{found.model.architecture} · {found.data.dataset} · seed {found.dense.seed} · repairability of each layer"
-        )
+        return f"{network} · {seed} · repairability of each layer"
     what = (
         f"maps of {wanted.maps.layer}"
         if wanted.maps
         else f"{len(found.repairs)} repairs, {len(found.states)} recalibrations"
     )
-    return f"{found.model.architecture} · {found.data.dataset} · {found.prune.rule} ({how}) · seed {found.dense.seed} · {what}"
+    return f"{network} · {found.prune.words} · {seed} · {what}"
 
 
 def ago(moment: float | None) -> str:
@@ -116,7 +114,8 @@ def watch(seen: list[tuple]) -> None:
 
 
 st.caption(
-    "One computation runs at a time; the others wait. Whoever asks for the same thing shares a job, and closing a tab loses nothing."
+    "One computation runs at a time; the others wait. Whoever asks for the same thing shares a job, and closing a tab "
+    "loses nothing."
 )
 jobs = crew.all()
 if jobs:

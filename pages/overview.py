@@ -7,7 +7,8 @@ from asr_core.report import textreport
 from pages._frame import charts, common, folded, state, tables
 from pages._frame.text import plain
 
-FIRST = 5  # layers that are listed at once: a table to sort is the largest part of a browser's work, so it waits for a click
+# Layers that are listed at once: a table to sort is the largest part of a browser's work, so it waits for a click.
+FIRST = 5
 HEADINGS = {
     "layer": "layer",
     "severity": "severity",
@@ -19,12 +20,6 @@ HEADINGS = {
 }
 
 view = common.view()
-
-
-def recalibration(found: common.View) -> dict:
-    """Arguments that name the chosen BatchNorm state."""
-    seen = found.look
-    return {"start": seen.start, "averaging": seen.averaging, "momentum": seen.momentum, "b": seen.b}
 
 
 def card(found: common.View) -> None:
@@ -105,13 +100,14 @@ for column, found in zip(st.columns(len(common.views())), common.views(), strict
 
 st.subheader("Accuracy", anchor=False)
 st.caption(
-    f"One-shot pruning, then each repair, then BatchNorm recalibration: {view.look.recalibration}. Lines are 95 % Wilson intervals; open markers: without mean correction."
+    f"One-shot pruning, then each repair, then BatchNorm recalibration: {view.look.recalibration}. Lines are 95 % "
+    "Wilson intervals; open markers: without mean correction."
 )
 charts.show(
     overview.ACCURACY,
     "accuracy",
-    slugs=lambda v: v.slugs,
-    **{name: (lambda v, name=name: recalibration(v)[name]) for name in ("start", "averaging", "momentum", "b")},
+    repairs=lambda found: found.repairs,
+    state=lambda found: found.look.bn_state,
 )
 
 st.subheader("The network, layer by layer", anchor=False)
@@ -124,7 +120,8 @@ st.segmented_control(
     help="\n\n".join(f"**{a}**: {b}" for a, b in overview.DAMAGES.values()),
 )
 st.caption(
-    f"Each block is a conv layer, input on the left; colour: {overview.DAMAGES[state.get('colour')][1]}. Click a block to see its channels."
+    f"Each block is a conv layer, input on the left; colour: {overview.DAMAGES[state.get('colour')][1]}. "
+    "Click a block to see its channels."
 )
 charts.show(overview.STRIP, "strip", select=open_layer, colour=state.get("colour"))
 

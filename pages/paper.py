@@ -1,17 +1,17 @@
-"""The paper's tables and figures beside the stored results; what differs between the protocols, and which one is the paper's."""
+"""The paper's tables and figures beside the stored results; what differs in protocol, and which one is the paper's."""
 
 import pandas as pd
 import streamlit as st
 
 from asr_core.errors import AsrError
-from asr_core.images.sources import LABELS
-from asr_core.jobs import estimate
-from asr_core.report import papertext
-from asr_core.report.textreport import method_label
+from asr_core.report import fidelitytext, papertext
+from asr_core.report.words import described
+from asr_core.studies import card as protocol_card
 from asr_core.studies import fidelity, protocol, reproduction
-from asr_core.studies.protocol import ARCHITECTURES, PRUNING_LABELS, Cell, Variant
+from asr_core.studies.cells import BIASES, DATASETS, Cell, Variant, dataset_label
 from pages._frame import common, state
 from pages._frame import paper_figures as figures
+from pages._frame import paper_tables as printed
 from pages._frame.compute import compute_panel
 from pages._frame.text import plain, problem
 
@@ -23,72 +23,16 @@ PARTS = {
     "fidelity": "Which protocol?",
 }
 NARROW = 55  # pixels of a number's column, so that a window 1280 pixels wide holds table 1
-SIDES = ("paper", "here", "Δ")
-MARKS = {True: " ▲", False: ""}
 
 
 def variant() -> Variant:
     """What the paper leaves open, as page and sidebar choose it."""
-    seen = common.look()
     return Variant(
         order=state.get("order2"),
-        bias=protocol.BIASES[state.get("bias2")],
-        linear=state.get("linear"),
-        start=seen.start,
-        averaging=seen.averaging,
-        momentum=seen.momentum,
-        batches=seen.b,
+        bias=BIASES[state.get("bias2")],
+        include_linear=state.get("include_linear"),
+        **{name: state.get(name) for name in ("start", "averaging", "momentum", "calib_batches")},
     )
-
-
-@st.cache_resource(max_entries=32, show_spinner=False)
-def _made(name: str, root: str, stamp: tuple, known_by: str, _make, _store, _stored, _arguments: tuple):
-    return _make(_store, _stored, *_arguments)
-
-
-def made(make, *arguments):
-    """A table of `reproduction` or `fidelity`, made again only when something was stored."""
-    store = common.store()
-    speeds = store.root / estimate.FILE
-    stamp = (store.stamp("result"), store.stamp("dense"), speeds.stat().st_mtime_ns if speeds.exists() else 0)
-    return _made(
-        f"{make.__module__}.{make.__name__}",
-        str(store.root),
-        stamp,
-        repr(arguments),
-        make,
-        store,
-        common.stored(),
-        arguments,
-    )
-
-
-def beside(row) -> tuple[str, str, str]:
-    """The paper's number, ours, and the difference with its mark."""
-    beyond = False if pd.isna(row.beyond) else bool(row.beyond)
-    return (
-        papertext.number(row.paper, 2),
-        papertext.number(row.top1) or "–",
-        papertext.number(row.difference, sign=True) + MARKS[beyond],
-    )
-
-
-def grid(table: pd.DataFrame) -> pd.DataFrame:
-    """One dataset of table 1 as it is printed: columns (pruning, paper | here | Δ)."""
-    rows: dict = {}
-    for row in table.itertuples():
-        line = rows.setdefault((ARCHITECTURES[row.architecture], method_label(row.method)), {})
-        for name, text in zip(SIDES, beside(row), strict=True):
-            line[PRUNING_LABELS[row.pruning] or "dense", name] = text
-    wide = pd.DataFrame.from_dict(rows, "index").fillna("")
-    wide = wide.sort_index(
-        level=0, key=lambda names: names.map(list(ARCHITECTURES.values()).index), kind="stable", sort_remaining=False
-    )
-    order = [(label or "dense", name) for label in PRUNING_LABELS.values() for name in SIDES]
-    names = pd.DataFrame(
-        {("", "architecture"): wide.index.get_level_values(0), ("", "method"): wide.index.get_level_values(1)}
-    )
-    return pd.concat([names, wide[[column for column in order if column in wide]].reset_index(drop=True)], axis=1)
 
 
 def choices() -> None:
@@ -103,23 +47,23 @@ def choices() -> None:
         )
         st.segmented_control(
             "Mean correction",
-            list(protocol.BIASES),
+            list(BIASES),
             key="bias2",
             required=True,
             format_func={"own": "as in table 2", "off": "off", "on": "on"}.get,
             help="As in table 2: LW without, ASR with. Otherwise all methods alike.",
         )
-    st.caption(f"Shown: {papertext.described(variant())}. Recalibration and pruned tensors are chosen in the sidebar.")
+    st.caption(f"Shown: {described(variant())}. Recalibration and pruned tensors are chosen in the sidebar.")
 
 
 def table1() -> None:
     """Table 1, who is ahead, and the cells that are missing."""
     choices()
     dataset = st.segmented_control(
-        "Dataset", list(protocol.DATASETS), key="paper_data", required=True, format_func=LABELS.get
+        "Dataset", list(DATASETS), key="paper_data", required=True, format_func=dataset_label
     )
-    table = made(reproduction.table1, variant())
-    shown = grid(table[table["dataset"] == dataset])
+    table = printed.made(reproduction.table1, variant())
+    shown = printed.grid(table[table["dataset"] == dataset])
     sides = {
         number: st.column_config.TextColumn(alignment="right", width=NARROW) for number in range(3, shown.shape[1] + 1)
     }  # the hidden index counts too
@@ -132,45 +76,31 @@ def table1() -> None:
         column_config=sides,
     )
     found = table.dropna(subset="top1")
-    noise = "our 95 % Wilson interval" + (
-        " and the spread of the stored seeds"
-        if (found["repeats"] > 1).any()
-        else "; a single seed is stored of each network, so their spread is not known"
-    )
+    several = (found["repeats"] > 1).any()
+    spread = "; a single seed is stored of each network, so their spread is not known"
+    noise = "our 95 % Wilson interval" + (" and the spread of the stored seeds" if several else spread)
+    networks = plain("; ".join(found["network"].unique())) or "none yet"
     st.caption(
-        f"Top-1 %; Δ is here minus the paper, in points. ▲: the difference is larger than noise, as far as it is known: {noise}. –: not stored. Networks here: {plain('; '.join(found['network'].unique())) or 'none yet'}."
+        "Top-1 %; Δ is here minus the paper, in points. ▲: the difference is larger than noise, as far as it is known: "
+        f"{noise}. –: not stored. Networks here: {networks}."
     )
     st.subheader("Who is ahead in how many cells", anchor=False)
     st.dataframe(
-        counted(made(reproduction.counts, variant())),
+        printed.counted(printed.made(reproduction.counts, variant())),
         hide_index=True,
         alt="Cells in which one method is ahead of another, in the paper and here.",
     )
     st.caption(
-        "In brackets: how many of these wins have 95 % intervals that are apart. Where cumulative averaging absorbs the repairs, all cells must be ties, up to rounding."
+        "In brackets: how many of these wins have 95 % intervals that are apart. Where cumulative averaging absorbs "
+        "the repairs, all cells must be ties, up to rounding."
     )
     absent()
-
-
-def counted(table: pd.DataFrame) -> pd.DataFrame:
-    """reproduction.counts with a column per pair of methods."""
-    cells = [
-        f"{papertext.wins(row)}" + ("" if pd.isna(row.clear) or not row.cells else f" [{row.clear} clear]")
-        for row in table.itertuples()
-    ]
-    pair = [f"{method_label(row.better)} over {method_label(row.worse)}" for row in table.itertuples()]
-    wide = table.assign(pair=pair, cell=cells).pivot(index="where", columns="pair", values="cell")
-    return (
-        wide.loc[table["where"].unique(), list(dict.fromkeys(pair))]
-        .reset_index()
-        .rename(columns={"where": "recalibration"})
-    )
 
 
 def absent() -> None:
     """What the missing cells cost, and a button for the one that is picked."""
     as_paper = state.get("made") == "paper"
-    missing = made(reproduction.missing, variant(), as_paper)
+    missing = printed.made(reproduction.missing, variant(), as_paper)
     if missing.empty:
         return
     st.subheader("Cells that are not stored", anchor=False)
@@ -180,13 +110,15 @@ def absent() -> None:
         key="made",
         required=True,
         format_func={"stored": "as the stored networks are", "paper": "by the paper's protocol"}.get,
-        help="By the paper's protocol: ImageNet weights, 224 pixels, last block and head tuned for five epochs. It downloads weights and images, and wants a GPU.",
+        help="By the paper's protocol: ImageNet weights, 224 pixels, last block and head tuned for five epochs. It "
+        "downloads weights and images, and wants a GPU.",
     )
     labels = {cell.label: cell for cell in missing["cell"]}
     with st.expander(f"What each of the {len(missing)} costs"):
-        st.dataframe(costs(missing), hide_index=True, alt="Image passes and time of each missing cell.")
+        st.dataframe(printed.costs(missing), hide_index=True, alt="Image passes and time of each missing cell.")
         st.caption(
-            "Training of the dense network is counted where it is not stored; cells of one network share it. Times are given once this machine's speed for that network is known."
+            "Training of the dense network is counted where it is not stored; cells of one network share it. Times "
+            "are given once this machine's speed for that network is known."
         )
     picked = st.selectbox(
         "Compute a cell",
@@ -199,14 +131,6 @@ def absent() -> None:
     )
     if picked:
         compute(labels[picked], as_paper)
-
-
-def costs(missing: pd.DataFrame) -> pd.DataFrame:
-    """reproduction.missing in words."""
-    times = ["not measured" if pd.isna(seconds) else estimate.duration(seconds) for seconds in missing["seconds"]]
-    return pd.DataFrame(
-        {"cell": missing["label"], "image passes": [f"{images:,}" for images in missing["images"]], "time here": times}
-    )
 
 
 def compute(cell: Cell, as_paper: bool) -> None:
@@ -227,8 +151,8 @@ def tables() -> None:
     """Tables 2 and 3, and where the paper's tables differ from each other."""
     choices()
     st.subheader(f"Table 2: {reproduction.ABLATED.label}", anchor=False)
-    table = made(reproduction.table2, variant())
-    rows = [(row.row, *beside(row)) for row in table.itertuples()]
+    table = printed.made(reproduction.table2, variant())
+    rows = [(row.row, *printed.beside(row)) for row in table.itertuples()]
     st.dataframe(
         pd.DataFrame(rows, columns=["method", "paper", "here", "Δ"]),
         hide_index=True,
@@ -238,7 +162,7 @@ def tables() -> None:
         st.caption("This network is not stored. The page Ablation draws these rows for the setting in the sidebar.")
     st.subheader("Table 3: BN only against the recalibration step", anchor=False)
     st.dataframe(
-        steps(made(reproduction.table3, variant())),
+        printed.steps(printed.made(reproduction.table3, variant())),
         hide_index=True,
         height="content",
         alt="Table 3: BN only, median and range over settings, in the paper and here.",
@@ -246,31 +170,17 @@ def tables() -> None:
     st.subheader("Where the paper's own tables differ", anchor=False)
     st.markdown(papertext.conflicts("github"))
     st.caption(
-        "Tables 1 and 2 hold the same setting twice, so one run's noise is at least their difference. What table 3 prints as “min” is larger than numbers of table 1: it is the 2.5 % "
-        "quantile of the settings, as figure 7 has it. Ours above is therefore a quantile too."
+        "Tables 1 and 2 hold the same setting twice, so one run's noise is at least their difference. What table 3 "
+        "prints as “min” is larger than numbers of table 1: it is the 2.5 % quantile of the settings, as figure 7 "
+        "has it. Ours above is therefore a quantile too."
     )
-
-
-def steps(table: pd.DataFrame) -> pd.DataFrame:
-    """reproduction.table3 in words."""
-    rows = [
-        (
-            row.dataset,
-            row.step,
-            papertext.band(row.paper_median, row.paper_low, row.paper_high, 2),
-            papertext.band(row.median, row.low, row.high) or "–",
-            row.settings,
-        )
-        for row in table.itertuples()
-    ]
-    return pd.DataFrame(rows, columns=["dataset", "step", "paper: median [2.5 %, 97.5 %]", "here", "settings here"])
 
 
 def differing() -> None:
     """The protocol card."""
     setting, label = papertext.card_of(common.stored(), variant())
-    stored = bool(protocol.matches(common.stored(), variant().linear))
-    card = protocol.card(setting, label, variant())
+    stored = bool(protocol.matches(common.stored(), variant().include_linear))
+    card = protocol_card.card(setting, label, variant())
     st.dataframe(
         card.rename(columns={"here": "here, as stored" if stored else "here, by the paper's protocol"}),
         hide_index=True,
@@ -279,30 +189,31 @@ def differing() -> None:
         alt="Aspects of the protocol, in the paper and here.",
     )
     st.caption(
-        "Words in “ ” are the paper's. The full protocol is one command; it needs network and, to end in reasonable time, a GPU:"
+        "Words in “ ” are the paper's. The full protocol is one command; it needs network and, to end in reasonable "
+        "time, a GPU:"
     )
     st.code(protocol.command(reproduction.ABLATED), language="bash")
 
 
 def which() -> None:
     """The study of what the paper leaves open."""
-    st.markdown(papertext.METHOD)
+    st.markdown(fidelitytext.METHOD)
     with st.spinner("Comparing all protocols with table 1 …"):
-        study, store = made(fidelity.study), common.store()
+        study, store = printed.made(fidelity.study), common.store()
     if study.empty:
         st.info("No stored result answers a cell of the paper's table 1, so nothing can be told.")
     for network, rows in study.groupby("network", sort=False):
         st.subheader(plain(network), anchor=False)
-        st.markdown(papertext.conclusion(rows))
-        st.markdown(papertext.study_table(rows))
+        st.markdown(fidelitytext.conclusion(rows))
+        st.markdown(fidelitytext.study_table(rows))
     ratios = fidelity.ratios(store, common.stored())
     if len(ratios):
         st.subheader("Overshoot of LW at 90 %", anchor=False)
-        st.markdown(papertext.RATIOS)
-        st.markdown(papertext.ratios_table(ratios))
-    st.markdown(papertext.DEFAULTS)
+        st.markdown(fidelitytext.RATIOS)
+        st.markdown(fidelitytext.ratios_table(ratios))
+    st.markdown(fidelitytext.DEFAULTS)
     st.caption(
-        f"The same for the results that come with the project is docs/fidelity.md, written by `{papertext.COMMAND}`."
+        f"The same for the results that come with the project is docs/fidelity.md, written by `{fidelitytext.COMMAND}`."
     )
 
 

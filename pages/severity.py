@@ -4,7 +4,8 @@ import pandas as pd
 import streamlit as st
 
 from asr_core.figures import severity
-from asr_core.spec.grid import BatchNormState
+from asr_core.spec.recalibration import BatchNormState
+from asr_core.spec.repairs import BIASES
 from asr_core.studies import severity as settings
 from pages._frame import charts, common, folded, state
 
@@ -17,19 +18,31 @@ def open_setting(point: dict) -> None:
     key = point["customdata"][0]
     for item in common.stored():
         if item.key == key:
-            common.adopt(item)
+            common.adopt(item.setting, item.dense_id)
             state.go("overview", layer=None, channel=None)
-
-
-def look(name: str):
-    """That field of a view's look."""
-    return lambda found: getattr(found.look, name)
 
 
 def states() -> list[BatchNormState]:
     """The paper's budgets and the chosen one, in the chosen way of recalibration."""
-    seen = view.look
-    return [BatchNormState.of(seen.start, seen.averaging, seen.momentum, b) for b in sorted({10, 20, seen.b})]
+    way = {name: state.get(name) for name in ("start", "averaging", "momentum")}
+    return [BatchNormState.of(**way, calib_batches=b) for b in sorted({10, 20, view.look.bn_state.calib_batches})]
+
+
+def orders(found: common.View) -> tuple[str, ...]:
+    """The orders of the chosen repairs."""
+    chosen = dict.fromkeys(repair.order for repair in found.look.repairs if repair.order)
+    return tuple(chosen or state.get("orders"))
+
+
+def biases(found: common.View) -> tuple[bool, ...]:
+    """The mean corrections of the chosen repairs."""
+    chosen = dict.fromkeys(bool(repair.bias) for repair in found.look.repairs if repair.order)
+    return tuple(chosen) or tuple(BIASES[name] for name in state.get("biases"))
+
+
+def prior(found: common.View) -> str:
+    """The prior of the chosen repairs that have one, or the usual one."""
+    return next((repair.parameters["prior"] for repair in found.look.repairs if "prior" in repair.parameters), "median")
 
 
 def interval(row, name: str) -> str:
@@ -40,10 +53,10 @@ def interval(row, name: str) -> str:
 
 def numbers() -> None:
     """Our correlations beside the paper's."""
-    seen = view.look
-    for order in seen.orders:
-        for bias in seen.biases:
-            table = severity.correlations(groups, state.get("gain"), order, common.BIASES[bias], seen.prior, states())
+    for order in orders(view):
+        for bias in biases(view):
+            chosen = state.get("gain"), order, bias, prior(view), states()
+            table = severity.correlations(common.store(), groups, *chosen)
             rows = [
                 {
                     "gain against": row["against"],
@@ -56,7 +69,7 @@ def numbers() -> None:
                 }
                 for _, row in table.iterrows()
             ]
-            st.caption(f"{order}, bias {bias}")
+            st.caption(f"{order}, bias {'on' if bias else 'off'}")
             st.dataframe(
                 pd.DataFrame(rows),
                 hide_index=True,
@@ -72,12 +85,15 @@ def published(value: float) -> str:
 def about() -> None:
     """What is drawn here, and how to read it."""
     st.markdown(
-        "Each mark is one stored setting (network, dataset, pruning, seed): how much one method gains over another (y) against how badly pruning hurt the channel "
-        "variances (x). The paper's figures 6 and 9 draw this for its 36 settings. Vertical bars are 95 % intervals of the gain (Newcombe, from both Wilson "
-        "intervals). A ring marks the present setting. **Click a mark to open its setting.**"
+        "Each mark is one stored setting (network, dataset, pruning, seed): how much one method gains over another "
+        "(y) against how badly pruning hurt the channel variances (x). The paper's figures 6 and 9 draw this for its "
+        "36 settings. Vertical bars are 95 % intervals of the gain (Newcombe, from both Wilson intervals). A ring "
+        "marks the present setting. **Click a mark to open its setting.**"
     )
     st.caption(
-        "Correlation intervals by Fisher's z. Settings that share a network are not independent, so the intervals are narrower than they should be. The paper does not define its severity; ours is mean |√(v_pruned / v_dense) − 1| over channels."
+        "Correlation intervals by Fisher's z. Settings that share a network are not independent, so the intervals "
+        "are narrower than they should be. The paper does not define its severity; ours is mean |√(v_pruned / "
+        "v_dense) − 1| over channels."
     )
 
 
@@ -99,15 +115,19 @@ charts.show(
     severity.GAIN,
     "gains",
     select=open_setting,
+    store=common.store(),
     groups=groups,
     gain=state.get("gain"),
     against=state.get("against"),
-    biases=lambda found: tuple(common.BIASES[bias] for bias in found.look.biases),
-    **{name: look(name) for name in ("orders", "prior", "start", "averaging", "momentum", "b")},
+    orders=orders,
+    biases=biases,
+    prior=prior,
+    state=lambda found: found.look.bn_state,
 )
 
 st.subheader("Correlation, ours and the paper's", anchor=False)
 numbers()
 st.caption(
-    "The paper's numbers are those of its text (section 5.3 and appendix C.2): gain of ASR+BN over LW+BN against its severity, over its own settings, without intervals."
+    "The paper's numbers are those of its text (section 5.3 and appendix C.2): gain of ASR+BN over LW+BN against its "
+    "severity, over its own settings, without intervals."
 )

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from asr_core.figures import multiples, variance
+from asr_core.figures import energy, multiples, spectrum, variance
 from pages._frame import charts, common, folded, state, tables
 
 view = common.view()
@@ -34,14 +34,14 @@ def fitted(_table, *known_by):
 
 def fits(table, number: int) -> None:
     """Both alphas of each network with the quality of the fit; `number`: of the table among those drawn."""
-    drawn = [(found.stamp, common.layer_in(found), found.slugs) for found in common.views()]
-    found = fitted(table, repr(drawn), state.get("stage"), number)
+    known_by = [(found.stamp, common.layer_in(found), found.repairs) for found in common.views()]
+    found = fitted(table, repr(known_by), state.get("stage"), number)
     plain = found["alpha_ratio"].between(1e-3, 1e4).all()
     spans = [
         f"[{low:.2f}, {high:.2f}]" if low == low else "too few channels"
         for low, high in zip(found["slope_low"], found["slope_high"], strict=True)
     ]
-    shown = found[["network", "alpha_ratio", "alpha_slope", "r2", "used", "dropped"]].set_axis(
+    shown = found[["label", "alpha_ratio", "alpha_slope", "r2", "used", "dropped"]].set_axis(
         ["network", "alpha (ratio)", "alpha (slope)", "R²", "channels", "dropped"], axis=1
     )
     shown.insert(3, "95 % interval", spans)
@@ -54,7 +54,8 @@ def numbers(table, channel: int) -> None:
     rows = table[table["channel"] == channel]
     one = rows.iloc[0]
     st.markdown(
-        f"Dense variance {one.v_dense:.4g}; {one.kept_fraction:.1%} of its weights kept, with {one.kept_energy:.1%} of their energy (Σ w²)."
+        f"Dense variance {one.v_dense:.4g}; {one.kept_fraction:.1%} of its weights kept, with {one.kept_energy:.1%} of "
+        "their energy (Σ w²)."
     )
     names = {"label": "network", "v": "variance", "gamma": "factor γ", "shrinkage": "shrinkage"}
     tables.number_table(rows, names, f"Variances and factors of channel {channel}.")
@@ -82,61 +83,69 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
 def about() -> None:
     """What is drawn here, and how to read it."""
     st.markdown(
-        "Each mark is one output channel of the layer: its activation variance in the dense network (x) against that after pruning and repair (y), "
-        "over the statistics images, before BatchNorm. On the dashed line a repair is exact. A layer-wise factor moves all marks of a layer up by the "
-        "same distance; it cannot change their slope or spread. Marks on the dotted line at the bottom are dead: no factor can bring them back."
+        "Each mark is one output channel of the layer: its activation variance in the dense network (x) against that "
+        "after pruning and repair (y), over the statistics images, before BatchNorm. On the dashed line a repair is "
+        "exact. A layer-wise factor moves all marks of a layer up by the same distance; it cannot change their slope "
+        "or spread. Marks on the dotted line at the bottom are dead: no factor can bring them back."
     )
     st.latex(
-        r"\alpha_\mathrm{ratio} = \exp\,\overline{\ln (v_\mathrm{repaired}/v_\mathrm{dense})} \qquad \log_{10} v_\mathrm{repaired} = \alpha_\mathrm{slope} \log_{10} v_\mathrm{dense} + c"
+        r"\alpha_\mathrm{ratio} = \exp\,\overline{\ln (v_\mathrm{repaired}/v_\mathrm{dense})} \qquad "
+        r"\log_{10} v_\mathrm{repaired} = \alpha_\mathrm{slope} \log_{10} v_\mathrm{dense} + c"
     )
     st.caption(
-        "Both are 1 for a perfect repair. The slope is an ordinary least-squares fit with its 95 % interval; a small R² means the slope says little."
+        "Both are 1 for a perfect repair. The slope is an ordinary least-squares fit with its 95 % interval; a small "
+        "R² means the slope says little."
     )
 
 
 folded.expander("What am I looking at?", "_open_about", about)
 stage, bn = state.get("stage"), view.result.setting["recalibrated_state"]
 point = (
-    f": {bn['averaging']} from {bn['start']}, momentum {bn['momentum']}, b = {bn['batches']}"
+    f": {bn['averaging']} from {bn['start']}, momentum {bn['momentum']}, b = {bn['calib_batches']}"
     if bn
     else ", which is not stored for this setting"
 )
 st.caption(f"Variances: {variance.STAGES[stage]}{point if stage == 'recalibrated' else ''}.")
 
-what = {"layer": common.layer_in, "slugs": lambda found: found.slugs, "stage": stage}
+what = {"layer": common.layer_in, "repairs": lambda found: found.repairs, "stage": stage}
 alone = state.get("pin") is None
 left, right = st.columns(2) if alone else (st.container(), st.container())
 width = charts.HALF if alone else charts.WIDE
 with left:
     st.subheader("Every channel", anchor=False)
-    tables = charts.show(variance.SCATTER, "scatter", select=open_channel, width=width, **what)
+    drawn = charts.show(variance.SCATTER, "scatter", select=open_channel, width=width, **what)
 with right:
     st.subheader("Sorted by dense variance", anchor=False)
-    charts.show(variance.SORTED, "sorted", select=open_channel, width=width, **what)
+    charts.show(spectrum.SORTED, "sorted", select=open_channel, width=width, **what)
 
 st.subheader(
     "Fit",
     anchor=False,
-    help="**alpha (ratio)**: geometric mean of v_repaired / v_dense; 1 is a perfect repair.\n\n**alpha (slope)**: least-squares slope in log10-log10, with its interval.\n\n"
-    "**R²**: share of the spread that the line explains.\n\n**channels**: used; **dropped**: dead in the dense or in the shown network, or beyond the range of numbers, and so left out.",
+    help="**alpha (ratio)**: geometric mean of v_repaired / v_dense; 1 is a perfect repair.\n\n**alpha (slope)**: "
+    "least-squares slope in log10-log10, with its interval.\n\n**R²**: share of the spread that the line "
+    "explains.\n\n**channels**: used; **dropped**: dead in the dense or in the shown network, or beyond the range of "
+    "numbers, and so left out.",
 )
-for number, table in enumerate(tables):
+for number, table in enumerate(drawn):
     fits(table, number)
 
 left, right = st.columns(2)
 with left:
     st.subheader("Kept weights, kept variance", anchor=False)
-    charts.show(variance.ENERGY, "energy", select=open_channel, width=charts.HALF, layer=common.layer_in)
+    charts.show(energy.ENERGY, "energy", select=open_channel, width=charts.HALF, layer=common.layer_in)
 with right:
     channel = common.channel_of(view, layer)
-    if channel is None or not tables:
+    if channel is None or not drawn:
         st.subheader("One channel", anchor=False)
         st.caption("Click a mark, or choose a channel above, to see its numbers and its spatial maps.")
     else:
-        numbers(tables[-1], channel)
+        numbers(drawn[-1], channel)
 
 st.subheader("All layers", anchor=False)
 st.caption(
-    f"The plot above for every layer, equal axes; at most {multiples.MOST} channels per layer, evenly over the ranks. Click a mark to choose its layer."
+    f"The plot above for every layer, equal axes; at most {multiples.MOST} channels per layer, evenly over the ranks. "
+    "Click a mark to choose its layer."
 )
-charts.show(multiples.PANELS, "panels", select=select_layer, slugs=what["slugs"], stage=stage, how={"marked": layer})
+charts.show(
+    multiples.PANELS, "panels", select=select_layer, repairs=what["repairs"], stage=stage, how={"marked": layer}
+)

@@ -42,11 +42,8 @@ def use(monkeypatch):
 
     import streamlit as st
 
-    from asr_core.figures.maps import opened_store
-
     def chosen(store):
         monkeypatch.setenv("ASR_CACHE_DIR", str(store.root))
-        opened_store.cache_clear()
         st.cache_resource.clear()
         return store
 

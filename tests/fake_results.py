@@ -1,4 +1,5 @@
-"""Stored results with made-up numbers but true shapes and keys: pages and figures are tested on them in milliseconds."""
+"""Stored results with made-up numbers but true shapes and keys: pages and figures are tested on them in
+milliseconds."""
 
 from dataclasses import asdict
 
@@ -8,53 +9,57 @@ import pandas as pd
 from asr_core.measure import diagnostics
 from asr_core.measure.intervals import wilson
 from asr_core.pipeline import assembly
-from asr_core.pipeline.plan import Keys
-from asr_core.spec.grid import BatchNormState, default_repairs, default_states
+from asr_core.spec.experiment import ExperimentSpec, Setting
+from asr_core.spec.keys import Keys, recipe_key
+from asr_core.spec.recalibration import NO_STATE, REPORTED_STATE, default_states
+from asr_core.spec.repairs import DENSE, METHODS, NO_REPAIR, RepairSpec
+from asr_core.spec.repairs import repairs as default_repairs
 from asr_core.store import Store
-from asr_core.store.catalogue import Setting
 from asr_core.store.entries import Entry
+from asr_core.store.tables import typed, with_network
 
 LAYERS = {"conv1": 16, "layer1.0.conv1": 16, "layer1.0.conv2": 24, "layer2.0.conv1": 32, "layer2.0.conv2": 32}
 TESTS = 1000
 
 
-def fake_result(store: Store, layers=None, repairs=None, states=None, dead=0.1, spread=0.6, **setting) -> Entry:
-    """A stored result of Setting(**setting): `dead` share of dead channels in the last layer, `spread` of ln gamma_raw."""
-    wanted = Setting(**{"dense": f"{setting.get('seed', 0):016x}"} | setting)
-    spec = wanted.experiment(
-        default_repairs() if repairs is None else repairs, default_states() if states is None else states
+def fake_result(
+    store: Store, layers=None, repairs=None, states=None, dead=0.1, spread=0.6, dense_id=None, **values
+) -> Entry:
+    """A stored result of Setting.of(**values): `dead` share of dead channels in the last layer, `spread` of ln
+    gamma_raw.
+
+    dense_id: of the dense network; another one for each seed if it is not given. In a folder, `digest` and `classes`.
+    """
+    spec = ExperimentSpec.of_setting(
+        Setting.of(**values),
+        default_repairs() if repairs is None else repairs,
+        default_states() if states is None else states,
     )
-    random = np.random.default_rng([wanted.seed, round(1e4 * (wanted.sparsity or 0.5)), wanted.stats])
-    channels = fake_channels(layers or LAYERS, wanted.sparsity or 0.5, dead, spread, random)
+    dense_id = dense_id or f"{spec.dense.seed:016x}"
+    sparsity = spec.prune.parameters.get("sparsity", 0.5)
+    random = np.random.default_rng([spec.dense.seed, round(1e4 * sparsity), spec.calibration.stat_images])
+    channels = fake_channels(layers or LAYERS, sparsity, dead, spread, random)
     repaired = pd.concat([fake_repair(channels, repair, random) for repair in spec.repairs], ignore_index=True)
-    measured = {(repair.slug, state) for repair in spec.repairs for state in ("repaired", "recalibrated")}
+    measured = {(repair, state) for repair in spec.repairs for state in ("repaired", "recalibrated")}
     table = assembly.layers_table(channels, repaired, measured)
-    facts = {
-        "dataset_label": f"{wanted.data} (made up)",
-        "data": asdict(spec.data),
-        "model": asdict(spec.model),
-        "dense": asdict(spec.dense),
-        "dense_id": wanted.dense,
-        "prune": {"rule": spec.prune.rule, **spec.prune.asked},
-        "calibration": asdict(spec.calibration),
-        "evaluation": asdict(spec.evaluation),
-        "sparsity_asked": wanted.sparsity or 0.5,
-        "sparsity_achieved": wanted.sparsity or 0.5,
-        "recalibrated_state": asdict(BatchNormState.of("reset", "ema", 0.1, 20)),
+    facts = spec.facts() | {
+        "dataset_label": f"{spec.data.dataset} (made up)",
+        "dense_id": dense_id,
+        "sparsity_asked": sparsity,
+        "sparsity_achieved": sparsity,
+        "recalibrated_state": asdict(REPORTED_STATE),
     }
     tables = {
-        "accuracy": fake_accuracy(spec, wanted, random),
+        "accuracy": fake_accuracy(spec, dense_id, sparsity, random),
         "channels": channels,
         "repairs": repaired,
         "layers": table,
         "alphas": diagnostics.summarise_alphas(table),
-        "convs": fake_convs(channels, wanted.sparsity or 0.5),
+        "convs": fake_convs(channels, sparsity),
     }
-    key = Keys(spec, wanted.dense).result
-    stored = {"setting": facts | diagnostics.network_damage(channels), "recipe": spec.recipe_key, "image_passes": []}
-    return store.put(
-        "result", key, {f"{name}.parquet": value for name, value in tables.items()}, stored, asdict(spec), 1.0
-    )
+    files = {f"{name}.parquet": value for name, value in tables.items()}
+    stored = {"setting": facts | diagnostics.network_damage(channels), "recipe": recipe_key(spec), "image_passes": []}
+    return store.put("result", Keys(spec, dense_id).result, files, stored, spec.as_dict(), 1.0)
 
 
 def fake_channels(layers: dict, sparsity: float, dead: float, spread: float, random) -> pd.DataFrame:
@@ -106,49 +111,41 @@ def fake_repair(channels: pd.DataFrame, repair, random) -> pd.DataFrame:
     table["mu_recalibrated"], table["v_recalibrated"] = channels["mu_pruned"], dense * noise
     if repair.order:
         table = table.assign(
-            gamma=gamma, gamma_raw=raw, shrinkage=shrinkage, prior_var=0.1, bias=0.0, alive=v > 1e-12, fallback=False
+            gamma=gamma, gamma_raw=raw, shrinkage=shrinkage, prior_var=0.1, b_new=0.0, alive=v > 1e-12, fallback=False
         )
-    return table.assign(slug=repair.slug)
+    return with_network(table, repair)
 
 
-def fake_accuracy(spec, wanted: Setting, random) -> pd.DataFrame:
+def fake_accuracy(spec: ExperimentSpec, dense_id: str, sparsity: float, random) -> pd.DataFrame:
     """Accuracies that rise with the budget, more slowly from reset."""
-    cost = (wanted.sparsity or 0.5) ** 6
+    cost = sparsity**6
     rows = [
-        _row(spec, wanted, "dense", None, BatchNormState(), 0.93),
-        *(_row(spec, wanted, "dense", None, s, 0.9 - 0.3 * 0.9**s.batches) for s in spec.states if s.batches),
-        _row(spec, wanted, "no_repair", None, BatchNormState(), 0.93 - 0.8 * cost),
+        _row(spec, dense_id, DENSE, NO_STATE, 0.93),
+        *(_row(spec, dense_id, DENSE, s, 0.9 - 0.3 * 0.9**s.calib_batches) for s in spec.states if s.calib_batches),
+        _row(spec, dense_id, NO_REPAIR, NO_STATE, 0.93 - 0.8 * cost),
     ]
     for repair in spec.repairs:
-        own = (
-            0.02 * ["bn_only", "lw_bn", "raw_bn", "asr_bn"].index(repair.method)
-            if repair.method in ("bn_only", "lw_bn", "raw_bn", "asr_bn")
-            else 0.0
-        )
+        own = 0.02 * METHODS.index(repair.method) if repair.method in METHODS else 0.0
         for state in spec.states:
-            left = (
-                (1 - (state.momentum or 1)) ** state.batches
-                if state.averaging == "ema"
-                else 0.0
-                if state.batches
-                else 0.6
-            )
-            top1 = (
-                0.93
-                - 0.2 * cost
-                - cost * left * (0.8 if state.start != "keep" else 0.3) * (1 - 10 * own)
-                + 0.003 * random.normal()
-            )
-            rows.append(_row(spec, wanted, repair.method, repair, state, float(np.clip(top1, 0.05, 1))))
-    types = {"bias": "boolean", "stat_images": "Int64", "distinct_images": "Int64", "momentum": "Float64"}
-    return pd.DataFrame(rows).astype(types)
+            slow = (0.8 if state.start != "keep" else 0.3) * (1 - 10 * own)
+            top1 = 0.93 - 0.2 * cost - cost * _left(state) * slow + 0.003 * random.normal()
+            rows.append(_row(spec, dense_id, repair, state, float(np.clip(top1, 0.05, 1))))
+    types = {"stat_images": "Int64", "distinct_images": "Int64", "momentum": "Float64"}
+    return typed(pd.DataFrame(rows)).astype(types)
 
 
-def _row(spec, wanted: Setting, method: str, repair, state, top1: float) -> dict:
+def _left(state) -> float:
+    """What is lost in a state, as a share."""
+    if state.averaging == "ema":
+        return (1 - (state.momentum or 1)) ** state.calib_batches
+    return 0.0 if state.calib_batches else 0.6
+
+
+def _row(spec: ExperimentSpec, dense_id: str, network: RepairSpec, state, top1: float) -> dict:
     correct = round(TESTS * top1)
     low, high = wilson(correct, TESTS)
     entry = {"top1": correct / TESTS, "top1_low": low, "top1_high": high, "n_eval": TESTS}
-    return assembly.accuracy_row(spec, wanted.dense, entry, method, repair, state, 1437) | {"logit_gap": 0.0}
+    return assembly.accuracy_row(spec, dense_id, entry, network, state, 1437) | {"logit_gap": 0.0}
 
 
 def fake_convs(channels: pd.DataFrame, sparsity: float) -> pd.DataFrame:

@@ -6,30 +6,34 @@ from fake_results import TESTS, fake_result
 
 from asr_core.measure.intervals import wilson
 from asr_core.pipeline import allocations
-from asr_core.spec.grid import BatchNormState, RepairSpec
-from asr_core.store import Store, catalogue, results
+from asr_core.spec.experiment import ExperimentSpec, Setting
+from asr_core.spec.recalibration import NO_STATE, REPORTED_STATE
+from asr_core.spec.repairs import BN_ONLY, RepairSpec
+from asr_core.store import Store, results
 from asr_core.store.results import Result
+from asr_core.store.tables import networks
 
 LAYERS = {"conv1": 8, "layer1.0.conv1": 8, "layer2.0.conv1": 8, "layer2.0.downsample.0": 8}
 WEIGHTS = {"conv1": 200, "layer1.0.conv1": 1000, "layer2.0.conv1": 2000, "layer2.0.downsample.0": 100}
 ASR = RepairSpec.of("asr_bn", "simultaneous", False)
-STATE = BatchNormState.of()  # ema 0.1 from reset, b = 20
-STATES = (BatchNormState(), STATE)
+STATE = REPORTED_STATE  # ema 0.1 from reset, b = 20
+STATES = (NO_STATE, STATE)
 
 
-def store_run(store: Store, rule="global_l1", sparsity=0.95, right=None, kept=None, bits=True, **setting) -> Result:
-    """Store a result of BN only and ASR+BN. right: images answered correctly by slug, or by (slug, batches); who has
+def store_run(store: Store, pruning="global_l1", sparsity=0.95, right=None, kept=None, bits=True, **setting) -> Result:
+    """Store a result of BN only and ASR+BN. right: images answered correctly by network, or by (network, batches);
+    who has
     more of 1,000 right is right on all images of the others, so that McNemar's p is 2^(1 - difference). kept: weights
     by layer. bits: whether correctness per image is stored."""
     entry = fake_result(
         Store(store.root / "made"),
-        rule=rule,
+        pruning=pruning,
         sparsity=sparsity,
-        **{"layers": LAYERS, "repairs": (RepairSpec.of("bn_only"), ASR), "states": STATES} | setting,
+        **{"layers": LAYERS, "repairs": (BN_ONLY, ASR), "states": STATES} | setting,
     )
     tables = {name: entry.table(name) for name in results.TABLES}
     rows = tables["accuracy"]
-    counts = [_count(row, right or {}) for row in rows.itertuples()]
+    counts = [_count(network, row, right or {}) for network, row in zip(networks(rows), rows.itertuples(), strict=True)]
     low, high = np.array([wilson(count, TESTS) for count in counts]).T
     tables["accuracy"] = rows.assign(top1=np.array(counts) / TESTS, top1_low=low, top1_high=high)
     tables["convs"] = _convs(tables["convs"], kept or {}, sparsity or 0.5)
@@ -42,8 +46,8 @@ def store_run(store: Store, rule="global_l1", sparsity=0.95, right=None, kept=No
     return results.open_results(store, (key,))
 
 
-def _count(row, right: dict) -> int:
-    return right.get((row.slug, row.calib_batches), right.get(row.slug, round(TESTS * row.top1)))
+def _count(network: RepairSpec, row, right: dict) -> int:
+    return right.get((network, row.calib_batches), right.get(network, round(TESTS * row.top1)))
 
 
 def _convs(table, kept: dict, sparsity: float):
@@ -63,9 +67,10 @@ def _convs(table, kept: dict, sparsity: float):
     )
 
 
-def store_repairability(store: Store, setting: catalogue.Setting, undefined=()) -> None:
-    """Store RR of each layer: 0.25 in the first, doubling from layer to layer, and half of it at the least sparsity; NaN in `undefined`."""
-    task = allocations.task_of(setting.experiment((), STATES), setting.dense)
+def store_repairability(store: Store, setting: Setting, dense_id: str, undefined=()) -> None:
+    """Store RR of each layer: 0.25 in the first, doubling from layer to layer, and half of it at the least sparsity;
+    NaN in `undefined`."""
+    task = allocations.task_of(ExperimentSpec.of_setting(setting, (), STATES), dense_id)
     rows = [
         {
             "layer": layer,

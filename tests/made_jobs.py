@@ -11,6 +11,7 @@ from small import SMALL
 
 from asr_core.jobs.jobs import Wanted
 from asr_core.runtime import Runtime
+from asr_core.spec.repairs import BN_ONLY
 from asr_core.store import Store
 from asr_core.store.entries import write_json
 
@@ -18,7 +19,7 @@ LONG = 300  # seconds that anything may take on a busy machine
 LINE = {
     "time": 1.0,
     "stage": "evaluation",
-    "target": "bn_only",
+    "network": BN_ONLY.columns,
     "images": 1200,
     "of_images": 5000,
     "tasks": 7,
@@ -36,7 +37,7 @@ def make_job(store: Store, state, reason=None, line=None, log="", wanted=None, b
     wanted, pid = wanted or Wanted(SMALL), pid or os.getpid()
     folder = store.jobs / wanted.id
     folder.mkdir(parents=True)
-    write_json(folder / "spec.json", {"wanted": asdict(wanted), "runtime": asdict(Runtime())})
+    write_json(folder / "spec.json", {"wanted": wanted.as_dict(), "runtime": asdict(Runtime())})
     status = {
         "state": state,
         "submitted": time.time() - 60 - before,
@@ -54,7 +55,8 @@ def make_job(store: Store, state, reason=None, line=None, log="", wanted=None, b
 
 @contextmanager
 def held(wanted: Wanted, store: Store):
-    """Whoever computes `wanted` meanwhile comes to its last stage and waits there, as if another process computed that."""
+    """Whoever computes `wanted` meanwhile comes to its last stage and waits there, as if another process computed
+    that."""
     last = wanted.tasks(store)[-1]
     with store.lock(last.stage, last.key):
         yield

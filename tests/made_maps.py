@@ -1,4 +1,5 @@
-"""A real stored result of a small untrained network on the digits, made once per test run: results and maps without training."""
+"""A real stored result of a small untrained network on the digits, made once per test run: results and maps without
+training."""
 
 import shutil
 import tempfile
@@ -9,21 +10,28 @@ import torch
 
 from asr_core.networks import models, weights
 from asr_core.pipeline import maps
-from asr_core.pipeline import stages as experiment
-from asr_core.spec.experiment import CalibrationSpec, DenseSpec, EvalSpec, ExperimentSpec, ModelSpec, PruneSpec
-from asr_core.spec.grid import BatchNormState, RepairSpec
+from asr_core.pipeline import run as experiment
+from asr_core.spec.experiment import ExperimentSpec, Setting
+from asr_core.spec.keys import recipe_key
+from asr_core.spec.recalibration import NO_STATE, BatchNormState
+from asr_core.spec.repairs import BN_ONLY, RepairSpec
 from asr_core.store import Store
 from asr_core.store.entries import WEIGHTS
 
 RECALIBRATED = BatchNormState.of("reset", "ema", 0.1, 1)
-SPEC = ExperimentSpec(
-    model=ModelSpec(architecture="shufflenet_v2_x0_5", stem="small"),
-    dense=DenseSpec(epochs=1),
-    prune=PruneSpec.of("global_l1", sparsity=0.8),
-    calibration=CalibrationSpec(stat_images=16, calib_batch_size=16),
-    evaluation=EvalSpec(eval_images=20),
-    repairs=(RepairSpec.of("bn_only"), RepairSpec.of("lw_bn"), RepairSpec.of("asr_bn", "sequential", True)),
-    states=(BatchNormState(), RECALIBRATED),
+SETTING = Setting.of(
+    architecture="shufflenet_v2_x0_5",
+    stem="small",
+    epochs=1,
+    sparsity=0.8,
+    stat_images=16,
+    calib_batch_size=16,
+    eval_images=20,
+)
+SPEC = ExperimentSpec.of_setting(
+    SETTING,
+    repairs=(BN_ONLY, RepairSpec.of("lw_bn"), RepairSpec.of("asr_bn", "sequential", True)),
+    states=(NO_STATE, RECALIBRATED),
 )
 LAYER = "stage2.0.branch2.0"
 WANTED = maps.MapSpec(layer=LAYER, images=3)
@@ -38,7 +46,7 @@ def root() -> Path:
         torch.manual_seed(0)
         state = models.build(SPEC.model, SPEC.data.classes, SPEC.data.image_size).state_dict()
     dense_id = weights.weights_identity(state)
-    store.put("dense", dense_id, {WEIGHTS: state}, {"recipe": SPEC.recipe_key, "dense_id": dense_id})
+    store.put("dense", dense_id, {WEIGHTS: state}, {"recipe": recipe_key(SPEC), "dense_id": dense_id})
     experiment.run(SPEC, store)
     return folder
 

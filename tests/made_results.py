@@ -1,8 +1,9 @@
-"""fake_results, with logit gaps that shrink as the start is forgotten, convs of both verdicts, and tables that a test may spoil."""
+"""fake_results, with logit gaps that shrink as the start is forgotten, convs of both verdicts, and tables that a test
+may spoil."""
 
 from fake_results import fake_result
 
-from asr_core.spec.grid import BatchNormState
+from asr_core.spec.recalibration import NO_STATE, BatchNormState
 from asr_core.store import Store, results
 from asr_core.store.results import Result, open_results
 from asr_core.studies import leftover
@@ -45,8 +46,6 @@ def _gap(row) -> float:
     if row.method in ("dense", "no_repair"):
         return float("nan")
     state = (
-        BatchNormState.of(row.start, row.averaging, row.momentum, row.calib_batches)
-        if row.calib_batches
-        else BatchNormState()
+        BatchNormState.of(row.start, row.averaging, row.momentum, row.calib_batches) if row.calib_batches else NO_STATE
     )
     return 0.0 if row.method == "bn_only" else 1e-4 + 10 * leftover.share_left(state)

@@ -10,9 +10,9 @@ import torch
 from PIL import Image
 
 from asr_core.networks import fit, models
-from asr_core.spec.experiment import ModelSpec
+from asr_core.spec.parts import ModelSpec
 
-MODEL = ModelSpec(architecture="shufflenet_v2_x0_5", stem="small")
+MODEL = ModelSpec.of(architecture="shufflenet_v2_x0_5", stem="small")
 TREE = [f"{split}/{name}/{i}.png" for split in ("train", "test") for name in ("cat", "dog") for i in range(2)]
 
 
@@ -50,7 +50,8 @@ def saved(state, kind: str = "new") -> io.BytesIO:
 
 
 def tried_here(command, *, cwd, **_) -> subprocess.CompletedProcess:
-    """In place of subprocess.run: `python -m asr_core.networks.fit` in this process, for starting one imports torch for seconds."""
+    """In place of subprocess.run: `python -m asr_core.networks.fit` in this process, for starting one imports torch for
+    seconds."""
     assert command[1:3] == ["-m", "asr_core.networks.fit"]
     said = io.StringIO()
     with contextlib.chdir(cwd), contextlib.redirect_stdout(said):

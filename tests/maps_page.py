@@ -1,34 +1,33 @@
 """The maps page on a store of made_maps, without a browser."""
 
 from drawn import charts
-from made_maps import LAYER
+from made_maps import LAYER, SETTING
 from streamlit.testing.v1 import AppTest
 
 from asr_core.pipeline import maps
-from asr_core.store import catalogue
 from asr_core.store.entries import PROJECT
 
 EIGHT = maps.MapSpec(layer=LAYER)
 
 
 def opened(store, **address):
-    """The page at an address; it must not fail."""
+    """The page at an address, on a store that is in `use`; it must not fail."""
     app = AppTest.from_file(PROJECT / "pages/_frame/main.py", default_timeout=300)
-    setting = catalogue.stored(store)[0].setting
     found = {
-        "net": setting.net,
-        "stem": setting.stem,
+        "dataset": "digits",
+        "architecture": SETTING.model.architecture,
+        "stem": "small",
         "epochs": "1",
         "sparsity": "0.8",
-        "stats": "16",
-        "calib": "16",
-        "eval": "20",
-        "b": "0",
+        "stat_images": "16",
+        "calib_batch_size": "16",
+        "eval_images": "20",
+        "calib_batches": "0",
     }
-    for name, value in ({"data": "digits"} | found | {"methods": "bn_only,lw_bn", "layer": LAYER} | address).items():
+    for name, value in (found | {"methods": "bn_only,lw_bn", "layer": LAYER} | address).items():
         app.query_params[name] = str(value)
     app.run()
-    app.switch_page("maps.py").run()
+    app.switch_page("../maps.py").run()
     assert not app.exception
     return app
 

@@ -1,14 +1,12 @@
 """A small experiment, and how fast a machine may run it."""
 
-from asr_core.spec.experiment import CalibrationSpec, DenseSpec, ExperimentSpec, ModelSpec, PruneSpec
-from asr_core.spec.grid import RepairSpec, default_states
+from asr_core.spec.experiment import ExperimentSpec, Setting
+from asr_core.spec.recalibration import default_states
+from asr_core.spec.repairs import BN_ONLY, RepairSpec
 
-SMALL = ExperimentSpec(
-    model=ModelSpec(architecture="mobilenet_v3_small"),
-    dense=DenseSpec(epochs=1),
-    prune=PruneSpec.of("global_l1", sparsity=0.5),
-    calibration=CalibrationSpec(stat_images=64, calib_batch_size=64),
-    repairs=(RepairSpec.of("bn_only"), RepairSpec.of("lw_bn"), RepairSpec.of("asr_bn", "sequential")),
+SMALL = ExperimentSpec.of_setting(
+    Setting.of(architecture="mobilenet_v3_small", epochs=1, sparsity=0.5, stat_images=64, calib_batch_size=64),
+    repairs=(BN_ONLY, RepairSpec.of("lw_bn"), RepairSpec.of("asr_bn", "sequential")),
     states=default_states((2, 4)),
 )
 SPEED = {

@@ -9,23 +9,28 @@ from asr_core.figures import NothingToDraw
 from asr_core.figures import ablation as figures
 from asr_core.figures import absorption as gaps
 from asr_core.figures import severity as points
-from asr_core.spec.grid import BatchNormState, RepairSpec, default_repairs
+from asr_core.spec.experiment import Setting
+from asr_core.spec.recalibration import NO_STATE, REPORTED_STATE, BatchNormState
+from asr_core.spec.repairs import BN_ONLY, RepairSpec
+from asr_core.spec.repairs import repairs as default_repairs
 from asr_core.store import Store
-from asr_core.store.catalogue import Setting, stored
+from asr_core.store.catalogue import stored
+from asr_core.store.tables import networks, typed
 from asr_core.studies import ablation, leftover, severity
 
-EMA, CUMULATIVE = BatchNormState.of("reset", "ema", 0.1, 20), BatchNormState.of(averaging="cumulative", batches=20)
+EMA, CUMULATIVE = REPORTED_STATE, BatchNormState.of(averaging="cumulative", calib_batches=20)
+LW = RepairSpec.of("lw_bn", "simultaneous", False)
 
 
 def rows(repairs=None, states=(EMA,)) -> pd.DataFrame:
     """An accuracy table that holds `repairs` in `states`."""
     found = [
-        {
-            "slug": repair.slug,
+        repair.columns
+        | {
             "start": state.start,
             "averaging": state.averaging,
             "momentum": state.momentum,
-            "calib_batches": state.batches,
+            "calib_batches": state.calib_batches,
             "top1": 0.5,
             "top1_low": 0.45,
             "top1_high": 0.55,
@@ -34,12 +39,11 @@ def rows(repairs=None, states=(EMA,)) -> pd.DataFrame:
         for repair in repairs or default_repairs()
         for state in states
     ]
-    return pd.DataFrame(found)
+    return typed(pd.DataFrame(found))
 
 
 @pytest.fixture
-def store(tmp_path, monkeypatch):
-    monkeypatch.setenv("ASR_CACHE_DIR", str(tmp_path))
+def store(tmp_path):
     return Store(tmp_path)
 
 
@@ -70,14 +74,14 @@ def test_only_rows_named_bias_correction_correct_means():
 
 def test_the_surface_has_each_size_with_each_prior_once():
     cells = ablation.surface("simultaneous", False)
-    assert len({cell.repair.slug for cell in cells}) == len(cells) == len(ablation.GROUP_SIZES) * len(ablation.PRIORS)
+    assert len({cell.repair for cell in cells}) == len(cells) == len(ablation.GROUP_SIZES) * len(ablation.PRIORS)
     assert len(ablation.surface_repairs()) == 4 * len(cells) + 1
 
 
 @pytest.mark.parametrize("bias", [False, True])
 def test_named_points_are_the_paper_s_methods(bias):
-    named = {(c.group_size, c.prior, c.scale): c.named.slug for c in ablation.surface("sequential", bias) if c.named}
-    of = lambda method, **params: RepairSpec.of(method, "sequential", bias, **params).slug  # noqa: E731
+    named = {(c.group_size, c.prior, c.scale): c.named for c in ablation.surface("sequential", bias) if c.named}
+    of = lambda method, **params: RepairSpec.of(method, "sequential", bias, **params)  # noqa: E731
     assert named == {
         (1, "median", 1.0): of("asr_bn"),
         (1, "mean", 1.0): of("asr_bn", prior="mean"),
@@ -96,8 +100,7 @@ def test_named_points_give_the_factors_of_the_methods_they_name():
 
     def gamma(spec):
         method = registry.get("repair method", spec.method)
-        params = method.defaults() | dict(spec.params) | ({"prior": spec.prior} if spec.prior else {})
-        return method.factors(v_dense, v_pruned, params).gamma
+        return method.factors(v_dense, v_pruned, spec.parameters).gamma
 
     for cell in ablation.surface("simultaneous", False):
         if cell.named:
@@ -115,7 +118,7 @@ def test_a_stored_point_is_read_back_by_its_place():
     table = ablation.surface_table(rows(repairs), EMA)
     have = table.dropna(subset="top1")
     assert set(zip(have["order"], have["bias"], strict=True)) == {("simultaneous", True)} and len(have) == 25
-    assert have["slug"].tolist() == [repair.slug for repair in repairs[1:]]
+    assert networks(have).tolist() == list(repairs[1:])
 
 
 def test_rows_of_another_recalibration_are_not_mixed_in():
@@ -150,22 +153,22 @@ def test_order_is_compared_only_where_intervals_are_apart(store):
 
 
 def test_cumulative_averaging_leaves_nothing_and_no_recalibration_everything():
-    assert leftover.share_left(CUMULATIVE) == 0 and leftover.share_left(BatchNormState()) == 1
+    assert leftover.share_left(CUMULATIVE) == 0 and leftover.share_left(NO_STATE) == 1
     assert leftover.share_left(EMA) == pytest.approx(0.9**20)
 
 
 def test_under_cumulative_averaging_all_repairs_are_predicted_to_be_one_network(store):
     result = store_result(store)
-    slugs = [repair.slug for repair in default_repairs()]
-    error = leftover.predicted_error(leftover.factors(result, slugs), CUMULATIVE)
-    assert set(error.index) == set(slugs) and error.max() < 1e-3
+    repairs = default_repairs()
+    error = leftover.predicted_error(leftover.factors(result, repairs), CUMULATIVE)
+    assert set(error.index) == set(repairs) and error.max() < 1e-3
 
 
 def test_the_predicted_error_falls_with_the_budget_and_is_zero_for_bn_only(store):
-    rows = leftover.factors(store_result(store), ["bn_only", "lw_bn.simultaneous.nobias"])
+    rows = leftover.factors(store_result(store), [BN_ONLY, LW])
     errors = [leftover.predicted_error(rows, BatchNormState.of("reset", "ema", 0.1, b)) for b in (10, 20, 30, 50)]
-    assert all(e["bn_only"] == 0 for e in errors)
-    lw = [e["lw_bn.simultaneous.nobias"] for e in errors]
+    assert all(e[BN_ONLY] == 0 for e in errors)
+    lw = [e[LW] for e in errors]
     assert lw == sorted(lw, reverse=True) and lw[-1] > 0
 
 
@@ -182,14 +185,14 @@ def test_the_prediction_is_what_batchnorm_does():
     for _ in range(20):
         layer(repaired)
     out = layer.eval()(repaired).detach()
-    rows = pd.DataFrame({"slug": "x", "gamma": g, "shift": c, "mu": mu, "v": v, "mu_dense": 0.0, "v_dense": 1.0})
+    rows = pd.DataFrame({"gamma": g, "shift": c, "mu": mu, "v": v, "mu_dense": 0.0, "v_dense": 1.0})
     told = leftover.recalibrated(rows, EMA)
     np.testing.assert_allclose(told["signal"], out.std((0, 2, 3)), rtol=1e-3)
     np.testing.assert_allclose(told["offset"], out.mean((0, 2, 3)), atol=1e-6)
 
 
 def test_convs_that_are_not_absorbed_are_left_out_of_the_prediction(store):
-    assert set(leftover.factors(store_result(store), ["bn_only"])["layer"]) == {
+    assert set(leftover.factors(store_result(store), [BN_ONLY])["layer"]) == {
         "conv1",
         "layer1.0.conv1",
         "layer1.0.conv2",
@@ -198,7 +201,7 @@ def test_convs_that_are_not_absorbed_are_left_out_of_the_prediction(store):
 
 
 def test_the_verdict_names_one_network_under_cumulative_averaging_only(store):
-    table = gaps.GAP.table(store_result(store), slugs=[repair.slug for repair in default_repairs()])
+    table = gaps.GAP.table(store_result(store), repairs=default_repairs())
     text = gaps.GAP.sentence(table)
     assert "Under cumulative averaging all 12 repairs and BN only are one network" in text
     assert "at b = 20 (a = 0.122) logits differ by up to 1.2" in text
@@ -208,7 +211,7 @@ def test_the_verdict_names_one_network_under_cumulative_averaging_only(store):
 def test_a_result_from_before_logits_were_kept_says_how_to_get_them(store):
     result = store_result(store, change=lambda tables: tables["accuracy"].pop("logit_gap"))
     with pytest.raises(NothingToDraw, match="cache clear"):
-        gaps.GAP.table(result, slugs=["lw_bn.simultaneous.nobias"])
+        gaps.GAP.table(result, repairs=[LW])
 
 
 def test_without_bn_only_there_is_nothing_to_compare_with(store):
@@ -216,9 +219,9 @@ def test_without_bn_only_there_is_nothing_to_compare_with(store):
         tables["accuracy"] = tables["accuracy"].assign(logit_gap=np.nan)
 
     with pytest.raises(NothingToDraw, match="BN only"):
-        gaps.GAP.table(store_result(store, change=forget), slugs=["lw_bn.simultaneous.nobias"])
+        gaps.GAP.table(store_result(store, change=forget), repairs=[LW])
     with pytest.raises(NothingToDraw, match="change weights"):
-        gaps.GAP.table(store_result(store, seed=1), slugs=["bn_only"])
+        gaps.GAP.table(store_result(store, seed=1), repairs=[BN_ONLY])
 
 
 # Correlation
@@ -250,12 +253,12 @@ def test_a_perfect_line_has_an_interval_without_width():
 
 def test_a_network_measured_in_several_ways_is_one_point(store):
     for stats in (16, 64, 256):
-        store_result(store, stats=stats)
+        store_result(store, stat_images=stats)
     store_result(store, sparsity=0.5)
     found = severity.groups(stored(store), Setting())
     assert len(found) == 2
     by_key = {item.key: item.setting for item in stored(store)}
-    assert {by_key[keys[0]].stats for keys in found} == {64}
+    assert {by_key[keys[0]].calibration.stat_images for keys in found} == {64}
 
 
 def test_gains_hold_one_row_per_setting_that_has_both_methods(store):
@@ -263,18 +266,18 @@ def test_gains_hold_one_row_per_setting_that_has_both_methods(store):
         store_result(store, sparsity=sparsity)
     result = store_result(store, sparsity=0.97, repairs=default_repairs()[:1])
     keys = severity.groups(stored(store), Setting())
-    table = points.GAIN.table(result, groups=keys)
+    table = points.GAIN.table(result, store=store, groups=keys)
     assert len(table) == 4 and not table["here"].any()
     assert (table["gain_low"] < table["gain"]).all() and (table["gain"] < table["gain_high"]).all()
     assert "n = 4" in points.GAIN.sentence(table)
     assert points.GAIN.figure(table, **points.GAIN.limits([table])).data
-    ours = points.correlations(keys, "asr_lw", "simultaneous", False, "median", [EMA])
+    ours = points.correlations(store, keys, "asr_lw", "simultaneous", False, "median", [EMA])
     assert ours.set_index("against").loc["severity", ["paper_pearson", "paper_spearman"]].tolist() == [0.61, 0.7]
     assert ours.set_index("against")["paper_pearson"].isna()["overshoot"]
 
 
 def test_a_single_setting_is_drawn_but_no_correlation_is_told(store):
     result = store_result(store)
-    table = points.GAIN.table(result, groups=severity.groups(stored(store), Setting()))
+    table = points.GAIN.table(result, store=store, groups=severity.groups(stored(store), Setting()))
     assert table["here"].all() and "cannot be told from fewer than 4" in points.GAIN.sentence(table)
     assert points.GAIN.figure(table, **points.GAIN.limits([table])).data

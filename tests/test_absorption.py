@@ -9,7 +9,7 @@ from torch.nn import functional as F
 
 from asr_core.measure.absorption import conv_index
 from asr_core.networks import models
-from asr_core.spec.experiment import ModelSpec
+from asr_core.spec.parts import ModelSpec
 
 
 def conv(inputs=3, outputs=4, **options) -> nn.Conv2d:
@@ -40,7 +40,7 @@ def of_a(forward, **parts) -> tuple[str, str]:
 
 @pytest.mark.parametrize("architecture", ["resnet18", "resnet50", "densenet121", "vgg16_bn", "cifar_resnet20"])
 def test_the_papers_networks_and_the_cifar_resnets_absorb_every_conv(architecture):
-    model = models.build(ModelSpec(architecture=architecture, head="linear"), 10, 32)
+    model = models.build(ModelSpec.pick(architecture=architecture, head="linear"), 10, 32)
     assert set(verdicts(model).values()) == {("yes", "every consumer is a BatchNorm")}
 
 
@@ -195,7 +195,7 @@ def test_the_network_is_left_as_it_was():
 )
 def test_scaling_an_absorbed_conv_changes_nothing_in_train_mode_and_another_conv_does(architecture, stem):
     torch.manual_seed(0)
-    model = models.build(ModelSpec(architecture=architecture, stem=stem), 10, 32).double().eval()
+    model = models.build(ModelSpec.pick(architecture=architecture, stem=stem), 10, 32).double().eval()
     for bn in models.batchnorms(model).values():
         bn.eps = 1e-12
         bn.train()

@@ -16,8 +16,8 @@ from torch import nn
 from asr_core import prune, recalibrate, repair
 from asr_core.networks import models
 from asr_core.repairs import batchnorm
-from asr_core.spec.experiment import ModelSpec
-from asr_core.spec.grid import BatchNormState
+from asr_core.spec.parts import ModelSpec
+from asr_core.spec.recalibration import NO_STATE, BatchNormState
 
 # Few batches from reset: that the start still shows is what these tests are about.
 pytestmark = pytest.mark.filterwarnings("ignore:.* is left of the start")
@@ -25,10 +25,10 @@ pytestmark = pytest.mark.filterwarnings("ignore:.* is left of the start")
 # Small inputs, but no 1x1 feature map before the last pool. Pruned at 60 % in each layer: dead channels,
 # which have no scale to absorb, would need whole rows of zeros, and there are none.
 NETWORKS = {
-    "resnet18": ModelSpec(architecture="resnet18", stem="half"),
-    "resnet50": ModelSpec(architecture="resnet50", stem="half"),
-    "densenet121": ModelSpec(architecture="densenet121", stem="half"),
-    "vgg16_bn": ModelSpec(architecture="vgg16_bn", stem="imagenet", head="linear"),
+    "resnet18": ModelSpec.of(architecture="resnet18", stem="half"),
+    "resnet50": ModelSpec.of(architecture="resnet50", stem="half"),
+    "densenet121": ModelSpec.of(architecture="densenet121", stem="half"),
+    "vgg16_bn": ModelSpec.of(architecture="vgg16_bn", stem="imagenet", head="linear"),
 }
 REPAIRS = {
     "LW, simultaneous": {"method": "lw_bn", "order": "simultaneous"},
@@ -135,7 +135,7 @@ def test_a_batchnorm_behind_an_addition_does_not_absorb_a_repair():
 
 
 def test_without_recalibration_the_methods_are_different_networks():
-    assert BatchNormState.of(batches=0) == BatchNormState()
+    assert BatchNormState.of(calib_batches=0) == NO_STATE
     dense, pruned, batches = tiny_pair(FAMILIES["vgg"])
     found = [
         logits(recalibrate(repair(dense, pruned, batches[0], method)[0], batches, (0,))[0], batches[0])

@@ -2,7 +2,6 @@
 
 import math
 from collections import OrderedDict
-from dataclasses import asdict, replace
 from fractions import Fraction
 
 import pytest
@@ -15,8 +14,8 @@ from asr_core.errors import SpecError
 from asr_core.networks import models
 from asr_core.pruning import masks
 from asr_core.pruning.budget import kept_per_layer
-from asr_core.spec.experiment import ModelSpec
-from asr_core.spec.grid import BatchNormState
+from asr_core.spec.experiment import Setting
+from asr_core.spec.parts import ModelSpec, PruneSpec
 from asr_core.store import catalogue
 
 SCORES = st.one_of(st.floats(1e-6, 1e6), st.sampled_from([0.0, math.nan, 1.0]))
@@ -47,7 +46,8 @@ def test_the_total_is_exact_and_no_layer_leaves_its_bounds(problem):
 
 @given(problem=problems())
 def test_between_its_bounds_a_density_is_proportional_to_its_score(problem):
-    """One common factor c explains every layer: dense ones want at least their size, floored ones at most their floor."""
+    """One common factor c explains every layer: dense ones want at least their size, floored ones at most their
+    floor."""
     (scores, sizes, floors), _ = problem
     found = solved(problem)
     lowest, highest = Fraction(0), None
@@ -146,7 +146,7 @@ def published_erk(shapes, density):
 @pytest.mark.parametrize("architecture", ["resnet18", "resnet34", "mobilenet_v2", "vgg16_bn", "cifar_resnet20"])
 @pytest.mark.parametrize("sparsity", [0.5, 0.9, 0.955])
 def test_erk_has_the_dense_set_and_the_densities_of_the_published_rules(architecture, sparsity):
-    model = models.outline(ModelSpec(architecture=architecture, head="linear"), 10, 32)
+    model = models.outline(ModelSpec.pick(architecture=architecture, head="linear"), 10, 32)
     shapes = {name: tuple(w.shape) for name, w in masks.prunable(model).items()}
     expected = published_erk(shapes, 1 - sparsity)
     sizes = {name: math.prod(shape) for name, shape in shapes.items()}
@@ -216,10 +216,16 @@ def test_floors_beyond_the_budget_are_refused_with_the_remedy(rule):
 
 def test_two_settings_that_differ_in_floors_alone_are_two_settings():
     """Or the dashboard would show results of one as those of the other."""
-    plain = catalogue.Setting(rule="erk", floors="keep_first,min_density=0.015625", dense="0" * 16)
-    spec = plain.experiment((), (BatchNormState(),))
-    assert spec.prune.asked == {"include_linear": False, "keep_first": True, "min_density": 0.015625, "sparsity": 0.95}
-    facts = asdict(spec) | {"dense_id": plain.dense, "prune": {"rule": "erk", **spec.prune.asked}}
-    assert catalogue.Setting.of(facts) == plain != replace(plain, floors=None)
-    with pytest.raises(SpecError, match=r"unknown option of a pruning rule 'keep_frist'\. Did you mean 'keep_first'"):
-        catalogue.floors_of("keep_frist")
+    floors = {"keep_first": True, "min_density": 0.015625}
+    plain = Setting.of(pruning="erk", **floors)
+    asked = {"include_linear": False, "sparsity": 0.95, "keep_head": False} | floors
+    assert plain.prune.parameters == asked
+    assert Setting.from_facts(plain.facts()) == plain != plain.but(keep_first=False, min_density=0.0)
+    items = [_stored(setting) for setting in (plain, Setting.of(pruning="erk"))]
+    assert [item.setting for item in catalogue.covering(items, plain)] == [plain]
+    with pytest.raises(SpecError, match=r"unknown parameter of erk 'keep_frist'\. Did you mean 'keep_first'"):
+        PruneSpec.of("erk", keep_frist=True)
+
+
+def _stored(setting: Setting) -> catalogue.Stored:
+    return catalogue.Stored("k", setting, "0" * 16, {}, 1, "")

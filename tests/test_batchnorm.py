@@ -15,7 +15,7 @@ from asr_core import recalibrate
 from asr_core.errors import DataError, ModelError, SpecError, UnknownName
 from asr_core.networks import models
 from asr_core.repairs import batchnorm
-from asr_core.spec.grid import BatchNormState
+from asr_core.spec.recalibration import BatchNormState
 
 BATCHES = [noise(6, seed) for seed in range(5)]
 # Few batches from reset: that the start still shows is what these tests are about.
@@ -65,34 +65,34 @@ def running(record, **state):
 
 def test_ema_from_reset_by_hand():
     """0.9 * (0.9 * 0 + 0.1 * 2) + 0.1 * 4 = 0.58; 0.9 * (0.9 * 1 + 0.1 * 3) + 0.1 * 5 = 1.58."""
-    found = running(recorded((2, 3), (4, 5)), start="reset", momentum=0.1, batches=2)
+    found = running(recorded((2, 3), (4, 5)), start="reset", momentum=0.1, calib_batches=2)
     assert found == pytest.approx((0.58, 1.58))
 
 
 def test_ema_from_keep_by_hand():
     """From 10 and 100: 0.75 * (0.75 * 10 + 0.25 * 2) + 0.25 * 4 = 7; 0.75 * (75 + 0.75) + 1.25 = 58.0625."""
-    found = running(recorded((2, 3), (4, 5)), start="keep", momentum=0.25, batches=2)
+    found = running(recorded((2, 3), (4, 5)), start="keep", momentum=0.25, calib_batches=2)
     assert found == pytest.approx((7, 58.0625))
 
 
 def test_cumulative_is_the_mean_over_batches_whatever_the_start():
     record = recorded((2, 3), (4, 5), (600, 700))
     for start in ("reset", "keep"):
-        assert running(record, start=start, averaging="cumulative", batches=2) == pytest.approx((3, 4))
+        assert running(record, start=start, averaging="cumulative", calib_batches=2) == pytest.approx((3, 4))
 
 
 def test_momentum_1_keeps_the_last_batch_alone():
-    assert running(recorded((2, 3), (4, 5)), start="keep", momentum=1.0, batches=2) == pytest.approx((4, 5))
+    assert running(recorded((2, 3), (4, 5)), start="keep", momentum=1.0, calib_batches=2) == pytest.approx((4, 5))
 
 
 def test_no_batches_keep_what_was_there():
-    assert running(recorded((2, 3)), batches=0) == (10, 100)
+    assert running(recorded((2, 3)), calib_batches=0) == (10, 100)
 
 
 @pytest.mark.parametrize("b, left_over", [(10, 0.349), (20, 0.122), (30, 0.042), (50, 0.005)])
 def test_what_is_left_of_the_start_at_momentum_a_tenth(b, left_over):
     """Batches of zeros: only the initial variance of 1 remains, (1 - momentum)^b of it."""
-    found = running(recorded(*[(0, 0)] * b), start="reset", momentum=0.1, batches=b)
+    found = running(recorded(*[(0, 0)] * b), start="reset", momentum=0.1, calib_batches=b)
     assert found == (0, pytest.approx(0.9**b)) and found[1] == pytest.approx(left_over, abs=5e-4)
 
 
@@ -105,7 +105,7 @@ def test_the_closed_form_equals_the_loop(values, momentum, start):
     mean, variance = (0.0, 1.0) if start == "reset" else (10.0, 100.0)
     for m, v in values:
         mean, variance = (1 - momentum) * mean + momentum * m, (1 - momentum) * variance + momentum * v
-    found = running(recorded(*values), start=start, momentum=momentum, batches=len(values))
+    found = running(recorded(*values), start=start, momentum=momentum, calib_batches=len(values))
     assert found == pytest.approx((mean, variance), rel=1e-9, abs=1e-9)
 
 

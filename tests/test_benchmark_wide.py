@@ -2,9 +2,11 @@
 
 import pytest
 
+from asr_core.spec.experiment import Setting
 from asr_core.store import Store
-from asr_core.store.catalogue import Setting, covering, stored
+from asr_core.store.catalogue import covering, stored
 from asr_core.store.results import open_results
+from asr_core.store.tables import networks
 from benchmarks import dashboard, ui, wide
 from pages._frame.address import PARAMS
 
@@ -18,20 +20,19 @@ def made(tmp_path_factory):
 
 def test_the_widest_layer_has_2048_channels_in_every_network_and_the_others_stay(made):
     store, address = made
-    (item,) = covering(stored(store), Setting(seed=wide.SEED, sparsity=float(address["sparsity"])))
+    (item,) = covering(stored(store), Setting.of(seed=wide.SEED, sparsity=float(address["sparsity"])))
     found = open_results(store, (item.key,))
     sizes = found.channels.groupby("layer", sort=False).size()
     assert sizes[address["layer"]] == wide.CHANNELS and (sizes.drop(address["layer"]) <= 512).all()
-    per_repair = (
-        found.repairs[found.repairs["layer"] == address["layer"]].groupby("slug", observed=True)["channel"].nunique()
-    )
+    widened = found.repairs[found.repairs["layer"] == address["layer"]]
+    per_repair = widened.groupby(networks(widened))["channel"].nunique()
     assert len(per_repair) >= 4 and (per_repair == wide.CHANNELS).all()
 
 
 def test_made_up_results_are_told_from_real_ones_by_their_seed(made):
     store, address = made
-    made_up = [item for item in stored(store) if item.setting.seed == wide.SEED]
-    assert sorted(item.setting.sparsity for item in made_up) == sorted(wide.SPARSITIES)
+    made_up = [item for item in stored(store) if item.setting.dense.seed == wide.SEED]
+    assert sorted(item.setting.prune.parameters["sparsity"] for item in made_up) == sorted(wide.SPARSITIES)
     assert address["seed"] == str(wide.SEED)
 
 

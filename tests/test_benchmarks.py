@@ -14,7 +14,7 @@ from asr_core.images import data
 from asr_core.pipeline import plan
 from asr_core.pipeline.lab import Lab, Report
 from asr_core.runtime import Runtime
-from asr_core.spec.experiment import DenseSpec
+from asr_core.spec.dense import DenseSpec
 from asr_core.store import Store, results
 from asr_core.store.entries import PROJECT
 from benchmarks import limit, repairability, setting, speed, straightforward

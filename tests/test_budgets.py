@@ -9,13 +9,15 @@ from streamlit.testing.v1 import AppTest
 from asr_core.figures import NothingToDraw, curves
 from asr_core.figures import budgets as figures
 from asr_core.jobs.runner import Runner
-from asr_core.spec.grid import BatchNormState, RepairSpec
+from asr_core.spec.experiment import Setting
+from asr_core.spec.recalibration import NO_STATE, BatchNormState
+from asr_core.spec.repairs import BN_ONLY, RepairSpec
 from asr_core.store import Store
-from asr_core.store.catalogue import Setting
 from asr_core.store.entries import PROJECT
+from asr_core.store.tables import is_of, networks, rows_of
 from asr_core.studies import budgets
 
-ASR = "asr_bn.simultaneous.nobias.median"
+ASR = RepairSpec.of("asr_bn", "simultaneous", False)
 
 
 @pytest.fixture
@@ -26,24 +28,28 @@ def store(tmp_path, monkeypatch):
 
 
 def cumulative(batches: int) -> tuple:
-    return (BatchNormState(), BatchNormState.of(averaging="cumulative", batches=batches))
+    return (NO_STATE, BatchNormState.of(averaging="cumulative", calib_batches=batches))
 
 
 def at(count: int, **setting) -> dict:
     """Arguments of a stored result that makes one budget known."""
-    return {"stats": count, "calib": min(count, 128), "states": cumulative(max(1, count // 128))} | setting
+    return {
+        "stat_images": count,
+        "calib_batch_size": min(count, 128),
+        "states": cumulative(max(1, count // 128)),
+    } | setting
 
 
-def top1(result, slug: str, batches: int) -> float:
-    rows = result.accuracy
-    return rows.loc[rows["slug"].eq(slug) & rows["calib_batches"].eq(batches), "top1"].iloc[0]
+def top1(result, network: RepairSpec, batches: int) -> float:
+    rows = rows_of(result.accuracy, network)
+    return rows.loc[rows["calib_batches"].eq(batches), "top1"].iloc[0]
 
 
 def page(**address) -> AppTest:
     app = AppTest.from_file(PROJECT / "pages/_frame/main.py", default_timeout=300)
-    for name, value in ({"data": "digits"} | address).items():
+    for name, value in ({"dataset": "digits"} | address).items():
         app.query_params[name] = value
-    app.run().switch_page("curves.py").run()
+    app.run().switch_page("../curves.py").run()
     assert not app.exception and not app.error
     return app
 
@@ -58,21 +64,22 @@ def names(app: AppTest, chart: int) -> list[str]:
 
 def test_a_repair_costs_its_statistics_images_and_bn_only_its_batches(store):
     small, large = store_result(store, **at(16)), store_result(store, **at(256))
-    found = budgets.table([small, large], [ASR, "bn_only"]).set_index(["slug", "images"])["top1"]
+    table = budgets.table([small, large], [ASR, BN_ONLY])
+    found = dict(zip(zip(networks(table), table["images"], strict=True), table["top1"], strict=True))
     assert found[ASR, 16] == top1(small, ASR, 0) and found[ASR, 256] == top1(large, ASR, 0)
-    assert found["bn_only", 16] == top1(small, "bn_only", 1) and found["bn_only", 256] == top1(large, "bn_only", 2)
+    assert found[BN_ONLY, 16] == top1(small, BN_ONLY, 1) and found[BN_ONLY, 256] == top1(large, BN_ONLY, 2)
     assert len(found) == 6  # and both references, once
 
 
 def test_only_budgets_that_both_kinds_have_are_compared(store):
-    repairs_only = store_result(store, stats=8, states=(BatchNormState(),))
+    repairs_only = store_result(store, stat_images=8, states=(NO_STATE,))
     found = budgets.table([store_result(store, **at(32)), repairs_only], [ASR])
     assert budgets.compared(found).index.tolist() == [32]
     assert budgets.compared(budgets.table([repairs_only], [ASR])).empty
 
 
 def test_an_ema_is_not_taken_for_cumulative_averaging(store):
-    ema = store_result(store, stats=128, states=(BatchNormState(), BatchNormState.of("reset", "ema", 0.1, 1)))
+    ema = store_result(store, stat_images=128, states=(NO_STATE, BatchNormState.of("reset", "ema", 0.1, 1)))
     assert "cumulative" not in set(budgets.table([ema], [ASR])["way"])
 
 
@@ -80,21 +87,20 @@ def test_missing_budgets_are_listed_as_far_as_there_are_images(store):
     found = budgets.table([store_result(store, **at(16))], [ASR])
     assert budgets.absent(found, [ASR], 1437) == [8, 32, 64, 128, 256]
     assert budgets.absent(found, [ASR], 100) == [8, 32, 64]
-    assert 16 in budgets.absent(found, [ASR, "lw_bn.sequential.bias"], 1437)
+    assert 16 in budgets.absent(found, [ASR, RepairSpec.of("lw_bn", "sequential", True)], 1437)
 
 
 def test_computing_a_missing_budget_makes_it_known(store):
-    repair = RepairSpec.of("asr_bn", "simultaneous", False)
     for count in budgets.IMAGES:
-        spec = budgets.experiment(Setting(), (repair,), count)
-        assert [r.slug for r in spec.repairs] == ["bn_only", repair.slug] and spec.calibration.stat_images == count
+        spec = budgets.experiment(Setting(), (ASR,), count)
+        assert spec.repairs == (BN_ONLY, ASR) and spec.calibration.stat_images == count
         assert spec.max_batches * spec.calibration.calib_batch_size == count
     made = [store_result(store, **at(count)) for count in budgets.IMAGES]
     assert budgets.absent(budgets.table(made, [ASR]), [ASR], 1437) == []
 
 
 def test_another_dense_network_is_never_compared(store):
-    here, other = store_result(store, **at(16)), store_result(store, **at(32, dense="f" * 16))
+    here, other = store_result(store, **at(16)), store_result(store, **at(32, dense_id="f" * 16))
     assert set(figures.equal_table(here, [ASR], [other])["images"]) == {0, 16}
 
 
@@ -102,7 +108,7 @@ def test_the_sentence_says_who_is_ahead_where(store):
     def level(value):
         def change(tables):
             rows = tables["accuracy"]
-            rows.loc[rows["slug"].eq(ASR), "top1"] = value
+            rows.loc[is_of(rows, ASR), "top1"] = value
 
         return change
 
@@ -142,7 +148,7 @@ def test_seeds_become_bands_and_the_legend_counts_them(store):
     app = page(seeds="on", methods="asr_bn")
     assert any(name.endswith("· 3 seeds") for name in names(app, 0))
     found = curves.curves_table(made[0], [ASR], more=made[1:])
-    rows = found[found["slug"].eq(ASR) & found["batches"].eq(20)].iloc[0]
+    rows = rows_of(found, ASR)[lambda own: own["batches"].eq(20)].iloc[0]
     each = [top1_at(result, 20) for result in made]
     assert rows["top1"] == pytest.approx(sum(each) / 3) and (rows["top1_low"], rows["top1_high"]) == (
         min(each),
@@ -151,21 +157,19 @@ def test_seeds_become_bands_and_the_legend_counts_them(store):
 
 
 def top1_at(result, batches: int) -> float:
-    rows = result.accuracy
-    chosen = rows["slug"].eq(ASR) & rows["calib_batches"].eq(batches) & rows["start"].eq("reset")
+    rows = rows_of(result.accuracy, ASR)
+    chosen = rows["calib_batches"].eq(batches) & rows["start"].eq("reset")
     return rows.loc[chosen.fillna(False).astype(bool), "top1"].iloc[0]
 
 
 def test_a_method_that_one_seed_lacks_keeps_the_seeds_it_has(store):
     whole = store_result(store)
-    lacking = store_result(store, seed=1, repairs=(RepairSpec.of("bn_only"),))
-    found = curves.curves_table(whole, ["bn_only", ASR], more=[lacking])
-    assert set(found.loc[found["slug"].eq("bn_only"), "seeds"]) == {2} and set(
-        found.loc[found["slug"].eq(ASR), "seeds"]
-    ) == {1}
-    alone = found[found["slug"].eq(ASR) & found["batches"].eq(20)].iloc[0]
-    rows = whole.accuracy
-    own = rows[rows["slug"].eq(ASR) & rows["calib_batches"].eq(20) & rows["start"].eq("reset").fillna(False)].iloc[0]
+    lacking = store_result(store, seed=1, repairs=(BN_ONLY,))
+    found = curves.curves_table(whole, [BN_ONLY, ASR], more=[lacking])
+    assert set(rows_of(found, BN_ONLY)["seeds"]) == {2} and set(rows_of(found, ASR)["seeds"]) == {1}
+    alone = rows_of(found, ASR)[lambda own: own["batches"].eq(20)].iloc[0]
+    rows = rows_of(whole.accuracy, ASR)
+    own = rows[rows["calib_batches"].eq(20) & rows["start"].eq("reset").fillna(False)].iloc[0]
     assert (alone["top1_low"], alone["top1_high"]) == (own["top1_low"], own["top1_high"])
 
 

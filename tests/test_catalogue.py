@@ -1,55 +1,37 @@
-"""Settings in words, and their parts as text in an address."""
+"""Settings in words, and the stored one nearest to a wanted one."""
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from asr_core.errors import SpecError
+from asr_core.spec.experiment import Setting
+from asr_core.spec.parts import ModelSpec, PruneSpec
 from asr_core.store import catalogue
-from asr_core.store.catalogue import Setting, Stored
+from asr_core.store.catalogue import Stored
 
 
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
         ({}, "global L1 95 %"),
-        ({"rule": "n_m", "sparsity": None, "nm": "2:4"}, "2:4"),
-        ({"linear": True, "sparsity": 0.9}, "global L1 90 % (linear layers too)"),
+        ({"pruning": "n_m", "keep_n": 2, "group_m": 4}, "2:4"),
+        ({"include_linear": True, "sparsity": 0.9}, "global L1 90 % (linear layers too)"),
         (
-            {"rule": "lamp", "linear": True, "floors": "keep_head,min_density=0.01"},
+            {"pruning": "lamp", "include_linear": True, "keep_head": True, "min_density": 0.01},
             "LAMP 95 % (linear layers too, head dense, each layer at least 0.01 dense)",
         ),
     ],
 )
 def test_the_pruning_in_words_names_all_that_makes_it_another_one(changes, words):
-    assert Setting(**changes).pruning == words
+    assert PruneSpec.of(**changes).words == words
 
 
 def test_the_network_in_words_names_a_changed_stem_and_head():
-    assert Setting(net="resnet18").model.words == "resnet18"
-    assert Setting(net="vgg16_bn", head="linear", stem="half").model.words == "vgg16_bn, half stem, linear head"
-
-
-@given(st.booleans(), st.booleans(), st.floats(0, 0.99, exclude_min=True))
-def test_what_layers_keep_is_text_and_back(first, head, least):
-    asked = {"keep_first": first, "keep_head": head, "min_density": least}
-    assert catalogue.floors_of(catalogue.floors_text(asked)) == {name: value for name, value in asked.items() if value}
-
-
-def test_nothing_kept_is_no_text():
-    assert catalogue.floors_text({"keep_first": False, "min_density": 0.0, "sparsity": 0.9}) is None
-    assert catalogue.floors_of(None) == {}
-
-
-@pytest.mark.parametrize(("floors", "says"), [("keep_frist", "keep_first"), ("min_density=much", "give a number")])
-def test_an_unknown_or_unreadable_floor_is_refused(floors, says):
-    with pytest.raises(SpecError, match=says):
-        catalogue.floors_of(floors)
+    assert ModelSpec.of("resnet18").words == "resnet18"
+    assert ModelSpec.of("vgg16_bn", head="linear", stem="half").words == "vgg16_bn, half stem, linear head"
 
 
 def shelf(*settings) -> list[Stored]:
     """Stored results of these settings, in this order."""
-    return [Stored(str(number), setting, {}, 1, "") for number, setting in enumerate(settings)]
+    return [Stored(str(number), setting, "0" * 16, {}, 1, "") for number, setting in enumerate(settings)]
 
 
 @pytest.mark.parametrize(
@@ -57,19 +39,22 @@ def shelf(*settings) -> list[Stored]:
     [
         ({"sparsity": 0.9}, {"sparsity": 0.5}),  # how far, where the same groups differ
         ({"sparsity": 0.99}, {"sparsity": 0.9}),
-        ({"sparsity": 0.5}, {"rule": "lamp"}),  # coarse before fine
-        ({"sparsity": 0.5, "eval": 10}, {"seed": 1}),
-        ({"net": "resnet50"}, {"data": "cifar10"}),
-        ({"stats": 16}, {"sparsity": 0.94}),
+        ({"sparsity": 0.5}, {"pruning": "lamp"}),  # coarse before fine
+        ({"sparsity": 0.5, "eval_images": 10}, {"seed": 1}),
+        ({"architecture": "resnet50"}, {"dataset": "cifar10"}),
+        ({"stat_images": 16}, {"sparsity": 0.94}),
     ],
 )
 def test_the_nearest_setting_agrees_in_the_coarsest_groups_and_is_least_far_in_the_others(nearer, farther):
-    near, far = Setting(**nearer), Setting(**farther)
+    near, far = Setting.of(**nearer), Setting.of(**farther)
     assert catalogue.nearest(shelf(near, far), Setting()).setting == near
     assert catalogue.nearest(shelf(far, near), Setting()).setting == near
 
 
-def test_the_nearest_setting_agrees_in_what_is_held_or_there_is_none():
-    near, other = Setting(sparsity=0.94), Setting(net="resnet50", sparsity=0.5)
-    assert catalogue.nearest(shelf(near, other), Setting(net="resnet50"), held=("net",)).setting == other
-    assert catalogue.nearest(shelf(near), Setting(net="resnet50"), held=("net",)) is None
+def test_nothing_is_nearest_where_nothing_is_stored():
+    assert catalogue.nearest([], Setting()) is None
+
+
+def test_the_nearest_setting_is_of_the_wanted_network_however_far_it_is_pruned():
+    near, other = Setting.of(sparsity=0.94), Setting.of(architecture="resnet50", sparsity=0.5)
+    assert catalogue.nearest(shelf(near, other), Setting.of(architecture="resnet50")).setting == other

@@ -21,8 +21,8 @@ from torch.nn.utils import parametrizations, prune, spectral_norm, weight_norm
 
 from asr_core.errors import WeightsError
 from asr_core.networks import layouts, models, weights
-from asr_core.networks.known_weights import SUFFIXES
-from asr_core.spec.experiment import ModelSpec
+from asr_core.networks.suffixes import SUFFIXES
+from asr_core.spec.parts import ModelSpec
 
 
 def network(seed: int = 0, classes: int = 3) -> nn.Sequential:

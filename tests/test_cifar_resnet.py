@@ -4,19 +4,20 @@ import pytest
 import torch
 from torch import nn
 
+from asr_core.errors import UnknownName
 from asr_core.networks import models, weights
-from asr_core.networks.architectures import CIFAR_RESNETS
 from asr_core.networks.cifar_resnet import Block, CifarResNet
+from asr_core.networks.sources.cifar import CifarResNets
 from asr_core.pruning import masks
-from asr_core.spec.experiment import ModelSpec
+from asr_core.spec.parts import ModelSpec
 
 
 def network(architecture="cifar_resnet20", size=32, **options) -> nn.Module:
-    return models.build(ModelSpec(architecture=architecture, **options), 10, size)
+    return models.build(ModelSpec.of(architecture, **options), 10, size)
 
 
 @pytest.mark.parametrize(
-    ("architecture", "millions"), [*zip(CIFAR_RESNETS, (0.27, 0.46, 0.66, 0.85, 1.7), strict=True)]
+    ("architecture", "millions"), [*zip(CifarResNets.names(), (0.27, 0.46, 0.66, 0.85, 1.7), strict=True)]
 )
 def test_networks_have_as_many_parameters_as_in_the_papers_table_6(architecture, millions):
     model = models.outline(ModelSpec(architecture=architecture), 10, 32)
@@ -24,7 +25,7 @@ def test_networks_have_as_many_parameters_as_in_the_papers_table_6(architecture,
     assert round(found, 1 if millions > 1 else 2) == millions
 
 
-@pytest.mark.parametrize("architecture", CIFAR_RESNETS)
+@pytest.mark.parametrize("architecture", CifarResNets.names())
 def test_the_depth_counts_convs_and_the_linear_layer(architecture):
     model = models.outline(ModelSpec(architecture=architecture), 10, 32)
     depth = int(architecture.removeprefix("cifar_resnet"))
@@ -66,9 +67,11 @@ def test_names_are_those_of_public_checkpoints(tmp_path):
     assert all(torch.equal(model.state_dict()[name], tensor) for name, tensor in kept.items())
 
 
-def test_a_linear_head_is_what_it_has_already():
-    shapes = [{n: t.shape for n, t in network(head=head).state_dict().items()} for head in ("torchvision", "linear")]
-    assert shapes[0] == shapes[1]
+def test_it_takes_no_other_stem_or_head_and_a_setting_lets_them_go():
+    for name, value in {"stem": "half", "head": "linear"}.items():
+        with pytest.raises(UnknownName, match=f"unknown parameter of cifar '{name}'. Choices: none"):
+            network(**{name: value})
+        assert ModelSpec.pick(architecture="cifar_resnet20", **{name: value}) == ModelSpec.of("cifar_resnet20")
 
 
 @pytest.mark.parametrize("size", [8, 33, 64])

@@ -8,8 +8,9 @@ import sys
 import pytest
 from click.testing import CliRunner
 
-from asr_core.cli import settings
-from asr_core.cli.main import main
+from asr_core import registry
+from asr_core.cli.main import COMMANDS, main
+from asr_core.spec.experiment import setting_fields
 from asr_core.store.results import ROW_FIELDS
 
 QUICK = ["--epochs", "1", "--eval-images", "40", "--methods", "bn_only,asr_bn", "--orders", "sequential"]
@@ -39,9 +40,9 @@ def first(cache):
 def test_json_goes_to_stdout_as_one_object_and_progress_to_stderr(first):
     found = json.loads(first.stdout)
     assert first.returncode == 0 and "img" in first.stderr
-    assert [row["method"] for row in found["accuracy"][:2]] == ["dense", "no_repair"]
+    assert [row["method"] for row in found["accuracy"][:8]] == ["dense"] * 7 + ["no_repair"]  # dense in each state
     assert all(list(row) == list(ROW_FIELDS) for row in found["accuracy"])
-    assert len(found["accuracy"]) == 2 + 2 * 7  # none; three ways to recalibrate at two budgets
+    assert len(found["accuracy"]) == 8 + 2 * 7  # none; three ways to recalibrate at two budgets
     assert found["setting"]["sparsity_asked"] == 0.95
     assert {"alpha_ratio", "alpha_slope"} <= found["networks"][0].keys()
 
@@ -60,12 +61,26 @@ def test_the_table_names_network_data_sparsity_order_and_recalibration(first, ca
     assert "[" in text and "alpha_ratio" in text and "severity" in text and "achieved" in text
 
 
+def test_the_list_of_commands_imports_none_of_them(cache):
+    listed = process(cache, "-X", "importtime", ["--help"])
+    assert all(f"\n  {name} " in listed.stdout for name in COMMANDS)
+    imported = {line.rpartition("|")[2].strip() for line in listed.stderr.splitlines()}
+    assert "click" in imported and not {"pandas", "torch", "asr_core.cli.run"} & imported
+
+
+def test_every_command_that_is_listed_is_there_and_another_name_is_refused(cache):
+    assert [main.get_command(None, name).name for name in COMMANDS] == list(COMMANDS)
+    assert all(asr(cache, name, "--help").exit_code == 0 for name in COMMANDS)
+    assert "No such command 'prune'" in asr(cache, "prune").output
+
+
 def test_help_explains_every_option(cache):
     shown = asr(cache, "run", "--help").output
-    options = [name for name in settings.DEFAULTS if name not in ("pruning",)]
-    for name in options:
+    known = {**setting_fields(), **registry.parameters("repair method")}
+    options = [name for name, field in known.items() if not field.derived]
+    for name in [*options, "weights", "methods", "orders", "biases", "budgets", "momentum"]:
         assert f"--{name.replace('_', '-')}" in shown
-    run = main.commands["run"]
+    run = main.get_command(None, "run")
     assert all(option.help for option in run.params)
 
 
@@ -82,7 +97,7 @@ def test_help_explains_every_option(cache):
         (["--dataset", "digit"], "Did you mean 'digits'"),
         (["--methods", "asr"], "unknown repair method 'asr'"),
         (["--orders", "parallel"], "unknown order 'parallel'"),
-        (["--biases", "maybe"], "choices: off, on"),
+        (["--biases", "maybe"], "Choices: off, on"),
         (["--budgets", "ten"], "give whole numbers of batches"),
         (["--momentum", "0"], "momentum is 0.0"),
         (["--stat-images", "5000"], "5000 statistics images asked"),

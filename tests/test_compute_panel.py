@@ -191,7 +191,7 @@ def test_the_jobs_page_lists_a_job_with_its_log_and_buttons(store, state, button
     make_job(store, state, reason="no room" if state == "failed" else None, log="first\nlast words\n")
     app = run(jobs_page)
     row = app.dataframe[0].value.iloc[0]
-    assert row["state"] == state and "mobilenet_v3_small · digits · global_l1 (sparsity 0.5)" in row["what"]
+    assert row["state"] == state and "mobilenet_v3_small · digits · global L1 50 %" in row["what"]
     assert row["reason"] == ("no room" if state == "failed" else "")
     assert app.code[0].value == "first\nlast words" and labels(app) == buttons
 

@@ -21,8 +21,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from asr_core.errors import DataError, SpecError, StoreError, UnknownName
-from asr_core.images import data, decode, folders, sources
-from asr_core.spec.experiment import DataSpec
+from asr_core.images import data, decode, folders
+from asr_core.images.sources import imagenette
+from asr_core.spec.parts import DataSpec
 from asr_core.store import Store
 from asr_core.store.entries import PROJECT
 
@@ -60,7 +61,7 @@ def tree(tmp_path):
 
 
 def resolve(tree, store, size=8):
-    return data.resolve(f"folder:{tree}", store, size)
+    return data.resolve(f"folder:{tree}", store, image_size=size)
 
 
 # --- names ---
@@ -68,7 +69,7 @@ def resolve(tree, store, size=8):
 
 @pytest.mark.parametrize("name, classes", [("digits", 10), ("cifar10", 10), ("cifar100", 100), ("imagenette", 10)])
 def test_a_named_set_resolves_without_touching_the_disk(name, classes, tmp_path):
-    spec = data.resolve(name, Store(tmp_path / "nowhere"), 64)
+    spec = data.resolve(name, Store(tmp_path / "nowhere"), image_size=64)
     assert spec == DataSpec(dataset=name, image_size=64, classes=classes)
     assert not (tmp_path / "nowhere").exists()
 
@@ -86,8 +87,8 @@ def test_a_bad_image_size_is_refused_before_the_folder_is_read(tree, store, monk
 
 
 def test_a_hand_made_spec_with_the_wrong_number_of_classes_is_refused(store):
-    with pytest.raises(DataError, match=r"cifar100 has 100 classes, not 10; use asr_core.images.data.resolve"):
-        data.load(DataSpec(dataset="cifar100"), store)
+    with pytest.raises(SpecError, match=r"cifar100 has 100 classes, not 10; leave classes out"):
+        data.load(DataSpec(dataset="cifar100", classes=10), store)
 
 
 # --- folders: refusals ---
@@ -424,8 +425,8 @@ def test_a_moved_folder_is_found_once_it_is_named_again(tree, tmp_path, store):
 
 
 def test_a_folder_nobody_resolved_here_is_refused(store):
-    with pytest.raises(DataError, match=r"folder 0123 are not on this machine. Name their folder"):
-        data.load(DataSpec(dataset="folder", digest="0123"), store)
+    with pytest.raises(DataError, match=r"folder 01234567 are not on this machine. Name their folder"):
+        data.load(DataSpec(dataset="folder", digest="01234567", classes=2), store)
 
 
 # --- digits ---
@@ -555,7 +556,7 @@ def test_a_damaged_download_is_not_decoded(tmp_path, store, monkeypatch):
 
 @pytest.mark.parametrize("size, variant", [(160, "160px"), (161, "320px"), (320, "320px"), (321, "full")])
 def test_imagenettes_variant_is_the_smallest_that_is_large_enough(size, variant):
-    assert sources.imagenette_variant(size) == variant
+    assert imagenette.variant_of(size) == variant
 
 
 def make_imagenette(root, train=2, val=1):
@@ -570,8 +571,8 @@ def make_imagenette(root, train=2, val=1):
 
 def test_imagenette_is_read_from_its_own_layout(tmp_path, store, monkeypatch, offline):
     make_imagenette(tmp_path / "imagenette2-160")
-    monkeypatch.setattr(sources, "IMAGENETTE_COUNTS", {"train": 20, "val": 10})
-    images = data.load(data.resolve("imagenette", store, 16), store, data_dir=tmp_path)
+    monkeypatch.setattr(imagenette, "COUNTS", {"train": 20, "val": 10})
+    images = data.load(data.resolve("imagenette", store, image_size=16), store, data_dir=tmp_path)
     assert images.train_images.shape == (20, 16, 16, 3) and images.test_images.shape == (10, 16, 16, 3)
     assert images.class_names[:2] == ("tench", "English springer") and images.label == "Imagenette"
     assert images.test_files()[0] == "val/n01440764/n01440764_0.JPEG" and offline == []
@@ -672,8 +673,8 @@ def test_asking_for_more_images_than_exist_is_refused(digits):
 
 def test_resolving_loading_and_naming_do_not_import_torch(tree, store):
     code = (
-        "import sys; from asr_core import data; from asr_core.store import Store; "
-        f"store = Store({str(store.root)!r}); spec = data.resolve('folder:{tree}', store, 8); "
+        "import sys; from asr_core.images import data; from asr_core.store import Store; "
+        f"store = Store({str(store.root)!r}); spec = data.resolve('folder:{tree}', store, image_size=8); "
         "data.load(spec, store).test_files(); data.label(spec, store); print('torch' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=PROJECT)

@@ -220,14 +220,19 @@ def test_what_a_repair_achieved_in_a_layer():
 def test_a_networks_alpha_is_the_median_over_repaired_layers_with_quartiles():
     layers = pd.DataFrame(
         {
-            "slug": ["a"] * 6 + ["b"] * 2,
+            "method": ["a"] * 6 + ["b"] * 2,
+            "order": None,
+            "bias": pd.array([None] * 8, "boolean"),
+            "params": "",
             "state": ["repaired"] * 5 + ["recalibrated"] + ["repaired"] * 2,
             "depth": [0, 1, 2, 3, 4, 1, 0, 1],
             "alpha_ratio": [99, 1, 2, 3, 5, 7, 99, np.nan],
             "alpha_slope": [99, 1, np.nan, 2, np.nan, 0.5, 99, np.nan],
         }
     )
-    found = diagnostics.summarise_alphas(layers).set_index(["slug", "state"])
+    found = (
+        diagnostics.summarise_alphas(layers).set_index(["method", "state"]).drop(columns=["order", "bias", "params"])
+    )
     row = found.loc[("a", "repaired")]
     assert (row["alpha_ratio"], row["alpha_ratio_q25"], row["alpha_ratio_q75"]) == (2.5, 1.75, 3.5)
     assert (row["alpha_slope"], row["alpha_slope_q25"], row["alpha_slope_q75"]) == (1.5, 1.25, 1.75)

@@ -16,7 +16,8 @@ from asr_core.jobs import estimate
 from asr_core.jobs.jobs import Wanted
 from asr_core.jobs.runner import Runner
 from asr_core.pipeline.plan import Task
-from asr_core.spec.experiment import DataSpec, DenseSpec, PruneSpec
+from asr_core.spec.dense import DenseSpec
+from asr_core.spec.parts import DataSpec, PruneSpec
 from asr_core.store import Store
 
 TRIES = 3
@@ -169,7 +170,7 @@ def test_counts_of_a_folder_come_from_its_listing(tmp_path, pets):
 
 def test_counts_of_digits_are_those_of_the_decoded_images(tmp_path):
     store = Store(tmp_path)
-    spec = data.resolve("digits", store, 8)
+    spec = data.resolve("digits", store, image_size=8)
     found = data.load(spec, store)
     assert data.counts(spec, store) == (len(found.train_labels), len(found.test_labels))
     assert store.has("images", data.images_key(spec))

@@ -14,24 +14,21 @@ from counting import Counter
 from made_jobs import held
 
 from asr_core import evaluate, recalibrate
-from asr_core.cli import settings
 from asr_core.errors import AsrError, DataError, ModelError
 from asr_core.images import data
 from asr_core.jobs.jobs import Wanted
-from asr_core.pipeline import lab, plan
-from asr_core.pipeline import stages as experiment
+from asr_core.pipeline import asked, lab, plan
+from asr_core.pipeline import run as experiment
 from asr_core.runtime import Runtime
-from asr_core.spec.experiment import (
-    CalibrationSpec,
-    DataSpec,
-    DenseSpec,
-    EvalSpec,
-    ExperimentSpec,
-    ModelSpec,
-    PruneSpec,
-)
-from asr_core.spec.grid import BatchNormState, RepairSpec, default_states
+from asr_core.spec.dense import DenseSpec
+from asr_core.spec.experiment import ExperimentSpec
+from asr_core.spec.keys import Keys
+from asr_core.spec.parts import DataSpec, ModelSpec, PruneSpec
+from asr_core.spec.recalibration import NO_STATE, BatchNormState, default_states
+from asr_core.spec.repairs import DENSE, NO_REPAIR, RepairSpec
+from asr_core.spec.samples import CalibrationSpec, EvalSpec
 from asr_core.store import Store, results
+from asr_core.store.tables import is_of, networks
 from benchmarks import setting
 
 SMALL = ExperimentSpec(
@@ -96,9 +93,7 @@ def test_another_budget_within_the_recorded_pass_costs_only_its_evaluation(first
 def test_a_damaged_stage_is_computed_again_and_only_that(first, root):
     store = Store(root)
     store.clear(["result"])
-    entry = store.find(
-        "evaluation", plan.Keys(SMALL, first[0].setting["dense_id"]).evaluation("no_repair", None, plan.NO_STATE)
-    )
+    entry = store.find("evaluation", Keys(SMALL, first[0].setting["dense_id"]).evaluation(NO_REPAIR, NO_STATE))
     (entry.folder / "predictions.npz").write_bytes(b"broken")
     counter = Counter()
     with pytest.warns(UserWarning, match=r"predictions\.npz has changed"):
@@ -123,15 +118,16 @@ def test_the_dense_network_has_a_row_for_every_recalibration_that_the_repairs_ha
     accuracy, state = first[0].accuracy, ["start", "averaging", "momentum", "calib_batches"]
     dense, plain = (accuracy.loc[accuracy["method"] == method, state].astype(str) for method in ("dense", "bn_only"))
     assert dense.to_numpy().tolist() == plain.to_numpy().tolist()
-    assert (accuracy.loc[accuracy["method"] == "dense", "slug"] == "dense").all()
+    assert (networks(accuracy)[accuracy["method"] == "dense"] == DENSE).all()
+    assert is_of(accuracy, DENSE).sum() == len(dense)
     assert accuracy["method"].tolist()[: len(SMALL.states) + 1] == ["dense"] * len(SMALL.states) + ["no_repair"]
 
 
 def test_a_recalibrated_dense_row_is_what_recalibrating_the_dense_network_gives(first, root):
     where = lab.Lab(SMALL, Store(root), lab.Report(), Runtime())
-    batches = where.data.calibration_batches(2, 32, SMALL.calibration.seed)
-    found = recalibrate(where.network("dense", None), batches, (2,), averaging="cumulative")[2]
-    indices = where.data.eval_indices(60, SMALL.evaluation.seed)
+    batches = where.data.calibration_batches(2, 32, SMALL.calibration.draw)
+    found = recalibrate(where.network(DENSE), batches, (2,), averaging="cumulative")[2]
+    indices = where.data.eval_indices(60, SMALL.evaluation.subset)
     scored = evaluate(found, where.data.test_batch(indices), where.data.test_labels[indices])
     rows = first[0].accuracy.query("method == 'dense' and averaging == 'cumulative' and calib_batches == 2")
     assert rows["top1"].tolist() == [scored.top1]
@@ -164,7 +160,7 @@ def test_every_table_covers_the_network(first):
     result, channels = first[0], 4800
     assert len(result.channels) == channels and len(result.repairs) == 3 * channels
     assert len(result.convs) == 20 and result.convs["depth"].tolist() == list(range(20))
-    assert set(result.layers["slug"]) == {"no_repair", *(repair.slug for repair in SMALL.repairs)}
+    assert set(networks(result.layers)) == {NO_REPAIR, *SMALL.repairs}
     assert not result.channels[["v_dense", "v_pruned"]].isna().any().any()
     assert result.setting["sparsity_achieved"] == pytest.approx(0.9, abs=1e-6)
 
@@ -189,7 +185,7 @@ def test_a_network_trained_twice_is_two_identities(root, first):
     [
         ({"evaluation": EvalSpec(eval_images=361)}, DataError, "361 test images asked, .* has 360"),
         ({"calibration": CalibrationSpec(stat_images=1438)}, DataError, "1438 statistics images asked, .* has 1437"),
-        ({"model": ModelSpec(architecture="vgg16_bn", stem="half")}, ModelError, "cannot run on 32x32 images"),
+        ({"model": ModelSpec.of("vgg16_bn", stem="half")}, ModelError, "cannot run on 32x32 images"),
         ({"dense": DenseSpec(source="file", weights_digest="0" * 24)}, AsrError, "--weights FILE"),
     ],
 )
@@ -202,8 +198,7 @@ def test_what_cannot_work_is_refused_before_anything_expensive(root, change, err
 
 def test_ctrl_c_keeps_finished_stages_and_leaves_no_debris(first, root, tmp_path):
     store = setting.with_dense_only(Store(root), tmp_path, first[0].setting["dense_id"])
-    asked = {"epochs": 1, "eval_images": 60, "methods": "bn_only"}
-    wanted = Wanted(settings.experiment(store, **settings.DEFAULTS | asked))
+    wanted = Wanted(asked.experiment(store, epochs=1, eval_images=60, methods=("bn_only",)))
     run = [sys.executable, "-m", "asr_core", "--cache-dir", str(tmp_path), "run"]
     run += ["--epochs", "1", "--eval-images", "60", "--methods", "bn_only"]
     heard = {"preexec_fn": lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)}  # a background shell ignores Ctrl-C

@@ -4,14 +4,14 @@ import pandas as pd
 import pytest
 from made_results import store_result
 
-from asr_core.report import papertext
-from asr_core.spec.grid import BatchNormState, RepairSpec
+from asr_core.report import fidelitytext
+from asr_core.spec.recalibration import REPORTED_STATE as REPORTED
+from asr_core.spec.repairs import RepairSpec
 from asr_core.store import Store
 from asr_core.store.catalogue import stored
 from asr_core.store.entries import PROJECT
+from asr_core.store.tables import is_of
 from asr_core.studies import fidelity
-
-REPORTED = BatchNormState.of("reset", "ema", 0.1, 20)
 
 
 @pytest.fixture
@@ -87,7 +87,7 @@ def test_the_verdict_is_a_sign_test_at_five_percent(told, alike, said):
 
 
 def test_the_study_crosses_start_averaging_order_and_bias(store):
-    store_result(store, data="cifar10", sparsity=0.9)
+    store_result(store, dataset="cifar10", sparsity=0.9)
     study = fidelity.study(store, stored(store))
     assert len(study) == len(set(study["variant"])) == 3 * 2 * 3
     assert set(study["network"]) == {"ResNet-18, from scratch, 5 epochs, 32 pixels, seed 0"}
@@ -101,27 +101,33 @@ def test_stored_values_of_eps_and_of_pruned_tensors_become_rows(store):
         for eps in (1e-8, 1e-5)
         if (method, eps) != ("bn_only", 1e-5)
     )
-    store_result(store, data="cifar10", sparsity=0.9, repairs=repairs, states=(REPORTED,))
-    store_result(store, data="cifar10", sparsity=0.9, linear=True, states=(REPORTED,))
+    store_result(store, dataset="cifar10", sparsity=0.9, repairs=repairs, states=(REPORTED,))
+    store_result(store, dataset="cifar10", sparsity=0.9, include_linear=True, states=(REPORTED,))
     study = fidelity.study(store, stored(store))
-    kept = {(variant.eps, variant.linear) for variant in study.loc[study["cells"] == 1, "variant"]}
+    kept = {(variant.eps, variant.include_linear) for variant in study.loc[study["cells"] == 1, "variant"]}
     assert kept == {(None, False), (1e-5, False), (None, True)}
 
 
 def test_overshoot_stands_beside_figures_10_and_11(store):
     def change(tables):
         layers = tables["layers"]
-        layers.loc[layers["slug"].eq("lw_bn.simultaneous.nobias") & layers["layer"].eq("layer2.0.conv1"), "q75"] = 77.0
+        mine = is_of(layers, RepairSpec.of("lw_bn", "simultaneous", False))
+        layers.loc[mine & layers["layer"].eq("layer2.0.conv1"), "q75"] = 77.0
 
-    store_result(store, change=change, data="cifar10", sparsity=0.9)
-    store_result(store, data="cifar10", sparsity=0.7)
+    store_result(store, change=change, dataset="cifar10", sparsity=0.9)
+    store_result(store, dataset="cifar10", sparsity=0.7)
     table = fidelity.ratios(store, stored(store)).set_index(["order", "bias"])
     assert len(table) == 4
     assert table.loc[("simultaneous", False), ["largest", "layer", "paper"]].tolist() == [77.0, "layer2.0.conv1", 12.6]
 
 
+def document(store, found) -> str:
+    """The document that some stored results make."""
+    return fidelitytext.text(fidelity.study(store, found), fidelity.ratios(store, found), found)
+
+
 def test_nothing_stored_is_said_in_words(store):
-    assert "nothing can be told" in papertext.fidelity_text(store, [])
+    assert "nothing can be told" in document(store, [])
 
 
 def test_what_cannot_be_told_is_said_and_absorption_is_named(store):
@@ -130,8 +136,8 @@ def test_what_cannot_be_told_is_said_and_absorption_is_named(store):
         rows.loc[rows["averaging"].eq("cumulative").fillna(False), ["top1", "top1_low", "top1_high"]] = 0.6, 0.58, 0.62
 
     for sparsity in (0.7, 0.9):
-        store_result(store, change=change, data="cifar10", sparsity=sparsity)
-    text = papertext.fidelity_text(store, stored(store))
+        store_result(store, change=change, dataset="cifar10", sparsity=sparsity)
+    text = document(store, stored(store))
     assert "for none can it be told" in text or "it cannot be told" in text
     assert "gaps like the paper's do not come from cumulative, b = 20" in text
     assert "0.0 under cumulative, b = 20" in text
@@ -139,4 +145,4 @@ def test_what_cannot_be_told_is_said_and_absorption_is_named(store):
 
 def test_the_document_is_what_the_shipped_results_say():
     store = Store(PROJECT / "cache")
-    assert papertext.DOCUMENT.read_text() == papertext.fidelity_text(store, papertext.shipped(store))
+    assert fidelitytext.DOCUMENT.read_text() == document(store, fidelitytext.shipped(store))

@@ -1,4 +1,5 @@
-"""The paper's protocol end to end by its one command: random weights in torchvision's file layout, a handful of images, a small side."""
+"""The paper's protocol end to end by its one command: random weights in torchvision's file layout, a handful of
+images, a small side."""
 
 import json
 import shlex
@@ -14,10 +15,13 @@ from asr_core.cli.main import main
 from asr_core.store import Store
 from asr_core.store.catalogue import stored
 from asr_core.studies import protocol
-from asr_core.studies.protocol import Cell
+from asr_core.studies.cells import Cell
 
 CELL = Cell("resnet18", "cifar10", "global_l1_0.90")
-SMALL = "--image-size 32 --epochs 2 --batch-size 4 --stat-images 4 --calib-batch-size 4 --budgets 1,2 --orders simultaneous --biases off --threads 1"
+SMALL = (
+    "--image-size 32 --epochs 2 --batch-size 4 --stat-images 4 --calib-batch-size 4 --budgets 1,2 "
+    "--orders simultaneous --biases off --threads 1"
+)
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,5 @@
-"""The gallery: what it will cost comes first, each piece is shipped when it is there, what is shipped is not computed again."""
+"""The gallery: what it will cost comes first, each piece is shipped when it is there, what is shipped is not computed
+again."""
 
 from collections import Counter
 
@@ -6,16 +7,14 @@ import pytest
 from made_maps import LAYER, SPEC, copy
 from PIL import Image
 
-from asr_core.cli import terminal
-from asr_core.pipeline import gallery
-from asr_core.pipeline import stages as experiment
-from asr_core.pipeline.gallery import Piece
-from asr_core.pipeline.plan import Keys
+from asr_core.cli import gallery, gallery_command
+from asr_core.cli.gallery import Piece
+from asr_core.pipeline import run as experiment
 from asr_core.runtime import Runtime
-from asr_core.spec.experiment import PruneSpec
+from asr_core.spec.keys import Keys
 from asr_core.store import Store, results
 
-OTHER = SPEC.with_(prune=PruneSpec.of("global_l1", sparsity=0.5))
+OTHER = SPEC.but(sparsity=0.5)
 PIECES = [Piece(SPEC, maps=(LAYER,)), Piece(OTHER, channels=False)]
 
 
@@ -23,12 +22,12 @@ PIECES = [Piece(SPEC, maps=(LAYER,)), Piece(OTHER, channels=False)]
 def small(monkeypatch):
     """The gallery holds PIECES, and measures for a moment."""
     monkeypatch.setattr(gallery, "pieces", lambda store, images: PIECES)
-    monkeypatch.setattr(terminal, "MEASURED", 0.05)
+    monkeypatch.setattr(gallery_command, "MEASURED", 0.05)
 
 
 def run(store, capsys) -> list[str]:
     """The lines that one run of the gallery prints."""
-    terminal.gallery(store, None, Runtime(threads=1))
+    gallery_command.compute(store, None, Runtime(threads=1))
     return capsys.readouterr().out.splitlines()
 
 
@@ -98,9 +97,9 @@ def test_the_digits_come_first_then_every_network_on_the_pictures_at_every_pruni
     assert max(Counter((piece.experiment, piece.maps) for piece in found).values()) == 1
     prunings = {}
     for spec in (piece.experiment for piece in found if piece.experiment.data.dataset == "folder"):
-        prunings.setdefault((spec.model.architecture, spec.model.stem, spec.dense.epochs, spec.dense.seed), set()).add(
-            (spec.prune.rule, dict(spec.prune.params).get("sparsity"))
-        )
+        prunings.setdefault(
+            (spec.model.architecture, spec.model.parameters["stem"], spec.dense.epochs, spec.dense.seed), set()
+        ).add((spec.prune.pruning, spec.prune.parameters.get("sparsity")))
     wanted = {("n_m", None), *(("global_l1", s) for s in (0.5, 0.7, 0.8, 0.9, 0.95, 0.97))}
     whole = [name for name, some in prunings.items() if some >= wanted]
     assert {name[0] for name in whole} == {"resnet18", "densenet121", "resnet50", "vgg16_bn"}

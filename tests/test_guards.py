@@ -466,13 +466,14 @@ def dense_of(deviation: float) -> nn.Module:
 
 
 def test_an_unpruned_network_that_a_left_over_variance_of_1_moves_is_told_with_numbers():
-    """12 % of a variance of 1 beside one of 0.01: 0.88 + 0.122 / 0.01 = 13 times, outputs shrink by 1 - 1 / sqrt(13)."""
+    """12 % of a variance of 1 beside one of 0.01: 0.88 + 0.122 / 0.01 = 13 times, outputs shrink by
+    1 - 1 / sqrt(13)."""
     dense = dense_of(0.1)
     words = (
-        r"20 batches at momentum 0.1 from reset: 12 % is left of the start, mean 0 and variance 1; the network's running "
-        r"variances have a median of 0.01, so even unpruned they would become 13 times what they are, and outputs of "
-        r"BatchNorm move by 0.72 standard deviations \(medians\); take averaging 'cumulative', start 'keep', or more "
-        r"batches \(80 would do\)"
+        r"20 batches at momentum 0.1 from reset: 12 % is left of the start, mean 0 and variance 1; the network's "
+        r"running variances have a median of 0.01, so even unpruned they would become 13 times what they are, and "
+        r"outputs of BatchNorm move by 0.72 standard deviations \(medians\); take averaging 'cumulative', start "
+        r"'keep', or more batches \(80 would do\)"
     )
     with pytest.warns(UserWarning, match=words):
         after = recalibrate(dense, [noise(64)] * 20, (20,))[20]

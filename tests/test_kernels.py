@@ -7,12 +7,15 @@ import numpy as np
 import pytest
 from made_maps import SPEC, copy
 
+from asr_core.cli import gallery_command
 from asr_core.errors import SpecError, StoreError
-from asr_core.pipeline import gallery, kernels
+from asr_core.pipeline import kernels
 from asr_core.pipeline.lab import Lab, Report
 from asr_core.runtime import Runtime
+from asr_core.spec.repairs import BN_ONLY, DENSE, NO_REPAIR
 from asr_core.store import results
 from asr_core.store.entries import WEIGHTS
+from asr_core.store.tables import rows_of
 
 
 @pytest.fixture(scope="module")
@@ -32,21 +35,22 @@ def test_kernels_are_the_weights_of_dense_pruned_and_repaired_networks(store, re
         for layer in ("conv1.0", "stage2.0.branch2.0", "stage2.0.branch2.3", "conv5.0")  # 3x3, 1x1, depthwise, last
         for channel in (0, 5, 7)
     }
-    for target, repair in (("dense", None), ("no_repair", None), *((r.slug, r) for r in SPEC.repairs[1:])):
-        network = lab.network(target, repair)
+    for network in (DENSE, NO_REPAIR, *SPEC.repairs[1:]):
+        built = lab.network(network)
         for (layer, channel), found in read.items():
-            expected = network.get_submodule(layer).weight[channel].detach().numpy()
-            got = found.of.get(target, found.of["no_repair"])  # a layer that is not repaired has no factor
+            expected = built.get_submodule(layer).weight[channel].detach().numpy()
+            got = found.of.get(network, found.of[NO_REPAIR])  # a layer that is not repaired has no factor
             np.testing.assert_allclose(got, expected, rtol=1e-5, atol=1e-7)
-    assert all(found.kept == np.count_nonzero(found.of["no_repair"]) for found in read.values())
+    assert all(found.kept == np.count_nonzero(found.of[NO_REPAIR]) for found in read.values())
 
 
 def test_repairs_are_the_pruned_kernel_times_gamma(store, result):
     found = kernels.read(SPEC, store, result, "conv5.0", 3)
-    rows = result.repairs.query("layer == 'conv5.0' and channel == 3").set_index("slug")
+    rows = result.repairs.query("layer == 'conv5.0' and channel == 3")
     for repair in SPEC.repairs[1:]:
-        np.testing.assert_allclose(found.of[repair.slug], rows.loc[repair.slug, "gamma"] * found.of["no_repair"])
-    assert "bn_only" not in found.of
+        gamma = rows_of(rows, repair)["gamma"].item()
+        np.testing.assert_allclose(found.of[repair], gamma * found.of[NO_REPAIR])
+    assert BN_ONLY not in found.of
 
 
 def test_an_unknown_layer_or_channel_is_refused(store, result):
@@ -70,7 +74,7 @@ def test_where_the_dense_network_is_not_here_the_shipped_weights_of_the_conv_are
     store = copy(tmp_path)
     whole = kernels.read(SPEC, store, result, "conv5.0", 3)
     dense_id = result.setting["dense_id"]
-    gallery.ship_kernels(store.find("dense", dense_id, WEIGHTS), ["conv5.0"], store)
+    gallery_command.ship_kernels(store.find("dense", dense_id, WEIGHTS), ["conv5.0"], store)
     store.clear(["dense"])
     shipped = kernels.read(SPEC, store, result, "conv5.0", 3)
     assert shipped.of.keys() == whole.of.keys() and shipped.kept == whole.kept
@@ -82,9 +86,12 @@ def test_where_the_dense_network_is_not_here_the_shipped_weights_of_the_conv_are
 
 def test_kernels_and_stored_maps_are_read_without_torch(store):
     code = (
-        "import sys; from asr_core import catalogue, kernels, maps, results, spec; from asr_core.store import Store; "
-        f"store = Store({str(store.root)!r}); item = catalogue.stored(store)[0]; result = results.open_results(store, (item.key,)); "
-        "asked = spec.from_dict(result.entry.manifest['spec']); kernels.read(asked, store, result, 'conv1.0', 0); "
-        "maps.read(asked, store, result.setting['dense_id'], maps.MapSpec(layer='conv1.0')); assert 'torch' not in sys.modules"
+        "import sys; from asr_core.pipeline import kernels, maps; from asr_core.spec.experiment import from_dict; "
+        "from asr_core.store import Store, catalogue, results; "
+        f"store = Store({str(store.root)!r}); item = catalogue.stored(store)[0]; "
+        "result = results.open_results(store, (item.key,)); "
+        "asked = from_dict(result.entry.manifest['spec']); kernels.read(asked, store, result, 'conv1.0', 0); "
+        "maps.read(asked, store, result.setting['dense_id'], maps.MapSpec(layer='conv1.0')); "
+        "assert 'torch' not in sys.modules"
     )
     subprocess.run([sys.executable, "-W", "error", "-c", code], check=True)

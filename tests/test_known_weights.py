@@ -1,4 +1,5 @@
-"""A weights file is known by its tensors: one identity for the command line, the dashboard and the notebook, refused before images are read."""
+"""A weights file is known by its tensors: one identity for the command line, the dashboard and the notebook, refused
+before images are read."""
 
 import re
 import subprocess
@@ -11,17 +12,17 @@ from made_uploads import MODEL, saved, state_of, tried_here
 from PIL import Image
 from safetensors.torch import save_file
 
-from asr_core.cli import settings
 from asr_core.errors import AsrError, SpecError, WeightsError
-from asr_core.images import data, uploads
-from asr_core.networks import known_weights, weights
-from asr_core.pipeline import maps
-from asr_core.pipeline import stages as experiment
+from asr_core.images import data
+from asr_core.networks import known_weights, uploads, weights
+from asr_core.pipeline import asked, maps
+from asr_core.pipeline import run as experiment
 from asr_core.pipeline.lab import Report
 from asr_core.runtime import Runtime
-from asr_core.spec import grid
-from asr_core.spec.experiment import DenseSpec
-from asr_core.store import Store, catalogue
+from asr_core.spec.dense import DenseSpec
+from asr_core.spec.experiment import Setting
+from asr_core.spec.recalibration import BatchNormState
+from asr_core.store import Store
 from asr_core.store.entries import PROJECT, versions
 
 
@@ -39,15 +40,9 @@ def file(tmp_path):
     return path
 
 
-def asked(**changes) -> dict:
-    small = {
-        "architecture": MODEL.architecture,
-        "stem": MODEL.stem,
-        "sparsity": 0.5,
-        "methods": "bn_only",
-        "budgets": (2,),
-    }
-    return settings.DEFAULTS | small | changes
+def small(**changes) -> dict:
+    values = {"architecture": MODEL.architecture, "stem": MODEL.parameters["stem"], "sparsity": 0.5}
+    return values | {"methods": ("bn_only",), "budgets": (2,)} | changes
 
 
 def identify(path, store) -> str:
@@ -55,14 +50,14 @@ def identify(path, store) -> str:
 
 
 def test_the_spec_names_the_tensors_of_the_file(store, file):
-    spec = settings.experiment(store, **asked(weights=str(file)))
+    spec = asked.experiment(store, **small(weights=str(file)))
     assert spec.dense == DenseSpec(source="file", weights_digest=weights.weights_identity(state_of()))
 
 
 def test_containers_of_the_same_weights_give_equal_specs(store, file, tmp_path):
     other = tmp_path / "same.safetensors"
     save_file({name: tensor.contiguous() for name, tensor in state_of().items()}, other)
-    specs = [settings.experiment(store, **asked(weights=str(path))) for path in (file, other)]
+    specs = [asked.experiment(store, **small(weights=str(path))) for path in (file, other)]
     assert specs[0] == specs[1]
 
 
@@ -71,9 +66,9 @@ def test_the_command_line_and_an_upload_give_the_same_identity(store, file, monk
     monkeypatch.setattr(uploads.subprocess, "run", tried_here)
     with open(file, "rb") as upload:
         kept = uploads.keep_weights(store, file.name, upload, MODEL, 10, 32)
-    spec = settings.experiment(store, **asked(weights=str(file)))
-    setting = catalogue.Setting(net=MODEL.architecture, stem=MODEL.stem, source="file", weights=kept.digest)
-    assert setting.experiment((), (grid.BatchNormState(),)).dense == spec.dense
+    spec = asked.experiment(store, **small(weights=str(file)))
+    setting = Setting.of(**MODEL.values(), source="file", weights_digest=kept.digest)
+    assert setting.dense == spec.dense
 
 
 def test_a_file_seen_before_is_not_tried_again_wherever_it_lies(store, file, monkeypatch):
@@ -84,12 +79,12 @@ def test_a_file_seen_before_is_not_tried_again_wherever_it_lies(store, file, mon
 
 
 def test_a_file_seen_before_needs_no_torch(store, file):
-    spec = settings.experiment(store, **asked(weights=str(file)))
+    spec = asked.experiment(store, **small(weights=str(file)))
     code = f"""
 import sys
-from asr_core.cli import settings
+from asr_core.pipeline import asked
 from asr_core.store import Store
-spec = settings.experiment(Store({str(store.root)!r}), **{asked(weights=str(file))!r})
+spec = asked.experiment(Store({str(store.root)!r}), **{small(weights=str(file))!r})
 assert "torch" not in sys.modules
 print(spec.dense.weights_digest)
 """
@@ -126,9 +121,9 @@ def test_what_was_chosen_is_warned_of_also_from_memory(store, tmp_path):
 
 def test_a_missing_file_and_another_source_are_refused(store, file):
     with pytest.raises(SpecError, match=r"cannot read weights file none\.pt: No such file"):
-        settings.experiment(store, **asked(weights="none.pt"))
+        asked.experiment(store, **small(weights="none.pt"))
     with pytest.raises(SpecError, match="--source scratch cannot hold"):
-        settings.experiment(store, **asked(weights=str(file), source="scratch"))
+        asked.experiment(store, **small(weights=str(file), source="scratch"))
 
 
 def test_a_refused_file_is_not_remembered(store, tmp_path):
@@ -160,11 +155,11 @@ class Heard(Report):
 
 def test_weights_that_cannot_be_used_are_refused_before_the_images_are_decoded(store, folder, tmp_path):
     torch.save({}, tmp_path / "net.th")
-    given = asked(dataset=f"folder:{folder}", weights=str(tmp_path / "net.th"), calib_batch_size=8, stat_images=8)
+    given = small(dataset=f"folder:{folder}", weights=str(tmp_path / "net.th"), calib_batch_size=8, stat_images=8)
     with pytest.raises(WeightsError, match=r"net\.th cannot be read"):
-        spec = settings.experiment(store, **given)
+        spec = asked.experiment(store, **given)
         experiment.run(spec, store, where=Runtime(weights=str(tmp_path / "net.th")))
-    assert store.find("images", data.images_key(data.resolve(f"folder:{folder}", store, 32))) is None
+    assert store.find("images", data.images_key(data.resolve(f"folder:{folder}", store, image_size=32))) is None
 
 
 WHY = {
@@ -179,8 +174,8 @@ WHY = {
 def test_weights_that_changed_since_are_refused_before_the_images_are_decoded(store, folder, tmp_path, change, what):
     path, heard = tmp_path / "w.pt", Heard()
     torch.save(state_of(classes=2), path)
-    given = asked(dataset=f"folder:{folder}", weights=str(path), calib_batch_size=8, stat_images=8)
-    spec = settings.experiment(store, **given)
+    given = small(dataset=f"folder:{folder}", weights=str(path), calib_batch_size=8, stat_images=8)
+    spec = asked.experiment(store, **given)
     if change == "gone":
         path.unlink()
     else:
@@ -189,8 +184,8 @@ def test_weights_that_changed_since_are_refused_before_the_images_are_decoded(st
         if what == "result":
             experiment.run(spec, store, heard, Runtime(weights=str(path)))
         else:
-            wanted = maps.MapSpec(layer="conv1.0", state=grid.BatchNormState(), images=1)
-            maps.run(spec, store, wanted, report=heard, where=Runtime(weights=str(path)))
+            wanted = maps.MapSpec(layer="conv1.0", state=BatchNormState(), images=1)
+            experiment.maps(spec, store, wanted, report=heard, where=Runtime(weights=str(path)))
     assert heard.images == 0
     assert store.find("images", data.images_key(spec.data)) is None
 
@@ -198,8 +193,8 @@ def test_weights_that_changed_since_are_refused_before_the_images_are_decoded(st
 def test_a_stored_dense_network_needs_its_file_no_more(store, folder, tmp_path):
     path = tmp_path / "w.pt"
     torch.save(state_of(classes=2), path)
-    given = asked(dataset=f"folder:{folder}", weights=str(path), calib_batch_size=8, stat_images=8)
-    spec = settings.experiment(store, **given)
+    given = small(dataset=f"folder:{folder}", weights=str(path), calib_batch_size=8, stat_images=8)
+    spec = asked.experiment(store, **given)
     first = experiment.run(spec, store, where=Runtime(weights=str(path)))
     path.unlink()
     store.clear(["result", "evaluation"])

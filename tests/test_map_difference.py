@@ -6,33 +6,34 @@ from drawn import charts
 from made_maps import LAYER, SPEC, copy
 from maps_page import EIGHT, kinds, opened, said
 
-from asr_core.figures import NothingToDraw, map_difference
+from asr_core.figures import NothingToDraw, map_difference, map_sheets
 from asr_core.figures import maps as figures
-from asr_core.pipeline import maps
-from asr_core.pipeline import stages as experiment
-from asr_core.spec.experiment import PruneSpec
+from asr_core.pipeline import run
+from asr_core.spec.labels import label
+from asr_core.spec.parts import PruneSpec
+from asr_core.spec.repairs import DENSE, NO_REPAIR, RepairSpec
 from asr_core.store import catalogue, results
 
 pytestmark = pytest.mark.usefixtures("known_speed")  # measuring it starts a process
-PLUS, LW = 0.75, "lw_bn.simultaneous.nobias"
+PLUS, LW = 0.75, RepairSpec.of("lw_bn", bias=False)
 
 
 @pytest.fixture(scope="module")
 def two(tmp_path_factory):
     """A store with two sparsities of one network, and maps of both."""
     store = copy(tmp_path_factory.mktemp("two"))
-    denser = SPEC.with_(prune=PruneSpec.of("global_l1", sparsity=0.4))
-    experiment.run(denser, store)
+    denser = SPEC.with_(prune=PruneSpec.of(sparsity=0.4))
+    run.run(denser, store)
     for spec in (SPEC, denser):
-        maps.run(spec, store, EIGHT)
+        run.maps(spec, store, EIGHT)
     return store
 
 
 def tables(store, layers=(LAYER, LAYER)):
     """Tables of maps of both settings, the denser one first."""
-    items = sorted(catalogue.stored(store), key=lambda item: item.setting.sparsity)
+    items = sorted(catalogue.stored(store), key=lambda item: item.setting.prune.parameters["sparsity"])
     return [
-        figures.table(results.open_results(store, (item.key,)), layer, 2, [LW])
+        figures.table(results.open_results(store, (item.key,)), store, layer, 2, [LW])
         for item, layer in zip(items, layers, strict=True)
     ]
 
@@ -40,11 +41,13 @@ def tables(store, layers=(LAYER, LAYER)):
 def test_networks_of_both_are_subtracted_pixel_by_pixel(use, two):
     use(two)
     pinned, current = tables(two)
-    current["no_repair"] = pinned["no_repair"] + np.float32(PLUS)
-    found = map_difference.difference(pinned, current.drop(columns=LW))
-    assert figures.networks(found) == ["dense", "no_repair"] and len(found) == len(current)
+    current["no repair"] = pinned["no repair"] + np.float32(PLUS)
+    current.attrs["networks"].pop(label(LW))
+    found = map_difference.difference(pinned, current)
+    assert [*map_sheets.networks(found).values()] == [DENSE, NO_REPAIR]
+    assert len(found) == len(current)
     assert (found["dense"] == 0).all()  # one dense network
-    np.testing.assert_allclose(found["no_repair"], PLUS, atol=1e-5)
+    np.testing.assert_allclose(found["no repair"], PLUS, atol=1e-5)
 
 
 def test_only_images_of_both_are_subtracted(use, two):
@@ -78,7 +81,7 @@ def test_colours_are_centred_and_span_what_the_scale_says(scale, spans):
 
 def test_the_page_shows_the_difference_of_a_pinned_setting(use, two):
     use(two)
-    items = {item.setting.sparsity: item.key for item in catalogue.stored(two)}
+    items = {item.setting.prune.parameters["sparsity"]: item.key for item in catalogue.stored(two)}
     pin = f"{items[0.4]}~simultaneous~off~reset~ema~0.1~0"
     both = opened(two, pin=pin, channel=2)
     app = opened(two, pin=pin, channel=2, compare="difference")

@@ -10,17 +10,15 @@ from tiny_networks import Twice, convs, fingerprint, noise, outputs, seeded
 from asr_core import activation_maps
 from asr_core.cli.main import main
 from asr_core.errors import DataError, SpecError, StoreError
-from asr_core.images import data
 from asr_core.measure import activations
-from asr_core.pipeline import maps
+from asr_core.pipeline import maps, run, stages
 from asr_core.pipeline.lab import Lab, Report
 from asr_core.pipeline.maps import MapSpec
-from asr_core.pipeline.plan import Keys
 from asr_core.runtime import Runtime
-from asr_core.spec.grid import RepairSpec, default_repairs
+from asr_core.spec.keys import Keys
+from asr_core.spec.parts import DataSpec
+from asr_core.spec.repairs import BN_ONLY, DENSE, NO_REPAIR, RepairSpec
 from asr_core.store import Store, results
-
-REPAIRED = [repair.slug for repair in SPEC.repairs]
 
 
 class Stages(Report):
@@ -30,7 +28,7 @@ class Stages(Report):
         self.done = []
 
     def finished(self, task):
-        self.done.append((task.stage, task.target))
+        self.done.append((task.stage, task.network))
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +38,7 @@ def store(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def found(store):
-    return maps.run(SPEC, store, WANTED)
+    return run.maps(SPEC, store, WANTED)
 
 
 def test_maps_are_the_outputs_of_each_conv(model, images):
@@ -105,7 +103,7 @@ def test_nan_and_infinity_survive():
 
 
 def test_each_network_of_the_grid_is_stored_with_its_images(found, store):
-    assert list(found.of) == ["dense", "no_repair", *REPAIRED] and not found.absent
+    assert list(found.of) == [DENSE, NO_REPAIR, *SPEC.repairs] and not found.absent
     lab = Lab(SPEC, store, Report(), Runtime())
     subset = lab.data.eval_indices(20, 0)
     chosen = [
@@ -115,9 +113,9 @@ def test_each_network_of_the_grid_is_stored_with_its_images(found, store):
     assert found.images == chosen and found.files == [lab.data.test_files()[i] for i in chosen]
     assert found.classes == [str(lab.data.test_labels[i]) for i in chosen] and found.fewer is None
     batch = lab.data.batch(lab.data.test_images[chosen])
-    for target, repair in maps.networks(SPEC):
-        expected = activation_maps(lab.network(target, repair), batch, LAYER)
-        np.testing.assert_allclose(found.of[target].astype(np.float32), expected, atol=2e-3 * np.abs(expected).max())
+    for network in maps.networks(SPEC):
+        expected = activation_maps(lab.network(network), batch, LAYER)
+        np.testing.assert_allclose(found.of[network].astype(np.float32), expected, atol=2e-3 * np.abs(expected).max())
 
 
 def test_images_are_one_of_each_class_in_turn():
@@ -130,28 +128,28 @@ def test_images_are_one_of_each_class_in_turn():
 
 def test_a_second_time_nothing_is_computed(found, store):
     report = Stages()
-    again = maps.run(SPEC, store, WANTED, report=report)
+    again = run.maps(SPEC, store, WANTED, report=report)
     assert report.done == [] and list(again.of) == list(found.of)
 
 
 def test_one_more_method_costs_one_more_entry(found, store):
     report = Stages()
     raw = RepairSpec.of("raw_bn")
-    more, slug = SPEC.with_(repairs=(*SPEC.repairs, raw)), raw.slug
-    assert maps.read(more, store, results.dense_ids(store, SPEC)[0], WANTED).absent == (slug,)
-    maps.run(more, store, WANTED, report=report)
-    assert report.done == [("repair", slug), ("maps", slug)]
+    more = SPEC.with_(repairs=(*SPEC.repairs, raw))
+    assert maps.read(more, store, results.dense_ids(store, SPEC)[0], WANTED).absent == (raw,)
+    run.maps(more, store, WANTED, report=report)
+    assert report.done == [("repair", raw), ("maps", raw)]
 
 
 def test_bn_only_is_the_pruned_network_until_it_is_recalibrated(found, store):
     dense_id = results.dense_ids(store, SPEC)[0]
     keys, after = Keys(SPEC, dense_id), MapSpec(layer=LAYER, images=3, state=RECALIBRATED)
-    both = [maps.key_of(keys, "no_repair", None, wanted) for wanted in (WANTED, after)]
-    only = [maps.key_of(keys, "bn_only", SPEC.repairs[0], wanted) for wanted in (WANTED, after)]
+    both = [maps.key_of(keys, NO_REPAIR, wanted) for wanted in (WANTED, after)]
+    only = [maps.key_of(keys, BN_ONLY, wanted) for wanted in (WANTED, after)]
     assert both[0] == both[1] == only[0] != only[1]
-    recalibrated = maps.run(SPEC, store, after)
-    np.testing.assert_array_equal(recalibrated.of["no_repair"], found.of["no_repair"])
-    assert not np.array_equal(recalibrated.of["bn_only"], found.of["bn_only"])
+    recalibrated = run.maps(SPEC, store, after)
+    np.testing.assert_array_equal(recalibrated.of[NO_REPAIR], found.of[NO_REPAIR])
+    assert not np.array_equal(recalibrated.of[BN_ONLY], found.of[BN_ONLY])
 
 
 def test_a_recalibration_that_is_not_stored_is_recorded_no_longer_than_needed(store):
@@ -162,21 +160,21 @@ def test_a_recalibration_that_is_not_stored_is_recorded_no_longer_than_needed(st
 
 
 def test_a_large_layer_keeps_fewer_images_and_says_so(found, store, monkeypatch):
-    count = found.of["dense"][0].size * 2
-    monkeypatch.setattr(activations, "BYTES", 2 * count + 1)
-    few = maps.run(SPEC, store, MapSpec(layer=LAYER, images=4))
-    assert few.of["dense"].shape[0] == 2 and len(few.images) == 2
+    count = found.of[DENSE][0].size * 2
+    monkeypatch.setattr(stages, "MAP_BYTES", 2 * count + 1)
+    few = run.maps(SPEC, store, MapSpec(layer=LAYER, images=4))
+    assert few.of[DENSE].shape[0] == 2 and len(few.images) == 2
     assert few.fewer.startswith("2 of 4 images are kept: maps of ")
 
 
 def test_fewer_test_images_than_asked_are_named(store):
-    few = maps.run(SPEC, store, MapSpec(layer="stage4.0.branch1.0", images=30))
+    few = run.maps(SPEC, store, MapSpec(layer="stage4.0.branch1.0", images=30))
     assert len(few.images) == 20 and few.fewer == "20 of 30 images: the evaluation subset has no more."
 
 
 def test_an_unknown_layer_is_refused_before_anything_is_trained(tmp_path):
     with pytest.raises(SpecError, match=r"unknown layer 'stage2\.0'. Did you mean stage2\.0\."):
-        maps.run(SPEC, Store(tmp_path), MapSpec(layer="stage2.0"))
+        run.maps(SPEC, Store(tmp_path), MapSpec(layer="stage2.0"))
     assert "dense" not in Store(tmp_path).stages()
 
 
@@ -190,7 +188,7 @@ def test_bad_wishes_are_refused(layer, images, message):
 
 def test_a_dense_network_without_weights_here_is_refused(store):
     with pytest.raises(StoreError, match="weights of dense network 0123abcd are not on this machine"):
-        maps.run(SPEC, store, WANTED, "0123abcd0123abcd")
+        run.maps(SPEC, store, WANTED, "0123abcd0123abcd")
 
 
 def test_without_a_dense_network_training_and_decoding_are_counted(tmp_path):
@@ -205,28 +203,11 @@ def test_input_images_come_from_the_store_or_are_bundled(found, store, tmp_path)
 
 
 @pytest.mark.parametrize(
-    "images", [data.DataSpec(dataset="cifar10"), data.DataSpec(dataset="folder", digest="0" * 16, classes=3)]
+    "images", [DataSpec(dataset="cifar10"), DataSpec(dataset="folder", digest="0" * 16, classes=3)]
 )
 def test_images_that_are_not_here_name_the_command_that_fetches_them(tmp_path, images):
     with pytest.raises(DataError, match=f"python -m asr_core maps --layer NAME --dataset {images.dataset}"):
         maps.inputs(images, Store(tmp_path), [0])
-
-
-@pytest.mark.parametrize(
-    "repair",
-    [*default_repairs(), RepairSpec.of("asr_bn", "sequential", True, prior="fixed", prior_value=2.5)],
-    ids=lambda r: r.slug,
-)
-def test_a_slug_gives_back_its_repair(repair):
-    assert maps.repair_of(repair.slug) == repair
-
-
-@pytest.mark.parametrize(
-    "slug", ["nothing", "asr_bn.sequential.maybe.median", "lw_bn.sequential.bias.median", "asr_bn.sideways.bias.median"]
-)
-def test_a_text_that_is_no_slug_is_refused(slug):
-    with pytest.raises(SpecError):
-        maps.repair_of(slug)
 
 
 def test_the_command_line_refuses_an_unknown_layer_in_one_line(tmp_path):
@@ -237,9 +218,12 @@ def test_the_command_line_refuses_an_unknown_layer_in_one_line(tmp_path):
 
 
 def test_the_command_line_stores_maps_and_tells_their_shapes(store):
-    asked = "--architecture shufflenet_v2_x0_5 --stem small --epochs 1 --sparsity 0.8 --stat-images 16 --calib-batch-size 16 --eval-images 20"
+    asked = "--architecture shufflenet_v2_x0_5 --stem small --epochs 1 --sparsity 0.8 --stat-images 16 "
+    asked += "--calib-batch-size 16 --eval-images 20"
     asked += f" --methods bn_only,lw_bn --orders simultaneous --biases off --budgets 1 --layer {LAYER} --images 3"
     result = CliRunner().invoke(main, ["--cache-dir", str(store.root), "maps", *asked.split()])
     assert (
-        result.exit_code == 0 and f"maps of {LAYER}" in result.output and "lw_bn.simultaneous.nobias" in result.output
+        result.exit_code == 0
+        and f"maps of {LAYER}" in result.output
+        and "LW+BN (eq. 1) · simultaneous · bias off" in result.output
     )

@@ -9,13 +9,14 @@ from torch import nn
 from torchvision.models.regnet import BlockParams
 
 from asr_core.errors import ModelError
-from asr_core.networks import models
-from asr_core.networks.architectures import ARCHITECTURES, CIFAR_RESNETS, TORCHVISION
-from asr_core.spec.experiment import ModelSpec
+from asr_core.networks import models, surgery
+from asr_core.networks.sources import cifar
+from asr_core.networks.sources import torchvision as sources
+from asr_core.spec.parts import ModelSpec, architectures
 
 
 def network(architecture="resnet18", size=32, classes=10, **options) -> nn.Module:
-    return models.build(ModelSpec(architecture=architecture, **options), classes, size)
+    return models.build(ModelSpec.of(architecture, **options), classes, size)
 
 
 def run(model: nn.Module, size: int) -> torch.Tensor:
@@ -42,11 +43,11 @@ def test_the_list_of_architectures_is_torchvisions_own_list_of_classifiers_with_
     found = set()
     for name in torchvision.models.list_models(module=torchvision.models):
         with torch.device("meta"):
-            model = torchvision.models.get_model(name, weights=None, **models._ARGUMENTS.get(name, {}))
+            model = torchvision.models.get_model(name, weights=None, **surgery._ARGUMENTS.get(name, {}))
         if any(isinstance(module, nn.BatchNorm2d) for module in model.modules()):
             found.add(name)
-    assert found == set(TORCHVISION)
-    assert {*CIFAR_RESNETS} == {*ARCHITECTURES} - found
+    assert found == set(sources.ARCHITECTURES)
+    assert {*cifar.CifarResNets.names()} == {*architectures()} - found
 
 
 @pytest.mark.parametrize("architecture", ["resnet34", "mobilenet_v2", "mobilenet_v3_small", "densenet121", "googlenet"])
@@ -86,7 +87,9 @@ def test_the_check_of_the_image_size_is_cheap_and_disturbs_nothing():
     ("architecture", "size", "stem"), [("vgg16_bn", 16, "imagenet"), ("inception_v3", 32, "imagenet")]
 )
 def test_a_network_that_cannot_run_at_a_size_is_refused_with_size_name_stem_and_remedy(architecture, size, stem):
-    with pytest.raises(ModelError, match=f"{architecture} with stem '{stem}' cannot run on {size}x{size}.*larger"):
+    with pytest.raises(
+        ModelError, match=f"{architecture} with stem '{stem}', head 'linear' cannot run on {size}x{size}.*larger"
+    ):
         network(architecture, size, stem=stem, head="linear")
 
 

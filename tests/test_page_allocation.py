@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-from dataclasses import replace
 
 import pandas as pd
 import pytest
@@ -14,17 +13,17 @@ from small import SPEED
 from streamlit.testing.v1 import AppTest
 
 from asr_core import registry
-from asr_core.figures import allocation as figures
+from asr_core.figures import allocation, repairability
 from asr_core.jobs.jobs import Wanted
 from asr_core.jobs.runner import Runner
 from asr_core.pipeline import maps
-from asr_core.spec.grid import RepairSpec
+from asr_core.spec.experiment import ExperimentSpec, Setting
+from asr_core.spec.repairs import BN_ONLY, DENSE, NO_REPAIR
 from asr_core.store import Store
-from asr_core.store.catalogue import Setting
 from asr_core.store.entries import PROJECT
 from asr_core.studies import transition
 
-HERE = Setting(dense=f"{0:016x}")
+HERE, DENSE_ID = Setting(), f"{0:016x}"
 MISSING = "rules and sparsities are not stored"
 
 
@@ -42,7 +41,7 @@ def opened(**address) -> AppTest:
     for name, value in address.items():
         app.query_params[name] = value
     app.run()
-    app.switch_page("allocation.py").run()
+    app.switch_page("../allocation.py").run()
     assert not app.exception
     return app
 
@@ -57,7 +56,7 @@ def tables(app: AppTest, column: str) -> pd.DataFrame:
 
 
 def answers(asr: int) -> dict:
-    return {"dense": 900, "no_repair": 100, "bn_only": 700, ASR.slug: asr}
+    return {DENSE: 900, NO_REPAIR: 100, BN_ONLY: 700, ASR: asr}
 
 
 def test_an_empty_store_is_said_in_words(store):
@@ -82,7 +81,7 @@ def test_a_network_with_one_rule_leads_to_one_with_several(store):
     store_run(store, "uniform", right=answers(806), seed=1)
     assert "Several rules" not in words(opened())
     store_run(store, "erk", right=answers(806), seed=1)
-    app = opened(data="digits", seed="0")
+    app = opened(dataset="digits", seed="0")
     assert "Several rules are stored of:" in words(app)
     next(button for button in app.button if "seed 1" in button.label).click().run()
     assert not app.exception and "Several rules" not in words(app) and "by 2 rules" in words(app)
@@ -117,7 +116,7 @@ def test_layers_that_a_rule_keeps_dense_are_named_with_their_cost(store):
 def test_the_statement_about_erk_is_checked_on_the_stored_densities(store, uniform, answer):
     store_run(store, "erk", kept={"layer2.0.downsample.0": 100})
     store_run(store, "uniform", kept={"layer2.0.downsample.0": uniform})
-    said = words(opened(data="digits", rule="erk"))
+    said = words(opened(dataset="digits", pruning="erk"))
     assert answer in said and "ERK 100.0% (for 38.5% of its budget)" in said
     assert f"uniform {uniform:.1f}%" in said
 
@@ -129,7 +128,7 @@ def test_a_network_without_projections_says_that_the_statement_cannot_be_checked
 
 def test_the_selected_layer_is_told_in_numbers_and_every_bar_carries_its_layer(store):
     store_run(store)
-    app = opened(data="digits", layer="layer2.0.conv1")
+    app = opened(dataset="digits", layer="layer2.0.conv1")
     assert "Selected layer: layer2.0.conv1" in words(app)
     assert tables(app, "of all kept")["weights"].tolist() == ["100 of 2,000"]
     trace = charts(app)[0]["data"][0]
@@ -138,8 +137,8 @@ def test_the_selected_layer_is_told_in_numbers_and_every_bar_carries_its_layer(s
 
 def test_a_layer_without_weights_stays_visible(store):
     result = store_run(store, kept={"layer1.0.conv1": 0})
-    table = figures.DENSITIES.table(result, ((result.entry.manifest["key"],),))
-    figure = figures.DENSITIES.figure(table, **figures.DENSITIES.limits([table]))
+    table = allocation.DENSITIES.table(result, store, ((result.entry.manifest["key"],),))
+    figure = allocation.DENSITIES.figure(table, **allocation.DENSITIES.limits([table]))
     cross = next(trace for trace in figure.data if trace.type == "scatter")
     assert [row[0] for row in cross.customdata] == ["layer1.0.conv1"]
 
@@ -150,9 +149,9 @@ def test_repairability_is_offered_as_one_job_of_the_dense_network_whatever_rule_
     monkeypatch.setattr(Runner, "submit", lambda self, wanted, where=None: submitted.append(wanted))
     store_run(store, "global_l1", 0.9)
     store_run(store, "uniform")
-    wanted = Wanted(HERE.experiment((), STATES[:1]), dense_id=HERE.dense, repairability=True)
+    wanted = Wanted(ExperimentSpec.of_setting(HERE, (), STATES[:1]), dense_id=DENSE_ID, repairability=True)
     for rule, sparsity in (("global_l1", "0.9"), ("uniform", "0.95")):
-        app = opened(data="digits", rule=rule, sparsity=sparsity)
+        app = opened(dataset="digits", pruning=rule, sparsity=sparsity)
         app.button(key=f"_compute_{wanted.id}").click().run()
         assert not app.exception
     assert submitted == [wanted, wanted]
@@ -168,35 +167,35 @@ def test_a_pinned_setting_stands_beside_the_present_one_whose_numbers_are_told(s
     store_run(store, "uniform", right=answers(850))
     store_run(store, seed=1, right=answers(700))
     key = pinned.entry.manifest["key"]
-    app = opened(data="digits", seed="1", pin=f"{key}~simultaneous~off~reset~ema~0.1~20")
+    app = opened(dataset="digits", seed="1", pin=f"{key}~simultaneous~off~reset~ema~0.1~20")
     assert len(charts(app)) == 4
     assert "so there is no verdict" in words(app)  # of seed 1 only one rule is stored
 
 
 def test_n_m_stands_alone_at_its_own_sparsity(store):
     store_run(store, right=answers(800))
-    store_run(store, "n_m", None, nm="2:4", right=answers(890))
-    app = opened(data="digits", rule="n_m", nm="2:4")
+    store_run(store, "n_m", None, keep_n=2, group_m=4, right=answers(890))
+    app = opened(dataset="digits", pruning="n_m", keep_n="2", group_m="4")
     assert "is kept at 50 % sparsity, by 1 rule: N:M 2:4" in words(app)
     assert any(MISSING in item.label for item in app.expander)
 
 
 def test_another_recalibration_without_results_is_said_in_words(store):
     store_run(store)
-    app = opened(data="digits", b="50")
+    app = opened(dataset="digits", calib_batches="50")
     assert "is stored at this recalibration for any rule" in words(app)
 
 
 def test_a_repair_that_is_not_stored_falls_back_on_bn_only(store):
-    store_run(store, repairs=(RepairSpec.of("bn_only"),))
-    app = opened(data="digits", methods="asr_bn")
+    store_run(store, repairs=(BN_ONLY,))
+    app = opened(dataset="digits", methods="asr_bn")
     assert app.selectbox(key="fix").value == "bn_only"
 
 
 def first_missing() -> Wanted:
     """What the page offers first where only global L1 at 95 % is stored."""
-    setting = replace(HERE, rule=transition.in_order(set(registry.names("pruning rule")) - {"global_l1"})[0])
-    return Wanted(setting.experiment((RepairSpec.of("bn_only"), ASR), STATES))
+    rules = sorted(set(registry.names("pruning rule")) - {"global_l1"}, key=transition.place)
+    return Wanted(ExperimentSpec.of_setting(HERE.but(pruning=rules[0]), (BN_ONLY, ASR), STATES))
 
 
 @pytest.mark.parametrize(
@@ -211,7 +210,7 @@ def first_missing() -> Wanted:
 def test_a_missing_rule_in_every_state_of_its_job(store, state, line, sign):
     store_run(store)
     make_job(store, state, line=line, wanted=first_missing(), reason="no memory" if state == "failed" else None)
-    app = opened(data="digits", methods="bn_only,asr_bn")
+    app = opened(dataset="digits", methods="bn_only,asr_bn")
     bars = [bar.proto.text for bar in app.get("progress")]
     assert any(sign in text for text in [*bars, words(app), *(error.value for error in app.error)])
     labels = [button.label for button in app.button]
@@ -221,9 +220,9 @@ def test_a_missing_rule_in_every_state_of_its_job(store, state, line, sign):
 
 def test_repairability_is_white_at_1_and_named_as_our_reading(store):
     result = store_run(store)
-    store_repairability(store, HERE, undefined=("layer1.0.conv1",))
-    table = figures.REPAIRABILITY.table(result)
-    figure = figures.REPAIRABILITY.figure(table, **figures.REPAIRABILITY.limits([table]))
+    store_repairability(store, HERE, DENSE_ID, undefined=("layer1.0.conv1",))
+    table = repairability.REPAIRABILITY.table(result, store)
+    figure = repairability.REPAIRABILITY.figure(table, **repairability.REPAIRABILITY.limits([table]))
     rr, blanks, marks = figure.data[:3]
     assert (
         [list(row) for row in rr.z[:2]] == [[-3, None, -1, 0], [-2, None, 0, 1]]
@@ -232,10 +231,10 @@ def test_repairability_is_white_at_1_and_named_as_our_reading(store):
     )
     assert list(blanks.text) == ["–"] * 5 and set(blanks.x) == {1}
     assert marks.customdata[1].tolist() == ["layer1.0.conv1", "50 %", "undefined"]
-    sentence = figures.REPAIRABILITY.sentence(table)
+    sentence = repairability.REPAIRABILITY.sentence(table)
     assert (
-        "pruned to 95 %, channelwise variance matching leaves between 0.25 of the damage (conv1) and 2 (layer2.0.downsample.0)"
-        in sentence
+        "pruned to 95 %, channelwise variance matching leaves between 0.25 of the damage (conv1) "
+        "and 2 (layer2.0.downsample.0)" in sentence
     )
     assert "in 1 of 4 layers; undefined in 1" in sentence
     assert all("our reading of the abstract of arXiv 2605.25508" in text for text in (sentence, marks.hovertemplate))
@@ -243,8 +242,8 @@ def test_repairability_is_white_at_1_and_named_as_our_reading(store):
 
 def test_stored_repairability_is_drawn_and_told_for_the_selected_layer(store):
     store_run(store, right=answers(800))
-    store_repairability(store, HERE)
-    app = opened(data="digits", layer="layer2.0.conv1")
+    store_repairability(store, HERE, DENSE_ID)
+    app = opened(dataset="digits", layer="layer2.0.conv1")
     assert len(charts(app)) == 3
     table = tables(app, "RR").set_index("trial sparsity")
     assert table.loc["95 %", "RR"] == 1 and table.loc["50 %", "D_res"] == pytest.approx(0.2)
@@ -252,6 +251,9 @@ def test_stored_repairability_is_drawn_and_told_for_the_selected_layer(store):
 
 
 def test_the_page_s_modules_need_no_torch():
-    code = "import sys, pages._frame.common, pages._frame.charts, asr_core.figures.allocation, asr_core.figures.transition; print('torch' in sys.modules)"
+    code = (
+        "import sys, pages._frame.common, pages._frame.charts, asr_core.figures.allocation; "
+        "import asr_core.figures.repairability, asr_core.figures.transition; print('torch' in sys.modules)"
+    )
     found = subprocess.run([sys.executable, "-c", code], cwd=PROJECT, capture_output=True, text=True, check=True)
     assert found.stdout == "False\n"

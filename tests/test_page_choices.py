@@ -8,6 +8,7 @@ from test_pages import opened, store, turned, words  # noqa: F401 - store is a f
 from pages._frame.address import LOOK, SETTING
 
 OTHERS = ("variance", "heatmaps", "curves", "maps", "absorption", "allocation", "severity", "ablation", "paper", "jobs")
+CONTROLS = {"dataset": "_images"}  # parameters whose control has another key
 OPEN = ("_open_dense", "_open_images", "_open_own")  # parts of the sidebar that are folded
 
 
@@ -29,26 +30,37 @@ def unfolded(app):
 
 @pytest.mark.parametrize(
     ("key", "value"),
-    [("data", "cifar100"), ("data", "imagenette"), ("net", "efficientnet_b0"), ("rule", "lamp"), ("sparsity", 0.6)],
+    [
+        ("dataset", "cifar100"),
+        ("dataset", "imagenette"),
+        ("architecture", "efficientnet_b0"),
+        ("pruning", "lamp"),
+        ("sparsity", 0.6),
+    ],
 )
 def test_a_choice_of_which_nothing_is_stored_is_the_only_change_on_every_page(store, key, value):  # noqa: F811
     store_result(store)
-    app = unfolded(opened("overview", data="digits"))
+    app = unfolded(opened("overview", dataset="digits"))
     before = setting(app)
-    control = app.select_slider(key=key) if key == "sparsity" else app.selectbox(key=key)
+    control = app.select_slider(key=key) if key == "sparsity" else app.selectbox(key=CONTROLS.get(key, key))
     control.set_value(value).run()
     for page in OTHERS:
         turned(app, page)
-        assert app.query_params[key] == str(value) and labels(app).keys() >= {"data", "net", "rule", "sparsity"}
+        assert app.query_params[key] == str(value) and labels(app).keys() >= {
+            "_images",
+            "architecture",
+            "pruning",
+            "sparsity",
+        }
         assert setting(app) == before | {key: value}
 
 
 def test_labels_are_the_same_whatever_is_stored_and_chosen(store):  # noqa: F811
-    app = unfolded(opened("overview", data="digits", sparsity="0.93"))
+    app = unfolded(opened("overview", dataset="digits", sparsity="0.93"))
     before = labels(app)
     store_result(store, sparsity=0.93)
-    store_result(store, sparsity=0.5, net="vgg16_bn", stats=24)
-    for key, value in (("net", "vgg16_bn"), ("stem", "small"), ("source", "file"), ("eval", 1000)):
+    store_result(store, sparsity=0.5, architecture="vgg16_bn", stat_images=24)
+    for key, value in (("architecture", "vgg16_bn"), ("stem", "small"), ("source", "imagenet"), ("stat_images", 128)):
         app.selectbox(key=key).set_value(value).run()
         after = labels(app)
         assert not app.exception
@@ -59,15 +71,15 @@ def test_labels_are_the_same_whatever_is_stored_and_chosen(store):  # noqa: F811
 def test_what_is_stored_is_said_beside_the_control(store):  # noqa: F811
     for sparsity in (0.5, 0.9):
         store_result(store, sparsity=sparsity)
-    app = opened("overview", data="digits", sparsity="0.9")
+    app = opened("overview", dataset="digits", sparsity="0.9")
     assert "stored: resnet18" in words(app) and "stored: 50 %, 90 %" in words(app)
-    app.selectbox(key="net").set_value("vgg16_bn").run()
+    app.selectbox(key="architecture").set_value("vgg16_bn").run()
     assert "stored: resnet18" in words(app) and "stored: none" in words(app)
 
 
 def test_two_sparsities_never_share_a_label(store):  # noqa: F811
     store_result(store, sparsity=0.95)
-    app = opened("overview", data="digits", sparsity="0.950000001")
+    app = opened("overview", dataset="digits", sparsity="0.950000001")
     assert {"95 %", "95.0000001 %"} <= set(app.select_slider(key="sparsity").options)
     assert app.select_slider(key="sparsity").value == 0.950000001
 
@@ -76,10 +88,10 @@ def typed():
     """A page on which anything can be typed as the architecture."""
     import streamlit as st
 
-    from pages import _state as state
+    from pages._frame import state
 
     state.begin("typed")
-    st.text_input("Architecture", key="net")
+    st.text_input("Architecture", key="architecture")
     state.finish(True)
 
 
@@ -87,24 +99,24 @@ def test_a_label_that_no_choice_has_does_not_become_the_choice():
     app = AppTest.from_function(typed).run()
     app.text_input[0].set_value("● resnet18").run()
     assert not app.exception
-    assert app.text_input[0].value == "resnet18" and "net" not in app.query_params
+    assert app.text_input[0].value == "resnet18" and "architecture" not in app.query_params
 
 
 def test_what_a_job_has_stored_changes_no_choice(store):  # noqa: F811
     store_result(store, sparsity=0.5)
-    app = opened("overview", data="digits", sparsity="0.93")
+    app = opened("overview", dataset="digits", sparsity="0.93")
     before = setting(app)
     store_result(store, sparsity=0.93)
     app.run()
     assert "is not stored" not in words(app)
     for page in OTHERS:
         turned(app, page)
-        assert setting(app) == before and "dense" not in app.query_params
+        assert setting(app) == before and "dense_id" not in app.query_params
 
 
 def test_the_nearest_stored_setting_is_chosen_by_a_click_alone(store):  # noqa: F811
     store_result(store, sparsity=0.5, stem="half", epochs=9)
-    app = opened("overview", data="digits", sparsity="0.93")
+    app = opened("overview", dataset="digits", sparsity="0.93")
     assert app.query_params["sparsity"] == "0.93" and "stem" not in app.query_params
     button = app.button(key="_nearest")
     assert button.label == "Show the nearest stored setting (stem imagenet → half, epochs 5 → 9 …)"
@@ -122,34 +134,34 @@ def test_an_address_that_names_a_choice_is_not_replaced_by_what_is_stored(store)
 
 def test_a_rule_without_a_sparsity_gives_it_back_to_the_next_rule(store):  # noqa: F811
     store_result(store, sparsity=0.8)
-    store_result(store, sparsity=None, rule="n_m", nm="2:4")
-    app = opened("overview", data="digits", sparsity="0.8")
-    app.selectbox(key="rule").set_value("n_m").run()
+    store_result(store, pruning="n_m", keep_n=2, group_m=4)
+    app = opened("overview", dataset="digits", sparsity="0.8")
+    app.selectbox(key="pruning").set_value("n_m").run()
     assert "is not stored" not in words(app) and app.button(key="_crumb_network").label.count("2:4") == 1
-    app.selectbox(key="rule").set_value("global_l1").run()
+    app.selectbox(key="pruning").set_value("global_l1").run()
     assert "is not stored" not in words(app) and app.query_params["sparsity"] == "0.8"
 
 
 def test_the_identity_is_in_the_address_only_where_one_of_several_was_picked(store):  # noqa: F811
-    store_result(store, dense="a" * 16)
-    app = unfolded(opened("overview", data="digits"))
-    assert "dense" not in app.query_params and "one of" not in words(app)
-    store_result(store, dense="b" * 16)
+    store_result(store, dense_id="a" * 16)
+    app = unfolded(opened("overview", dataset="digits"))
+    assert "dense_id" not in app.query_params and "one of" not in words(app)
+    store_result(store, dense_id="b" * 16)
     app.run()
     assert f"shown: dense network {'a' * 12}, one of 2 of its recipe" in words(app)
-    app.selectbox(key="dense").set_value("b" * 16).run()
-    assert app.query_params["dense"] == "b" * 16
+    app.selectbox(key="dense_id").set_value("b" * 16).run()
+    assert app.query_params["dense_id"] == "b" * 16
     assert f"shown: dense network {'b' * 12}, one of 2 of its recipe" in words(app)
     app.number_input(key="epochs").set_value(7).run()
-    assert "dense" not in app.query_params
+    assert "dense_id" not in app.query_params
 
 
 def test_a_folder_that_is_chosen_again_brings_its_number_of_classes(store):  # noqa: F811
-    name = f"folder:{'ab' * 8}"
+    name = "ab" * 8
     store_result(store)
-    store_result(store, data=name, classes=7)
-    app = opened("overview", data="digits")
-    app.selectbox(key="data").set_value(name).run()
+    store_result(store, dataset="folder", digest=name, classes=7)
+    app = opened("overview", dataset="digits")
+    app.selectbox(key="_images").set_value(name).run()
     assert app.query_params["classes"] == "7" and "is not stored" not in words(app)
-    app.selectbox(key="data").set_value("digits").run()
+    app.selectbox(key="_images").set_value("digits").run()
     assert "classes" not in app.query_params and "is not stored" not in words(app)

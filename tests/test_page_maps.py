@@ -13,14 +13,18 @@ from maps_page import EIGHT, kinds, opened, said
 from streamlit.testing.v1 import AppTest
 
 from asr_core.figures import kernels as kernel_figures
-from asr_core.figures import map_numbers, sprites
+from asr_core.figures import map_numbers, map_sheets, sprites
 from asr_core.figures import maps as figures
 from asr_core.images import data
 from asr_core.jobs.runner import Runner
 from asr_core.pipeline import maps
+from asr_core.pipeline.run import maps as measured
+from asr_core.spec.repairs import BN_ONLY, DENSE, NO_REPAIR, RepairSpec
 from asr_core.store import Store, catalogue, results
 from asr_core.store.entries import PROJECT
+from asr_core.store.tables import with_network
 
+LW = RepairSpec.of("lw_bn", bias=False)
 pytestmark = pytest.mark.usefixtures("known_speed")  # measuring it starts a process
 
 
@@ -28,7 +32,7 @@ pytestmark = pytest.mark.usefixtures("known_speed")  # measuring it starts a pro
 def mapped(tmp_path_factory):
     """A store with a result and the maps of LAYER."""
     store = copy(tmp_path_factory.mktemp("mapped"))
-    maps.run(SPEC, store, EIGHT)
+    measured(SPEC, store, EIGHT)
     return store
 
 
@@ -52,7 +56,7 @@ def test_keys_walk_through_the_ranking(use, mapped):
     assert {app.button(key=key).proto.shortcut.upper() for key in ("_next", "_previous")} == {"N", "P"}
 
 
-@pytest.mark.parametrize("scale", list(figures.SCALES))
+@pytest.mark.parametrize("scale", list(map_sheets.SCALES))
 @pytest.mark.parametrize("overlay", ["on", "off"])
 def test_every_scale_draws(use, mapped, scale, overlay):
     app = opened(use(mapped), scale=scale, overlay=overlay)
@@ -87,12 +91,12 @@ def test_where_a_setting_has_no_maps_a_button_leads_to_one_that_has(use, tmp_pat
     app = AppTest.from_file(PROJECT / "pages/_frame/main.py", default_timeout=300)
     use(Store(tmp_path))
     app.query_params |= {
-        "data": "digits",
-        "net": other.setting["model"]["architecture"],
+        "dataset": "digits",
+        "architecture": other.setting["model"]["architecture"],
         "seed": str(other.setting["dense"]["seed"]),
     }
     app.run()
-    app.switch_page("maps.py").run()
+    app.switch_page("../maps.py").run()
     assert not app.exception and "Maps are stored of another setting" in said(app)
     next(button for button in app.button if button.label == LAYER).click().run()
     assert not app.exception and "of another setting" not in said(app)
@@ -113,7 +117,7 @@ def test_shipped_maps_without_the_weights_are_shown_without_complaint(use, tmp_p
 
 
 def test_after_recalibration_only_the_repairs_are_missing(use, mapped):
-    app = opened(use(mapped), mapped="after", b=10)
+    app = opened(use(mapped), mapped="after", calib_batches=10)
     assert "not stored for BN only, LW+BN" in said(app) and kinds(app).count("image") == 1
 
 
@@ -127,7 +131,7 @@ def test_without_weights_a_new_network_is_offered_with_its_training(use, tmp_pat
 
 def test_maps_of_another_dense_network_are_marked(use, tmp_path):
     store = use(copy(tmp_path))
-    maps.run(SPEC, store, EIGHT)
+    measured(SPEC, store, EIGHT)
     other = Store(tmp_path)
     (folder,) = (store.root / "result").iterdir()
     manifest = json.loads((folder / "manifest.json").read_text())
@@ -139,8 +143,8 @@ def test_maps_of_another_dense_network_are_marked(use, tmp_path):
 
 def test_a_dead_channel_says_so(use, tmp_path):
     store = use(copy(tmp_path))
-    maps.run(SPEC, store, EIGHT)
-    change_maps(store, "no_repair", lambda values: values[:, 2].fill(0.25))
+    measured(SPEC, store, EIGHT)
+    change_maps(store, NO_REPAIR, lambda values: values[:, 2].fill(0.25))
     change_table(
         store,
         "channels",
@@ -154,8 +158,8 @@ def test_a_dead_channel_says_so(use, tmp_path):
 
 def test_values_that_are_not_finite_are_named(use, tmp_path):
     store = use(copy(tmp_path))
-    maps.run(SPEC, store, EIGHT)
-    change_maps(store, "lw_bn.simultaneous.nobias", lambda values: values[:, 1].fill(np.nan))
+    measured(SPEC, store, EIGHT)
+    change_maps(store, LW, lambda values: values[:, 1].fill(np.nan))
     app = opened(store, channel=1)
     assert "Values that are not finite (red): LW+BN" in said(app)
 
@@ -174,8 +178,8 @@ def test_without_input_images_the_maps_stand_alone_with_the_reason(use, mapped, 
 
 def test_small_maps_are_named_as_too_small(use, tmp_path):
     store = use(copy(tmp_path))
-    maps.run(SPEC, store, EIGHT)
-    change_maps(store, "*", lambda values: None, crop=2)
+    measured(SPEC, store, EIGHT)
+    change_maps(store, None, lambda values: None, crop=2)
     assert "too small to read as pictures" in said(opened(store))
 
 
@@ -184,9 +188,9 @@ def test_small_maps_are_named_as_too_small(use, tmp_path):
     [
         ({"layer": "stage2.0.branch9"}, "has no layer 'stage2.0.branch9'"),
         ({"channel": 9999}, "has no channel 9999; showing 23"),
-        ({"channel": "minus"}, "'minus' is no whole number"),
+        ({"channel": "minus"}, "channel is 'minus'; give a whole number"),
         ({"image": 5000}, "This set of maps has no image 5000"),
-        ({"scale": "odd"}, "'odd' is none of row, map, global"),
+        ({"scale": "odd"}, "unknown scale 'odd'. Choices: global, map, row"),
     ],
 )
 def test_a_broken_link_says_what_is_wrong_and_shows_the_nearest(use, mapped, address, message):
@@ -197,7 +201,7 @@ def test_a_broken_link_says_what_is_wrong_and_shows_the_nearest(use, mapped, add
 def test_an_empty_store_says_so(use, tmp_path):
     use(Store(tmp_path))
     app = AppTest.from_file(PROJECT / "pages/_frame/main.py", default_timeout=300).run()
-    app.switch_page("maps.py").run()
+    app.switch_page("../maps.py").run()
     assert not app.exception and "Nothing is stored yet" in said(app)
 
 
@@ -205,29 +209,38 @@ def test_the_notebook_table_is_the_one_on_the_page(use, mapped):
     use(mapped)
     item = catalogue.stored(mapped)[0]
     result = results.open_results(mapped, (item.key,))
-    pixels = figures.table(result, LAYER, 4, ["lw_bn.simultaneous.nobias", "bn_only"])
-    assert (
-        figures.networks(pixels) == ["dense", "no_repair", "lw_bn.simultaneous.nobias"] and len(pixels) == 8 * 32 * 32
-    )
+    pixels = figures.table(result, mapped, LAYER, 4, [LW, BN_ONLY])
+    assert [*map_sheets.networks(pixels).values()] == [DENSE, NO_REPAIR, LW]
+    assert len(pixels) == 8 * 32 * 32
     stored = maps.read(SPEC, mapped, result.setting["dense_id"], EIGHT)
-    np.testing.assert_array_equal(figures.stacked(pixels)[:, 0], stored.of["dense"][:, 4].astype(np.float32))
+    np.testing.assert_array_equal(map_sheets.stacked(pixels)[:, 0], stored.of[DENSE][:, 4].astype(np.float32))
     pixels.to_parquet(mapped.root / "table.parquet")
-    weights = kernel_figures.table(result, LAYER, 4, ["lw_bn.simultaneous.nobias"])
-    assert (weights["no_repair"][weights["no_repair"] != 0] == weights["dense"][weights["no_repair"] != 0]).all()
+    weights = kernel_figures.table(result, mapped, LAYER, 4, [LW])
+    kept = weights["no repair"] != 0
+    assert (weights["no repair"][kept] == weights["dense"][kept]).all()
+
+
+def test_input_images_are_in_the_table_as_they_are_drawn(use, mapped):
+    use(mapped)
+    result = results.open_results(mapped, (catalogue.stored(mapped)[0].key,))
+    pixels = figures.table(result, mapped, LAYER, 4)
+    tiles = map_sheets.input_tiles(pixels, 64)
+    expected = sprites.resized(maps.inputs(SPEC.data, mapped, [*pixels["image"].unique()]), 64)
+    np.testing.assert_array_equal(tiles, expected)
 
 
 def test_the_row_scale_comes_from_dense_and_differences_are_centred():
     values = np.zeros((2, 3, 4, 4), np.float32)
     values[0, 0], values[0, 1], values[1, 0] = np.linspace(-1, 1, 16).reshape(4, 4), 5, 2
-    low, high, span = figures.ranges(values, "row")
+    low, high, span = map_sheets.ranges(values, "row")
     assert (
         low[0, 1, 0, 0] == -1
         and high[0, 1, 0, 0] == 1
         and low[1, 0, 0, 0] == high[1, 0, 0, 0] == 2
         and span[0, 0, 0, 0] == 6
     )
-    assert figures.ranges(values, "map")[1][0, 1, 0, 0] == 5
-    assert figures.ranges(values, "global", low=-9, high=9, span=4)[0][1, 2, 0, 0] == -9
+    assert map_sheets.ranges(values, "map")[1][0, 1, 0, 0] == 5
+    assert map_sheets.ranges(values, "global", low=-9, high=9, span=4)[0][1, 2, 0, 0] == -9
     middle = sprites.colour(np.zeros(1), -np.ones(1), np.ones(1), "RdBu_r")
     np.testing.assert_allclose(middle[0], [247, 247, 247], atol=2)
     assert tuple(sprites.colour(np.array([np.nan]), 0, 1, "Cividis")[0]) == sprites.UNDEFINED
@@ -239,23 +252,26 @@ def test_ranking_names_the_worst_and_puts_undefined_last():
     )
     repairs = pd.DataFrame(
         {
-            "slug": ["x"] * 4 + ["y"] * 4,
             "layer": "a",
             "channel": [*range(4)] * 2,
             "v_repaired": [1.0, 0, 0, 9, 4, 0, 0, 4],
         }
     )
-    made = map_numbers.ranking(results.Result(None, None, channels, repairs, None, None, None), "a", ["x", "y"])
+    both = [LW, RepairSpec.of("raw_bn")]
+    repairs = pd.concat(
+        [with_network(rows, repair) for repair, rows in zip(both, (repairs[:4], repairs[4:]), strict=True)]
+    )
+    made = map_numbers.ranking(results.Result(None, None, channels, repairs, None, None, None), "a", both)
     assert map_numbers.ranked(made, "damage") == [1, 0, 3, 2] and map_numbers.ranked(made, "gain")[0] == 0
     assert map_numbers.ranked(made, "disagreement")[0] == 0 and map_numbers.ranked(made, "channel") == [0, 1, 2, 3]
     assert made["dead"].tolist() == [False, True, True, False]
 
 
-def change_maps(store, target, change, crop=None):
-    """Edit stored maps of one network (or of all: *) as a computation could have stored them."""
+def change_maps(store, network, change, crop=None):
+    """Edit stored maps of one network (or of all: None) as a computation could have stored them."""
     for folder in list((store.root / "maps").iterdir()):
         manifest = json.loads((folder / "manifest.json").read_text())
-        if target in ("*", manifest["facts"]["target"]):
+        if network is None or manifest["facts"]["network"] == network.columns:
             values = np.load(folder / "maps.npy").astype(np.float32)
             change(values)
             rewrite(store, "maps", folder, manifest, {"maps.npy": values[:, :, :crop, :crop]})

@@ -10,13 +10,13 @@ from made_uploads import TREE, picture, saved, state_of, tried_here, zipped
 from small import SPEED
 from streamlit.testing.v1 import AppTest
 
-from asr_core.images import uploads
 from asr_core.jobs.runner import Runner
+from asr_core.networks import known_weights, uploads
 from asr_core.store import Store
 from asr_core.store.entries import PROJECT, versions
 
 PAGES = sorted(path.stem for path in (PROJECT / "pages").glob("[!_]*.py"))
-SMALL = {"data": "digits", "net": "shufflenet_v2_x0_5", "stem": "small", "sparsity": "0.8"}
+SMALL = {"dataset": "digits", "architecture": "shufflenet_v2_x0_5", "stem": "small", "sparsity": "0.8"}
 
 
 @pytest.fixture
@@ -81,11 +81,11 @@ def test_a_folder_on_the_machine_becomes_the_dataset_and_can_be_computed(store, 
     app.text_input(key="_own_path").set_value(str(tmp_path / "flowers")).run()
     app.button(key="_own_use_path").click().run()
     assert "flowers: 2 classes, 4 images to train on" in said(app) and not app.exception
-    assert app.query_params["data"].startswith("folder:") and app.query_params["classes"] == "2"
-    assert app.selectbox(key="data").format_func(app.selectbox(key="data").value).endswith("flowers")
+    assert app.query_params["dataset"] == "folder" and app.query_params["classes"] == "2"
+    assert app.selectbox(key="_images").format_func(app.selectbox(key="_images").value).endswith("flowers")
     compute(app)
     wanted = submitted[0].experiment
-    assert wanted.data.digest == app.query_params["data"].removeprefix("folder:") and wanted.data.classes == 2
+    assert wanted.data.digest == app.query_params["digest"] and wanted.data.classes == 2
     assert wanted.calibration.stat_images == 2
 
 
@@ -96,7 +96,7 @@ def test_a_folder_that_is_none_says_why(store, path, why):
     app = opened(**SMALL)
     app.text_input(key="_own_path").set_value(path).run()
     app.button(key="_own_use_path").click().run()
-    assert why in said(app) and not app.exception and app.query_params["data"] == "digits"
+    assert why in said(app) and not app.exception and app.query_params["dataset"] == "digits"
 
 
 def folder_at(path, names=TREE):
@@ -125,11 +125,12 @@ def test_own_images_and_then_own_weights_are_computed_and_shown_on_every_page(he
     give(app, "_own_weights", "w.pt", weights_of(2), "_own_use_weights")
     compute(app)
     chosen = app.query_params
-    own = {"data": chosen["data"], "weights": chosen["weights"], "source": "file", "classes": 2}
-    store_result(store, **own, net="shufflenet_v2_x0_5", stem="small", sparsity=0.8, stats=2)
-    assert submitted[0].experiment.dense.weights_digest == own["weights"]
+    own = {"dataset": "folder", "digest": chosen["digest"], "weights_digest": chosen["weights_digest"]}
+    own |= {"source": "file", "classes": 2}
+    store_result(store, **own, architecture="shufflenet_v2_x0_5", stem="small", sparsity=0.8, stat_images=2)
+    assert submitted[0].experiment.dense.weights_digest == own["weights_digest"]
     for page in PAGES:
-        app.switch_page(f"{page}.py").run()
+        app.switch_page(f"../{page}.py").run()
         assert not app.exception and not app.error
         assert {name: app.query_params[name] for name in own} == {name: str(value) for name, value in own.items()}
         assert app.query_params["sparsity"] == "0.8" and "_own_path" in {item.key for item in app.text_input}
@@ -143,7 +144,7 @@ def test_weights_that_wait_stay_while_images_are_used(here, store, tmp_path):
     ).run()
     use_folder(app, folder_at(tmp_path / "flowers"))
     app.button(key="_own_use_weights").click().run()
-    assert "The weights fit shufflenet_v2_x0_5 with 2 classes" in said(app) and not app.exception
+    assert "The weights fit shufflenet_v2_x0_5, small stem with 2 classes" in said(app) and not app.exception
 
 
 def test_folders_of_one_name_are_told_apart_and_both_stay_to_be_chosen(store, tmp_path):
@@ -151,25 +152,31 @@ def test_folders_of_one_name_are_told_apart_and_both_stay_to_be_chosen(store, tm
     for place, count in (("a", 4), ("b", 6)):
         names = [f"{split}/{kind}/{i}.png" for split in ("train", "test") for kind in "xy" for i in range(count)]
         use_folder(app, folder_at(tmp_path / place / "flowers", names))
-        found.append(app.query_params["data"])
-    control = app.selectbox(key="data")
+        found.append(app.query_params["digest"])
+    control = app.selectbox(key="_images")
     assert [label.startswith("flowers") for label in control.options].count(True) == 2
     for name in found:
-        app.selectbox(key="data").set_value(name).run()
-        assert app.query_params["data"] == name and app.query_params["classes"] == "2"
+        app.selectbox(key="_images").set_value(name).run()
+        assert app.query_params["digest"] == name and app.query_params["classes"] == "2"
 
 
 def test_own_images_are_used_also_where_the_weights_file_is_still_missing(store, tmp_path):
     app = opened(**SMALL, source="file")
     app.text_input(key="_own_path").set_value(str(folder_at(tmp_path / "flowers"))).run()
     app.button(key="_own_use_path").click().run()
-    assert app.query_params["data"].startswith("folder:") and "source" not in app.query_params
+    assert app.query_params["dataset"] == "folder" and "source" not in app.query_params
+
+
+def test_own_weights_are_taken_also_where_a_link_asked_for_some_without_naming_them(here, store):
+    app = give(opened(**SMALL, source="file"), "_own_weights", "w.pt", weights_of(10), "_own_use_weights")
+    assert "The weights fit shufflenet_v2_x0_5, small stem with 10 classes" in said(app)
+    assert app.query_params["source"] == "file" and app.query_params["weights_digest"]
 
 
 def test_weights_of_another_architecture_are_let_go_of(here, store):
     app = give(opened(**SMALL), "_own_weights", "w.pt", weights_of(10), "_own_use_weights")
-    app.selectbox(key="net").set_value("resnet18").run()
-    assert not {"weights", "source"} & set(app.query_params) and not app.error
+    app.selectbox(key="architecture").set_value("resnet18").run()
+    assert not {"weights_digest", "source"} & set(app.query_params) and not app.error
 
 
 def test_a_zip_becomes_the_dataset_and_is_let_go_of(store):
@@ -180,16 +187,16 @@ def test_a_zip_becomes_the_dataset_and_is_let_go_of(store):
 
 def test_a_zip_that_leads_out_of_itself_is_refused_and_changes_nothing(store):
     app = give(opened(**SMALL), "_own_zip", "x.zip", zipped(more=[("../x.png", picture())]).getvalue(), "_own_use_zip")
-    assert "leads out of it" in said(app) and app.query_params["data"] == "digits" and not store.uploads.exists()
+    assert "leads out of it" in said(app) and app.query_params["dataset"] == "digits" and not store.uploads.exists()
 
 
 def test_weights_become_the_dense_network_and_are_found_by_the_job(here, store, submitted):
     app = give(opened(**SMALL), "_own_weights", "w.pt", weights_of(10), "_own_use_weights")
-    assert "The weights fit shufflenet_v2_x0_5 with 10 classes" in said(app)
+    assert "The weights fit shufflenet_v2_x0_5, small stem with 10 classes" in said(app)
     compute(app)
     dense = submitted[0].experiment.dense
-    assert dense.source == "file" and app.query_params["weights"] == dense.weights_digest
-    assert uploads.weights_file(store, dense.weights_digest).is_file()
+    assert dense.source == "file" and app.query_params["weights_digest"] == dense.weights_digest
+    assert known_weights.weights_file(store, dense.weights_digest).is_file()
 
 
 def test_a_checkpoint_of_a_training_script_says_what_of_it_is_taken(here, store, submitted):
@@ -203,29 +210,29 @@ def test_torchscript_is_refused_by_its_name(here, store):
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("w/code/__torch__.py", b"")
     app = give(opened(**SMALL), "_own_weights", "w.pt", packed.getvalue(), "_own_use_weights")
-    assert "TorchScript" in said(app) and "weights" not in app.query_params
+    assert "TorchScript" in said(app) and "weights_digest" not in app.query_params
 
 
 def test_weights_of_another_head_are_refused_with_their_classes(here, store):
     app = give(opened(**SMALL), "_own_weights", "w.pt", weights_of(3), "_own_use_weights")
-    assert "Its head has 3 classes, the images 10" in said(app) and "weights" not in app.query_params
+    assert "Its head has 3 classes, the images 10" in said(app) and "weights_digest" not in app.query_params
 
 
 def test_own_images_let_go_of_weights_for_other_classes(here, store):
     app = give(opened(**SMALL), "_own_weights", "w.pt", weights_of(10), "_own_use_weights")
     give(app, "_own_zip", "x.zip", zipped().getvalue(), "_own_use_zip")
-    assert "weights" not in app.query_params and "source" not in app.query_params
+    assert "weights_digest" not in app.query_params and "source" not in app.query_params
 
 
 def test_going_back_to_a_bundled_set_leaves_nothing_of_the_own_one(here, store):
     fake_result(store)
     app = give(opened(**SMALL), "_own_zip", "x.zip", zipped().getvalue(), "_own_use_zip")
     give(app, "_own_weights", "w.pt", weights_of(2), "_own_use_weights")
-    app.selectbox(key="data").set_value("digits").run()
-    assert not app.exception and not {"classes", "weights", "source"} & set(app.query_params)
+    app.selectbox(key="_images").set_value("digits").run()
+    assert not app.exception and not {"classes", "digest", "weights_digest", "source"} & set(app.query_params)
 
 
 def test_a_link_to_weights_that_are_not_here_offers_no_traceback(store):
-    app = opened(**SMALL, source="file", weights="0" * 24)
+    app = opened(**SMALL, source="file", weights_digest="0" * 24)
     assert "Nothing is stored yet" in app.info[0].value
     assert opened(**SMALL, source="file").error[0].value.startswith("source 'file' needs a weights file")

@@ -1,4 +1,4 @@
-"""Pages on one setting, and the frame around all pages: every state, broken links, pin, difference, shared selection."""
+"""Pages on one setting, and the frame around all pages: every state, broken links, pin, difference, selection."""
 
 import ast
 import json
@@ -14,14 +14,15 @@ from made_results import store_result
 from small import SPEED
 from streamlit.testing.v1 import AppTest
 
-from asr_core.figures import style
 from asr_core.jobs.jobs import Wanted
 from asr_core.jobs.runner import Runner
 from asr_core.pipeline import assembly
-from asr_core.spec.grid import default_states
+from asr_core.spec.experiment import ExperimentSpec, Setting
+from asr_core.spec.recalibration import default_states
+from asr_core.spec.repairs import RepairSpec, repairs
 from asr_core.store import Store, shipping
 from asr_core.store.entries import PROJECT
-from pages._frame import common
+from asr_core.store.tables import is_of
 from pages._frame import sidebar as _sidebar
 
 PAGES = ("overview", "variance", "heatmaps", "curves", "maps")
@@ -45,7 +46,7 @@ def opened(page: str, **address) -> AppTest:
 
 def turned(app: AppTest, page: str) -> AppTest:
     """The same session on another page."""
-    app.switch_page(f"{page}.py").run()
+    app.switch_page(f"../{page}.py").run()
     assert not app.exception and not app.error, [*app.exception, *app.error]
     return app
 
@@ -71,22 +72,25 @@ def test_an_empty_store_is_said_in_words_and_offers_to_compute(store, page):
 def test_choices_hold_and_reach_the_address_while_nothing_is_stored(store, page):
     app = opened(page)
     app.session_state["_open_dense"] = True
-    app.selectbox(key="net").set_value("resnet50").run()
+    app.selectbox(key="architecture").set_value("resnet50").run()
     app.number_input(key="seed").set_value(3).run()
-    assert not app.exception and app.query_params["net"] == "resnet50" and app.query_params["seed"] == "3"
+    assert not app.exception and app.query_params["architecture"] == "resnet50" and app.query_params["seed"] == "3"
 
 
 def test_layers_that_keep_weights_are_chosen_in_the_sidebar_and_reach_the_address(store):
     store_result(store)
-    app = opened("overview", data="digits", floors="min_density=0.01")
-    assert app.number_input(key="_min_density").value == 0.01 and not app.toggle(key="_keep_first").value
-    app.toggle(key="_keep_first").set_value(True).run()
-    assert app.query_params["floors"] == "keep_first,min_density=0.01" and "To compute: **about" in words(app)
-    app.number_input(key="_min_density").set_value(0.0).run()
-    app.toggle(key="_keep_first").set_value(False).run()
-    assert not app.exception and "floors" not in app.query_params
-    app.selectbox(key="rule").set_value("n_m").run()
-    assert not app.exception and "_keep_first" not in {toggle.key for toggle in app.toggle}
+    app = opened("overview", dataset="digits", min_density="0.01")
+    app.session_state["_open_floors"] = True
+    app.run()
+    assert app.number_input(key="min_density").value == 0.01 and not app.toggle(key="keep_first").value
+    app.toggle(key="keep_first").set_value(True).run()
+    assert app.query_params["keep_first"] == "on" and app.query_params["min_density"] == "0.01"
+    assert "To compute: **about" in words(app)
+    app.number_input(key="min_density").set_value(0.0).run()
+    app.toggle(key="keep_first").set_value(False).run()
+    assert not app.exception and not {"keep_first", "min_density"} & {*app.query_params}
+    app.selectbox(key="pruning").set_value("n_m").run()
+    assert not app.exception and "keep_first" not in {toggle.key for toggle in app.toggle}
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -100,20 +104,16 @@ def test_a_stored_setting_is_drawn_and_told(store, page):
 
 def job_of(store, state, **more):
     """A job that computes what the pages want of a digits setting that is not stored."""
-    wanted = common.catalogue.Setting(sparsity=0.97).experiment(LOOK.repairs, default_states((10, 20, 30, 50)))
+    chosen = repairs(orders=("simultaneous",), biases=("off",))
+    wanted = ExperimentSpec.of_setting(Setting.of(sparsity=0.97), chosen, default_states((10, 20, 30, 50)))
     return make_job(store, state, wanted=Wanted(wanted), **more)
-
-
-LOOK = common.Look(
-    ("bn_only", "lw_bn", "raw_bn", "asr_bn"), ("simultaneous",), ("off",), "median", "reset", "ema", 0.1, 20
-)
 
 
 @pytest.mark.parametrize("page", PAGES)
 def test_a_running_job_shows_its_progress_above_the_nearest_stored_setting(store, page):
     store_result(store)
     job_of(store, "running", line=LINE)
-    app = opened(page, data="digits", sparsity="0.97")
+    app = opened(page, dataset="digits", sparsity="0.97")
     assert "is not stored. Shown below is the nearest stored setting" in words(app)
     assert (
         app.get("progress")[0].proto.text.startswith("accuracy (BN only)")
@@ -131,15 +131,16 @@ def test_what_a_running_job_has_stored_so_far_is_drawn(store, page, monkeypatch)
     """First statistics of some repairs and no accuracy at all."""
     made = store_result(store, sparsity=0.97)
     store.clear(["result"])
-    some = made.repairs[made.repairs["slug"].str.startswith(("bn_only", "lw_bn"))]
+    some = made.repairs[made.repairs["method"].isin(["bn_only", "lw_bn"])]
     begun = replace(made, accuracy=None, repairs=some, entry=None)
     monkeypatch.setattr(assembly, "partial", lambda *_: begun)
     job_of(store, "running", line=LINE)
-    app = opened(page, data="digits", sparsity="0.97")
+    app = opened(page, dataset="digits", sparsity="0.97")
     assert "This setting is being computed" in words(app)
     if page == "variance":
         drawn = {trace.get("name") for trace in charts(app)[0]["data"]}
-        assert style.label("lw_bn.simultaneous.nobias") in drawn and not any(name and "ASR" in name for name in drawn)
+        assert "LW+BN (eq. 1)" in drawn
+        assert not any(name and "ASR" in name for name in drawn)
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -147,9 +148,9 @@ def test_a_failed_job_shows_its_reason_and_leaves_the_page_alive(store, page):
     store_result(store)
     job_of(store, "failed", reason="no room on the disk")
     app = AppTest.from_file(PROJECT / "pages/_frame/main.py", default_timeout=300)
-    app.query_params |= {"data": "digits", "sparsity": "0.97"}
+    app.query_params |= {"dataset": "digits", "sparsity": "0.97"}
     app.run()
-    app.switch_page(f"{page}.py").run()
+    app.switch_page(f"../{page}.py").run()
     assert not app.exception and app.error[0].value == "The computation failed: no room on the disk"
     assert len(charts(app)) == CHARTS[page] and "Retry" in [button.label for button in app.button]
 
@@ -163,37 +164,36 @@ def test_dead_layers_and_numbers_that_are_not_finite_do_not_break_a_page(store, 
         tables["channels"].loc[1::7, "v_dense"] = 0.0
         tables["repairs"].loc[::3, ["gamma", "v_repaired", "mu_repaired", "shrinkage"]] = np.nan
         tables["repairs"].loc[1::5, "v_recalibrated"] = np.inf
-        tables["accuracy"].loc[tables["accuracy"]["slug"].str.contains("raw_bn"), ["top1", "top1_low", "top1_high"]] = (
-            np.nan
-        )
+        raw = tables["accuracy"]["method"].eq("raw_bn")
+        tables["accuracy"].loc[raw, ["top1", "top1_low", "top1_high"]] = np.nan
         numeric = tables["layers"].select_dtypes("number").columns
         tables["layers"].loc[tables["layers"]["layer"].eq("layer2.0.conv2"), numeric] = np.nan
 
     store_result(store, change=spoil)
     for layer in ("conv1", "layer2.0.conv2"):
         for stage in ("repaired", "recalibrated", "predicted"):
-            assert len(charts(opened(page, data="digits", layer=layer, stage=stage))) == CHARTS[page]
+            assert len(charts(opened(page, dataset="digits", layer=layer, stage=stage))) == CHARTS[page]
             if page != "variance":
                 break
 
 
 def test_a_signal_that_explodes_is_drawn_as_far_as_there_are_numbers_and_the_rest_is_told(store):
-    layer, slug = "layer2.0.conv2", "lw_bn.simultaneous.nobias"
+    layer, lw = "layer2.0.conv2", RepairSpec.of("lw_bn", bias=False)
 
     def explode(tables):
         repairs = tables["repairs"].astype({"v_repaired": "float64"})
-        own = repairs["slug"].eq(slug) & repairs["layer"].eq(layer)
+        own = is_of(repairs, lw) & repairs["layer"].eq(layer)
         repairs.loc[own, "v_repaired"] = 1e70
         repairs.loc[own & repairs["channel"].lt(3), "v_repaired"] = [np.nan, np.inf, np.nan]
-        repairs.loc[repairs["slug"].str.startswith("raw_bn") & repairs["layer"].eq(layer), "v_repaired"] = np.nan
+        repairs.loc[repairs["method"].eq("raw_bn") & repairs["layer"].eq(layer), "v_repaired"] = np.nan
         tables["repairs"] = repairs
 
     store_result(store, change=explode, sparsity=0.66)
-    app = opened("variance", data="digits", layer=layer, sparsity="0.66")
+    app = opened("variance", dataset="digits", layer=layer, sparsity="0.66")
     traces = {trace["name"]: trace for trace in charts(app)[0]["data"] if trace.get("name")}
-    values = numbers(traces["LW+BN (eq. 1) · simultaneous · bias off"]["y"])
+    values = numbers(traces["LW+BN (eq. 1)"]["y"])
     assert np.isnan(values[:3]).all() and np.allclose(values[3:], 1e70)
-    assert np.isnan(numbers(traces["raw+BN · simultaneous · bias off"]["y"])).all()
+    assert np.isnan(numbers(traces["raw+BN"]["y"])).all()
     count = len(values)
     assert (
         f"the signal explodes beyond the range of numbers: LW+BN (eq. 1) in 3, raw+BN in {count} of the channels."
@@ -232,7 +232,7 @@ def test_a_result_that_was_shipped_without_channels_says_so(store, page):
 @pytest.mark.parametrize(
     ("address", "message"),
     [
-        ({"net": "resnet81"}, "did you mean resnet18?"),
+        ({"architecture": "resnet81"}, "unknown architecture 'resnet81'. Did you mean"),
         ({"sparsity": "95"}, "For 95 % write 0.95"),
         ({"sparsity": "nan"}, "sparsity is nan"),
         ({"layer": "features.0"}, "resnet18 has no layer 'features.0'; showing"),
@@ -242,26 +242,26 @@ def test_a_result_that_was_shipped_without_channels_says_so(store, page):
             {"pin": "f" * 24 + "~simultaneous~off~reset~ema~0.1~20"},
             "The pinned setting cannot be shown: no stored result has the key",
         ),
-        ({"pin": "odd"}, "'odd' is no pinned setting"),
-        ({"dense": "f" * 16}, "The dense network ffffffff is not stored here"),
-        ({"b": "-1"}, "-1 is outside [0"),
-        ({"colour": "red"}, "'red' is none of severity"),
+        ({"pin": "odd"}, "pin is 'odd'; that is no pinned setting"),
+        ({"dense_id": "f" * 16}, "The dense network ffffffff is not stored here"),
+        ({"calib_batches": "-1"}, "calib_batches is -1; give a whole number"),
+        ({"colour": "red"}, "unknown colour 'red'"),
         ({"sprsity": "0.9"}, "did you mean sparsity?"),
-        ({"floors": "keep_frist"}, "keep_first"),
-        ({"floors": "min_density=5"}, "min_density is 5.0; give a fraction in [0, 1)"),
-        ({"floors": "keep_first=0.5"}, "keep_first is 0.5; give True or False"),
+        ({"keep_frist": "on"}, "did you mean keep_first?"),
+        ({"min_density": "5"}, "min_density is 5.0; give a fraction in [0, 1)"),
+        ({"keep_first": "0.5"}, "unknown keep_first '0.5'. Choices: off, on"),
     ],
 )
 @pytest.mark.parametrize("page", ["overview", "variance"])
 def test_a_broken_link_says_what_is_wrong_and_shows_the_nearest_view(store, page, address, message):
     store_result(store)
-    app = opened(page, **{"data": "digits"} | address)
+    app = opened(page, **{"dataset": "digits"} | address)
     assert message in words(app) and len(charts(app)) == CHARTS[page]
 
 
 def test_a_removed_result_falls_back_to_the_nearest_one(store):
     store_result(store, sparsity=0.9)
-    app = opened("overview", data="digits", sparsity="0.99")
+    app = opened("overview", dataset="digits", sparsity="0.99")
     assert "sparsity 99 % → 90 %" in words(app) and len(charts(app)) == 2
 
 
@@ -269,7 +269,7 @@ def test_a_removed_result_falls_back_to_the_nearest_one(store):
 def test_a_pinned_setting_is_drawn_beside_the_present_one_on_equal_axes(store, page):
     pinned = store_result(store, sparsity=0.5)
     store_result(store, sparsity=0.9)
-    app = opened(page, data="digits", sparsity="0.9", pin=pin_of(pinned))
+    app = opened(page, dataset="digits", sparsity="0.9", pin=pin_of(pinned))
     drawn = charts(app)
     assert len(drawn) == 2 * CHARTS[page]
     for left, right in zip(drawn[::2], drawn[1::2], strict=True):
@@ -282,13 +282,12 @@ def test_a_pinned_setting_keeps_its_own_look(store):
     pinned = store_result(store, sparsity=0.5)
     store_result(store, sparsity=0.9)
     pin = pin_of(pinned, "sequential~on~keep~cumulative~0.1~10")
-    at = {"data": "digits", "sparsity": "0.9", "pin": pin}
+    at = {"dataset": "digits", "sparsity": "0.9", "pin": pin}
     left, right = (figure["alt"] for figure in drawn(opened("overview", **at))[:2])
     assert "At b = 10 (sequential, bias on)," in left
     assert "At b = 20" in right and "sequential" not in right
-    left, right = ({trace.get("name") for trace in chart["data"]} for chart in charts(opened("variance", **at))[:2])
-    assert style.label("asr_bn.sequential.bias") in left - right
-    assert style.label("asr_bn.simultaneous.nobias") in right - left
+    left, right = (chart["layout"]["title"]["text"] for chart in charts(opened("variance", **at))[:2])
+    assert (left, right) == ("sequential, bias on", "simultaneous, bias off")
 
 
 @pytest.mark.parametrize(
@@ -298,8 +297,8 @@ def test_a_pinned_setting_keeps_its_own_look(store):
 def test_the_difference_view_shows_current_minus_pinned(store, page, titles):
     pinned = store_result(store, sparsity=0.5)
     store_result(store, sparsity=0.9)
-    both = opened(page, data="digits", sparsity="0.9", pin=pin_of(pinned))
-    app = opened(page, data="digits", sparsity="0.9", pin=pin_of(pinned), compare="difference")
+    both = opened(page, dataset="digits", sparsity="0.9", pin=pin_of(pinned))
+    app = opened(page, dataset="digits", sparsity="0.9", pin=pin_of(pinned), compare="difference")
     assert len(charts(app)) < len(charts(both)) and "minus pinned (" in words(app)
     assert any(titles in json.dumps(chart, ensure_ascii=False) for chart in charts(app))
 
@@ -315,7 +314,7 @@ def test_pin_and_unpin_from_the_header(store):
 
 def test_a_choice_that_was_made_while_a_run_broke_off_is_not_lost(store, monkeypatch):
     store_result(store)
-    app = opened("overview", data="digits")
+    app = opened("overview", dataset="digits")
     with monkeypatch.context() as broken:
         broken.setattr(_sidebar, "draw", lambda found: 1 / 0)
         assert app.run().exception
@@ -326,7 +325,7 @@ def test_a_choice_that_was_made_while_a_run_broke_off_is_not_lost(store, monkeyp
 
 def test_one_selection_is_shared_by_all_pages(store):
     store_result(store)
-    app = opened("variance", data="digits", layer="layer2.0.conv1", channel="7")
+    app = opened("variance", dataset="digits", layer="layer2.0.conv1", channel="7")
     for page in PAGES:
         turned(app, page)
         assert app.query_params["layer"] == "layer2.0.conv1" and app.query_params["channel"] == "7"
@@ -370,7 +369,7 @@ from streamlit.testing.v1 import AppTest
 sys.path.insert(0, 'tests')
 app = AppTest.from_file('pages/_frame/main.py', default_timeout=300).run()
 for page in {sorted(file for section in navigation().values() for file, *_ in section)}:
-    app.switch_page(page + '.py').run()
+    app.switch_page('../' + page + '.py').run()
     assert not app.exception, page
     assert 'torch' not in sys.modules, page
 """

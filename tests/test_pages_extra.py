@@ -10,7 +10,8 @@ from small import SPEED
 from streamlit.testing.v1 import AppTest
 
 from asr_core.jobs.runner import Runner
-from asr_core.spec.grid import default_repairs, default_states
+from asr_core.spec.recalibration import default_states
+from asr_core.spec.repairs import BN_ONLY
 from asr_core.store import Store
 
 MAIN = Path(__file__).resolve().parent.parent / "pages" / "_frame" / "main.py"
@@ -30,7 +31,7 @@ def opened(page: str, **address) -> AppTest:
     for name, value in address.items():
         app.query_params[name] = value
     app.run()
-    app.switch_page(f"{page}.py").run()
+    app.switch_page(f"../{page}.py").run()
     assert not app.exception
     assert not app.error
     return app
@@ -70,14 +71,14 @@ def test_the_share_left_and_the_convs_are_counted(store):
 
 def test_no_recalibration_has_no_left_over_signal(store):
     store_result(store)
-    app = opened("absorption", data="digits", b="0")
+    app = opened("absorption", dataset="digits", calib_batches="0")
     assert app.metric[0].value == "1.000"
     assert "absorbs nothing; choose a budget" in words(app)
 
 
 def test_gaps_are_shown_as_accuracy_on_request(store):
     store_result(store)
-    app = opened("absorption", data="digits", gap="top1_gap")
+    app = opened("absorption", dataset="digits", gap="top1_gap")
     assert "measured: top-1 minus" in str(charts(app)[0])
 
 
@@ -99,18 +100,18 @@ def test_the_paper_s_correlations_stand_beside_ours(store):
 
 
 def test_a_method_that_is_not_stored_anywhere_is_said_in_words(store):
-    store_result(store, repairs=default_repairs()[:1])
+    store_result(store, repairs=(BN_ONLY,))
     assert "No stored setting holds both methods" in words(opened("severity"))
     assert "None of the chosen methods that change weights is stored" in words(opened("absorption"))
 
 
 def test_the_order_and_the_map_to_complete_are_in_the_address(store):
     store_result(store)
-    app = opened("ablation", data="digits", order2="sequential", map="sequential-on")
+    app = opened("ablation", dataset="digits", order2="sequential", map="sequential-on")
     assert app.selectbox(key="map").value == "sequential-on"
     app.selectbox(key="map").set_value("simultaneous-on").run()
     assert app.query_params["map"] == "simultaneous-on" and app.query_params["order2"] == "sequential"
-    assert "'odd' is none of" in words(opened("ablation", data="digits", map="odd"))
+    assert "unknown map 'odd'" in words(opened("ablation", dataset="digits", map="odd"))
 
 
 def test_rows_of_table_2_that_are_missing_are_named(store):
@@ -123,15 +124,15 @@ def test_rows_of_table_2_that_are_missing_are_named(store):
 @pytest.mark.parametrize("page", PAGES)
 def test_numbers_that_are_not_finite_do_not_break_a_page(store, page):
     def spoil(tables):
-        tables["accuracy"].loc[tables["accuracy"]["slug"].str.contains("lw_bn"), "logit_gap"] = np.inf
+        tables["accuracy"].loc[tables["accuracy"]["method"].eq("lw_bn"), "logit_gap"] = np.inf
         tables["accuracy"].loc[
-            tables["accuracy"]["slug"].str.contains("raw_bn"), ["logit_gap", "top1", "top1_low", "top1_high"]
+            tables["accuracy"]["method"].eq("raw_bn"), ["logit_gap", "top1", "top1_low", "top1_high"]
         ] = np.nan
-        tables["repairs"].loc[::3, ["gamma", "v_repaired", "mu_repaired", "bias"]] = np.nan
+        tables["repairs"].loc[::3, ["gamma", "v_repaired", "mu_repaired", "b_new"]] = np.nan
         tables["convs"]["absorbed"], tables["convs"]["reason"] = "unknown", ""
 
     store_result(store, change=spoil)
-    assert charts(opened(page, data="digits", orders="simultaneous,sequential", biases="off,on"))
+    assert charts(opened(page, dataset="digits", orders="simultaneous,sequential", biases="off,on"))
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -139,7 +140,7 @@ def test_a_pinned_setting_is_drawn_beside_the_present_one(store, page):
     pinned = store_result(store, sparsity=0.5)
     store_result(store, sparsity=0.9)
     key = pinned.entry.manifest["key"]
-    app = opened(page, data="digits", sparsity="0.9", pin=f"{key}~simultaneous~off~reset~ema~0.1~20")
+    app = opened(page, dataset="digits", sparsity="0.9", pin=f"{key}~simultaneous~off~reset~ema~0.1~20")
     assert len(charts(app)) == 2 * {"absorption": 3, "severity": 1, "ablation": 2}[page]
 
 

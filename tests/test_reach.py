@@ -33,7 +33,7 @@ def opened(page: str, **address) -> AppTest:
     for name, value in address.items():
         app.query_params[name] = value
     app.run()
-    app.switch_page(f"{page}.py").run()
+    app.switch_page(f"../{page}.py").run()
     assert not app.exception
     return app
 
@@ -41,7 +41,7 @@ def opened(page: str, **address) -> AppTest:
 @pytest.mark.parametrize("page", PAGES)
 def test_no_figure_has_a_button_that_uploads_it(store, page):
     store_result(store)
-    for figure in drawn(opened(page, data="digits")):
+    for figure in drawn(opened(page, dataset="digits")):
         assert figure["config"]["showSendToCloud"] is False
         assert figure["config"]["plotlyServerURL"] == ""
         assert figure["config"]["displaylogo"] is False
@@ -50,7 +50,7 @@ def test_no_figure_has_a_button_that_uploads_it(store, page):
 
 def test_no_figure_of_a_saved_page_has_one_either(store):
     store_result(store)
-    figures = opened("overview", data="digits").session_state["_drawn"]
+    figures = opened("overview", dataset="digits").session_state["_drawn"]
     assert export.html("Overview", figures).count('"showSendToCloud": false') == len(figures) > 0
     assert style.CONFIG["showSendToCloud"] is False
 
@@ -63,6 +63,6 @@ def test_a_page_tells_the_browser_to_ask_its_own_server_only():
 
 @pytest.mark.parametrize("page", PAGES)
 def test_an_address_starts_no_process(store, started, page):
-    for address in ({"size": "44"}, {"net": "resnet50", "sparsity": "0.77"}):
-        opened(page, data="digits", **address)
+    for address in ({"image_size": "44"}, {"architecture": "resnet50", "sparsity": "0.77"}):
+        opened(page, dataset="digits", **address)
     assert started == []

@@ -18,8 +18,10 @@ from asr_core import prune, registry, repair, repair_factors
 from asr_core.errors import SpecError, UnknownName
 from asr_core.pruning import masks
 from asr_core.repairs.methods import Factors
-from asr_core.spec.experiment import PruneSpec, key
-from asr_core.spec.grid import ORDERS, RepairSpec
+from asr_core.spec.keys import key
+from asr_core.spec.labels import label
+from asr_core.spec.parts import PruneSpec
+from asr_core.spec.repairs import ORDERS, RepairSpec
 
 RULES = registry.names("pruning rule")
 METHODS = registry.names("repair method")
@@ -31,7 +33,7 @@ def settings_of(cls) -> list[dict]:
     """The defaults, and each choice of each parameter that lists its choices."""
     found = [{}]
     for name, parameter in cls.parameters.items():
-        found += [{name: choice} for choice in parameter.choices if choice != parameter.default]
+        found += [{name: choice} for choice in parameter.options if choice != parameter.default]
     return found
 
 
@@ -55,7 +57,7 @@ def test_everything_registered_says_what_it_is(kind, name):
     for parameter, about in cls.parameters.items():
         assert parameter.isidentifier() and len(about.help) > 10
         assert about.check(parameter, about.default) == about.default
-        assert not about.choices or about.default in about.choices
+        assert not about.options or about.default in about.options
 
 
 @pytest.mark.parametrize("kind", registry.PACKAGES)
@@ -92,13 +94,14 @@ def test_labels_help_and_specs_are_read_without_importing_torch():
     program = """
 import sys
 from asr_core import registry
-from asr_core.spec import experiment as spec
+from asr_core.spec.experiment import ExperimentSpec
+from asr_core.spec.keys import recipe_key
 for kind in registry.PACKAGES:
     for name in registry.names(kind):
         cls = registry.get(kind, name)
         assert cls.label and cls.__doc__ and cls.checked() == cls.defaults()
         assert all(parameter.help for parameter in cls.parameters.values())
-assert spec.ExperimentSpec().recipe_key
+assert recipe_key(ExperimentSpec())
 heavy = {"torch", "numpy", "pandas", "scipy"} & set(sys.modules)
 assert not heavy, heavy
 """
@@ -143,10 +146,10 @@ def test_a_rule_only_adds_zeros_and_reports_how_many(rule, params, family):
 @pytest.mark.parametrize("rule", RULES)
 def test_a_rule_achieves_what_was_asked_where_it_skips_nothing(rule):
     """To within half a weight in all, which is what rounding may cost."""
-    for params in [{"sparsity": s} for s in (0.0, 0.3, 0.9)] if "sparsity" in PruneSpec.of(rule).asked else [{}]:
+    for params in [{"sparsity": s} for s in (0.0, 0.3, 0.9)] if "sparsity" in PruneSpec.of(rule).parameters else [{}]:
         _, table = prune(seeded(TinyVGG), rule, noise(), **params)
         rows = table[table["skipped"] == ""]
-        asked = registry.get("pruning rule", rule).asked(PruneSpec.of(rule, **params).asked)
+        asked = registry.get("pruning rule", rule).asked(PruneSpec.of(rule, **params).parameters)
         assert (table["asked"] == asked).all()
         assert masks.achieved(rows) == pytest.approx(asked, abs=0.51 / rows["weights"].sum())
 
@@ -173,7 +176,7 @@ def test_a_rule_is_deterministic_and_survives_equal_and_zero_weights(rule):
 @pytest.mark.parametrize("rule", RULES)
 def test_a_rule_has_a_spec_with_a_stable_key(rule):
     spec = PruneSpec.of(rule)
-    again = PruneSpec(rule=rule, params=tuple(reversed(spec.params)))
+    again = PruneSpec(pruning=rule, params=tuple(reversed(spec.params)))
     assert spec == again and hash(spec) == hash(again) and key("prune", spec) == key("prune", again)
 
 
@@ -182,11 +185,13 @@ def test_an_option_left_at_its_silent_default_is_no_part_of_the_spec(rule):
     """Or a rule that gains an option would lose its stored results."""
     silent = {name: p for name, p in registry.get("pruning rule", rule).parameters.items() if p.silent}
     plain = PruneSpec.of(rule)
-    assert not silent.keys() & plain.asked.keys()
+    assert not silent.keys() & dict(plain.params).keys()
     for name, parameter in silent.items():
         assert PruneSpec.of(rule, **{name: parameter.default}) == plain
         changed = PruneSpec.of(rule, **{name: True if parameter.default is False else 0.25})
-        assert changed.asked.keys() - plain.asked.keys() == {name} and key("prune", changed) != key("prune", plain)
+        assert dict(changed.params).keys() - dict(plain.params).keys() == {name} and key("prune", changed) != key(
+            "prune", plain
+        )
 
 
 # --- repair methods ---
@@ -248,27 +253,30 @@ def test_a_method_keeps_masks_and_gives_a_network_that_works(method, params, ord
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_a_method_has_a_spec_and_a_slug(method):
+def test_a_method_has_a_spec_and_columns(method):
     spec = RepairSpec.of(method)
-    assert hash(spec) == hash(RepairSpec.of(method)) and spec.slug.split(".")[0] == method
+    assert hash(spec) == hash(RepairSpec.of(method)) and spec.columns["method"] == method
+    assert RepairSpec.from_columns(**spec.columns) == spec
     assert (spec.order is None) == (spec.bias is None) == (method not in CHANGING)
 
 
 @pytest.mark.parametrize("method", CHANGING)
-def test_every_parameter_of_a_method_enters_slug_and_key(method):
+def test_every_parameter_of_a_method_enters_columns_legend_and_key(method):
     cls, plain = registry.get("repair method", method), RepairSpec.of(method)
     for name, parameter in cls.parameters.items():
         changed = {name: next(other_values(parameter))} | ({"prior": "fixed"} if name == "prior_value" else {})
         spec = RepairSpec.of(method, **changed)
-        assert spec.slug != plain.slug and key("repair", spec) != key("repair", plain), name
+        assert spec.columns != plain.columns and label(spec) != label(plain), name
+        assert key("repair", spec) != key("repair", plain), name
+        assert RepairSpec.from_columns(**spec.columns) == spec, name
 
 
 def other_values(parameter):
     """Valid values beside the default."""
     if isinstance(parameter.default, bool):
         yield not parameter.default
-    elif parameter.choices:
-        yield from (choice for choice in parameter.choices if choice != parameter.default)
+    elif parameter.options:
+        yield from (choice for choice in parameter.options if choice != parameter.default)
     else:
         yield parameter.default * 2 or 1
 

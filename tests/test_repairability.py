@@ -4,7 +4,6 @@ import json
 import re
 import subprocess
 import sys
-from dataclasses import asdict
 
 import numpy as np
 import pandas as pd
@@ -19,12 +18,17 @@ from asr_core import prune, repairability
 from asr_core.cli.main import main
 from asr_core.errors import DataError, ModelError, SpecError
 from asr_core.pipeline import allocations, plan
-from asr_core.pipeline import stages as experiment
+from asr_core.pipeline import run as experiment
 from asr_core.pruning import masks
 from asr_core.pruning import rules as pruning
-from asr_core.report import textreport
-from asr_core.spec.experiment import CalibrationSpec, DenseSpec, EvalSpec, ExperimentSpec, ModelSpec, PruneSpec
-from asr_core.spec.grid import BatchNormState, RepairSpec
+from asr_core.report import allocation
+from asr_core.spec.dense import DenseSpec
+from asr_core.spec.experiment import ExperimentSpec
+from asr_core.spec.keys import Keys
+from asr_core.spec.parts import ModelSpec, PruneSpec
+from asr_core.spec.recalibration import BatchNormState
+from asr_core.spec.repairs import RepairSpec
+from asr_core.spec.samples import CalibrationSpec, EvalSpec
 from asr_core.store import Store, results
 
 GRID = (0.3, 0.6, 0.9)
@@ -116,7 +120,7 @@ def test_a_channel_that_is_only_scaled_is_mended_wholly():
 
 
 def test_a_dead_channel_becomes_its_dense_mean():
-    model = nn.Sequential(nn.Conv2d(3, 2, 3))
+    model = seeded(lambda: nn.Sequential(nn.Conv2d(3, 2, 3)))
     with torch.no_grad():
         model[0].weight[0] *= 1e-3
         model[0].bias.fill_(7.3)  # a constant that float32 does not sum exactly
@@ -218,17 +222,17 @@ TINY = ExperimentSpec(
     calibration=CalibrationSpec(stat_images=16, calib_batch_size=32),
     evaluation=EvalSpec(eval_images=40),
     repairs=(RepairSpec.of("bn_only"),),
-    states=(BatchNormState(), BatchNormState.of(batches=1)),
+    states=(BatchNormState(), BatchNormState.of(calib_batches=1)),
 )
 
 
 def test_only_a_rule_that_measures_depends_on_the_calibration_images():
     others = TINY.with_(calibration=CalibrationSpec(stat_images=32, calib_batch_size=32))
     same_batches = TINY.with_(calibration=CalibrationSpec(stat_images=16, calib_batch_size=64))
-    keys = [plan.Keys(spec, "dense").prune for spec in (TINY, others, same_batches)]
+    keys = [Keys(spec, "dense").prune for spec in (TINY, others, same_batches)]
     assert keys[0] == keys[2] != keys[1]
     for rule in (name for name in allocations.rules() if name != "rr"):
-        keys = {plan.Keys(spec.with_(prune=PruneSpec.of(rule)), "dense").prune for spec in (TINY, others)}
+        keys = {Keys(spec.with_(prune=PruneSpec.of(rule)), "dense").prune for spec in (TINY, others)}
         assert len(keys) == 1
 
 
@@ -254,7 +258,14 @@ def test_rr_runs_from_end_to_end_and_its_passes_are_planned(first, root):
     assert planned["prune"] == 2 * 16
     total = result.convs["weights"].sum()
     assert result.convs["kept"].sum() == total - round(0.7 * total)
-    assert result.setting["prune"] == {"rule": "rr", "include_linear": False, "sparsity": 0.7}
+    assert result.setting["prune"] == {
+        "pruning": "rr",
+        "include_linear": False,
+        "sparsity": 0.7,
+        "keep_first": False,
+        "keep_head": False,
+        "min_density": 0.0,
+    }
     assert results.find(TINY, Store(root)) is not None
 
 
@@ -263,10 +274,10 @@ def test_stored_repairability_is_computed_once_and_read_without_torch(first, roo
     dense_id = first[0].setting["dense_id"]
     assert allocations.repairability_of(store, TINY, dense_id) is None
     assert [task.stage for task in allocations.missing(TINY, store, dense_id)] == ["repairability"]
-    assert allocations.run(TINY, store, dense_id, report=counter) == dense_id
+    assert experiment.repairability(TINY, store, dense_id, report=counter) == dense_id
     assert counter.images == {"repairability": 16 * 6} and allocations.missing(TINY, store, dense_id) == []
     again = Counter()
-    allocations.run(TINY.with_(prune=PruneSpec.of("uniform")), store, dense_id, report=again)
+    experiment.repairability(TINY.with_(prune=PruneSpec.of("uniform")), store, dense_id, report=again)
     assert again.images == {}
     layers, channels = allocations.repairability_of(store, TINY, dense_id)
     assert sorted(layers["sparsity"].unique()) == list(allocations.SPARSITIES)
@@ -276,7 +287,8 @@ import sys
 from asr_core.pipeline import allocations
 from asr_core.spec import experiment as spec
 from asr_core import store
-layers, channels = allocations.repairability_of(store.Store({str(root)!r}), spec.from_dict({asdict(TINY)!r}), {dense_id!r})
+wanted = spec.from_dict({TINY.as_dict()!r})
+layers, channels = allocations.repairability_of(store.Store({str(root)!r}), wanted, {dense_id!r})
 assert len(layers) and "torch" not in sys.modules
 """
     subprocess.run([sys.executable, "-c", program], check=True)
@@ -315,7 +327,7 @@ def test_allocate_prints_densities_repairability_and_what_is_kept_dense(first, r
     text = done.output
     assert done.exit_code == 0 and "features.0.0" in text and "30.000" in text and "kept dense" in text
     lines = [line for line in text.splitlines() if "RR" in line]
-    assert len(lines) == 2 and all(allocations.READING in line for line in lines)
+    assert len(lines) == 2 and all(plan.READING in line for line in lines)
 
 
 def test_allocate_as_json_has_every_rule_layer_and_trial(first, root):
@@ -323,7 +335,7 @@ def test_allocate_as_json_has_every_rule_layer_and_trial(first, root):
     found = json.loads(done.stdout)
     convs = len(first[0].convs)
     assert {row["rule"] for row in found["densities"]} == {"uniform", "erk"} and len(found["densities"]) == 2 * convs
-    assert len(found["repairability"]) == 2 * convs and found["rr_is"] == allocations.READING
+    assert len(found["repairability"]) == 2 * convs and found["rr_is"] == plan.READING
     for rule in ("uniform", "erk"):
         rows = [row for row in found["densities"] if row["rule"] == rule]
         assert sum(row["kept"] for row in rows) == sum(row["weights"] for row in rows) - round(
@@ -352,5 +364,5 @@ def test_undefined_ratios_are_printed_as_such(first, root):
     layers, _ = repairability(seeded(TinyVGG), noise(), (0.0, 0.5))
     rows = [(name, 0, "3x3", 72, 20) for name in ("0", "3", "7")]
     table = pd.DataFrame(rows, columns=["layer", "depth", "kernel", "weights", "kept"]).assign(rule="erk", sparsity=0.7)
-    text = textreport.allocation(allocations.Allocation(TINY, "0" * 16, table, layers))
+    text = allocation.text(allocations.Allocation(TINY, "0" * 16, table, layers))
     assert text.count("undefined") == 3

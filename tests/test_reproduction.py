@@ -1,4 +1,5 @@
-"""The paper's tables beside stored results: matching, differences and their noise, counts, conflicts, the protocol card, costs."""
+"""The paper's tables beside stored results: matching, differences and their noise, counts, conflicts, the protocol
+card, costs."""
 
 import json
 import shlex
@@ -9,13 +10,16 @@ from click.testing import CliRunner
 from made_results import store_result
 
 from asr_core.cli.main import main
-from asr_core.networks import train
-from asr_core.report import papertext
-from asr_core.spec.grid import BatchNormState, RepairSpec
+from asr_core.networks import sgd
+from asr_core.report.words import number
+from asr_core.spec.experiment import Setting
+from asr_core.spec.recalibration import BatchNormState
+from asr_core.spec.repairs import RepairSpec
 from asr_core.store import Store
-from asr_core.store.catalogue import Setting, Stored, stored
+from asr_core.store.catalogue import Stored, stored
 from asr_core.studies import ablation, protocol, reproduction
-from asr_core.studies.protocol import Cell, Variant
+from asr_core.studies.card import card as protocol_card
+from asr_core.studies.cells import Cell, Variant
 
 CIFAR_90 = Cell("resnet18", "cifar10", "global_l1_0.90")
 JPEG = {"dataset_label": "CIFAR-10 (JPEG copy)"}
@@ -26,19 +30,15 @@ def store(tmp_path):
     return Store(tmp_path)
 
 
-def item(label="CIFAR-10 (JPEG copy)", key="k", rows=10, **setting) -> Stored:
+def item(label="CIFAR-10 (JPEG copy)", key="k", rows=10, dense_id="ab", **setting) -> Stored:
     """A catalogue entry with that label."""
-    return Stored(
-        key,
-        Setting(**{"data": "folder:0123456789abcdef", "classes": 10, "sparsity": 0.9} | setting),
-        {"dataset_label": label},
-        rows,
-        "2026",
-    )
+    usual = {"dataset": "folder", "digest": "0123456789abcdef", "classes": 10, "sparsity": 0.9}
+    return Stored(key, Setting.of(**usual | setting), dense_id, {"dataset_label": label}, rows, "2026")
 
 
 def fixed(store: Store, top1: dict, half: float = 0.02, **setting):
-    """A stored network on CIFAR-10 at 90 %: methods in `top1` have that accuracy, plus and minus `half`, in every state."""
+    """A stored network on CIFAR-10 at 90 %: methods in `top1` have that accuracy, plus and minus `half`, in every
+    state."""
 
     def change(tables):
         rows = tables["accuracy"]
@@ -46,7 +46,7 @@ def fixed(store: Store, top1: dict, half: float = 0.02, **setting):
             mine = rows["method"] == method
             rows.loc[mine, ["top1", "top1_low", "top1_high"]] = value, value - half, value + half
 
-    return store_result(store, change=change, **{"data": "cifar10", "sparsity": 0.9} | setting)
+    return store_result(store, change=change, **{"dataset": "cifar10", "sparsity": 0.9} | setting)
 
 
 def row_of(table, method, cell=CIFAR_90):
@@ -58,33 +58,33 @@ def row_of(table, method, cell=CIFAR_90):
 
 def test_a_copy_of_cifar10_counts_as_cifar10_and_digits_as_nothing():
     assert protocol.cell_of(item()) == CIFAR_90
-    assert protocol.cell_of(item("CIFAR-10", data="cifar10")) == CIFAR_90
-    assert protocol.cell_of(item("scikit-learn digits", data="digits")) is None
+    assert protocol.cell_of(item("CIFAR-10", dataset="cifar10")) == CIFAR_90
+    assert protocol.cell_of(item("scikit-learn digits", dataset="digits")) is None
     assert protocol.cell_of(item("holiday pictures")) is None
 
 
 def test_other_sparsities_rules_and_networks_have_no_cell():
     assert protocol.cell_of(item(sparsity=0.95)) is None
-    assert protocol.cell_of(item(rule="uniform")) is None
-    assert protocol.cell_of(item(net="resnet34")) is None
-    assert protocol.cell_of(item(rule="n_m", sparsity=None, nm="2:4")) == replace(CIFAR_90, pruning="nm_2:4")
-    assert protocol.cell_of(item(rule="n_m", sparsity=None, nm="1:4")) is None
+    assert protocol.cell_of(item(pruning="uniform")) is None
+    assert protocol.cell_of(item(architecture="resnet34")) is None
+    assert protocol.cell_of(item(pruning="n_m", keep_n=2, group_m=4)) == replace(CIFAR_90, pruning="nm_2:4")
+    assert protocol.cell_of(item(pruning="n_m", keep_n=1, group_m=4)) is None
 
 
 def test_the_make_nearest_to_the_paper_answers_and_its_seeds_are_repeats():
-    near, half, study = item(key="near"), item(key="half", stem="half"), item(key="study", stats=8)
+    near, half, study = item(key="near"), item(key="half", stem="half"), item(key="study", stat_images=8)
     seeds = [item(key="two", seed=2), item(key="one", seed=1)]
     found = protocol.matches([half, study, *seeds, near])
     assert [(match.keys, match.repeat) for match in found] == [(("near",), 0), (("one",), 1), (("two",), 2)]
-    assert [match.keys for match in protocol.matches([near, item(key="full", source="imagenet", size=224)])] == [
+    assert [match.keys for match in protocol.matches([near, item(key="full", source="imagenet", image_size=224)])] == [
         ("full",)
     ]
 
 
 def test_linear_layers_pruned_or_not_are_never_mixed():
-    both = [item(key="conv"), item(key="all", linear=True)]
+    both = [item(key="conv"), item(key="all", include_linear=True)]
     assert [match.keys for match in protocol.matches(both)] == [("conv",)]
-    assert [match.keys for match in protocol.matches(both, linear=True)] == [("all",)]
+    assert [match.keys for match in protocol.matches(both, include_linear=True)] == [("all",)]
 
 
 def test_results_of_one_setting_are_one_network_most_rows_first():
@@ -123,12 +123,12 @@ def test_a_difference_smaller_than_the_spread_of_seeds_is_noise(store):
 
 
 def test_the_variant_chooses_order_mean_correction_and_recalibration(store):
-    result = store_result(store, data="cifar10", sparsity=0.9)
-    chosen = Variant(order="sequential", bias=True, averaging="cumulative", batches=50)
+    result = store_result(store, dataset="cifar10", sparsity=0.9)
+    chosen = Variant(order="sequential", bias=True, averaging="cumulative", calib_batches=50)
     table = reproduction.table1(store, stored(store), chosen)
-    own = ablation.in_state(result.accuracy, BatchNormState.of(averaging="cumulative", batches=50))
-    assert row_of(table, "lw_bn")["top1"] == own.loc["lw_bn.sequential.bias", "top1"]
-    assert row_of(table, "asr_bn")["slug"] == "asr_bn.sequential.bias.median"
+    own = ablation.in_state(result.accuracy, BatchNormState.of(averaging="cumulative", calib_batches=50))
+    assert row_of(table, "lw_bn")["top1"] == own.loc[RepairSpec.of("lw_bn", "sequential", True), "top1"]
+    assert row_of(table, "asr_bn")[["order", "bias", "params"]].tolist() == ["sequential", True, ""]
 
 
 def test_by_default_only_asr_corrects_means_as_in_table_2():
@@ -148,7 +148,7 @@ def test_an_empty_store_leaves_the_paper_alone(store):
 def test_table_2_comes_from_resnet50_on_cifar10_at_90_percent_only(store):
     fixed(store, {"bn_only": 0.60})
     assert reproduction.table2(store, stored(store), Variant())["top1"].isna().all()
-    fixed(store, {"bn_only": 0.30}, net="resnet50")
+    fixed(store, {"bn_only": 0.30}, architecture="resnet50")
     table = reproduction.table2(store, stored(store), Variant()).set_index("row")
     assert table.loc["BN only", "difference"] == pytest.approx(0.0089) and not table.loc["BN only", "beyond"]
 
@@ -213,9 +213,8 @@ def test_the_minimum_of_table_3_is_a_quantile_of_table_1():
 
 
 def test_the_card_quotes_the_paper_and_names_what_it_leaves_open():
-    card = protocol.card(
-        Setting(data="cifar10", eval=2000, epochs=12), "CIFAR-10 (JPEG copy)", Variant(order="sequential")
-    ).set_index("aspect")
+    setting = Setting.of(dataset="cifar10", eval_images=2000, epochs=12)
+    card = protocol_card(setting, "CIFAR-10 (JPEG copy)", Variant(order="sequential")).set_index("aspect")
     assert "ImageNet-pretrained" in card.loc["weights", "paper"] and card.loc["weights", "here"] == "random start"
     for aspect in ("optimiser, learning rate", "input size", "pruned tensors", "averaging, momentum"):
         assert card.loc[aspect, "paper"] == "not stated"
@@ -224,10 +223,10 @@ def test_the_card_quotes_the_paper_and_names_what_it_leaves_open():
 
 
 def test_the_card_s_recipe_is_the_one_that_trains():
-    words = protocol.card(Setting(), "digits", Variant()).set_index("aspect").loc["optimiser, learning rate", "here"]
+    words = protocol_card(Setting(), "digits", Variant()).set_index("aspect").loc["optimiser, learning rate", "here"]
     assert (
-        f"momentum {train.MOMENTUM:g}" in words
-        and f"weight decay {train.WEIGHT_DECAY:g}" == "weight decay 0.0005"
+        f"momentum {sgd.MOMENTUM:g}" in words
+        and f"weight decay {sgd.WEIGHT_DECAY:g}" == "weight decay 0.0005"
         and "5e-4" in words
     )
 
@@ -236,7 +235,7 @@ def test_the_card_s_recipe_is_the_one_that_trains():
 def test_the_command_of_the_paper_s_protocol_is_one_that_the_command_line_takes(cell):
     words = shlex.split(protocol.command(cell))
     assert words[:4] == ["python", "-m", "asr_core", "run"]
-    asked = main.commands["run"].make_context("run", words[4:]).params
+    asked = main.get_command(None, "run").make_context("run", words[4:]).params
     assert (asked["source"], asked["image_size"], asked["architecture"], asked["dataset"]) == (
         "imagenet",
         224,
@@ -244,7 +243,11 @@ def test_the_command_of_the_paper_s_protocol_is_one_that_the_command_line_takes(
         cell.dataset,
     )
     made = protocol.paper_setting(cell)
-    assert (made.source, made.size, made.epochs) == (asked["source"], asked["image_size"], asked["epochs"])
+    assert (made.dense.source, made.data.image_size, made.dense.epochs) == (
+        asked["source"],
+        asked["image_size"],
+        asked["epochs"],
+    )
 
 
 def test_a_missing_cell_costs_its_image_passes(store):
@@ -261,23 +264,24 @@ def test_a_stored_cell_is_not_missing(store):
 
 
 def test_a_missing_cell_is_made_like_the_stored_ones(store):
-    known = [item("CIFAR-10", data="cifar10", epochs=12, eval=2000, dense="ab", stem="small")]
+    known = [item("CIFAR-10", dataset="cifar10", epochs=12, eval_images=2000, stem="small")]
     other = protocol.like_stored(Cell("vgg16_bn", "cifar100", "nm_2:4"), known, store)
-    assert (other.data, other.net, other.head, other.epochs, other.eval, other.stem) == (
-        "cifar100",
-        "vgg16_bn",
-        "linear",
-        12,
-        2000,
-        "small",
-    )
-    assert (other.rule, other.sparsity, other.nm, other.dense) == ("n_m", None, "2:4", None)
+    made = {
+        "dataset": "cifar100",
+        "architecture": "vgg16_bn",
+        "head": "linear",
+        "epochs": 12,
+        "eval_images": 2000,
+        "stem": "small",
+    }
+    assert made.items() <= other.values().items()
+    assert other.prune.values() == {"pruning": "n_m", "keep_n": 2, "group_m": 4, "include_linear": False}
     spec = protocol.experiment(other, Variant())
     assert spec.data.classes == 100 and len(spec.repairs) == 3 and len(spec.states) == 2
 
 
 def test_images_that_are_not_on_this_machine_are_replaced_by_the_download(store):
-    assert protocol.like_stored(Cell("resnet50", "cifar10", "nm_2:4"), [item()], store).data == "cifar10"
+    assert protocol.like_stored(Cell("resnet50", "cifar10", "nm_2:4"), [item()], store).data.dataset == "cifar10"
 
 
 # The command line
@@ -320,4 +324,4 @@ def test_a_bad_choice_is_one_line(store):
 
 
 def test_numbers_that_are_not_known_leave_no_text():
-    assert papertext.number(float("nan")) == "" and papertext.number(0.5, sign=True) == "+50.0"
+    assert number(float("nan")) == "" and number(0.5, sign=True) == "+50.0"

@@ -2,19 +2,20 @@
 
 import pandas as pd
 
+from asr_core.spec.repairs import RepairSpec
 from asr_core.store import results
 from asr_core.store.results import Result
 
 
 def result(name: str, rows: dict[str, float], channels=None) -> Result:
-    """A result with an accuracy (by slug) and nothing else."""
+    """A result with an accuracy (by method) and nothing else."""
     same = {"start": "reset", "averaging": "ema", "momentum": 0.1, "calib_batches": 20}
-    accuracy = pd.DataFrame([{"slug": slug, "top1": top1} | same for slug, top1 in rows.items()])
+    accuracy = pd.DataFrame([RepairSpec.of(name).columns | {"top1": top1} | same for name, top1 in rows.items()])
     return Result({"name": name}, accuracy, channels, None, None, None, None)
 
 
 def top1(merged: Result) -> dict[str, float]:
-    return dict(zip(merged.accuracy["slug"], merged.accuracy["top1"], strict=True))
+    return dict(zip(merged.accuracy["method"], merged.accuracy["top1"], strict=True))
 
 
 def test_where_two_results_have_the_same_row_the_first_one_has_it():

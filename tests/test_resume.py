@@ -2,17 +2,21 @@
 
 import pytest
 
-from asr_core.jobs import estimate
+from asr_core.jobs import estimate, tracking
 from asr_core.jobs.jobs import Wanted
 from asr_core.networks import resume
-from asr_core.pipeline import stages as experiment
-from asr_core.pipeline import tracking
+from asr_core.pipeline import run as experiment
 from asr_core.pipeline.lab import Lab, Report, ensure_dense
 from asr_core.pipeline.plan import Task
 from asr_core.report import textreport
 from asr_core.runtime import Runtime
-from asr_core.spec.experiment import CalibrationSpec, DataSpec, DenseSpec, EvalSpec, ExperimentSpec, ModelSpec
-from asr_core.spec.grid import BatchNormState, RepairSpec
+from asr_core.spec.dense import DenseSpec
+from asr_core.spec.experiment import ExperimentSpec
+from asr_core.spec.keys import recipe_key
+from asr_core.spec.parts import DataSpec, ModelSpec
+from asr_core.spec.recalibration import BatchNormState
+from asr_core.spec.repairs import RepairSpec
+from asr_core.spec.samples import CalibrationSpec, EvalSpec
 from asr_core.store import Store
 
 SPEC = ExperimentSpec(
@@ -22,7 +26,7 @@ SPEC = ExperimentSpec(
     calibration=CalibrationSpec(stat_images=16, calib_batch_size=32),
     evaluation=EvalSpec(eval_images=64),
     repairs=(RepairSpec.of("bn_only"), RepairSpec.of("asr_bn")),
-    states=(BatchNormState(), BatchNormState.of(averaging="cumulative", batches=1)),
+    states=(BatchNormState(), BatchNormState.of(averaging="cumulative", calib_batches=1)),
 )
 EPOCH = 1437  # images
 SPEED = {"start": 1.0, "build": 0.5, "assemble": 0.2, "decode": 1e-4, "train": 0.01}
@@ -62,7 +66,7 @@ def store(tmp_path, monkeypatch):
 def test_a_stopped_run_goes_on_with_the_dense_network_that_it_trained(store, tmp_path):
     with pytest.raises(Stopped):
         experiment.run(SPEC, store, Heard(most=EPOCH + 500))
-    assert f"training {SPEC.recipe_key}: 1 of 2 epochs, loss " in textreport.stored(store)
+    assert f"training {recipe_key(SPEC)}: 1 of 2 epochs, loss " in textreport.stored(store)
     rest = Heard()
     result = experiment.run(SPEC, store, rest)
     assert (rest.before, rest.trained) == (EPOCH, EPOCH)
@@ -88,7 +92,7 @@ def test_epochs_of_an_earlier_run_teach_no_speed_and_leave_less_to_do(tmp_path):
 def test_a_stage_that_was_done_before_as_a_whole_teaches_nothing(tmp_path):
     store = Store(tmp_path)
     tracker = tracking.Tracker(Wanted(SPEC), store, SPEED, tmp_path / "progress.jsonl", importing=1.0)
-    training = Task("dense", SPEC.recipe_key, 2 * EPOCH, kind="train")
+    training = Task("dense", recipe_key(SPEC), 2 * EPOCH, kind="train")
     tracker.started(training)
     tracker.resumed(2 * EPOCH)
     tracker.finished(training)

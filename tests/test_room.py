@@ -1,4 +1,5 @@
-"""Margins: wide enough for what stands in them, never narrower than they were. That browsers agree is seen in tests/browser."""
+"""Margins: wide enough for what stands in them, never narrower than they were. That browsers agree is seen in
+tests/browser."""
 
 import json
 

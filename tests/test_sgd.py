@@ -1,4 +1,5 @@
-"""How a network is trained: the schedule, the averaged weights, and that a stopped training goes on as if nothing had been."""
+"""How a network is trained: the schedule, the averaged weights, and that a stopped training goes on as if nothing had
+been."""
 
 import signal
 import subprocess
@@ -13,7 +14,7 @@ from torch import nn
 from asr_core.networks import resume, sgd
 from asr_core.networks.resume import Kept
 from asr_core.networks.sgd import Training
-from asr_core.spec.experiment import DenseSpec
+from asr_core.spec.dense import DenseSpec
 from asr_core.store import Store
 from asr_core.store.entries import PROJECT
 

@@ -10,11 +10,13 @@ import pytest
 
 from asr_core.measure import diagnostics
 from asr_core.pipeline import assembly
-from asr_core.pipeline import stages as experiment
+from asr_core.pipeline import run as experiment
 from asr_core.spec.experiment import from_dict
-from asr_core.spec.grid import BatchNormState, RepairSpec
+from asr_core.spec.recalibration import NO_STATE, BatchNormState
+from asr_core.spec.repairs import COLUMNS, RepairSpec
 from asr_core.store import Store, catalogue, results, shipping
 from asr_core.store.entries import PROJECT
+from asr_core.store.tables import networks
 
 CACHE = Store(PROJECT / "cache")
 KEYS = sorted(folder.name for folder in (CACHE.shipped / "result").iterdir())
@@ -62,7 +64,7 @@ def test_achieved_sparsity_is_what_the_layers_add_up_to_and_what_was_asked(opene
         if setting["prune"]["include_linear"]:
             continue  # the linear layers are no convs
         assert 1 - kept / weights == pytest.approx(setting["sparsity_achieved"], abs=1e-12)
-        if setting["prune"]["rule"] == "n_m":
+        if setting["prune"]["pruning"] == "n_m":
             skipped = convs.loc[convs["skipped"] != "", "weights"].sum()
             assert kept - skipped == pytest.approx((weights - skipped) * (1 - setting["sparsity_asked"]))
         else:
@@ -72,7 +74,7 @@ def test_achieved_sparsity_is_what_the_layers_add_up_to_and_what_was_asked(opene
 def test_at_higher_sparsity_no_conv_of_the_same_network_keeps_more_by_global_magnitude(opened):
     by_network = {}
     for result in opened.values():
-        if result.setting["prune"]["rule"] == "global_l1":
+        if result.setting["prune"]["pruning"] == "global_l1":
             by_network.setdefault(result.setting["dense_id"], {})[result.setting["sparsity_asked"]] = (
                 result.convs.set_index("layer")["kept"]
             )
@@ -128,12 +130,12 @@ def test_a_fresh_computation_from_the_shipped_network_gives_the_shipped_numbers(
         r
         for r in opened.values()
         if r.setting["data"]["dataset"] == "digits"
-        and r.setting["prune"]["rule"] == "n_m"
+        and r.setting["prune"]["pruning"] == "n_m"
         and r.channels is not None
         and r.setting["model"]["head"] == "torchvision"
     )
     repair, state = RepairSpec.of("lw_bn", "simultaneous", False), BatchNormState.of("reset", "ema", 0.1, 10)
-    spec = from_dict(shipped.entry.manifest["spec"]).with_(repairs=(repair,), states=(BatchNormState(), state))
+    spec = from_dict(shipped.entry.manifest["spec"]).with_(repairs=(repair,), states=(NO_STATE, state))
     local = Store(tmp_path)
     (tmp_path / "shipped" / "dense").mkdir(parents=True)
     (tmp_path / "shipped" / "dense" / shipped.setting["dense_id"]).symlink_to(
@@ -141,7 +143,7 @@ def test_a_fresh_computation_from_the_shipped_network_gives_the_shipped_numbers(
     )
     fresh = experiment.run(spec, local)
     assert fresh.setting["dense_id"] == shipped.setting["dense_id"]
-    same = ["slug", "start", "averaging", "momentum", "calib_batches"]
+    same = [*COLUMNS, "start", "averaging", "momentum", "calib_batches"]
     rows = fresh.accuracy.merge(shipped.accuracy, on=same, suffixes=("", "_shipped"))
     assert len(rows) == 4  # dense, no repair, and the repair without and with recalibration
     assert (rows["top1"] - rows["top1_shipped"]).abs().max() <= 2 / 360  # another processor may round a tie otherwise
@@ -154,10 +156,11 @@ def test_a_fresh_computation_from_the_shipped_network_gives_the_shipped_numbers(
 
 def test_opening_every_shipped_setting_imports_no_torch():
     code = (
-        "import sys; from asr_core import catalogue, results; from asr_core.store import Store\n"
+        "import sys; from asr_core.store import Store, catalogue, results\n"
         f"store = Store({str(CACHE.root)!r})\n"
         "found = catalogue.stored(store)\n"
-        "for item in found: results.open_results(store, tuple(i.key for i in catalogue.covering(found, item.setting)))\n"
+        "for item in found:\n"
+        "    results.open_results(store, tuple(i.key for i in catalogue.covering(found, item.setting)))\n"
         "assert found and 'torch' not in sys.modules\n"
     )
     subprocess.run([sys.executable, "-W", "error", "-c", code], check=True, cwd=PROJECT)
@@ -172,4 +175,4 @@ def test_results_of_one_setting_open_as_one_even_if_some_come_without_channels(o
         merged = results.open_results(CACHE, tuple(item.key for item in items))
         assert merged.channels is not None and merged.repairs is not None
         assert not merged.accuracy.duplicated(results.UNIQUE["accuracy"]).any()
-        assert set(merged.accuracy["slug"]) == {slug for item in items for slug in opened[item.key].accuracy["slug"]}
+        assert set(networks(merged.accuracy)) == {n for item in items for n in networks(opened[item.key].accuracy)}

@@ -1,4 +1,5 @@
-"""What others wrote is shown as it is: in Markdown, in Plotly's texts, on every page, from an address or a stored result."""
+"""What others wrote is shown as it is: in Markdown, in Plotly's texts, on every page, from an address or a stored
+result."""
 
 import json
 import re
@@ -85,7 +86,7 @@ def opened(page: str, **address) -> AppTest:
     for name, value in address.items():
         app.query_params[name] = value
     app.run()
-    app.switch_page(f"{page}.py").run()
+    app.switch_page(f"../{page}.py").run()
     assert not app.exception
     return app
 
@@ -119,12 +120,12 @@ def store(folder, monkeypatch):
 def test_no_part_of_an_address_is_read_as_markdown(store, value):
     app = opened("overview", **dict.fromkeys([*PARAMS, value], value))
     assert live(rendered(app)) == []
-    assert app.warning[0].value.count("in the address") >= len(PARAMS) - 1
+    assert app.warning[0].value.count("In the address: ") >= len(PARAMS) - 1
 
 
 @pytest.mark.parametrize("page", PAGES)
 def test_names_of_images_and_layers_are_shown_as_they_are(store, page):
-    app = opened(page, data="digits")
+    app = opened(page, dataset="digits")
     text = rendered(app)
     assert live(text) == []
     assert IMAGE in shown(text)

@@ -10,9 +10,10 @@ from torch import nn
 
 from asr_core.errors import DataError, ModelError
 from asr_core.networks import models, sgd, train, weights
-from asr_core.spec.experiment import DenseSpec, ModelSpec
+from asr_core.spec.dense import DenseSpec
+from asr_core.spec.parts import ModelSpec
 
-SMALL = ModelSpec(architecture="shufflenet_v2_x0_5", stem="half")
+SMALL = ModelSpec.of("shufflenet_v2_x0_5", stem="half")
 
 
 @dataclass
@@ -130,7 +131,7 @@ def test_digits_are_neither_cropped_nor_flipped(monkeypatch):
     ],
 )
 def test_the_two_halves_around_the_last_block_are_the_network(architecture, block):
-    network = models.build(ModelSpec(architecture=architecture, head="linear"), 3, 32)
+    network = models.build(ModelSpec.pick(architecture=architecture, head="linear"), 3, 32)
     assert train.last_block(network) == block
     first, second = train.cut(network, block)
     images = torch.randn(2, 3, 32, 32)
@@ -141,7 +142,7 @@ def test_the_two_halves_around_the_last_block_are_the_network(architecture, bloc
 
 
 def test_vggs_last_stage_starts_after_its_last_but_one_pool():
-    network = models.build(ModelSpec(architecture="vgg11_bn", head="linear"), 3, 32)
+    network = models.build(ModelSpec.of("vgg11_bn", head="linear"), 3, 32)
     pools = [i for i, module in enumerate(network.features) if isinstance(module, nn.MaxPool2d)]
     assert train.last_block(network) == f"features.{pools[-2] + 1}"
 
@@ -182,7 +183,7 @@ def test_finetuning_starts_from_imagenet_weights_with_a_fresh_head(monkeypatch):
 
 def test_imagenet_weights_are_refused_for_a_stem_they_do_not_have():
     with pytest.raises(ModelError, match="need stem 'imagenet', not 'half'"):
-        train.finetune(ModelSpec(stem="half"), DenseSpec(source="imagenet"), Images(), "cpu")
+        train.finetune(ModelSpec.of(stem="half"), DenseSpec(source="imagenet"), Images(), "cpu")
 
 
 def test_imagenet_weights_are_refused_for_a_network_that_has_none():

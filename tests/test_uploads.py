@@ -15,10 +15,14 @@ from safetensors.torch import save
 
 from asr_core.errors import DataError, WeightsError
 from asr_core.images import archives, data, folders, uploads
+from asr_core.networks import known_weights
+from asr_core.networks import uploads as network_uploads
 from asr_core.pipeline.lab import Lab, Report, train_dense
 from asr_core.runtime import Runtime
-from asr_core.spec.experiment import DenseSpec, ExperimentSpec, PruneSpec
-from asr_core.store import Store
+from asr_core.spec.dense import DenseSpec
+from asr_core.spec.experiment import ExperimentSpec
+from asr_core.spec.parts import PruneSpec
+from asr_core.store import Store, received
 from asr_core.store.entries import PROJECT
 
 
@@ -114,7 +118,7 @@ def test_a_huge_listing_is_refused_before_it_is_read(store, monkeypatch):
 
 
 def test_an_upload_over_the_bound_is_refused(store, monkeypatch):
-    monkeypatch.setattr(uploads, "LARGEST", 0)
+    monkeypatch.setattr(received, "LARGEST", 0)
     assert "at most 0 MB" in refusal(store, zipped()) and "name a folder" in refusal(store, zipped())
 
 
@@ -154,11 +158,11 @@ def test_what_is_no_image_folder_says_what_it_lacks(store):
 @pytest.fixture
 def here(monkeypatch):
     """The trial of a file runs in this process: one test below starts the real one, which imports torch for seconds."""
-    monkeypatch.setattr(uploads.subprocess, "run", tried_here)
+    monkeypatch.setattr(network_uploads.subprocess, "run", tried_here)
 
 
 def keep(store, name, file) -> str:
-    return uploads.keep_weights(store, name, file, MODEL, 10, 32).digest
+    return network_uploads.keep_weights(store, name, file, MODEL, 10, 32).digest
 
 
 def kept_in(store) -> list[str]:
@@ -198,7 +202,7 @@ def test_kept_weights_are_found_by_their_digest_and_become_the_dense_network(her
 
 def test_weights_of_torch_save_are_kept(here, store):
     digest = keep(store, "w.pt", saved({"state_dict": state_of()}, "new"))
-    assert uploads.weights_file(store, digest).name == "weights.safetensors"
+    assert known_weights.weights_file(store, digest).name == "weights.safetensors"
 
 
 class Evil:
@@ -234,7 +238,7 @@ def test_other_suffixes_broken_headers_and_oversized_files_are_refused_without_a
     assert "must end in .safetensors, .pt, .pth" in why_not(store, "w.onnx", saved({}, "new"))
     assert "no sound .safetensors" in why_not(store, "w.safetensors", io.BytesIO(b"\xff" * 100))
     assert "holds no tensor" in why_not(store, "w.safetensors", io.BytesIO(struct.pack("<Q", 2) + b"{}"))
-    monkeypatch.setattr(uploads, "LARGEST", 0)
+    monkeypatch.setattr(received, "LARGEST", 0)
     assert "python -m asr_core run --weights FILE" in why_not(store, "w.pt", saved({}, "new"))
 
 
@@ -245,7 +249,7 @@ def test_a_file_is_tried_in_a_process_of_its_own_with_the_reason_as_its_last_wor
 
 
 def test_a_file_that_takes_too_long_is_given_up(store, monkeypatch):
-    monkeypatch.setattr(uploads, "PATIENCE", 0.01)
+    monkeypatch.setattr(network_uploads, "PATIENCE", 0.01)
     assert "within 0.01 s" in why_not(store, "w.pt", saved({}, "new"))
 
 
@@ -254,7 +258,7 @@ def test_a_digest_that_is_not_kept_becomes_no_path(store, digest):
     (store.root / "uploads" / "x").mkdir(parents=True)
     (store.root / "uploads" / "x" / "weights.safetensors").write_bytes(b"x")
     with pytest.raises(WeightsError, match="are not on this machine"):
-        uploads.weights_file(store, digest)
+        known_weights.weights_file(store, digest)
 
 
 @pytest.mark.parametrize(
@@ -262,7 +266,7 @@ def test_a_digest_that_is_not_kept_becomes_no_path(store, digest):
 )
 def test_kept_weights_that_changed_are_not_used(here, store, content, why):
     digest = keep(store, "w.pt", saved(state_of(), "new"))
-    uploads.weights_file(store, digest).write_bytes(content)
+    known_weights.weights_file(store, digest).write_bytes(content)
     with pytest.raises(WeightsError, match=why):
         train_dense(Lab(spec_of(digest), store, Report(), Runtime()))
 
@@ -281,7 +285,7 @@ def test_the_same_file_again_starts_no_process(here, store, monkeypatch):
 
 def test_what_was_chosen_in_a_file_is_said_again_each_time(here, store):
     content = saved({"model": state_of(seed=1), "model_ema": state_of()})
-    said = [uploads.keep_weights(store, "w.pt", content, MODEL, 10, 32).notes for _ in range(2)]
+    said = [network_uploads.keep_weights(store, "w.pt", content, MODEL, 10, 32).notes for _ in range(2)]
     assert said == [("the averaged weights under model_ema are taken",)] * 2
 
 
@@ -292,11 +296,12 @@ def test_uploads_are_no_stage_of_the_store(store):
 
 def test_checking_uploads_does_not_import_torch():
     code = (
-        "import sys, io, asr_core.images.uploads as u; u._digest(io.BytesIO(b'x')); assert 'torch' not in sys.modules"
+        "import sys, io, asr_core.images.uploads, asr_core.networks.uploads, asr_core.store.received as r;"
+        "r.digest_of(io.BytesIO(b'x')); assert 'torch' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], cwd=PROJECT, check=True)
 
 
 def test_the_servers_bound_is_the_one_that_messages_name():
     text = (PROJECT / ".streamlit" / "config.toml").read_text()
-    assert f"maxUploadSize = {uploads.LARGEST} " in text
+    assert f"maxUploadSize = {received.LARGEST} " in text

@@ -1,4 +1,5 @@
-"""Networks whose convs do not simply hold their weights: refused in one line, or got right, never wrong without a word."""
+"""Networks whose convs do not simply hold their weights: refused in one line, or got right, never wrong without a
+word."""
 
 import copy
 
@@ -15,7 +16,7 @@ from torch.nn.utils import prune as torch_prune
 from asr_core import activation_maps, channel_stats, evaluate, prune, recalibrate, repair, repairability
 from asr_core.errors import ModelError
 from asr_core.measure import guards
-from asr_core.spec.grid import ORDERS
+from asr_core.spec.repairs import ORDERS
 
 IMAGES, LABELS = noise(), np.arange(16) % CLASSES
 

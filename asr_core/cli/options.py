@@ -1,15 +1,26 @@
-"""The command line's options, in the groups that commands share; each with its help, unit and default."""
+"""The command line's options, made from the fields that a spec declares; each with its help, unit, choices and
+default."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
 
 import click
 
-from asr_core import checks, registry
+from asr_core import registry
 from asr_core.errors import SpecError
+from asr_core.fields import Field, declarations
+from asr_core.pipeline import allocations
+from asr_core.runtime import DEVICES, Runtime
+from asr_core.spec import dense, parts, recalibration, repairs, samples
+
+MOST_LISTED = 8  # choices that a help text lists
 
 
-def together(*decorators):
+def together(*decorators: Callable) -> Callable:
     """Apply click options so that --help lists them in the order written."""
 
-    def apply(function):
+    def apply(function: Callable) -> Callable:
         for decorator in reversed(decorators):
             function = decorator(function)
         return function
@@ -17,145 +28,120 @@ def together(*decorators):
     return apply
 
 
-def as_sparsities(context, parameter, value) -> tuple[float, ...]:
-    """`0.5,0.9` as numbers; raises SpecError."""
-    try:
-        found = [float(part) for part in value.split(",")]
-    except ValueError:
-        raise SpecError(f"sparsities are {value!r}; give fractions in [0, 1), for example 0.5,0.9.") from None
-    return tuple(checks.checked_sparsity(sparsity) for sparsity in found)
+def option(name: str, field: Field, help: str | None = None) -> Callable:
+    """`--name` of a declared field; its value is None where it is not given, else checked."""
+    flags = "--" + name.replace("_", "-")
+    words = help or _help(field)
+    if field.kind == "flag" and not field.default:
+        return click.option(flags, is_flag=True, default=None, help=words)
+    if field.kind == "flag":
+        return click.option(f"{flags}/--no-{flags[2:]}", default=None, help=words)
+
+    def read(context: click.Context, parameter: click.Parameter, value: str | None) -> Any:
+        return None if value is None else field.read(name, value)
+
+    return click.option(flags, name, default=None, metavar=_metavar(field), callback=read, help=words)
 
 
-def as_budgets(context, parameter, value) -> tuple[int, ...]:
-    """`10,20` as numbers; raises SpecError."""
-    try:
-        return tuple(int(b) for b in value.split(","))
-    except ValueError:
-        raise SpecError(f"budgets are {value!r}; give whole numbers of batches, for example 10,20,30,50.") from None
+def _metavar(field: Field) -> str:
+    one = {"whole": "N", "number": "X"}.get(field.kind, "NAME")
+    return f"{one},{one},..." if field.many else one
 
+
+def _help(field: Field) -> str:
+    """Help with unit, choices and default: a click text. `\\b`-free, so click wraps it."""
+    choices = field.options
+    listed = f" One of {', '.join(choices)}." if 0 < len(choices) <= MOST_LISTED and not field.many else ""
+    listed = f" Of {', '.join(choices)}." if field.many else listed
+    unit = f" [{field.unit}]" if field.unit not in ("", "%") else ""
+    default = field.text(field.default) if field.default is not None else field.none
+    shown = f" [default: {default}]" if field.kind != "flag" or field.default else ""
+    return f"{field.help}{unit}{listed}{shown}"
+
+
+def fields_of(part: type, *but: str) -> list[Callable]:
+    """Options of all fields of a spec part and of the parameters of what it chooses; derived ones and `but` have
+    none."""
+    found = declarations(part)
+    found |= registry.parameters(part.kind) if issubclass(part, parts.Chosen) else {}
+    return [option(name, field) for name, field in found.items() if not field.derived and name not in but]
+
+
+def numbers(kind: type, what: str) -> Callable:
+    """A callback that reads `0.5,0.9` as a tuple of `kind`; raises SpecError."""
+
+    def read(context: click.Context, parameter: click.Parameter, value: str) -> tuple:
+        try:
+            return tuple(kind(part) for part in value.split(","))
+        except ValueError:
+            raise SpecError(f"{parameter.name} are {value!r}; give {what}.") from None
+
+    return read
+
+
+DATASET = click.option(
+    "--dataset",
+    default="digits",
+    show_default=True,
+    metavar="NAME",
+    help=" | ".join(name for name in registry.names("image source") if name != "folder")
+    + " | folder:PATH (an ImageFolder tree with train/ and test/).",
+)
 
 NETWORK = together(
-    click.option(
-        "--dataset",
-        default="digits",
-        metavar="NAME",
-        help="digits | cifar10 | cifar100 | imagenette | folder:PATH (an ImageFolder tree with train/ and test/).",
-    ),
+    DATASET,
     click.option("--data-dir", metavar="DIR", help="Where downloads go [default: ASR_DATA_DIR, or data/ here]."),
-    click.option("--image-size", default=32, metavar="PIXELS", help="Side of the square input."),
-    click.option(
-        "--normalization",
-        default=None,
-        metavar="NAME",
-        help="dataset | imagenet: which mean and standard deviation [default: dataset; imagenet with --source imagenet].",
-    ),
-    click.option(
-        "--architecture",
-        default="resnet18",
-        metavar="NAME",
-        help="torchvision name of a classifier with BatchNorm, or cifar_resnet20 | 32 | 44 | 56 | 110.",
-    ),
-    click.option(
-        "--stem",
-        default="imagenet",
-        metavar="NAME",
-        help="imagenet | half (3x3 stride 2, no max-pool) | small (3x3 stride 1, no max-pool) | small-pool (its max-pool stays).",
-    ),
-    click.option(
-        "--head",
-        default="torchvision",
-        metavar="NAME",
-        help="torchvision | linear (one linear layer after global pooling).",
-    ),
-    click.option(
-        "--source",
-        default=None,
-        metavar="NAME",
-        help="Dense network: scratch | imagenet (fine-tune the last block and head); --weights implies file [default: scratch].",
-    ),
-    click.option(
-        "--weights",
-        metavar="FILE",
-        help="The dense network: a state_dict or checkpoint (.safetensors, .pt, .pth, .th, .ckpt, ...).",
-    ),
-    click.option("--epochs", default=5, metavar="N", help="Training epochs of the dense network."),
-    click.option(
-        "--batch-size", default=None, type=int, metavar="IMAGES", help="Training batch [default: the recipe's]."
-    ),
-    click.option(
-        "--learning-rate", default=None, type=float, metavar="X", help="Peak learning rate [default: the recipe's]."
-    ),
-    click.option(
-        "--precision", default="float32", metavar="NAME", help="Of the forward pass in training: float32 | bfloat16."
-    ),
-    click.option("--average", is_flag=True, help="Average the weights over the last steps of training."),
-    click.option("--seed", default=0, metavar="N", help="Seed of training and of the calibration images."),
+    *fields_of(parts.DataSpec, "dataset"),
+    *fields_of(parts.ModelSpec),
+    *fields_of(dense.DenseSpec),
+    click.option("--weights", metavar="FILE", help="A state_dict of the dense network (.safetensors, .pt, .pth)."),
 )
 
+PRUNING = together(*fields_of(parts.PruneSpec))
 BUDGET = together(
-    click.option(
-        "--sparsity",
-        default=None,
-        type=float,
-        metavar="X",
-        help="Fraction of weights removed, in [0, 1) [default: 0.95; N:M sets its own].",
-    ),
-    click.option("--include-linear", is_flag=True, help="Also prune linear layers."),
-    click.option("--keep-first", is_flag=True, help="The first conv stays dense (not with N:M)."),
-    click.option(
-        "--keep-head", is_flag=True, help="The last linear layer stays dense with --include-linear (not with N:M)."
-    ),
-    click.option(
-        "--min-density",
-        default=None,
-        type=float,
-        metavar="X",
-        help="Each layer keeps at least this fraction of its weights (not with N:M) [default: 0].",
-    ),
+    *(
+        option(name, field)
+        for name, field in registry.parameters("pruning rule").items()
+        if any(name in registry.get("pruning rule", rule).parameters for rule in allocations.rules())
+    )
 )
+CALIBRATION = together(*fields_of(samples.CalibrationSpec))
 
-SETTING = together(
-    NETWORK,
-    click.option(
-        "--pruning",
-        default="global_l1",
-        metavar="RULE",
-        help="Pruning rule: " + " | ".join(registry.names("pruning rule")) + ".",
-    ),
-    BUDGET,
-    click.option("--keep-n", default=None, type=int, metavar="N", help="N of N:M pruning [default: 2]."),
-    click.option("--group-m", default=None, type=int, metavar="M", help="M of N:M pruning [default: 4]."),
-    click.option(
-        "--eval-images",
-        default=None,
-        type=int,
-        metavar="N",
-        help="Fixed seeded subset of the test split [default: all of it].",
-    ),
-)
+SETTING = together(NETWORK, PRUNING, CALIBRATION, *fields_of(samples.EvalSpec))
 
 MACHINE = together(
-    click.option("--device", default="auto", metavar="NAME", help="auto | cpu | cuda | mps."),
+    click.option("--device", default="auto", metavar="NAME", help=" | ".join(DEVICES) + "."),
     click.option("--threads", default=None, type=int, metavar="N", help="CPU threads [default: torch's]."),
 )
 
 GRID = together(
-    click.option(
-        "--methods", default="bn_only,lw_bn,raw_bn,asr_bn", metavar="NAMES", help="Repair methods, separated by commas."
-    ),
-    click.option("--orders", default="simultaneous,sequential", metavar="NAMES", help="Orders of collection."),
-    click.option("--biases", default="off,on", metavar="off,on", help="Mean correction (eq. 10) settings."),
-    click.option("--prior", default="median", metavar="NAME", help="Prior variance of ASR: median | mean | fixed."),
-    click.option("--prior-value", default=1.0, metavar="X", help="Variance of prior fixed (activation units squared)."),
-    click.option("--stat-images", default=64, metavar="N", help="Training images that give the channel statistics."),
-    click.option("--calib-batch-size", default=128, metavar="IMAGES", help="Images in a recalibration batch."),
+    *fields_of(repairs.RepairChoice),
+    *(option(name, field) for name, field in registry.parameters("repair method").items()),
     click.option(
         "--budgets",
-        default="10,20,30,50",
-        callback=as_budgets,
+        default=",".join(map(str, recalibration.BUDGETS)),
+        show_default=True,
+        callback=numbers(int, "whole numbers of batches, for example 10,20,30,50"),
         metavar="B,B,...",
         help="Recalibration budgets b in batches; b = 0 is always there.",
     ),
-    click.option("--momentum", default=0.1, metavar="X", help="Momentum of the ema averaging, in (0, 1]."),
+    option("momentum", declarations(recalibration.Recalibration)["momentum"]),
     MACHINE,
 )
+
+
+def state(calib_batches: int = recalibration.REPORTED_STATE.calib_batches) -> Callable:
+    """Options of one recalibration but its momentum, which stands in GRID; `calib_batches` is the default budget."""
+    known = {n: f for n, f in declarations(recalibration.Recalibration).items() if n != "momentum"}
+    known["calib_batches"] = replace(known["calib_batches"], default=calib_batches)
+    return together(*(option(name, field) for name, field in known.items()))
+
+
+JSON = click.option("--json", "as_json", is_flag=True, help="Print the tables as one JSON object on stdout.")
+
+
+def runtime(values: dict[str, Any]) -> Runtime:
+    """Where to compute: what MACHINE and NETWORK ask of it, taken out of `values`; the weights stay, for they say
+    what too."""
+    machine = {name: values.pop(name) for name in ("device", "threads", "data_dir")}
+    return Runtime(**machine, weights=values.get("weights"))

@@ -1,7 +1,9 @@
-"""Figures: pure functions from a stored result to a tidy table, from the table to a Plotly figure and a sentence.
+"""Figures: from a stored result to a tidy table; from the table alone to a Plotly figure and a sentence.
 
     from asr_core.figures import variance
-    table = variance.SCATTER.table(result, layer="layer1.0.conv1", slugs=["bn_only"])
+    from asr_core.spec.repairs import BN_ONLY
+
+    table = variance.SCATTER.table(result, layer="layer1.0.conv1", repairs=[BN_ONLY])
     variance.SCATTER.figure(table)
 
 One module per family of figures; each figure is a `Chart`, a constant of its module.
@@ -9,6 +11,7 @@ One module per family of figures; each figure is a `Chart`, a constant of its mo
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from asr_core.errors import AsrError
 
@@ -25,7 +28,8 @@ def _no_limits(tables) -> dict:
 class Chart:
     """One kind of figure.
 
-    name: 'module.CONSTANT'. table(result, **what) -> tidy DataFrame, raises NothingToDraw.
+    name: 'module.CONSTANT'. table(result, **what) -> tidy DataFrame, raises NothingToDraw; a network is its columns
+    method, order, bias, params. What reads more than `result` takes the Store as `store`.
     figure(table, **how) -> go.Figure. sentence(table) -> what it shows, in words.
     limits(tables) -> the `how` that gives several of these figures equal axes.
     difference(pinned, current) -> a table to be drawn by `difference_figure(table, **how)`.
@@ -37,8 +41,8 @@ class Chart:
     figure: Callable
     sentence: Callable
     limits: Callable = _no_limits
-    difference: Callable | None = None
-    difference_figure: Callable | None = None
+    difference: Callable | Any = None
+    difference_figure: Callable | Any = None
     wide: bool = False
 
     @property

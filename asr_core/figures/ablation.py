@@ -6,9 +6,11 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from asr_core.figures import Chart, NothingToDraw, style
-from asr_core.report.textreport import method_label
-from asr_core.spec.grid import ORDERS, BatchNormState
+from asr_core.spec import labels
+from asr_core.spec.recalibration import REPORTED_STATE, BatchNormState
+from asr_core.spec.repairs import ORDERS, RepairSpec
 from asr_core.store.results import Result
+from asr_core.store.tables import networks
 from asr_core.studies import ablation
 
 PAPER_LOOK = ("#D55E00", "line-ns")
@@ -21,54 +23,21 @@ PRIOR_LABELS = {
 }
 
 
-def table2_table(
-    result: Result, order="simultaneous", start="reset", averaging="ema", momentum: float = 0.1, b: int = 20
-) -> pd.DataFrame:
+def table2_table(result: Result, order: str = "simultaneous", state: BatchNormState = REPORTED_STATE) -> pd.DataFrame:
     """ablation.table2 at one recalibration."""
-    table = ablation.table2(result.accuracy, order, BatchNormState.of(start, averaging, momentum, b))
+    table = ablation.table2(result.accuracy, order, state)
     if table["top1"].isna().all():
         raise NothingToDraw("None of the rows of table 2 is stored at this recalibration; compute them below.")
-    return table.assign(b=b)
+    return table.assign(b=state.calib_batches)
 
 
 def table2_figure(table: pd.DataFrame, low: float = 0.0, high: float = 1.0) -> go.Figure:
     """Ours with 95 % intervals, the paper's as upright strokes; a row without a mark of ours is not stored."""
     figure = go.Figure()
     have = table.dropna(subset="top1")
-    for row in have.itertuples():
-        colour, symbol = style.look_of(row.slug)
-        errors = {
-            "type": "data",
-            "symmetric": False,
-            "array": [100 * (row.top1_high - row.top1)],
-            "arrayminus": [100 * (row.top1 - row.top1_low)],
-            "thickness": 1.5,
-            "width": 5,
-        }
-        figure.add_scatter(
-            x=[100 * row.top1],
-            y=[row.row],
-            error_x=errors,
-            mode="markers+text",
-            text=[f"{100 * row.top1:.1f}"],
-            textposition="top center",
-            showlegend=False,
-            marker={"color": colour, "symbol": symbol, "size": 12, "line": {"width": 2}},
-            hovertemplate=f"{style.label(row.slug)}<br>%{{x:.2f}} % [{100 * row.top1_low:.1f}, {100 * row.top1_high:.1f}]<extra>here</extra>",
-        )
-    figure.add_scatter(
-        x=100 * table["paper"],
-        y=table["row"],
-        mode="markers",
-        name="the paper (ResNet-50, CIFAR-10, 90 %)",
-        marker={
-            "symbol": PAPER_LOOK[1],
-            "size": 16,
-            "color": PAPER_LOOK[0],
-            "line": {"width": 3, "color": PAPER_LOOK[0]},
-        },
-        hovertemplate="%{y}<br>%{x:.2f} %<extra>the paper</extra>",
-    )
+    for network, row in zip(networks(have), have.itertuples(), strict=True):
+        _ours(figure, network, row)
+    _published(figure, table)
     missing = table[table["top1"].isna()]
     figure.add_scatter(
         x=[100 * low + 1] * len(missing),
@@ -82,7 +51,37 @@ def table2_figure(table: pd.DataFrame, low: float = 0.0, high: float = 1.0) -> g
     )
     figure.update_xaxes(range=[100 * low, 100 * high])
     figure.update_yaxes(categoryorder="array", categoryarray=list(table["row"])[::-1], type="category")
-    return style.finish(figure, 110 + 46 * len(table), "top-1 accuracy, % (95 % interval)", "")
+    shared = f"{table['order'].dropna().iloc[0]}, b = {table['b'].iloc[0]}"
+    return style.finish(figure, 110 + 46 * len(table), "top-1 accuracy, % (95 % interval)", "", shared)
+
+
+def _ours(figure: go.Figure, network: RepairSpec, row) -> None:
+    """One row of the table, as it is here."""
+    colour, symbol = style.look_of(network)
+    figure.add_scatter(
+        x=[100 * row.top1],
+        y=[row.row],
+        error_x=style.interval(row.top1, row.top1_low, row.top1_high),
+        mode="markers+text",
+        text=[f"{100 * row.top1:.1f}"],
+        textposition="top center",
+        showlegend=False,
+        marker={"color": colour, "symbol": symbol, "size": 12, "line": {"width": 2}},
+        hovertemplate=f"{labels.label(network)}<br>{_percent(row)}<extra>here</extra>",
+    )
+
+
+def _published(figure: go.Figure, table: pd.DataFrame) -> None:
+    """The paper's numbers, as upright strokes."""
+    colour, symbol = PAPER_LOOK
+    figure.add_scatter(
+        x=100 * table["paper"],
+        y=table["row"],
+        mode="markers",
+        name="the paper (ResNet-50, CIFAR-10, 90 %)",
+        marker={"symbol": symbol, "size": 16, "color": colour, "line": {"width": 3, "color": colour}},
+        hovertemplate="%{y}<br>%{x:.2f} %<extra>the paper</extra>",
+    )
 
 
 def table2_limits(tables) -> dict:
@@ -97,7 +96,7 @@ def table2_sentence(table: pd.DataFrame) -> str:
     """Best row here, and how many pairs of rows are ordered as in the paper."""
     have = table.dropna(subset="top1")
     best = have.loc[have["top1"].idxmax()]
-    text = f"Here, at b = {best.b}, {best.row} is highest with {100 * best.top1:.1f} % [{100 * best.top1_low:.1f}, {100 * best.top1_high:.1f}]"
+    text = f"Here, at b = {best.b}, {best.row} is highest with {_percent(best)}"
     if len(have) < len(table):
         text += f" among the {len(have)} of {len(table)} rows that are stored"
     told, alike = _pairs(have)
@@ -105,10 +104,14 @@ def table2_sentence(table: pd.DataFrame) -> str:
         text += f". Of {told} pairs of rows whose intervals do not overlap here, {alike} are ordered as in the paper"
     elif len(have) > 1:
         text += ". The intervals of all rows overlap, so that no order can be told"
-    return (
-        text
-        + f". The paper's numbers are of another network and dataset ({100 * table['paper'].min():.1f} to {100 * table['paper'].max():.1f} %): compare the order, not the height."
+    reach = f"{100 * table['paper'].min():.1f} to {100 * table['paper'].max():.1f} %"
+    return text + (
+        f". The paper's numbers are of another network and dataset ({reach}): compare the order, not the height."
     )
+
+
+def _percent(row) -> str:
+    return f"{100 * row.top1:.1f} % [{100 * row.top1_low:.1f}, {100 * row.top1_high:.1f}]"
 
 
 def _pairs(have: pd.DataFrame) -> tuple[int, int]:
@@ -126,45 +129,31 @@ def _pairs(have: pd.DataFrame) -> tuple[int, int]:
 TABLE2 = Chart("ablation.TABLE2", table2_table, table2_figure, table2_sentence, table2_limits)
 
 
-def surface_table(result: Result, start="reset", averaging="ema", momentum: float = 0.1, b: int = 20) -> pd.DataFrame:
+def surface_table(result: Result, state: BatchNormState = REPORTED_STATE) -> pd.DataFrame:
     """ablation.surface_table for both orders and bias settings at one recalibration."""
-    table = ablation.surface_table(result.accuracy, BatchNormState.of(start, averaging, momentum, b))
+    table = ablation.surface_table(result.accuracy, state)
     if table["top1"].isna().all():
         raise NothingToDraw("No point of the surface is stored at this recalibration; compute it below.")
-    return table.assign(b=b)
+    return table.assign(b=state.calib_batches)
 
 
 def surface_figure(table: pd.DataFrame, low: float = 0.0, high: float = 1.0) -> go.Figure:
     """One map per order and bias: top-1 % in each cell, the paper's methods by name; an empty cell is not stored."""
-    biases = (False, True)
-    titles = [f"{order} · bias {'on' if bias else 'off'}" for order in ORDERS for bias in biases]
-    figure = make_subplots(
-        2, 2, subplot_titles=titles, shared_xaxes=True, shared_yaxes=True, vertical_spacing=0.1, horizontal_spacing=0.04
-    )
-    for number, (order, bias) in enumerate((order, bias) for order in ORDERS for bias in biases):
-        rows = table[(table["order"] == order) & (table["bias"] == bias)]
+    maps = [(order, bias) for order in ORDERS for bias in (False, True)]
+    titles = [f"{order} · bias {'on' if bias else 'off'}" for order, bias in maps]
+    gaps = {"vertical_spacing": 0.1, "horizontal_spacing": 0.04}
+    figure = make_subplots(2, 2, subplot_titles=titles, shared_xaxes=True, shared_yaxes=True, **gaps)
+    for number, (order, bias) in enumerate(maps):
+        rows = table[table["order"].eq(order) & table["bias"].eq(bias).fillna(False).astype(bool)]
         for trace in _map(rows, low, high):
             figure.add_trace(trace, row=number // 2 + 1, col=number % 2 + 1)
-    style.finish(
-        figure,
-        700,
-        "",
-        "",
-        coloraxis={
-            "colorscale": style.MAGNITUDE,
-            "cmin": 100 * low,
-            "cmax": 100 * high,
-            "colorbar": {"title": {"text": "top-1, %", "side": "right"}, "thickness": 14},
-        },
-    )
-    figure.update_layout(margin={"t": 30, "r": 132})
+    bar = {"title": {"text": "top-1, %", "side": "right"}, "thickness": 14}
+    colours = {"colorscale": style.MAGNITUDE, "cmin": 100 * low, "cmax": 100 * high, "colorbar": bar}
+    style.finish(figure, 700, "", "", f"b = {table['b'].iloc[0]}", top=30, coloraxis=colours)
+    figure.update_layout(margin={"r": 132})
     figure.update_xaxes(title="prior of the shrinkage", row=2)
-    figure.update_yaxes(
-        type="category",
-        categoryorder="array",
-        categoryarray=[size_label(size) for size in reversed(ablation.GROUP_SIZES)],
-        showgrid=False,
-    )
+    sizes = [size_label(size) for size in reversed(ablation.GROUP_SIZES)]
+    figure.update_yaxes(type="category", categoryorder="array", categoryarray=sizes, showgrid=False)
     figure.update_yaxes(title="channels per factor", col=1)
     return figure.update_xaxes(showgrid=False)
 
@@ -180,16 +169,22 @@ def _map(rows: pd.DataFrame, low: float, high: float) -> tuple:
         x=x,
         y=y,
         z=100 * rows["top1"],
-        customdata=[style.label(row.named) if isinstance(row.named, str) else "" for row in rows.itertuples()],
+        customdata=[_named(row) for row in rows.itertuples()],
         coloraxis="coloraxis",
         hoverongaps=False,
         xgap=2,
         ygap=2,
         hovertemplate="%{y} channels per factor, prior %{x}<br>top-1 %{z:.2f} %<br>%{customdata}<extra></extra>",
     )
-    return cells, go.Scatter(
-        x=x, y=y, mode="text", text=written, textfont={"color": colours, "size": 12}, hoverinfo="skip", showlegend=False
-    )
+    look = {"mode": "text", "textfont": {"color": colours, "size": 12}, "hoverinfo": "skip", "showlegend": False}
+    return cells, go.Scatter(x=x, y=y, text=written, **look)
+
+
+def _named(row) -> str:
+    """The paper's method at a point, or nothing."""
+    if pd.isna(row.named):
+        return ""
+    return labels.method_label(row.named).split("+")[0] + (" mean" if row.prior == "mean" else "")
 
 
 def size_label(size: int) -> str:
@@ -199,15 +194,13 @@ def size_label(size: int) -> str:
 
 def point_label(row) -> str:
     """A point of the surface in words: '4 channels per factor, prior 10 × median'."""
-    return f"{size_label(row.group_size)} channel{'' if row.group_size == 1 else 's'} per factor, prior {PRIOR_LABELS[row.prior, row.scale]}"
+    channels = "channel" if row.group_size == 1 else "channels"
+    return f"{size_label(row.group_size)} {channels} per factor, prior {PRIOR_LABELS[row.prior, row.scale]}"
 
 
 def _cell(row) -> str:
     value = f"{100 * row.top1:.1f}"
-    if pd.isna(row.named):
-        return value
-    name = method_label(row.named.split(".")[0]).split("+")[0] + (" mean" if row.prior == "mean" else "")
-    return f"<b>{name}</b><br>{value}"
+    return f"<b>{_named(row)}</b><br>{value}" if _named(row) else value
 
 
 def surface_limits(tables) -> dict:
@@ -222,14 +215,11 @@ def surface_sentence(table: pd.DataFrame) -> str:
     have = table.dropna(subset="top1")
     best = have.loc[have["top1"].idxmax()]
     where = f"{best.order}, bias {'on' if best.bias else 'off'}, {point_label(best)}"
-    text = f"{len(have)} of {len(table)} points are stored at b = {best.b}. The best, {100 * best.top1:.1f} % [{100 * best.top1_low:.1f}, {100 * best.top1_high:.1f}], is at {where}"
     same = have[have["top1_high"] >= best.top1_low]
-    named = same["named"].dropna()
-    text += f"; the intervals of {len(same) - 1} other points reach it"
-    return text + (
-        f", {len(named)} of the paper's methods among them."
-        if len(named)
-        else ", none of the paper's methods among them."
+    among = int(same["named"].notna().sum()) or "none"
+    return (
+        f"{len(have)} of {len(table)} points are stored at b = {best.b}. The best, {_percent(best)}, is at {where}; "
+        f"the intervals of {len(same) - 1} other points reach it, {among} of the paper's methods among them."
     )
 
 

@@ -73,7 +73,7 @@ def _groups(trace, layout, window) -> list[str]:
 
 
 def _cells(dots: np.ndarray) -> list[np.ndarray]:
-    """Dots that lie near each other: a browser draws a page in tiles, and for each tile only the paths that reach into it."""
+    """Dots that lie near each other: a browser draws a page in tiles, and of each tile the paths that reach into it."""
     cell = (dots // (SIDE // CELLS)).clip(0, CELLS - 1) @ (CELLS, 1)
     return [dots[cell == number] for number in np.unique(cell)]
 
@@ -98,7 +98,8 @@ def _colours(marker, count: int) -> list[tuple[str, np.ndarray]]:
 
 def _picture(groups: list[str]) -> str:
     style = "path{fill:none;stroke-linecap:round;vector-effect:non-scaling-stroke}"
-    svg = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {SIDE} {SIDE}" preserveAspectRatio="none"><style>{style}</style>{"".join(groups)}</svg>'
+    box = f'viewBox="0 0 {SIDE} {SIDE}" preserveAspectRatio="none"'
+    svg = f'<svg xmlns="http://www.w3.org/2000/svg" {box}><style>{style}</style>{"".join(groups)}</svg>'
     return "data:image/svg+xml;base64," + base64.b64encode(svg.encode()).decode()
 
 

@@ -5,14 +5,16 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from asr_core.figures import Chart, NothingToDraw, style
+from asr_core.spec.repairs import COLUMNS, DENSE, NO_REPAIR, RepairSpec
 from asr_core.store.results import Result
+from asr_core.store.tables import rows_of
 
 WAYS = {"reset": "ema from reset", "keep": "ema from kept", "cumulative": "cumulative", "none": "no recalibration"}
-REFERENCES = ("dense", "no_repair")
+TITLES = {"batches": "recalibration batches b", "images": "training images (statistics and recalibration)"}
 
 
-def curves_table(result: Result, slugs=(), ways=("reset",), momentum=0.1, x="batches", more=()) -> pd.DataFrame:
-    """One row per point: line, slug, way, batches, images, distinct_images, top1, top1_low, top1_high, n_eval, seeds, x.
+def curves_table(result: Result, repairs=(), ways=("reset",), momentum=0.1, x="batches", more=()) -> pd.DataFrame:
+    """One row per point: COLUMNS, label, line, way, batches, images, distinct_images, top1, interval, n_eval, seeds, x.
 
     dense and no_repair are rows with way `none`. images: training images a point needs, statistics
     images included. `more` results of other seeds turn points into means with their least and largest
@@ -20,52 +22,49 @@ def curves_table(result: Result, slugs=(), ways=("reset",), momentum=0.1, x="bat
     """
     same = [r for r in more if r.setting["dense_id"] == result.setting["dense_id"]]
     others = [r for r in more if r.setting["dense_id"] != result.setting["dense_id"]]
-    table = _points(result, slugs, ways, momentum, x)
+    table = _points(result, repairs, ways, momentum, x)
     if x == "images":
-        found = [_points(r, slugs, (), momentum, x) for r in same]
-        table = pd.concat([table, *(rows[~rows["slug"].isin(REFERENCES)] for rows in found)], ignore_index=True)
+        found = [_points(r, repairs, (), momentum, x) for r in same]
+        table = pd.concat([table, *(rows[~is_reference(rows)] for rows in found)], ignore_index=True)
     if others:
-        table = _over_seeds([table, *(_points(r, slugs, ways, momentum, x) for r in others)])
+        table = _over_seeds([table, *(_points(r, repairs, ways, momentum, x) for r in others)])
     if table.empty:
         raise NothingToDraw("No accuracy is stored for this setting yet; compute it.")
-    line = style.labels(table["slug"]) + np.where(table["slug"].isin(REFERENCES), "", " · " + table["way"].map(WAYS))
-    line += np.where(table["seeds"] > 1, " · " + table["seeds"].astype(str) + " seeds", "")
-    table = table.assign(line=line, x=table[x].astype(float), place=table["slug"].map([*REFERENCES, *slugs].index))
-    return table.sort_values(["place", "way", "x"], kind="stable").drop(columns="place").reset_index(drop=True)
+    return lined(table.assign(x=table[x].astype(float)))
 
 
-def _points(result: Result, slugs, ways, momentum, x: str) -> pd.DataFrame:
+def is_reference(table: pd.DataFrame) -> pd.Series:
+    """Whether each row is of dense or no repair."""
+    return table["method"].isin(style.REFERENCES)
+
+
+def lined(table: pd.DataFrame) -> pd.DataFrame:
+    """A table in order, with `label`, and `line`: label, way of recalibration, number of seeds."""
+    table = style.labelled(style.ordered(table, "way", "x"))
+    line = table["label"] + np.where(is_reference(table), "", " · " + table["way"].map(WAYS))
+    return table.assign(line=line + np.where(table["seeds"] > 1, " · " + table["seeds"].astype(str) + " seeds", ""))
+
+
+def _points(result: Result, repairs, ways, momentum, x: str) -> pd.DataFrame:
     """Points of one result; b = 0 begins each way's line over batches, and is a line of its own over images."""
-    rows = result.accuracy[result.accuracy["slug"].isin([*REFERENCES, *slugs])]
-    rows = rows[rows["calib_batches"].eq(0) | ~rows["slug"].isin(REFERENCES)]
-    batches, cumulative = rows["calib_batches"], rows["averaging"].eq("cumulative").fillna(False)
+    rows = rows_of(result.accuracy, DENSE, NO_REPAIR, *repairs)
+    rows = rows[rows["calib_batches"].eq(0) | ~is_reference(rows)]
+    cumulative = rows["averaging"].eq("cumulative").fillna(False)
     ema = rows["averaging"].eq("ema").fillna(False) & rows["momentum"].eq(momentum).fillna(False)
     masks = {"cumulative": cumulative} | {way: ema & rows["start"].eq(way).fillna(False) for way in ("reset", "keep")}
-    begin = rows[batches.eq(0) & ~rows["slug"].isin(REFERENCES)]
-    parts = [rows[rows["slug"].isin(REFERENCES)].assign(way="none")]
-    parts += [
-        pd.concat([begin, rows[masks[way].astype(bool)]] if x == "batches" else [rows[masks[way].astype(bool)]]).assign(
-            way=way
-        )
-        for way in ways
-    ]
+    begin = rows[rows["calib_batches"].eq(0) & ~is_reference(rows)]
+    parts = [rows[is_reference(rows)].assign(way="none")]
+    for way in ways:
+        own = rows[masks[way].astype(bool)]
+        parts.append(pd.concat([begin, own] if x == "batches" else [own]).assign(way=way))
     if x == "images":
         parts.append(begin[begin["stat_images"].notna()].assign(way="none"))
     found = pd.concat(parts)
     passed = found["calib_batches"] * result.setting["calibration"]["calib_batch_size"]
     images = np.maximum(passed, found["stat_images"].fillna(0).astype(int))
-    columns = [
-        "slug",
-        "way",
-        "calib_batches",
-        "distinct_images",
-        "stat_images",
-        "top1",
-        "top1_low",
-        "top1_high",
-        "n_eval",
-    ]
-    return found[columns].rename(columns={"calib_batches": "batches"}).assign(images=images, seeds=1)
+    numbers = ["calib_batches", "distinct_images", "stat_images", "top1", "top1_low", "top1_high", "n_eval"]
+    found = found[[*COLUMNS, "way", *numbers]].rename(columns={"calib_batches": "batches"})
+    return found.assign(images=images, seeds=1)
 
 
 def _over_seeds(tables: list[pd.DataFrame]) -> pd.DataFrame:
@@ -73,23 +72,14 @@ def _over_seeds(tables: list[pd.DataFrame]) -> pd.DataFrame:
 
     Each line keeps the points that most of its seeds have, so that a mean never changes its seeds on the way.
     """
-    every = pd.concat(tables)
-    groups = every.groupby(["slug", "way", "batches", "images"], as_index=False, dropna=False)
-    table = groups.agg(
-        top1=("top1", "mean"),
-        least=("top1", "min"),
-        largest=("top1", "max"),
-        seeds=("top1", "size"),
-        top1_low=("top1_low", "first"),
-        top1_high=("top1_high", "first"),
-        n_eval=("n_eval", "first"),
-        distinct_images=("distinct_images", "first"),
-        stat_images=("stat_images", "first"),
-    )
+    groups = pd.concat(tables).groupby([*COLUMNS, "way", "batches", "images"], as_index=False, dropna=False, sort=False)
+    first = ("top1_low", "top1_high", "n_eval", "distinct_images", "stat_images")
+    level = {name: ("top1", how) for name, how in (("top1", "mean"), ("least", "min"), ("largest", "max"))}
+    table = groups.agg(**level, seeds=("top1", "size"), **{name: (name, "first") for name in first})
     several = table["seeds"] > 1
     table["top1_low"] = table["least"].where(several, table["top1_low"])
     table["top1_high"] = table["largest"].where(several, table["top1_high"])
-    most = table.groupby(["slug", "way"])["seeds"].transform("max")
+    most = table.groupby([*COLUMNS, "way"], dropna=False)["seeds"].transform("max")
     return table[table["seeds"] == most].drop(columns=["least", "largest"])
 
 
@@ -98,43 +88,52 @@ def curves_figure(
 ) -> go.Figure:
     """Lines with bands; dense and no repair as horizontal reference lines."""
     figure = go.Figure()
-    ways = list(dict.fromkeys(table.loc[~table["slug"].isin(REFERENCES), "way"]))
-    for slug, rows in table[table["slug"].isin(REFERENCES)].groupby("slug", sort=False):
-        level = 100 * rows["top1"].iloc[0]
-        figure.add_scatter(
-            x=[left, right],
-            y=[level, level],
-            mode="lines",
-            name=f"{style.label(slug)} {level:.1f} %",
-            line={"color": style.look_of(slug)[0], "dash": "longdash" if slug == "dense" else "dot", "width": 1.5},
-            hoverinfo="skip",
-        )
-    for (slug, way), rows in table[~table["slug"].isin(REFERENCES)].groupby(["slug", "way"], sort=False):
-        _line(figure, slug, rows, style.DASHES[ways.index(way) % len(style.DASHES)])
-    title = "recalibration batches b" if x == "batches" else "training images (statistics and recalibration)"
-    if x == "images":
-        figure.update_xaxes(
-            type="log", dtick=np.log10(2), tickformat="d", range=[np.log10(left), np.log10(right)], gridcolor=style.GRID
-        )
-    else:
-        figure.update_xaxes(range=[left, right], gridcolor=style.GRID)
+    lines = table[~is_reference(table)]
+    ways = list(dict.fromkeys(lines["way"]))
+    for network, rows in style.each(table[is_reference(table)]):
+        _level(figure, network, rows, left, right)
+    for network, of_network in style.each(lines):
+        for way, rows in of_network.groupby("way", sort=False):
+            _line(figure, network, rows, style.DASHES[ways.index(way) % len(style.DASHES)])
+    _along(figure, x, left, right)
     figure.update_yaxes(range=[100 * low, 100 * high], gridcolor=style.GRID)
     band = "95 % interval" if table["seeds"].max() == 1 else f"least and largest of {table['seeds'].max()} seeds"
     below = 16 * (2 + len(figure.data) // 2)  # pixels that the legend takes under the plot
-    style.finish(figure, 460 + below, title, f"top-1 accuracy, % (band: {band})")
+    shared = style.legend(table)[1]
+    style.finish(figure, 460 + below, TITLES[x], f"top-1 accuracy, % (band: {band})", shared)
     return figure.update_layout(legend={"yanchor": "top", "y": -70 / 440, "maxheight": 1000})
 
 
-def _line(figure: go.Figure, slug: str, rows: pd.DataFrame, dash: str) -> None:
-    colour, symbol = style.look_of(slug)
+def _along(figure: go.Figure, x: str, left: float, right: float) -> None:
+    """The axis of budgets; images in powers of two."""
+    if x == "images":
+        ends = [np.log10(left), np.log10(right)]
+        figure.update_xaxes(type="log", dtick=np.log10(2), tickformat="d", range=ends, gridcolor=style.GRID)
+    else:
+        figure.update_xaxes(range=[left, right], gridcolor=style.GRID)
+
+
+def _level(figure: go.Figure, network: RepairSpec, rows: pd.DataFrame, left: float, right: float) -> None:
+    level, dash = 100 * rows["top1"].iloc[0], "longdash" if network == DENSE else "dot"
+    figure.add_scatter(
+        x=[left, right],
+        y=[level, level],
+        mode="lines",
+        name=f"{rows['label'].iloc[0]} {level:.1f} %",
+        line={"color": style.look_of(network)[0], "dash": dash, "width": 1.5},
+        hoverinfo="skip",
+    )
+
+
+def _line(figure: go.Figure, network: RepairSpec, rows: pd.DataFrame, dash: str) -> None:
+    colour, symbol = style.look_of(network)
     name = rows["line"].iloc[0]
-    red, green, blue = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
     x, low, high = rows["x"].to_numpy(), 100 * rows["top1_low"].to_numpy(), 100 * rows["top1_high"].to_numpy()
     figure.add_scatter(
         x=np.concatenate([x, x[::-1]]),
         y=np.concatenate([high, low[::-1]]),
         fill="toself",
-        fillcolor=f"rgba({red},{green},{blue},0.12)",
+        fillcolor=style.faint(colour),
         line={"width": 0},
         hoverinfo="skip",
         showlegend=False,
@@ -150,14 +149,16 @@ def _line(figure: go.Figure, slug: str, rows: pd.DataFrame, dash: str) -> None:
         line={"color": colour, "dash": dash, "width": 2},
         marker={"color": colour, "symbol": symbol, "size": 8},
         customdata=rows[["batches", "images", "distinct_images", "top1_low", "top1_high"]].astype(float).to_numpy(),
-        hovertemplate=f"<b>{name}</b><br>b = %{{customdata[0]}}, %{{customdata[1]}} images (%{{customdata[2]}} distinct)<br>%{{y:.2f}} % [%{{customdata[3]:.1%}}, %{{customdata[4]:.1%}}]<extra></extra>",
+        hovertemplate=f"<b>{name}</b><br>"
+        "b = %{customdata[0]}, %{customdata[1]} images (%{customdata[2]} distinct)<br>"
+        "%{y:.2f} % [%{customdata[3]:.1%}, %{customdata[4]:.1%}]<extra></extra>",
     )
 
 
 def curves_limits(tables) -> dict:
     """Equal axes for all figures; accuracy with a little room."""
     low, high = min(t["top1_low"].min() for t in tables), max(t["top1_high"].max() for t in tables)
-    x = pd.concat([t.loc[~t["slug"].isin(REFERENCES), "x"] for t in tables])
+    x = pd.concat([t.loc[~is_reference(t), "x"] for t in tables])
     far, near = (float(x.max()), float(x.min())) if len(x) else (1.0, 0.0)
     left, right = (near / 1.2, far * 1.2) if near > 0 else (-0.02 * max(far, 1), 1.03 * max(far, 1))
     return {
@@ -170,7 +171,7 @@ def curves_limits(tables) -> dict:
 
 def curves_sentence(table: pd.DataFrame) -> str:
     """How far the methods lie apart at the smallest and the largest budget of each way."""
-    lines = table[~table["slug"].isin(REFERENCES)]
+    lines = table[~is_reference(table)]
     if lines.empty:
         return "None of the chosen repairs is stored for this setting."
     parts = []
@@ -179,16 +180,15 @@ def curves_sentence(table: pd.DataFrame) -> str:
         for at in dict.fromkeys([budgets["x"].min(), budgets["x"].max()] if len(budgets) else []):
             here = budgets[budgets["x"] == at]
             unit = "b = " if here["x"].iloc[0] == here["batches"].iloc[0] else "images = "
-            parts.append(
-                f"{WAYS[way]}, {unit}{at:g}: {100 * here['top1'].min():.1f} to {100 * here['top1'].max():.1f} %"
-            )
-    methods = lines["slug"].nunique()
+            reach = f"{100 * here['top1'].min():.1f} to {100 * here['top1'].max():.1f} %"
+            parts.append(f"{WAYS[way]}, {unit}{at:g}: {reach}")
+    methods = len(style.in_table(lines))
     return f"Top-1 accuracy over the {methods} chosen {'repairs' if methods > 1 else 'repair'}: {'; '.join(parts)}."
 
 
 def curves_difference(pinned: pd.DataFrame, current: pd.DataFrame) -> pd.DataFrame:
     """Current minus pinned top-1 at each point of both."""
-    columns = ["slug", "way", "batches", "images"]
+    columns = [*COLUMNS, "way", "batches", "images"]
     both = current.merge(pinned[[*columns, "top1"]], on=columns, suffixes=("", "_pinned"))
     if both.empty:
         raise NothingToDraw(
@@ -201,18 +201,19 @@ def curves_difference_figure(table: pd.DataFrame, x: str = "batches", **_limits)
     """Lines of current minus pinned accuracy."""
     figure = go.Figure()
     figure.add_hline(y=0, line={"color": style.REFERENCE, "dash": "dash"})
-    for name, rows in table[~table["slug"].isin(REFERENCES)].groupby("line", sort=False):
-        colour, symbol = style.look_of(rows["slug"].iloc[0])
-        figure.add_scatter(
-            x=rows["x"],
-            y=100 * rows["difference"],
-            mode="lines+markers",
-            name=name,
-            line={"color": colour},
-            marker={"symbol": symbol, "size": 8},
-        )
-    title = "recalibration batches b" if x == "batches" else "training images (statistics and recalibration)"
-    return style.finish(figure, 460, title, "current minus pinned top-1, percentage points")
+    for network, of_network in style.each(table[~is_reference(table)]):
+        for name, rows in of_network.groupby("line", sort=False):
+            colour, symbol = style.look_of(network)
+            figure.add_scatter(
+                x=rows["x"],
+                y=100 * rows["difference"],
+                mode="lines+markers",
+                name=name,
+                line={"color": colour},
+                marker={"symbol": symbol, "size": 8},
+            )
+    shared = style.legend(table)[1]
+    return style.finish(figure, 460, TITLES[x], "current minus pinned top-1, percentage points", shared)
 
 
 CURVES = Chart(
@@ -225,38 +226,3 @@ CURVES = Chart(
     curves_difference_figure,
     wide=True,
 )
-
-
-def decay_table(result: Result, momentum: float = 0.1) -> pd.DataFrame:
-    """a = (1 - momentum)^b over 0 to the largest stored budget: share of the starting statistics that is left."""
-    most = max(int(result.accuracy["calib_batches"].max()) if len(result.accuracy) else 0, 1)
-    b = np.arange(most + 1)
-    return pd.DataFrame({"b": b, "a": (1 - momentum) ** b, "momentum": momentum})
-
-
-def decay_figure(table: pd.DataFrame, left: float = 0, right: float = 50) -> go.Figure:
-    """The share of the start that an ema still holds."""
-    figure = go.Figure(
-        go.Scatter(
-            x=table["b"],
-            y=table["a"],
-            mode="lines",
-            line={"color": "#D55E00"},
-            fill="tozeroy",
-            fillcolor="rgba(213,94,0,0.12)",
-            hovertemplate="b = %{x}: a = %{y:.3f}<extra></extra>",
-        )
-    )
-    figure.update_xaxes(range=[left, right], gridcolor=style.GRID)
-    figure.update_yaxes(range=[0, 1.02], gridcolor=style.GRID)
-    return style.finish(figure, 220, "recalibration batches b", "a = (1 − momentum)<sup>b</sup>")
-
-
-def decay_sentence(table: pd.DataFrame) -> str:
-    """The left-over at the paper's budgets."""
-    stated = [f"{row.a:.3f} at b = {row.b}" for row in table[table["b"].isin([10, 20, 30, 50])].itertuples()]
-    momentum = table["momentum"].iloc[0]
-    return f"With momentum {momentum:g} an ema still holds {', '.join(stated) or 'all'} of its starting statistics; cumulative averaging holds none."
-
-
-DECAY = Chart("curves.DECAY", decay_table, decay_figure, decay_sentence)

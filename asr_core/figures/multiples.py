@@ -7,21 +7,28 @@ import plotly.graph_objects as go
 from asr_core.figures import Chart, NothingToDraw, cloud, style
 from asr_core.figures.variance import repaired_rows, scatter_limits
 from asr_core.measure import diagnostics
+from asr_core.spec.repairs import COLUMNS, NO_REPAIR
 from asr_core.store.results import Result
+from asr_core.store.tables import with_network
 
-COLUMNS, GAP, MOST = 8, 0.12, 80  # panels per row, space between, channels drawn per panel and network
+ACROSS, GAP, MOST = 8, 0.12, 80  # panels per row, space between, channels drawn per panel and network
 
 
-def panels_table(result: Result, slugs=(), stage: str = "repaired") -> pd.DataFrame:
-    """At most MOST live channels per layer, evenly over the ranks of dense variance: slug, layer, depth, channel, v_dense, v."""
+def panels_table(result: Result, repairs=(), stage: str = "repaired") -> pd.DataFrame:
+    """At most MOST live channels per layer, evenly over the ranks of dense variance.
+
+    COLUMNS, label, layer, depth, channel, v_dense, v.
+    """
     base = result.channels[result.channels["v_dense"] > diagnostics.FLOOR]
     if base.empty:
         raise NothingToDraw("No channel statistics are stored for this setting yet; compute it.")
     rank = base.groupby("layer", sort=False)["v_dense"].rank(method="first")
     step = np.maximum(1, base.groupby("layer", sort=False)["v_dense"].transform("size") / MOST)
     base = base[(rank // step) != ((rank - 1) // step)][["layer", "depth", "channel", "v_dense", "v_pruned"]]
-    parts = [base.assign(slug="no_repair", v=base["v_pruned"]), *repaired_rows(result, base, slugs, stage)]
-    return pd.concat(parts, ignore_index=True)[["slug", "layer", "depth", "channel", "v_dense", "v"]]
+    unrepaired = with_network(base.assign(v=base["v_pruned"]), NO_REPAIR)
+    parts = [unrepaired, *repaired_rows(result, base, repairs, stage)]
+    table = pd.concat(parts, ignore_index=True)[[*COLUMNS, "layer", "depth", "channel", "v_dense", "v"]]
+    return style.labelled(table)
 
 
 def panels_figure(
@@ -32,30 +39,31 @@ def panels_figure(
     right: float = 1e2,
     marked: str | None = None,
 ) -> go.Figure:
-    """A grid of log-log panels, v over [low, high] against v_dense over [left, right]; `marked`: the layer with a bold frame."""
+    """A grid of log-log panels, v over [low, high] against v_dense over [left, right]; `marked`: a layer."""
     layers = list(table.drop_duplicates("layer").sort_values("depth")["layer"])
-    place = {layer: divmod(i, COLUMNS) for i, layer in enumerate(layers)}
+    place = {layer: divmod(i, ACROSS) for i, layer in enumerate(layers)}
     across = {layer: column * (1 + GAP) for layer, (_, column) in place.items()}
     down = {layer: -row * (1 + 2 * GAP) for layer, (row, _) in place.items()}
-    height = -(-len(layers) // COLUMNS)
+    height = -(-len(layers) // ACROSS)
     figure = go.Figure()
     _frames(figure, place, marked, [_unit(pd.Series([left, right]), low, high).tolist(), [0, 1]])
-    for slug, rows in table.groupby("slug", sort=False):
-        colour, symbol = style.look_of(slug)
+    for network, rows in style.each(table):
+        colour, symbol = style.look_of(network)
         x, y = _unit(rows["v_dense"], left, right), _unit(rows["v"], low, high)
+        name = rows["label"].iloc[0]
         figure.add_scatter(
             x=(rows["layer"].map(across) + x).to_numpy("float32"),
             y=(rows["layer"].map(down) + y).to_numpy("float32"),
             mode="markers",
-            name=style.label(slug),
+            name=name,
             marker={"color": colour, "symbol": symbol, "size": 3.5, "opacity": 0.7},
             unselected={"marker": {"opacity": 0.7}},
             customdata=rows[["depth", "channel"]].to_numpy("int32"),
-            hovertemplate="channel %{customdata[1]}<extra>" + style.label(slug) + "</extra>",
+            hovertemplate=f"channel %{{customdata[1]}}<extra>{name}</extra>",
         )
-    figure.update_xaxes(visible=False, range=[-0.02, COLUMNS * (1 + GAP)])
+    figure.update_xaxes(visible=False, range=[-0.02, ACROSS * (1 + GAP)])
     figure.update_yaxes(visible=False, range=[-(height - 1) * (1 + 2 * GAP) - 0.05, 1 + 2 * GAP])
-    return cloud.condensed(style.finish(figure, 60 + 150 * height, "", "", font={"size": 11}))
+    return cloud.condensed(style.finish(figure, 60 + 150 * height, "", "", style.legend(table)[1], font={"size": 11}))
 
 
 def _unit(values: pd.Series, low: float, high: float) -> pd.Series:
@@ -65,7 +73,7 @@ def _unit(values: pd.Series, low: float, high: float) -> pd.Series:
 
 
 def _frames(figure: go.Figure, place: dict, marked: str | None, diagonal: list) -> None:
-    """Frame, line y = x (from `diagonal`: its y at both ends, x at both ends) and title of each panel, in three traces."""
+    """Frame, line y = x (`diagonal`: its y at both ends, x at both ends), title of each panel, in three traces."""
     ends = list(zip(diagonal[1], diagonal[0], strict=True))
     square, lines, bold, titles = [(0, 0), (1, 0), (1, 1), (0, 1), (0, 0)], [], [], []
     for layer, (row, column) in place.items():
@@ -95,12 +103,12 @@ def _frames(figure: go.Figure, place: dict, marked: str | None, diagonal: list) 
 
 def panels_sentence(table: pd.DataFrame) -> str:
     """In how many layers each network's typical variance is within a factor of two of the dense one."""
-    table = table[table["v"] > diagnostics.FLOOR]
-    ratio = np.log2(table["v"] / table["v_dense"]).groupby([table["slug"], table["layer"]]).median().abs()
-    near = (ratio <= 1).groupby("slug").agg(["sum", "size"])
-    order = table["slug"].drop_duplicates()
-    names, shared = style.in_words(order)
-    parts = [f"{names[slug]} {near.loc[slug, 'sum']} of {near.loc[slug, 'size']}" for slug in order]
+    live = table[table["v"] > diagnostics.FLOOR]
+    names, shared = style.in_words(style.in_table(live))
+    parts = []
+    for network, rows in style.each(live):
+        near = np.log2(rows["v"] / rows["v_dense"]).groupby(rows["layer"]).median().abs() <= 1
+        parts.append(f"{names[network]} {near.sum()} of {near.size}")
     return f"Layers whose median channel variance is within a factor of 2 of the dense one{shared}: {'; '.join(parts)}."
 
 

@@ -4,7 +4,11 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from asr_core.figures import Chart, NothingToDraw, style
+from asr_core.spec.recalibration import REPORTED_STATE, BatchNormState
+from asr_core.spec.repairs import COLUMNS, DENSE, NO_REPAIR
 from asr_core.store.results import Result
+from asr_core.store.tables import networks, rows_of
+from asr_core.studies import ablation
 
 DAMAGES = {
     "severity": ("severity", "mean |√(v_pruned / v_dense) − 1| over channels"),
@@ -15,53 +19,44 @@ DAMAGES = {
 }
 
 
-def at_state(accuracy: pd.DataFrame, start, averaging, momentum, b: int) -> pd.DataFrame:
-    """Rows of the accuracy table in one BatchNorm state; fields that do not apply to it are ignored."""
-    keep = accuracy["calib_batches"].eq(b)
-    if b:
-        keep &= accuracy["averaging"].eq(averaging).fillna(False)
-        if averaging == "ema":
-            keep &= accuracy["start"].eq(start).fillna(False) & accuracy["momentum"].eq(momentum).fillna(False)
-    return accuracy[keep.astype(bool)]
-
-
-def accuracy_table(result: Result, slugs=(), start="reset", averaging="ema", momentum=0.1, b=20) -> pd.DataFrame:
-    """dense, no repair, and each repair at one budget: slug, label, top1 and its interval (fractions), n_eval."""
+def accuracy_table(result: Result, repairs=(), state: BatchNormState = REPORTED_STATE) -> pd.DataFrame:
+    """dense, no repair, and each repair in one BatchNorm state: COLUMNS, label, top1, interval, n_eval, b."""
     rows = result.accuracy
-    references = rows[rows["slug"].isin(["dense", "no_repair"]) & rows["calib_batches"].eq(0)]
-    chosen = at_state(rows[rows["slug"].isin(list(slugs))], start, averaging, momentum, b)
-    table = pd.concat([references, chosen]).drop_duplicates("slug")
+    chosen = ablation.rows_in(rows_of(rows, *repairs), state)
+    references = rows_of(rows[rows["calib_batches"].eq(0)], DENSE, NO_REPAIR)
+    table = pd.concat([references, chosen]).drop_duplicates(COLUMNS)
     if table.empty:
         raise NothingToDraw("No accuracy is stored for this setting yet; compute it.")
-    columns = ["slug", "method", "order", "bias", "top1", "top1_low", "top1_high", "n_eval"]
-    return table[columns].assign(label=style.labels(table["slug"]), b=b).reset_index(drop=True)
+    table = table[[*COLUMNS, "top1", "top1_low", "top1_high", "n_eval"]]
+    return style.labelled(style.ordered(table)).assign(b=state.calib_batches)
 
 
 def accuracy_figure(table: pd.DataFrame, low: float = 0.0, high: float = 1.0) -> go.Figure:
     """Dots with 95 % intervals, one line per method, dense on top."""
     figure = go.Figure()
-    for row in table.itertuples():
-        colour, symbol = style.look_of(row.slug)
-        errors = {
-            "array": [100 * (row.top1_high - row.top1)],
-            "arrayminus": [100 * (row.top1 - row.top1_low)],
-            "thickness": 1.5,
-            "width": 5,
-        }
+    for network, rows in style.each(table):
+        colour, symbol = style.look_of(network)
         figure.add_scatter(
-            x=[100 * row.top1],
-            y=[row.label],
-            error_x={"type": "data", "symmetric": False} | errors,
+            x=100 * rows["top1"],
+            y=rows["label"],
+            error_x=style.interval(rows["top1"], rows["top1_low"], rows["top1_high"]),
             mode="markers+text",
             marker={"color": colour, "symbol": symbol, "size": 12, "line": {"width": 2}},
-            text=[f"{100 * row.top1:.1f}"],
+            text=[f"{100 * value:.1f}" for value in rows["top1"]],
             textposition="top center",
-            hovertemplate=f"{row.label}<br>%{{x:.2f}} % [{100 * row.top1_low:.1f}, {100 * row.top1_high:.1f}]<extra></extra>",
+            customdata=100 * rows[["top1_low", "top1_high"]].to_numpy(float),
+            hovertemplate="%{y}<br>%{x:.2f} % [%{customdata[0]:.1f}, %{customdata[1]:.1f}]<extra></extra>",
             showlegend=False,
         )
     figure.update_xaxes(range=[100 * low, 100 * high])
     figure.update_yaxes(range=[len(table) - 0.4, -0.6], type="category")  # the first number stands whole above its mark
-    return style.finish(figure, 90 + 42 * len(table), "top-1 accuracy, % (95 % interval)", "")
+    title = "top-1 accuracy, % (95 % interval)"
+    return style.finish(figure, 90 + 42 * len(table), title, "", _shared(table))
+
+
+def _shared(table: pd.DataFrame) -> str:
+    repaired = not table["method"].isin(style.REFERENCES).all()
+    return style.joined(style.legend(table)[1], f"b = {table['b'].iloc[0]}" if repaired else "")
 
 
 def accuracy_limits(tables) -> dict:
@@ -73,21 +68,22 @@ def accuracy_limits(tables) -> dict:
 
 def accuracy_sentence(table: pd.DataFrame) -> str:
     """What pruning cost, which repair gives most back, and whether the runner-up differs."""
-    by = table.set_index("slug")
+    by = table.set_index("method")
     words = [f"dense {_percent(by.loc['dense'])}"] if "dense" in by.index else []
     words += [f"pruned without repair {_percent(by.loc['no_repair'])}"] if "no_repair" in by.index else []
     text = f"Top-1 accuracy: {', '.join(words)}."
-    repairs = table[~table["slug"].isin(["dense", "no_repair"])].sort_values("top1", ascending=False)
+    repairs = table[~table["method"].isin(style.REFERENCES)].sort_values("top1", ascending=False, kind="stable")
     if repairs.empty:
         return text + " None of the chosen repairs is stored at this budget."
-    names, shared = style.in_words(repairs["slug"])
+    names, shared = style.in_words(networks(repairs))
+    named = networks(repairs).map(names)
     best, rest = repairs.iloc[0], repairs.iloc[1:]
-    text += f" At b = {best.b}{shared}, {names[best.slug]} is highest with {_percent(best)}"
+    text += f" At b = {best.b}{shared}, {named.iloc[0]} is highest with {_percent(best)}"
     same = rest[rest["top1_high"] >= best.top1_low]
     if rest.empty:
         return text + "."
     if same.empty:
-        return text + f", clear of {names[rest.iloc[0].slug]} ({100 * rest.iloc[0].top1:.1f} %)."
+        return text + f", clear of {named.iloc[1]} ({100 * rest.iloc[0].top1:.1f} %)."
     return text + f"; the intervals of {len(same)} of the {len(rest)} others reach it, so they may be equal."
 
 
@@ -97,13 +93,13 @@ def _percent(row) -> str:
 
 def accuracy_difference(pinned: pd.DataFrame, current: pd.DataFrame) -> pd.DataFrame:
     """Current minus pinned top-1, of the methods in both (fractions)."""
-    both = current.merge(pinned[["slug", "top1"]], on="slug", suffixes=("", "_pinned"))
+    both = current.merge(pinned[[*COLUMNS, "top1"]], on=COLUMNS, suffixes=("", "_pinned"))
     return both.assign(difference=both["top1"] - both["top1_pinned"])
 
 
 def accuracy_difference_figure(table: pd.DataFrame, low: float = 0.0, high: float = 1.0) -> go.Figure:
     """Bars of current minus pinned accuracy."""
-    colours = [style.look_of(slug)[0] for slug in table["slug"]]
+    colours = [style.look_of(network)[0] for network in networks(table)]
     text = [f"{100 * d:+.1f}" for d in table["difference"]]
     bars = go.Bar(
         x=100 * table["difference"],
@@ -116,7 +112,8 @@ def accuracy_difference_figure(table: pd.DataFrame, low: float = 0.0, high: floa
     )
     figure = go.Figure(bars)
     figure.update_yaxes(autorange="reversed", type="category")
-    return style.finish(figure, 90 + 42 * len(table), "current minus pinned top-1 accuracy, percentage points", "")
+    title = "current minus pinned top-1 accuracy, percentage points"
+    return style.finish(figure, 90 + 42 * len(table), title, "", _shared(table))
 
 
 ACCURACY = Chart(
@@ -150,40 +147,30 @@ def strip_table(result: Result, colour: str = "severity") -> pd.DataFrame:
 def strip_figure(table: pd.DataFrame, high: float | None = None) -> go.Figure:
     """A bar of equal height per layer in execution order, coloured by damage."""
     name = table["shown"].iloc[0]
-    custom = table[["layer", "channels", "dead", "severity", "achieved"]].to_numpy()
-    bars = go.Bar(
+    bar = {"thickness": 12, "lenmode": "pixels", "len": 120, "y": 1, "yanchor": "top", "nticks": 4}
+    marker = {
+        "color": table["damage"].astype("float32"),
+        "colorscale": style.MAGNITUDE,
+        "cmin": 0,
+        "cmax": high or None,
+        "line": {"width": 0},
+        "colorbar": {"title": {"text": name, "side": "right"}} | bar,
+    }
+    figure = go.Figure()
+    figure.add_bar(
         x=table["depth"],
         y=[1] * len(table),
         width=0.94,
-        customdata=custom,
-        marker={
-            "color": table["damage"].astype("float32"),
-            "colorscale": style.MAGNITUDE,
-            "cmin": 0,
-            "cmax": high or None,
-            "line": {"width": 0},
-            "colorbar": {
-                "title": {"text": name, "side": "right"},
-                "thickness": 12,
-                "lenmode": "pixels",
-                "len": 120,
-                "y": 1,
-                "yanchor": "top",
-                "nticks": 4,
-            },
-        },
+        customdata=table[["layer", "channels", "dead", "severity", "achieved"]].to_numpy(),
+        marker=marker,
         unselected={"marker": {"opacity": 1}},
-        hovertemplate="<b>%{customdata[0]}</b><br>"
-        + name
-        + " %{marker.color:.3f}<br>%{customdata[1]} channels, %{customdata[2]} dead<br>"
+        hovertemplate=f"<b>%{{customdata[0]}}</b><br>{name} %{{marker.color:.3f}}<br>"
+        "%{customdata[1]} channels, %{customdata[2]} dead<br>"
         "severity %{customdata[3]:.3f}<br>sparsity %{customdata[4]:.1%}<extra></extra>",
     )
-    step = -(-len(table) // 30)
-    ticks = table.iloc[::step]
-    figure = go.Figure(bars)
-    figure.update_xaxes(
-        tickvals=ticks["depth"], ticktext=ticks["layer"], tickangle=-50, range=[-0.6, len(table) - 0.4], showgrid=False
-    )
+    ticks = table.iloc[:: -(-len(table) // 30)]
+    reach = {"range": [-0.6, len(table) - 0.4], "showgrid": False}
+    figure.update_xaxes(tickvals=ticks["depth"], ticktext=ticks["layer"], tickangle=-50, **reach)
     figure.update_yaxes(visible=False, range=[0, 1])
     return style.finish(figure, 240, "conv layers in execution order", "")
 
@@ -201,19 +188,18 @@ def strip_sentence(table: pd.DataFrame) -> str:
         return f"No layer has a {name}: all channels are dead."
     worst = live.loc[live["damage"].idxmax()]
     half = live["depth"] > live["depth"].median()
-    early, late = live.loc[~half, "damage"].mean(), live.loc[half, "damage"].mean()
     text = f"The {name} is largest in {worst.layer} ({worst.damage:.2f})"
     if half.any():
-        trend = (
-            "grows with depth"
-            if late > 1.25 * early
-            else "falls with depth"
-            if early > 1.25 * late
-            else "is about as large early as late"
-        )
-        text += f"; on average it {trend} ({early:.2f} in the first half, {late:.2f} in the second)"
+        early, late = live.loc[~half, "damage"].mean(), live.loc[half, "damage"].mean()
+        text += f"; on average it {_trend(early, late)} ({early:.2f} in the first half, {late:.2f} in the second)"
     dead = int(table["dead"].sum())
     return text + f". {dead} of {int(table['channels'].sum())} channels are dead."
+
+
+def _trend(early: float, late: float) -> str:
+    if late > 1.25 * early:
+        return "grows with depth"
+    return "falls with depth" if early > 1.25 * late else "is about as large early as late"
 
 
 STRIP = Chart("overview.STRIP", strip_table, strip_figure, strip_sentence, strip_limits, wide=True)

@@ -1,34 +1,32 @@
-"""Figure 7: BN only against the recalibration step, median and band over settings, the paper's and the stored ones."""
+"""Figure 7: BN only against the recalibration step: median and band over settings, the paper's and the stored ones."""
 
 import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from asr_core.figures import Chart, NothingToDraw, style
-from asr_core.store import Store, catalogue, default_root
 from asr_core.store.results import Result
-from asr_core.studies import reproduction
-from asr_core.studies.protocol import Variant
 
+FIELDS = ("dataset", "step", "paper_median", "paper_low", "paper_high", "settings", "median", "low", "high")
 LOOKS = {"paper": ("the paper", "#D55E00", "solid"), "here": ("here", "#0072B2", "dash")}
 
 
-def steps_table(
-    result: Result, keys=(), start: str = "reset", averaging: str = "ema", momentum: float = 0.1
-) -> pd.DataFrame:
-    """Table 3 of the paper and of all stored settings, long: whose (`paper` | `here`), dataset, step, median, low, high (fractions), settings.
+def steps_table(result: Result, rows=()) -> pd.DataFrame:
+    """Table 3 of the paper and of all stored settings, long: whose (`paper` | `here`), dataset, step, median, low, high
+    (fractions), settings.
 
-    keys: of the stored results to use; `result` itself is not used, since the medians are over settings.
+    rows: those of studies.reproduction.table3, as tuples of FIELDS, None where nothing is known. `result` is not used,
+    since the medians are over settings.
     """
-    store = Store(default_root())
-    stored = [item for item in catalogue.stored(store) if item.key in keys]
-    table = reproduction.table3(store, stored, Variant(start=start, averaging=averaging, momentum=momentum))
+    table = pd.DataFrame(list(rows), columns=list(FIELDS))
     if not table["settings"].any():
         raise NothingToDraw(
             "No stored setting is on one of the paper's datasets; compute one on the page's first part."
         )
-    names = {"paper_median": "median", "paper_low": "low", "paper_high": "high"}
-    columns = ["dataset", "step", "median", "low", "high"]
+    numbers = ["median", "low", "high"]
+    table = table.astype(dict.fromkeys([*numbers, *(f"paper_{name}" for name in numbers)], float))
+    columns = ["dataset", "step", *numbers]
+    names = {f"paper_{name}": name for name in numbers}
     paper = table[["dataset", "step", *names]].rename(columns=names).assign(whose="paper", settings=pd.NA)
     here = table.loc[table["settings"] > 0, [*columns, "settings"]].assign(whose="here")
     return pd.concat([paper, here], ignore_index=True).astype({"settings": "Int64"})[["whose", *columns, "settings"]]
@@ -43,9 +41,9 @@ def steps_figure(table: pd.DataFrame) -> go.Figure:
             for trace in _band(rows, *LOOKS[whose]):
                 figure.add_trace(trace, row=1, col=column)
     seen: set[str] = set()
-    figure.for_each_trace(
-        lambda trace: trace.update(showlegend=trace.mode != "none" and not (trace.name in seen or seen.add(trace.name)))
-    )
+    for trace in figure.data:
+        trace.showlegend = trace.mode != "none" and trace.name not in seen
+        seen |= {trace.name} if trace.showlegend else set()
     style.finish(figure, 400, "recalibration step b", "")
     figure.update_layout(margin={"t": 50}, legend={"y": 1.1})
     figure.update_yaxes(range=[0, 102])
@@ -53,13 +51,12 @@ def steps_figure(table: pd.DataFrame) -> go.Figure:
 
 
 def _band(rows: pd.DataFrame, name: str, colour: str, dash: str) -> list[go.Scatter]:
-    x, red_green_blue = list(rows["step"]), ",".join(str(int(colour[i : i + 2], 16)) for i in (1, 3, 5))
-    edges = [*(100 * rows["high"]), *(100 * rows["low"])[::-1]]
+    x = list(rows["step"])
     band = go.Scatter(
         x=[*x, *x[::-1]],
-        y=edges,
+        y=[*(100 * rows["high"]), *(100 * rows["low"])[::-1]],
         fill="toself",
-        fillcolor=f"rgba({red_green_blue},0.15)",
+        fillcolor=style.faint(colour, 0.15),
         mode="none",
         name=name,
         legendgroup=name,
@@ -80,19 +77,18 @@ def _band(rows: pd.DataFrame, name: str, colour: str, dash: str) -> list[go.Scat
 def steps_sentence(table: pd.DataFrame) -> str:
     """How many settings stand behind each median, and what the last steps still gain."""
     parts = []
-    for dataset, rows in table[(table["whose"] == "here") & (table["dataset"] != "Overall")].groupby(
-        "dataset", sort=False
-    ):
-        by = rows.set_index("step")
-        gain = (
-            f", and {100 * (by.loc[50, 'median'] - by.loc[20, 'median']):+.1f} points from b = 20 to 50"
-            if {20, 50} <= set(by.index)
-            else ""
-        )
-        count = int(rows["settings"].max())
+    ours = table[(table["whose"] == "here") & (table["dataset"] != "Overall")]
+    for dataset, rows in ours.groupby("dataset", sort=False):
+        median, count, gain = rows.set_index("step")["median"], int(rows["settings"].max()), ""
+        if {20, 50} <= set(median.index):
+            gain = f", and {100 * (median[50] - median[20]):+.1f} points from b = 20 to 50"
         parts.append(f"{dataset}: median of {count} stored setting{'s' if count > 1 else ''}{gain}")
     paper = table[table["whose"] == "paper"].set_index(["dataset", "step"])["median"]
-    return f"BN only over settings. {'; '.join(parts)}. The paper's median over all of its settings gains {100 * (paper['Overall', 50] - paper['Overall', 20]):+.1f} points from b = 20 to 50."
+    gain = 100 * (paper["Overall", 50] - paper["Overall", 20])
+    return (
+        f"BN only over settings. {'; '.join(parts)}. "
+        f"The paper's median over all of its settings gains {gain:+.1f} points from b = 20 to 50."
+    )
 
 
 STEPS = Chart("paper.STEPS", steps_table, steps_figure, steps_sentence, wide=True)

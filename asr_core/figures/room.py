@@ -1,19 +1,21 @@
-"""Margins wide enough for labels, titles and legend: where they are too narrow, Plotly widens them by drawing the figure twice."""
+"""Margins wide enough for labels, titles and legend: too narrow ones Plotly widens by drawing the figure twice."""
 
 from itertools import chain
 from math import cos, radians, sin
 
 import plotly.graph_objects as go
 
-# Pixels, as the dashboard's theme draws: a character, a line of text, between a plot and its tick labels, a title with the
-# gap before it, a legend's symbol, a colour bar with its labels and title.
+from asr_core.figures import style
+
+# Pixels, as the dashboard's theme draws: a character, a line of text, between a plot and its tick labels, a title with
+# the gap before it, a legend's symbol, a colour bar with its labels and title.
 CHARACTER, LINE, PAD, TITLE, SYMBOL, BAR = 5.9, 19, 13, 40, 40, 106
 ABOVE, UNDER = 29, 112  # between a legend's lines and the plot
 LONGEST = 170  # under a plot: figures are high enough for this much
 
 
 def make_room(figure: go.Figure, width: int) -> go.Figure:
-    """`figure` with margins at least as wide as they are, and higher by what exceeds LONGEST below, for a place `width` pixels wide.
+    """`figure` for a place `width` pixels wide: margins at least as wide as they are; higher by what exceeds LONGEST.
 
     Plotly still widens margins that are not enough.
     """
@@ -24,7 +26,7 @@ def make_room(figure: go.Figure, width: int) -> go.Figure:
     }
     if lines := _legend_lines(figure, width - needed["l"] - needed["r"]):
         below = figure.layout.legend.yanchor == "top"
-        needed["b" if below else "t"] = LINE * lines + (UNDER if below else ABOVE)
+        needed["b" if below else "t"] = LINE * lines + (UNDER if below else ABOVE + _line_over(figure))
     present = figure.layout.margin.to_plotly_json()
     if (
         needed["b"] > LONGEST and figure.layout.height is not None
@@ -33,6 +35,11 @@ def make_room(figure: go.Figure, width: int) -> go.Figure:
     return figure.update_layout(
         margin={side: round(max(present.get(side) or 0, size)) for side, size in needed.items()}
     )
+
+
+def _line_over(figure: go.Figure) -> int:
+    """Pixels of the line over a figure that `style.finish` puts there."""
+    return style.SUBTITLE if figure.layout.title.text else 0
 
 
 def _labels(figure: go.Figure, axis, direction: str) -> list[str]:

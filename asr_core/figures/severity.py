@@ -5,41 +5,39 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from asr_core.figures import Chart, NothingToDraw, style
-from asr_core.report.textreport import method_label, recalibration_label
-from asr_core.spec.grid import BatchNormState
-from asr_core.store import default_root
+from asr_core.spec import labels
+from asr_core.spec.recalibration import REPORTED_STATE, BatchNormState
+from asr_core.store import Store
 from asr_core.store.results import Result
 from asr_core.studies import ablation
 from asr_core.studies import severity as settings
 
-GAINS = {name: f"{method_label(a)} over {method_label(b)}" for name, (a, b) in settings.GAINS.items()}
+GAINS = {name: f"{labels.method_label(a)} over {labels.method_label(b)}" for name, (a, b) in settings.GAINS.items()}
 AGAINST = {
     "severity": "severity: mean |√(v_pruned / v_dense) − 1|",
     "overshoot": "overshoot: mean max(0, γ_LW − 1) over layers",
 }
 HERE = "#D55E00"
 COLOURS = ("#009E73", "#0072B2", "#E69F00", "#CC79A7")
+SYMBOLS = ("circle", "square", "diamond", "triangle-up")
 
 
 def gain_table(
     result: Result,
+    store: Store,
     groups,
     gain="asr_lw",
     against="severity",
     orders=("simultaneous",),
     biases=(False,),
     prior="median",
-    start="reset",
-    averaging="ema",
-    momentum: float = 0.1,
-    b: int = 20,
+    state: BatchNormState = REPORTED_STATE,
 ) -> pd.DataFrame:
-    """One row per setting, order and bias: severity.gains, x (the damage), order, bias, b, `here` (the setting of `result`).
+    """One row per setting, order and bias: severity.gains, x (the damage), order, bias, b, `here` (that of `result`).
 
     groups: keys of all stored results, those of one setting together (severity.groups).
     """
-    rows = settings.accuracies(str(default_root()), tuple(map(tuple, groups)))
-    state = BatchNormState.of(start, averaging, momentum, b)
+    rows = settings.accuracies(store, tuple(map(tuple, groups)))
     parts = [
         settings.gains(rows, gain, order, bias, prior, state).assign(order=order, bias=bias)
         for order in orders
@@ -49,47 +47,27 @@ def gain_table(
     table = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
     if table.empty:
         raise NothingToDraw(
-            f"No stored setting holds both methods of {GAINS[gain]} at this recalibration. Compute one, or choose another b, order or mean correction."
+            f"No stored setting holds both methods of {GAINS[gain]} at this recalibration. "
+            "Compute one, or choose another b, order or mean correction."
         )
     here = result.entry and result.entry.manifest["key"]
     mine = [here in groups[point] for point in table["point"]]
-    bn = recalibration_label(
-        pd.Series({"calib_batches": state.batches, "averaging": averaging, "momentum": momentum, "start": start})
-    )
-    return table.assign(
-        x=table[against].astype(float), here=mine, gained=GAINS[gain], against=against, b=b, recalibration=bn
-    )
+    told = {
+        "gained": GAINS[gain],
+        "against": against,
+        "b": state.calib_batches,
+        "recalibration": labels.recalibration(state),
+    }
+    return table.assign(x=table[against].astype(float), here=mine, **told)
 
 
 def gain_figure(
     table: pd.DataFrame, low: float = 0.0, high: float = 1.0, bottom: float = -0.1, top: float = 0.5
 ) -> go.Figure:
     """Gain in points against the damage; a ring marks the present setting."""
-    figure, log = go.Figure(), _logarithmic(table, low, high)
+    figure = go.Figure()
     for number, ((order, bias), rows) in enumerate(table.groupby(["order", "bias"], sort=False)):
-        errors = {
-            "type": "data",
-            "symmetric": False,
-            "array": 100 * (rows["gain_high"] - rows["gain"]),
-            "arrayminus": 100 * (rows["gain"] - rows["gain_low"]),
-            "thickness": 1,
-            "width": 3,
-        }
-        figure.add_scatter(
-            x=rows["x"],
-            y=100 * rows["gain"],
-            error_y=errors,
-            mode="markers",
-            name=f"{order} · bias {'on' if bias else 'off'}",
-            marker={
-                "color": COLOURS[number % 4],
-                "size": 10,
-                "symbol": ["circle", "square", "diamond", "triangle-up"][number % 4],
-            },
-            unselected={"marker": {"opacity": 1}},
-            customdata=rows[["key", "label", "severity", "overshoot"]].to_numpy(),
-            hovertemplate="<b>%{customdata[1]}</b><br>gain %{y:+.1f} points<br>severity %{customdata[2]:.3f}, overshoot %{customdata[3]:.3g}<extra>%{fullData.name}</extra>",
-        )
+        _points(figure, rows, f"{order} · bias {'on' if bias else 'off'}", number % len(COLOURS))
     mine = table[table["here"]]
     figure.add_scatter(
         x=mine["x"],
@@ -102,12 +80,28 @@ def gain_figure(
         unselected={"marker": {"opacity": 1}},
     )
     figure.add_hline(0, line={"color": style.REFERENCE, "dash": "dot", "width": 1.5})
-    style.finish(
-        figure, 460, AGAINST[table["against"].iloc[0]], f"gain of {table['gained'].iloc[0]}, points", showlegend=True
-    )
-    figure.update_xaxes(**(style.log_axis(low, high) if log else {"range": [low, high]}))
+    y = f"gain of {table['gained'].iloc[0]}, points"
+    style.finish(figure, 460, AGAINST[table["against"].iloc[0]], y, showlegend=True)
+    wide = _logarithmic(table, low, high)
+    figure.update_xaxes(**(style.log_axis(low, high) if wide else {"range": [low, high]}))
     figure.update_yaxes(range=[100 * bottom, 100 * top])
     return figure
+
+
+def _points(figure: go.Figure, rows: pd.DataFrame, name: str, look: int) -> None:
+    """One mark per setting, with its interval."""
+    figure.add_scatter(
+        x=rows["x"],
+        y=100 * rows["gain"],
+        error_y=style.interval(rows["gain"], rows["gain_low"], rows["gain_high"], thickness=1, width=3),
+        mode="markers",
+        name=name,
+        marker={"color": COLOURS[look], "size": 10, "symbol": SYMBOLS[look]},
+        unselected={"marker": {"opacity": 1}},
+        customdata=rows[["key", "label", "severity", "overshoot"]].to_numpy(),
+        hovertemplate="<b>%{customdata[1]}</b><br>gain %{y:+.1f} points<br>"
+        "severity %{customdata[2]:.3f}, overshoot %{customdata[3]:.3g}<extra>%{fullData.name}</extra>",
+    )
 
 
 def _logarithmic(table: pd.DataFrame, low: float, high: float) -> bool:
@@ -136,44 +130,40 @@ def gain_sentence(table: pd.DataFrame) -> str:
     first = table.iloc[0]
     texts = []
     for (order, bias), rows in table.groupby(["order", "bias"], sort=False):
-        found = settings.correlation(rows["x"], rows["gain"])
-        texts.append(
-            f"{order}, bias {'on' if bias else 'off'}: {correlation_text(found)}; the gain is positive in {(rows['gain'] > 0).sum()} of {len(rows)}"
-        )
+        found = correlation_text(settings.correlation(rows["x"], rows["gain"]))
+        above = f"the gain is positive in {(rows['gain'] > 0).sum()} of {len(rows)}"
+        texts.append(f"{order}, bias {'on' if bias else 'off'}: {found}; {above}")
     return (
-        f"Gain of {first.gained} against {first.against} at b = {first.b} ({first.recalibration}), one point per stored setting. "
-        + ". ".join(texts)
-        + "."
+        f"Gain of {first.gained} against {first.against} at b = {first.b} ({first.recalibration}), "
+        f"one point per stored setting. {'. '.join(texts)}."
     )
 
 
 def correlation_text(found: dict) -> str:
     """'n = 14, Pearson r = 0.61 [0.12, 0.86], Spearman ρ = 0.70 [...]', or why not."""
     if found["n"] < settings.FEWEST:
-        return f"{found['n']} setting{'' if found['n'] == 1 else 's'}, and a correlation cannot be told from fewer than {settings.FEWEST}"
+        count = f"{found['n']} setting{'' if found['n'] == 1 else 's'}"
+        return f"{count}, and a correlation cannot be told from fewer than {settings.FEWEST}"
     if np.isnan(found["pearson"]):
         return f"n = {found['n']}, and all values are equal, so that a correlation cannot be told"
     r, rho = (f"{found[n]:.2f} [{found[f'{n}_low']:.2f}, {found[f'{n}_high']:.2f}]" for n in ("pearson", "spearman"))
     return f"n = {found['n']}, Pearson r = {r}, Spearman ρ = {rho}"
 
 
-def correlations(groups, gain: str, order: str, bias: bool, prior: str, states) -> pd.DataFrame:
-    """Ours and the paper's by damage and BatchNorm state: against, b, severity.correlation, paper_pearson, paper_spearman (NaN: none)."""
-    rows = settings.accuracies(str(default_root()), tuple(map(tuple, groups)))
+def correlations(store: Store, groups, gain: str, order: str, bias: bool, prior: str, states) -> pd.DataFrame:
+    """Ours and the paper's by damage and BatchNorm state: against, b, severity.correlation, paper_pearson and
+    paper_spearman (NaN: none)."""
+    rows = settings.accuracies(store, tuple(map(tuple, groups)))
     paper = ablation.published("severity").set_index(["gain", "against", "calib_batches"]).add_prefix("paper_")
     found = []
     for against in AGAINST:
         for state in states:
-            points = (
-                settings.gains(rows, gain, order, bias, prior, state)
-                if len(rows)
-                else pd.DataFrame(columns=[against, "gain"])
-            )
-            where = {"gain": gain, "against": against, "calib_batches": state.batches}
+            none = pd.DataFrame(columns=[against, "gain"])
+            points = settings.gains(rows, gain, order, bias, prior, state) if len(rows) else none
+            where = {"gain": gain, "against": against, "calib_batches": state.calib_batches}
             found.append(where | settings.correlation(points[against], points["gain"]))
-    return (
-        pd.DataFrame(found).join(paper, on=["gain", "against", "calib_batches"]).rename(columns={"calib_batches": "b"})
-    )
+    table = pd.DataFrame(found).join(paper, on=["gain", "against", "calib_batches"])
+    return table.rename(columns={"calib_batches": "b"})
 
 
 GAIN = Chart("severity.GAIN", gain_table, gain_figure, gain_sentence, gain_limits)

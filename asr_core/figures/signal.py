@@ -5,37 +5,36 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from asr_core.figures import Chart, NothingToDraw, style
-from asr_core.spec.grid import BatchNormState
+from asr_core.spec.recalibration import REPORTED_STATE, BatchNormState
+from asr_core.spec.repairs import COLUMNS
 from asr_core.store.results import Result
+from asr_core.store.tables import networks, typed
 from asr_core.studies import leftover
 
 
-def signal_table(
-    result: Result, slugs=(), start="reset", averaging="ema", momentum: float = 0.1, b: int = 20
-) -> pd.DataFrame:
-    """Per slug and absorbed conv: median over channels of the predicted signal (leftover.recalibrated), its quartiles, |offset|."""
-    if b == 0:
+def signal_table(result: Result, repairs=(), state: BatchNormState = REPORTED_STATE) -> pd.DataFrame:
+    """Per repair and absorbed conv: COLUMNS, label, layer, depth, b; medians over channels of the predicted signal
+    (leftover.recalibrated) and of |offset|, and the signal's quartiles."""
+    if state.calib_batches == 0:
         raise NothingToDraw("Without recalibration (b = 0) BatchNorm absorbs nothing; choose a budget.")
-    rows = leftover.recalibrated(leftover.factors(result, slugs), BatchNormState.of(start, averaging, momentum, b))
+    rows = leftover.recalibrated(leftover.factors(result, repairs), state)
     if rows.empty:
         raise NothingToDraw(
             "No conv of this network is absorbed by BatchNorm, or none of the chosen methods is stored."
         )
-    grouped = rows.assign(offset=rows["offset"].abs()).groupby(["slug", "layer"], sort=False)
+    by = [*COLUMNS, "layer"]
+    grouped = rows.assign(offset=rows["offset"].abs()).groupby(by, sort=False, dropna=False, observed=True)
     quartiles = {f"q{round(100 * q)}": grouped["signal"].quantile(q) for q in (0.25, 0.75)}
-    table = grouped[["signal", "offset"]].median().assign(**quartiles).reset_index()
-    return (
-        table.merge(result.convs[["layer", "depth"]], on="layer")
-        .assign(label=table["slug"].map(style.label))
-        .sort_values("depth", kind="stable", ignore_index=True)
-    )
+    table = typed(grouped[["signal", "offset"]].median().assign(**quartiles).reset_index())
+    table = table.astype({"layer": object}).merge(result.convs[["layer", "depth"]], on="layer")
+    return style.labelled(style.ordered(table, "depth")).assign(b=state.calib_batches)
 
 
 def signal_figure(table: pd.DataFrame, high: float = 1.5) -> go.Figure:
     """Predicted signal by layer, one line per method; 1 where nothing of the start is left."""
     figure = go.Figure()
-    for slug, rows in table.groupby("slug", sort=False):
-        colour, symbol = style.look_of(slug)
+    for network, rows in style.each(table):
+        colour, symbol = style.look_of(network)
         figure.add_scatter(
             x=rows["depth"],
             y=rows["signal"],
@@ -44,14 +43,16 @@ def signal_figure(table: pd.DataFrame, high: float = 1.5) -> go.Figure:
             line={"color": colour, "width": 1.5},
             marker={"symbol": symbol, "size": 8, "line": {"width": 1.5}},
             customdata=rows[["layer", "q25", "q75", "offset"]].to_numpy(),
-            hovertemplate="%{fullData.name}<br><b>%{customdata[0]}</b><br>signal %{y:.3f} [quartiles %{customdata[1]:.3f}, %{customdata[2]:.3f}]<br>|offset| %{customdata[3]:.3f}<extra></extra>",
+            hovertemplate="%{fullData.name}<br><b>%{customdata[0]}</b><br>"
+            "signal %{y:.3f} [quartiles %{customdata[1]:.3f}, %{customdata[2]:.3f}]<br>"
+            "|offset| %{customdata[3]:.3f}<extra></extra>",
         )
     figure.add_hline(1, line={"color": style.REFERENCE, "dash": "dot", "width": 1.5})
-    layers = table.drop_duplicates("layer")
+    layers = table.drop_duplicates("layer").sort_values("depth")
     ticks = layers.iloc[:: -(-len(layers) // 30)]
-    style.finish(
-        figure, 460, "conv layers in execution order", "predicted signal after BatchNorm<br>(1: fully re-estimated)"
-    )
+    y = "predicted signal after BatchNorm<br>(1: fully re-estimated)"
+    shared = style.joined(style.legend(table)[1], f"b = {table['b'].iloc[0]}")
+    style.finish(figure, 460, "conv layers in execution order", y, shared)
     figure.update_xaxes(tickvals=ticks["depth"], ticktext=ticks["layer"], tickangle=-50, showgrid=False)
     figure.update_yaxes(range=[0, high])
     return figure
@@ -66,18 +67,23 @@ def signal_limits(tables) -> dict:
 def signal_sentence(table: pd.DataFrame) -> str:
     """How far from full strength the methods' channels are, in their worst layers."""
     distance = table["signal"].sub(1).abs()
-    worst = table.loc[distance.groupby(table["slug"]).idxmax().dropna()].assign(distance=distance)
+    worst = table.loc[distance.groupby(networks(table), observed=True, sort=False).idxmax().dropna()]
+    worst = worst.assign(distance=distance)
     if (worst["distance"] < 0.02).all():
-        return "Predicted: nothing of the starting statistics is left. Every method's channels come out of BatchNorm at full strength, so repairs cannot matter here."
-    far = worst.sort_values("distance", ascending=False)
+        return (
+            "Predicted: nothing of the starting statistics is left. Every method's channels come out of BatchNorm at "
+            "full strength, so repairs cannot matter here."
+        )
+    far = worst.sort_values("distance", ascending=False, kind="stable")
     words = [f"{row.label} {row.signal:.2g} in {row.layer}" for row in far.head(3).itertuples()]
-    left = len(far) - 3
-    rest = (
-        f"; the other {'one stays' if left == 1 else f'{left} stay'} within {far['distance'].iloc[3]:.2g} of 1"
-        if left > 0
-        else ""
+    left, rest = len(far) - 3, ""
+    if left > 0:
+        stay = "one stays" if left == 1 else f"{left} stay"
+        rest = f"; the other {stay} within {far['distance'].iloc[3]:.2g} of 1"
+    return (
+        "Predicted: the starting statistics still change how strong channels come out of BatchNorm. Furthest from 1, "
+        f"median over a layer's channels: {'; '.join(words)}{rest}."
     )
-    return f"Predicted: the starting statistics still change how strong channels come out of BatchNorm. Furthest from 1, median over a layer's channels: {'; '.join(words)}{rest}."
 
 
 SIGNAL = Chart("signal.SIGNAL", signal_table, signal_figure, signal_sentence, signal_limits)

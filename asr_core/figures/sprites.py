@@ -1,4 +1,4 @@
-"""Many small pictures as one PNG: colours from numpy, tiles with gaps, a data address. One image is faster than dozens."""
+"""Many small pictures as one PNG: colours from numpy, tiles with gaps, a data address. One is faster than dozens."""
 
 import base64
 import io
@@ -60,3 +60,11 @@ def address(picture: np.ndarray) -> str:
     buffer = io.BytesIO()
     Image.fromarray(picture).save(buffer, "PNG")
     return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
+
+
+def picture(address: str) -> np.ndarray:
+    """The inverse of `address`, without transparency: uint8 (H, W, 3)."""
+    from PIL import Image
+
+    content = base64.b64decode(address.partition(",")[2])
+    return np.array(Image.open(io.BytesIO(content)).convert("RGB"))

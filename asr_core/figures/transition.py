@@ -1,13 +1,18 @@
 """Accuracy against sparsity for each pruning rule: where recalibration begins to fail and a repair beats it."""
 
+from typing import Any
+
 import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from asr_core.figures import Chart, NothingToDraw, style
-from asr_core.spec.grid import BatchNormState
-from asr_core.store import default_root
+from asr_core.spec import labels
+from asr_core.spec.recalibration import REPORTED_STATE, BatchNormState
+from asr_core.spec.repairs import BN_ONLY, RepairSpec
+from asr_core.store import Store
 from asr_core.store.results import Result
+from asr_core.store.tables import networks
 from asr_core.studies import transition
 
 FROM = 0.9  # sparsity from which on points are drawn; from the present one, if that is lower
@@ -18,35 +23,33 @@ ROLES = {"dense": "dense", "no_repair": "no repair, no recalibration", "repair_a
 
 
 def transition_table(
-    result: Result, groups, slug: str, start="reset", averaging="ema", momentum: float = 0.1, b: int = 20
+    result: Result, store: Store, groups, repair: RepairSpec, state: BatchNormState = REPORTED_STATE
 ) -> pd.DataFrame:
-    """transition.accuracy of every stored rule from FROM (or the sparsity of `result`) on, and label, band_low, band_high (sparsities, NaN: no band).
+    """transition.accuracy of every stored rule from FROM (or the sparsity of `result`) on, and band_low,
+    band_high (sparsities, NaN: no band), b, repaired (the repair in words).
 
-    groups: transition.groups; slug: the repair.
+    groups: transition.groups.
     """
-    root = str(default_root())
-    rows = transition.read(root, tuple(map(tuple, groups)))[0]
-    state = BatchNormState.of(start, averaging, momentum, b)
-    table = transition.accuracy(rows, slug, state) if len(rows) else rows.assign(role=[])
+    rows = transition.read(store, tuple(map(tuple, groups)))[0]
+    table = transition.accuracy(rows, repair, state) if len(rows) else rows.assign(role=[])
     table = table[table["sparsity"] >= min(FROM, round(result.setting["sparsity_asked"], 6))]
+    name = labels.label(repair)
     if not table["role"].isin(["bn_only", "repair"]).any():
         raise NothingToDraw(
-            f"Neither BN only nor {style.label(slug)} is stored at this recalibration for any rule. Compute one, or choose another b."
+            f"Neither BN only nor {name} is stored at this recalibration for any rule. "
+            "Compute one, or choose another b."
         )
-    bands = {rule: transition.band(root, table, rule) or (float("nan"),) * 2 for rule in table["rule"].unique()}
+    bands = {rule: transition.band(store, table, rule) or (float("nan"),) * 2 for rule in table["rule"].unique()}
     ends = pd.DataFrame.from_dict(bands, orient="index", columns=["band_low", "band_high"])
-    return (
-        table.join(ends, on="rule")
-        .assign(label=table["rule"].map(transition.label_of), repair=slug)
-        .reset_index(drop=True)
-    )
+    table = table.join(ends, on="rule").reset_index(drop=True)
+    return table.assign(b=state.calib_batches, repaired=name)
 
 
 def transition_figure(
     table: pd.DataFrame, low: float = 0.0, high: float = 1.0, left: float = 0.9, right: float = 0.97
 ) -> go.Figure:
-    """One panel per rule: the repair, BN only, no repair and dense; the other rules' repair in grey; the band shaded."""
-    rules = transition.in_order(table["rule"])
+    """One panel per rule: the repair, BN only, no repair, dense; the other rules' repair in grey; the band shaded."""
+    rules = transition.in_order(table)
     columns = min(COLUMNS, len(rules))
     lines = -(-len(rules) // columns)
     figure = make_subplots(
@@ -54,66 +57,49 @@ def transition_figure(
         columns,
         shared_xaxes=True,
         shared_yaxes=True,
-        subplot_titles=[transition.label_of(rule) for rule in rules],
+        subplot_titles=rules,
         horizontal_spacing=0.025,
         vertical_spacing=0.24 / lines,
     )
+    names, shared = style.legend(table)
     for number, rule in enumerate(rules):
-        _panel(figure, table, rule, {"row": number // columns + 1, "col": number % columns + 1}, number == 0)
+        _panel(figure, table, rule, names, {"row": number // columns + 1, "col": number % columns + 1}, number == 0)
     if table["band_low"].notna().any():
-        figure.add_scatter(
-            x=[None],
-            y=[None],
-            mode="markers",
-            name="BN only fails, the repair beats it",
-            marker={"symbol": "square", "size": 14, "color": SHADE},
-        )
-    style.finish(figure, 130 + 260 * lines, "", "")
-    figure.update_layout(margin={"t": 80}, legend={"y": 1 + 40 / (260 * lines)})
+        mark = {"symbol": "square", "size": 14, "color": SHADE}
+        figure.add_scatter(x=[None], y=[None], mode="markers", name="BN only fails, the repair beats it", marker=mark)
+    style.finish(figure, 130 + 260 * lines, "", "", style.joined(shared, f"b = {table['b'].iloc[0]}"), top=80)
+    figure.update_layout(legend={"y": 1 + 40 / (260 * lines)})
     figure.update_xaxes(range=[100 * left, 100 * right], gridcolor=style.GRID, zeroline=False, showticklabels=True)
     figure.update_yaxes(range=[100 * low, 100 * high], gridcolor=style.GRID, zeroline=False)
     figure.update_xaxes(title="sparsity, %", row=lines)
     return figure.update_yaxes(title="top-1, %", col=1)
 
 
-def _panel(figure: go.Figure, table: pd.DataFrame, rule: str, where: dict, legend: bool) -> None:
+def _panel(figure: go.Figure, table: pd.DataFrame, rule: str, names: dict, where: dict, legend: bool) -> None:
     rows = table[table["rule"] == rule]
-    first = rows.iloc[0]
     others = table[(table["rule"] != rule) & (table["role"] == "repair")]
+    grey = {"color": "rgba(136,136,136,0.55)", "width": 1}
     for number, (_, other) in enumerate(others.groupby("rule", sort=False)):
-        _line(
-            figure,
-            other,
-            "the repair under the other rules",
-            {"color": "rgba(136,136,136,0.55)", "width": 1},
-            None,
-            where,
-            legend and number == 0,
-        )
+        _line(figure, other, "the repair under the other rules", grey, None, where, legend and number == 0)
+    twice = set(networks(rows[rows["role"] == "repair"])) == {BN_ONLY}  # drawn once where BN only is the repair
     for role, line in rows.groupby("role", sort=False):
-        slug = line["slug"].iloc[0]
-        colour, symbol = style.look_of(slug)
-        dash = {"dense": "longdash", "no_repair": "dot", "repair_alone": "dot", "bn_only": "dash"}.get(role, "solid")
-        name = f"{style.label(slug)}, {ROLES[role]}" if role == "repair_alone" else ROLES.get(role, style.label(slug))
-        if not (role == "bn_only" and first["repair"] == slug):  # drawn once where BN only is the repair
-            _line(
-                figure,
-                line,
-                name,
-                {"color": colour, "width": 2, "dash": dash},
-                None if role == "dense" else symbol,
-                where,
-                legend,
-            )
+        if not (role == "bn_only" and twice):
+            _role(figure, role, line, names, where, legend)
+    first = rows.iloc[0]
     if first["band_low"] == first["band_low"]:  # after the lines: an empty panel would take no shape
-        figure.add_vrect(
-            100 * first["band_low"] - HALF,
-            100 * first["band_high"] + HALF,
-            fillcolor=SHADE,
-            line_width=0,
-            layer="below",
-            **where,
-        )
+        ends = 100 * first["band_low"] - HALF, 100 * first["band_high"] + HALF
+        figure.add_vrect(*ends, fillcolor=SHADE, line_width=0, layer="below", **where)
+
+
+def _role(figure: go.Figure, role: str, line: pd.DataFrame, names: dict, where: dict, legend: bool) -> None:
+    """One of transition.accuracy's roles."""
+    network = networks(line).iloc[0]
+    colour, symbol = style.look_of(network)
+    dash = {"dense": "longdash", "no_repair": "dot", "repair_alone": "dot", "bn_only": "dash"}.get(role, "solid")
+    name = ROLES.get(role, names[network])
+    name = f"{names[network]}, {name}" if role == "repair_alone" else name
+    look = {"color": colour, "width": 2, "dash": dash}
+    _line(figure, line, name, look, None if role == "dense" else symbol, where, legend)
 
 
 def _line(
@@ -121,24 +107,16 @@ def _line(
 ) -> None:
     """One line over sparsity; with `symbol`, marks, intervals and hover."""
     rows = rows.sort_values("sparsity")
-    more = {
-        "mode": "lines+markers" if symbol is None and len(rows) == 1 else "lines",
+    more: dict[str, Any] = {
+        "mode": "lines+markers" if len(rows) == 1 else "lines",
         "hoverinfo": "skip",
     }  # one point is no line
     if symbol:
-        errors = {
-            "type": "data",
-            "symmetric": False,
-            "array": 100 * (rows["top1_high"] - rows["top1"]),
-            "arrayminus": 100 * (rows["top1"] - rows["top1_low"]),
-            "thickness": 1,
-            "width": 2,
-        }
-        told = rows[["label", "achieved", "top1_low", "top1_high", "n_eval"]].to_numpy()
+        told = rows[["rule", "achieved", "top1_low", "top1_high", "n_eval"]].to_numpy()
         more = {
             "mode": "lines+markers",
             "marker": {"symbol": symbol, "size": 8},
-            "error_y": errors,
+            "error_y": style.interval(rows["top1"], rows["top1_low"], rows["top1_high"], thickness=1, width=2),
             "customdata": told,
             "hovertemplate": HOVER,
         }
@@ -174,11 +152,11 @@ def transition_limits(tables) -> dict:
 
 def transition_sentence(table: pd.DataFrame) -> str:
     """The band of each rule."""
-    slug, parts = table["repair"].iloc[0], []
-    for rule in transition.in_order(table["rule"]):
+    parts, repaired = [], table["repaired"].iloc[0]
+    for rule in transition.in_order(table):
         first = table[table["rule"] == rule].iloc[0]
-        parts.append(f"{first['label']} {band_text(first['band_low'], first['band_high'])}")
-    return f"Where BatchNorm recalibration alone fails and {style.label(slug)} beats it: {', '.join(parts)}."
+        parts.append(f"{rule} {band_text(first['band_low'], first['band_high'])}")
+    return f"Where BatchNorm recalibration alone fails and {repaired} beats it: {', '.join(parts)}."
 
 
 def band_text(low: float, high: float) -> str:

@@ -1,4 +1,5 @@
-"""A zip of an ImageFolder tree, from somebody else: everything is checked before a byte is unpacked. Imports no torch."""
+"""A zip of an ImageFolder tree, from somebody else: everything is checked before a byte is unpacked. Imports no
+torch."""
 
 import os
 import re
@@ -69,7 +70,8 @@ def _check_listing(archive: BinaryIO) -> None:
     (listing,) = struct.unpack_from("<L", tail, at + 12)
     if END64 in tail[max(0, at - 20) : at] or listing > LISTING:
         raise DataError(
-            f"the archive lists too many files; at most {FILES:,} images fit. Leave some out, or name a folder on the server's machine."
+            f"the archive lists too many files; at most {FILES:,} images fit. Leave some out, or name a folder on "
+            "the server's machine."
         )
 
 
@@ -80,12 +82,13 @@ def _images(listed: list[zipfile.ZipInfo]) -> dict[str, zipfile.ZipInfo]:
     images = {info: name for info in listed if _is_image(name := _plain(info.filename))}
     if len(images) > FILES:
         raise DataError(
-            f"the archive holds {len(images):,} images; at most {FILES:,} fit. Leave some out, or name a folder on the server's machine."
+            f"the archive holds {len(images):,} images; at most {FILES:,} fit. Leave some out, or name a folder "
+            "on the server's machine."
         )
     if (total := sum(info.file_size for info in images)) > UNPACKED:
         raise DataError(
-            f"the archive unpacks to {total / 2**30:.1f} GiB; at most {UNPACKED / 2**30:g} fit. Make the images smaller, "
-            "or name a folder on the server's machine."
+            f"the archive unpacks to {total / 2**30:.1f} GiB; at most {UNPACKED / 2**30:g} fit. Make the images "
+            "smaller, or name a folder on the server's machine."
         )
     around = _around(list(images.values()))
     found = {name.removeprefix(around): info for info, name in images.items()}
@@ -100,7 +103,8 @@ def _check_member(info: zipfile.ZipInfo) -> None:
     parts = name.split("/")
     if name.startswith("/") or re.match("[A-Za-z]:", name) or "\\" in name or ".." in parts:
         raise DataError(
-            f"the archive holds the name {name[:80]!r}, which leads out of it; give names relative to the tree, with / between."
+            f"the archive holds the name {name[:80]!r}, which leads out of it; give names relative to the tree, "
+            "with / between."
         )
     if max(len(os.fsencode(part)) for part in parts) > 255:
         raise DataError(f"the archive holds a name of more than 255 bytes ({name[:40]!r}...); shorten it.")

@@ -6,54 +6,53 @@ evaluate; the two never mix.
 """
 
 import json
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
-from asr_core import checks
+from asr_core import registry
+from asr_core.checks import choose
 from asr_core.errors import DataError
 from asr_core.images import folders
 from asr_core.images.decode import decode
-from asr_core.images.sources import LABELS, open_source
-from asr_core.spec import experiment as spec
-from asr_core.spec.experiment import DataSpec
+from asr_core.images.download import data_directory
+from asr_core.spec.keys import key
+from asr_core.spec.parts import DataSpec
 from asr_core.store import Store
 
-CLASSES = {"digits": 10, "cifar10": 10, "cifar100": 100, "imagenette": 10}
-COUNTS = {"digits": (1437, 360), "cifar10": (50000, 10000), "cifar100": (50000, 10000), "imagenette": (9469, 3925)}
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 CALIBRATION, EVALUATION = 1, 2  # independent random streams
 
 
-def resolve(name: str, store: Store, image_size: int = 32) -> DataSpec:
-    """The DataSpec of `digits`, `cifar10`, `cifar100`, `imagenette` or `folder:PATH`.
+def resolve(dataset: str, store: Store, **values) -> DataSpec:
+    """The DataSpec of a registered dataset, or of `folder:PATH`, with further fields as `values`.
 
     A folder is checked and its content digested (remembered in the store while its listing is
-    unchanged). image_size in pixels. Raises UnknownName, SpecError, DataError.
+    unchanged). Raises UnknownName, SpecError, DataError.
     """
-    kind, _, path = name.partition(":")
+    kind, _, path = dataset.partition(":")
     if not (kind == "folder" and path):
-        checks.choose("dataset", name, (*CLASSES, "folder:PATH"))
-        return DataSpec(dataset=name, image_size=image_size, classes=CLASSES[name])
-    plain = DataSpec(image_size=image_size)  # a bad size is refused before a folder is read
+        every = [f"{name}:PATH" if name == "folder" else name for name in registry.names(DataSpec.kind)]
+        return DataSpec.pick(dataset=choose("dataset", dataset, every), **values)
+    DataSpec.pick(dataset="digits", **values)  # what else is wrong is said before a folder is read
     found = folders.identify(path, store)
-    return replace(plain, dataset="folder", digest=found["digest"], classes=found["classes"])
+    return DataSpec.pick(dataset="folder", **values | {"digest": found["digest"], "classes": found["classes"]})
 
 
 def label(data: DataSpec, store: Store) -> str:
-    """Human name of the images, e.g. 'CIFAR-10 (JPEG copy)'."""
-    return folders.label(data.digest, store) if data.dataset == "folder" else LABELS[data.dataset]
+    """Human name of the images, e.g. 'CIFAR-10'."""
+    return data.chosen.label_of(data, store)
 
 
 def counts(data: DataSpec, store: Store) -> tuple[int, int]:
     """Training and test images of `data`, nothing decoded; raises DataError for a folder never seen here."""
-    return folders.counts(data.digest, store) if data.dataset == "folder" else COUNTS[data.dataset]
+    return data.chosen.sizes_of(data, store)
 
 
 def images_key(data: DataSpec) -> str:
     """Store key of the decoded images: both normalisations share them."""
-    return spec.key("images", replace(data, normalization="dataset"))
+    return key("images", replace(data, normalization="dataset"))
 
 
 def load(data: DataSpec, store: Store, progress=None, data_dir: Path | str | None = None) -> "Dataset":
@@ -62,18 +61,17 @@ def load(data: DataSpec, store: Store, progress=None, data_dir: Path | str | Non
     `progress(stage, images)` is told how many more images are decoded. `data_dir` is where
     torchvision's sets lie (else `ASR_DATA_DIR`, else data/). Raises DataError, StoreError.
     """
-    _check_classes(data)
-    key = images_key(data)
-    entry = store.find("images", key)
+    found = images_key(data)
+    entry = store.find("images", found)
     if entry is None:
         with store.workspace() as scratch:
 
             def compute():
-                source = open_source(data, store, data_dir)
+                source = data.chosen.open(data, store, data_directory(data_dir))
                 return decode(source, data.image_size, label(data, store), scratch, progress)
 
-            decoded = replace(data, normalization="dataset")
-            entry = store.get_or_compute("images", key, compute, spec=asdict(decoded))
+            decoded = replace(data, normalization="dataset").values()
+            entry = store.get_or_compute("images", found, compute, spec=decoded)
     labels = entry.arrays("labels")
     own = entry["mean"], entry["std"]
     mean, std = own if data.normalization == "dataset" else (IMAGENET_MEAN, IMAGENET_STD)
@@ -92,21 +90,16 @@ def load(data: DataSpec, store: Store, progress=None, data_dir: Path | str | Non
 
 
 def _chosen(images: np.ndarray, indices) -> np.ndarray:
-    """images[indices]. Of a mapped file they are read: each touched page would draw its neighbours into this process's memory."""
+    """images[indices]. Of a mapped file they are read: each touched page would draw its neighbours into this process's
+    memory."""
     if not isinstance(images, np.memmap):
         return images[indices]
     found = np.empty((len(indices), *images.shape[1:]), images.dtype)
-    with open(images.filename, "rb", buffering=0) as file:
+    with open(str(images.filename), "rb", buffering=0) as file:
         for image, index in zip(found, indices, strict=True):
             file.seek(images.offset + int(index) * image.nbytes)
             file.readinto(image)
     return found
-
-
-def _check_classes(data: DataSpec) -> None:
-    expected = CLASSES.get(data.dataset, data.classes)
-    if data.classes != expected:
-        raise DataError(f"{data.dataset} has {expected} classes, not {data.classes}; use asr_core.images.data.resolve.")
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

@@ -5,24 +5,26 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from asr_core.errors import DataError, StoreError
-from asr_core.images.sources import Source, Split
+from asr_core.images.splits import Opened, Split
 
 CHUNK_BYTES = 2**24  # decoded at a time: under a second, so that Ctrl-C is answered soon
 THREADS_FROM = 128  # pixels a side; smaller images decode faster in one thread (measured)
 
 
-def decode(source: Source, size: int, label: str, scratch: Path, progress=None) -> tuple[dict, dict]:
+def decode(source: Opened, size: int, label: str, scratch: Path, progress=None) -> tuple[dict, dict]:
     """Decode both splits to `size` pixels a side, into `scratch`; returns files and facts for the store.
 
     Facts: label, class_names, number of images, mean and std per channel of the training split.
     Raises DataError naming an unreadable image, StoreError if the disk has too little room.
     """
     _check_space(scratch, (len(source.train.labels) + len(source.test.labels)) * 3 * size * size)
-    files, facts = {}, {"label": label, "class_names": list(source.class_names)}
+    files: dict[str, Any] = {}
+    facts: dict[str, Any] = {"label": label, "class_names": list(source.class_names)}
     for split, images in (("train", source.train), ("test", source.test)):
         target = scratch / f"{split}_images.npy"
         mean, std = _write_images(target, images, size, progress)
@@ -60,7 +62,7 @@ def _write_images(path: Path, split: Split, size: int, progress) -> tuple[list[f
             part = chunk[: count - start]
             shares = np.array_split(np.arange(len(part)), threads)
             list(pool.map(partial(_fill, split, start, part, size), shares))
-            file.write(part)
+            file.write(part.data)
             values = part.reshape(len(part), row)
             total += values.sum(axis=0, dtype=np.int64)
             squares += np.square(values, dtype=np.uint16).sum(axis=0, dtype=np.int64)

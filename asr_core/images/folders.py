@@ -12,9 +12,11 @@ import os
 import stat
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from io import BytesIO
 from pathlib import Path
 
-from asr_core.errors import DataError
+from asr_core.errors import DataError, ImagesAbsent
+from asr_core.images.splits import Opened, Split
 from asr_core.store import Store, disk_errors
 from asr_core.store.entries import digest_file, write_json
 
@@ -23,7 +25,10 @@ SOURCES = "sources.json"
 FIELDS = {"fingerprint", "digest", "classes", "images", "label"}
 CIFAR10_JPEG = "78086fc20c1b1c15"
 KNOWN = {CIFAR10_JPEG: "CIFAR-10 (JPEG copy)"}
-REMEDY = "Name their folder: `--dataset folder:PATH` on the command line, or under *Own network and data* in the sidebar of the dashboard."
+REMEDY = (
+    "Name their folder: `--dataset folder:PATH` on the command line, or under *Own network and data* in the sidebar "
+    "of the dashboard."
+)
 
 
 @dataclass(frozen=True)
@@ -145,6 +150,27 @@ def content_digest(tree: Tree) -> str:
     return digest.hexdigest()[:16]
 
 
+def opened_tree(tree: Tree, splits: tuple[str, str] = ("train", "test"), class_names=None) -> Opened:
+    """An ImageFolder tree, in the order of its sorted relative paths."""
+
+    import numpy as np
+
+    def part(split: str) -> Split:
+        names = tree.files[split]
+        labels = np.array(tree.labels(split), dtype=np.int64)
+        return Split(labels, names, lambda i: _image(f"{tree.root}/{names[i]}"), str(tree.root))
+
+    return Opened(class_names or tree.class_names, *map(part, splits))
+
+
+def _image(path: str):
+    """A PIL image of bytes in memory: faster than a file handle, and none is left open on an error."""
+    from PIL import Image
+
+    with open(path, "rb", buffering=0) as file:
+        return Image.open(BytesIO(file.read()))
+
+
 def identify(root: Path | str, store: Store) -> dict:
     """What the tree at `root` is: {fingerprint, digest, classes, images (by split), label}; raises DataError.
 
@@ -175,7 +201,7 @@ def locate(digest: str, store: Store) -> Tree:
             if (tree := read_tree(path)).fingerprint == known["fingerprint"]:
                 return tree
     seen = f"; they were at {places[-1][0]}, which has changed or gone" if places else ""
-    raise DataError(f"the images of folder {digest} are not on this machine{seen}. {REMEDY}")
+    raise ImagesAbsent(f"the images of folder {digest} are not on this machine{seen}. {REMEDY}")
 
 
 def counts(digest: str, store: Store) -> tuple[int, int]:
@@ -183,7 +209,7 @@ def counts(digest: str, store: Store) -> tuple[int, int]:
     for known in _sources(store).values():
         if known["digest"] == digest:
             return known["images"]["train"], known["images"]["test"]
-    raise DataError(f"the images of folder {digest} are not on this machine. {REMEDY}")
+    raise ImagesAbsent(f"the images of folder {digest} are not on this machine. {REMEDY}")
 
 
 def classes(digest: str, store: Store) -> int | None:
@@ -200,7 +226,8 @@ def label(digest: str, store: Store) -> str:
 
 
 def _sources(store: Store) -> dict:
-    """Absolute path -> what `identify` found there. Only a cache: what cannot be read, or lacks a field, is left out."""
+    """Absolute path -> what `identify` found there. Only a cache: what cannot be read, or lacks a field, is left
+    out."""
     try:
         found = json.loads((store.root / SOURCES).read_text())
         return {path: known for path, known in found.items() if known.keys() >= FIELDS}

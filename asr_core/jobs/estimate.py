@@ -2,11 +2,12 @@
 
 speeds.json in the store holds, per network, input size and number of threads, seconds per image of
 each stage and per building of the network: first measured by `asr_core.jobs.probe` in a few seconds, then
-corrected by every job (`asr_core.pipeline.tracking`), without what other programs took of the machine meanwhile.
+corrected by every job (`asr_core.jobs.tracking`), without what other programs took of the machine meanwhile.
 It is no part of what an experiment is.
 """
 
 import json
+from typing import Any
 
 import pandas as pd
 
@@ -14,7 +15,9 @@ from asr_core.images import data
 from asr_core.pipeline import plan
 from asr_core.pipeline.plan import Task
 from asr_core.runtime import worker_threads
-from asr_core.spec.experiment import DataSpec, ExperimentSpec
+from asr_core.spec.experiment import ExperimentSpec
+from asr_core.spec.parts import DataSpec
+from asr_core.spec.repairs import DENSE, NO_REPAIR, RepairSpec
 from asr_core.store import Store, results
 from asr_core.store.entries import write_json
 
@@ -46,7 +49,9 @@ def network_name(experiment: ExperimentSpec, threads: int | None = None) -> str:
     threads: None for those of a worker process.
     """
     model, dense = experiment.model, experiment.dense
-    network = f"{model.architecture} {model.stem} {model.head} {experiment.data.image_size}px"
+    named = dict(model.params)
+    made = " ".join([model.architecture, *(str(named[name]) for name in model.parameters if name in named)])
+    network = f"{made} {experiment.data.image_size}px"
     source = (
         f"imagenet {dense.epochs} epochs" if dense.source == "imagenet" else dense.source
     )  # the frozen part runs once
@@ -58,7 +63,7 @@ def images_name(images: DataSpec) -> str:
     return f"{images.digest or images.dataset} {images.image_size}px"
 
 
-def speed(experiment: ExperimentSpec, store: Store, threads: int | None = None) -> Speed | None:
+def speed(experiment: ExperimentSpec, store: Store, threads: int | None = None) -> Speed | Any:
     """Speeds measured on this machine for the experiment's network and images; None if they must be measured first."""
     known, images = _read(store), experiment.data
     found = known["networks"].get(network_name(experiment, threads))
@@ -109,13 +114,13 @@ def rate_of(task: Task) -> str:
     }.get(task.stage, task.stage)
 
 
-def _network(task: Task) -> str | None:
+def _network(task: Task) -> RepairSpec | None:
     """The network that a task loads; None if it needs none."""
     if task.stage == "images":
         return None
-    if task.stage == "repair" or (task.repair is not None and task.repair.order is None):
-        return "no_repair"
-    return "dense" if task.stage == "prune" else task.target
+    if task.stage == "repair" or (task.network != DENSE and task.network.order is None):
+        return DENSE if task.stage == "prune" else NO_REPAIR
+    return task.network
 
 
 def seconds(tasks: list[Task], speed: Speed, tables: int) -> float:

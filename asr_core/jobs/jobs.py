@@ -1,15 +1,16 @@
 """What is known of jobs: folders cache/jobs/ID with spec.json, status.json, progress.jsonl and log.txt.
 
-A job computes one experiment, or spatial maps or the repairability of one, outside the web process (`asr_core.jobs.worker`,
-started by `asr_core.jobs.runner`). Its ID comes from what is wanted alone, so everybody who asks for the
-same thing shares one computation. Imports no torch.
+A job computes one experiment, or spatial maps or the repairability of one, outside the web process
+(`asr_core.jobs.worker`, started by `asr_core.jobs.runner`). Its ID comes from what is wanted alone, so everybody who
+asks for the same thing shares one computation. Imports no torch.
 """
 
 import json
 import os
 import re
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import psutil
 
@@ -18,7 +19,8 @@ from asr_core.pipeline import allocations, maps
 from asr_core.pipeline.maps import MapSpec
 from asr_core.pipeline.plan import Task
 from asr_core.runtime import Runtime
-from asr_core.spec.experiment import ExperimentSpec, from_dict, key
+from asr_core.spec.experiment import ExperimentSpec, from_dict
+from asr_core.spec.keys import key
 from asr_core.store import Store, results
 from asr_core.store.entries import write_json
 
@@ -29,11 +31,11 @@ TAIL = 8192  # bytes read from the end of a log
 
 @dataclass(frozen=True)
 class Wanted:
-    """What a job computes: all tables of `experiment`, or with `maps` only these maps of it, or only the `repairability`
-    of its convs at the usual trial sparsities, on the dense network `dense_id` (None: the recipe's)."""
+    """What a job computes: all tables of `experiment`, or with `maps` only these maps of it, or only the
+    `repairability` of its convs at the usual trial sparsities, on the dense network `dense_id` (None: the recipe's)."""
 
     experiment: ExperimentSpec
-    maps: MapSpec | None = None
+    maps: MapSpec | Any = None
     dense_id: str | None = None
     repairability: bool = False
 
@@ -42,6 +44,16 @@ class Wanted:
         """The job's ID."""
         part = self.maps or ("repairability" if self.repairability else None)
         return key("job", self.experiment, *([part, self.dense_id] if part else []))
+
+    def as_dict(self) -> dict:
+        """For JSON; `Job.asked` reads it."""
+        maps = asdict(self.maps) if self.maps else None
+        return {
+            "experiment": self.experiment.as_dict(),
+            "maps": maps,
+            "dense_id": self.dense_id,
+            "repairability": self.repairability,
+        }
 
     @property
     def tables(self) -> int:
@@ -99,7 +111,7 @@ class Job:
         )
 
     def progress(self) -> dict | None:
-        """The last line of progress (see `asr_core.pipeline.tracking`), or None before the first stage."""
+        """The last line of progress (see `asr_core.jobs.tracking`), or None before the first stage."""
         whole = _tail(self.folder / "progress.jsonl").rpartition("\n")[0]  # the last line may be half written
         return json.loads(whole.splitlines()[-1]) if whole else None
 
@@ -120,7 +132,7 @@ def _tail(path: Path) -> str:
     return text if size <= TAIL else text.partition("\n")[2]
 
 
-def read(store: Store, job_id: str) -> Job | None:
+def read(store: Store, job_id: str) -> Job | Any:
     """The job as its status.json says, or None; ids that are none become no path."""
     if not re.fullmatch("[0-9a-f]{24}", job_id):
         return None

@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from asr_core.images import data, sources
+from asr_core.images import data
+from asr_core.images.download import data_directory
 from asr_core.jobs import estimate
 from asr_core.measure import evaluation, stats
 from asr_core.networks import models, train
@@ -28,8 +29,8 @@ STEPS = 2  # of training, at least, after one that warms up
 def measure(experiment: ExperimentSpec, store: Store, where: Runtime, importing: float, budget: float = BUDGET) -> None:
     """Measure the speeds of the experiment's network on this machine; they are remembered in the store.
 
-    importing: seconds that a worker takes before it can build a network. budget: seconds for each rate. Raises ModelError for a
-    network that cannot run, DataError for a folder that is not at hand.
+    importing: seconds that a worker takes before it can build a network. budget: seconds for each rate. Raises
+    ModelError for a network that cannot run, DataError for a folder that is not at hand.
     """
     device, start = where.start(), clock()
     with torch.random.fork_rng():
@@ -121,11 +122,12 @@ def random_images(spec, count: int) -> data.Dataset:
 
 def decoding(experiment: ExperimentSpec, store: Store) -> float:
     """Seconds per image of reading and decoding the folder's images."""
-    split = sources.open_source(experiment.data, store).train
+    images = experiment.data
+    split = images.chosen.open(images, store, data_directory()).train
     picked = cycle(np.random.default_rng(0).permutation(len(split.labels)))
 
     def run(count):
         for i in islice(picked, count):
-            split.image(i).convert("RGB").resize((experiment.data.image_size,) * 2)
+            split.image(i).convert("RGB").resize((images.image_size,) * 2)
 
     return rate(run, 16)

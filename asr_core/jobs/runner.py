@@ -46,7 +46,7 @@ class Runner:
             if job and job.live and self._alive(job):
                 return job
             self._forget_old()
-            self._start(wanted.id, {"wanted": asdict(wanted), "runtime": asdict(where or Runtime())})
+            self._start(wanted.id, {"wanted": wanted.as_dict(), "runtime": asdict(where or Runtime())})
         return jobs.read(self.store, wanted.id)
 
     def _start(self, job_id: str, asked: dict) -> None:
@@ -146,7 +146,8 @@ class Runner:
     def measure(self, experiment: ExperimentSpec) -> None:
         """Measure this machine's speeds for the experiment in a process of its own; `speed` then tells them.
 
-        One process measures at a time, for `estimate.PATIENCE` seconds at most. Raises AsrError while it measures something else.
+        One process measures at a time, for `estimate.PATIENCE` seconds at most. Raises AsrError while it measures
+        something else.
         """
         name = _measured_name(experiment)
         with self._guard:
@@ -155,7 +156,7 @@ class Runner:
                 raise AsrError("Another network is being measured just now, one at a time. Ask again in some seconds.")
             if self._probe is None:
                 self._refused.pop(name, None)
-                arguments = ["speed", str(self.store.root.resolve()), json.dumps(asdict(experiment))]
+                arguments = ["speed", str(self.store.root.resolve()), json.dumps(experiment.as_dict())]
                 self._probe = name, self._spawn(arguments, stdout=subprocess.PIPE)
 
     def measuring(self, experiment: ExperimentSpec) -> bool:
@@ -165,9 +166,11 @@ class Runner:
             return self._probe is not None and self._probe[0] == _measured_name(experiment)
 
     def speed(self, experiment: ExperimentSpec) -> estimate.Speed | None:
-        """This machine's speeds for the experiment as they are known; None where nothing has measured them. Starts no process.
+        """This machine's speeds for the experiment as they are known; None where nothing has measured them. Starts no
+        process.
 
-        Raises AsrError, for some seconds, if they were asked for and could not be measured, for example as the network cannot be built.
+        Raises AsrError, for some seconds, if they were asked for and could not be measured, for example as the network
+        cannot be built.
         """
         with self._guard:
             self._see_probe()
@@ -185,7 +188,8 @@ class Runner:
         words = probe.communicate()[0].decode(errors="replace").strip().splitlines()
         if probe.returncode == -signal.SIGALRM:
             words = [
-                f"Measuring this network took longer than {estimate.PATIENCE} s and was stopped; compute it without an estimate."
+                f"Measuring this network took longer than {estimate.PATIENCE} s and was stopped; compute it "
+                "without an estimate."
             ]
         if probe.returncode != 0:
             reason = words[-1] if words else "the speed of this machine could not be measured"

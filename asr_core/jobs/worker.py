@@ -1,4 +1,5 @@
-"""The process that computes a job: `python -m asr_core.jobs.worker run ROOT JOB PARENT`; started by `asr_core.jobs.runner`.
+"""The process that computes a job: `python -m asr_core.jobs.worker run ROOT JOB PARENT`; started by
+`asr_core.jobs.runner`.
 
 It is polite (niced, one core left free), waits for its turn, stops on SIGTERM, and ends when the
 server that started it is gone. `speed ROOT SPEC` measures how fast this machine runs a network.
@@ -16,7 +17,6 @@ from dataclasses import replace
 
 from asr_core.errors import AsrError
 from asr_core.jobs import estimate, jobs
-from asr_core.pipeline import allocations, maps
 from asr_core.runtime import Runtime, clock, worker_threads
 from asr_core.spec.experiment import from_dict
 from asr_core.store import Store
@@ -103,9 +103,8 @@ def compute(store: Store, job_id: str, wanted: jobs.Wanted, where: Runtime) -> N
     if wanted.stored(store):
         return
     start = clock()
-    from asr_core.jobs import probe
-    from asr_core.pipeline import stages as pipeline
-    from asr_core.pipeline import tracking
+    from asr_core.jobs import probe, tracking
+    from asr_core.pipeline import run as pipeline
 
     importing = PYTHON + clock() - start
     where, experiment = replace(where, threads=worker_threads()), wanted.experiment
@@ -116,9 +115,9 @@ def compute(store: Store, job_id: str, wanted: jobs.Wanted, where: Runtime) -> N
     done = False
     try:
         if wanted.maps:
-            maps.run(experiment, store, wanted.maps, wanted.dense_id, tracker, where)
+            pipeline.maps(experiment, store, wanted.maps, wanted.dense_id, tracker, where)
         elif wanted.repairability:
-            allocations.run(experiment, store, wanted.dense_id, report=tracker, where=where)
+            pipeline.repairability(experiment, store, wanted.dense_id, report=tracker, where=where)
         else:
             pipeline.run(experiment, store, tracker, where)
         done = True

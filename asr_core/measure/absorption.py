@@ -96,7 +96,9 @@ def _verdict(model: nn.Module, calls: dict[str, list[fx.Node]], sources: list[fx
 
 def _ends(model: nn.Module, sources: list[fx.Node]) -> set[fx.Node]:
     """The first nodes on each path from `sources` that do not let scale and shift through."""
-    ends, seen, todo = set(), set(), list(sources)
+    ends: set[fx.Node] = set()
+    seen: set[fx.Node] = set()
+    todo = list(sources)
     while todo:
         users = set(todo.pop().users) - seen
         seen |= users
@@ -125,8 +127,8 @@ def _transparent(model: nn.Module, node: fx.Node) -> bool:
     if node.target in (F.dropout, F.dropout2d):
         return _argument(node, 2, "training", True) is False
     if node.target is F.avg_pool2d:
-        pool = [_argument(node, *where) for where in ((3, "padding", 0), (5, "count_include_pad", True))]
-        return _shifts_alike(*pool, _argument(node, 6, "divisor_override", None))
+        padding, counted = _argument(node, 3, "padding", 0), _argument(node, 5, "count_include_pad", True)
+        return _shifts_alike(padding, counted, _argument(node, 6, "divisor_override", None))
     return node.op == "call_function" and node.target in _TRANSPARENT_FUNCTIONS
 
 

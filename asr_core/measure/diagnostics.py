@@ -6,6 +6,8 @@ Variances are in activation units squared; `floor` is the variance at or under w
 import numpy as np
 import pandas as pd
 
+from asr_core.spec.repairs import COLUMNS
+
 FLOOR, EPS = 1e-12, 1e-8
 
 
@@ -156,15 +158,17 @@ def network_damage(channels: pd.DataFrame) -> dict:
 
 
 def summarise_alphas(layers: pd.DataFrame) -> pd.DataFrame:
-    """Per network (slug) and state: median and quartiles of both alphas over repaired layers."""
+    """Per network (method, order, bias, params) and state: median and quartiles of both alphas over repaired layers."""
     rows = layers[layers["depth"] > layers["depth"].min()]
     parts = []
-    for (slug, state), group in rows.groupby(["slug", "state"], sort=False):
-        row = {"slug": slug, "state": state}
+    names = [*COLUMNS, "state"]
+    for values, group in rows.groupby(names, sort=False, dropna=False, observed=True):
+        row = dict(zip(names, values, strict=True))
         for name in ("alpha_ratio", "alpha_slope"):
             q25, q50, q75 = (
                 np.percentile(group[name].dropna(), [25, 50, 75]) if group[name].notna().any() else [np.nan] * 3
             )
             row |= {name: q50, f"{name}_q25": q25, f"{name}_q75": q75}
         parts.append(row)
-    return pd.DataFrame(parts)
+    columns = [*names, *(f"{name}{q}" for name in ("alpha_ratio", "alpha_slope") for q in ("", "_q25", "_q75"))]
+    return pd.DataFrame(parts, columns=columns).astype({"bias": "boolean"})

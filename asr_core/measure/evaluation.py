@@ -2,7 +2,7 @@
 
 import warnings
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -11,6 +11,7 @@ from torch import nn
 from asr_core.checks import whole
 from asr_core.errors import DataError, ModelError, SpecError
 from asr_core.measure import guards, stats
+from asr_core.measure.guards import Images
 from asr_core.measure.intervals import wilson
 
 
@@ -23,18 +24,18 @@ class Evaluation(NamedTuple):
     predictions: np.ndarray
 
 
-def logits(model: nn.Module, images, output=None, size: int = 256) -> np.ndarray:
+def logits(model: nn.Module, images: Images, output: Any = None, size: int = 256) -> np.ndarray:
     """Outputs (float32, shape (image, class)) over images (`guards.batches`), eval mode; the model is not changed.
 
-    output: the key or index of the logits, where the network returns a dict or tuple. Raises ModelError for outputs that are
-    no logits.
+    output: the key or index of the logits, where the network returns a dict or tuple. Raises ModelError for outputs
+    that are no logits.
     """
     with stats.frozen(model):
         found = [_logits_of(model, batch, output) for batch in guards.batches(images, size)]
     return np.concatenate(found) if found else np.empty((0, 1), np.float32)
 
 
-def _logits_of(model: nn.Module, batch: torch.Tensor, output) -> np.ndarray:
+def _logits_of(model: nn.Module, batch: torch.Tensor, output: Any) -> np.ndarray:
     """The logits (image, class) of one batch."""
     given, images = guards.forward(model, batch), len(batch)
     found = given if output is None else _picked(given, output)
@@ -47,19 +48,20 @@ def _logits_of(model: nn.Module, batch: torch.Tensor, output) -> np.ndarray:
             " (of one logit for two classes, give both: torch.cat([-z, z], 1))" if found.shape[1:] in ((), (1,)) else ""
         )
         raise ModelError(
-            f"the network returns shape {tuple(found.shape)} for {images} images; it must be (images, classes) with 2 classes or more{one}."
+            f"the network returns shape {tuple(found.shape)} for {images} images; it must be (images, classes) "
+            f"with 2 classes or more{one}."
         )
     return found.float().cpu().numpy()
 
 
-def _picked(given, output):
+def _picked(given: Any, output: Any) -> Any:
     try:
         return given[output]
     except (KeyError, IndexError, TypeError, AttributeError, RuntimeError):
         raise SpecError(f"output is {output!r}, but the network returns {_described(given)}.") from None
 
 
-def _described(given) -> str:
+def _described(given: Any) -> str:
     if isinstance(given, Mapping):
         return f"a mapping of {', '.join(map(repr, given))}"
     return (
@@ -68,11 +70,12 @@ def _described(given) -> str:
 
 
 def predictions_of(outputs: np.ndarray) -> np.ndarray:
-    """Predicted classes (int64, shape (image,)) of logits; NaN counts as 0, so that a collapsed network predicts too."""
+    """Predicted classes (int64, shape (image,)) of logits; NaN counts as 0, so that a collapsed network predicts
+    too."""
     return np.nan_to_num(outputs).argmax(1)
 
 
-def score(predictions: np.ndarray, labels) -> Evaluation:
+def score(predictions: np.ndarray, labels: Any) -> Evaluation:
     """Evaluation of predictions against labels, both of shape (image,); raises DataError if shapes differ."""
     labels = np.asarray(labels).reshape(-1)
     if len(labels) != len(predictions) or len(labels) == 0:
@@ -83,26 +86,34 @@ def score(predictions: np.ndarray, labels) -> Evaluation:
     return Evaluation(correct / len(labels), *wilson(correct, len(labels)), predictions)
 
 
-def evaluate(model: nn.Module, images, labels=None, batch_size: int = 256, output=None) -> Evaluation:
+def evaluate(
+    model: nn.Module, images: Images, labels: Any = None, batch_size: int = 256, output: Any = None
+) -> Evaluation:
     """top1, low, high (Wilson 95 %), predictions of `model` in eval mode; it is not changed.
 
-    images: tensor or array (N, 3, H, W), normalised, or an iterable of batches, also of (images, labels) as a DataLoader
-    gives. labels: N class indices; None: those of the batches, which must agree with `labels` where both are there (a
-    loader that shuffles gives others). output: the key or index of the logits, where the network returns a dict or tuple:
-    `evaluate(model, loader, output="logits")`. Warns of outputs that are not finite. Raises DataError for labels that
-    are no classes of the network, or not as many as images, ModelError for outputs that are not (N, classes).
+    images: tensor or array (N, 3, H, W), normalised, or an iterable of batches, also of (images, labels) as a
+    DataLoader gives. labels: N class indices; None: those of the batches, which must agree with `labels` where both are
+    there (a loader that shuffles gives others). output: the key or index of the logits, where the network returns a
+    dict or tuple: `evaluate(model, loader, output="logits")`. Warns of outputs that are not finite. Raises DataError
+    for labels that are no classes of the network, or not as many as images, ModelError for outputs that are not (N,
+    classes).
+
+    >>> from asr_core.networks.cifar_resnet import CifarResNet
+    >>> found = evaluate(CifarResNet(20, 10), torch.randn(8, 3, 32, 32), torch.arange(8))
+    >>> found.predictions.shape, found.low <= found.top1 <= found.high
+    ((8,), True)
     """
     model, size = guards.network(model, convs=False), whole("batch_size", batch_size, 1)
     known, batches = None if labels is None else guards.class_labels(labels), guards.pairs(images, size)
     if isinstance(images, (torch.Tensor, np.ndarray)) and known is not None and len(images) != len(known):
         raise DataError(f"{len(images)} images but {len(known)} labels; give one label per image.")
-    theirs, outputs = [], []
+    theirs, parts = [], []
     with stats.frozen(model):
         for batch, given in batches:
-            outputs.append(_logits_of(model, batch, output))
+            parts.append(_logits_of(model, batch, output))
             theirs.append(given)
-            _check_classes(known, outputs[0].shape[1])
-    outputs = np.concatenate(outputs) if outputs else np.empty((0, 1), np.float32)
+            _check_classes(known, parts[0].shape[1])
+    outputs = np.concatenate(parts) if parts else np.empty((0, 1), np.float32)
     known = _agreed(known, theirs)
     _check_classes(known, outputs.shape[1])
     if wild := int((~np.isfinite(outputs)).any(1).sum()):
@@ -126,6 +137,7 @@ def _agreed(labels: np.ndarray | None, theirs: list) -> np.ndarray:
     own = np.concatenate([guards.class_labels(given) for given in theirs]) if theirs else np.empty(0, np.int64)
     if labels is not None and len(labels) == len(own) and (wrong := int((labels != own).sum())):
         raise DataError(
-            f"{wrong} of {len(own)} labels differ from the batches' own: does the loader shuffle? Leave labels out to use its own."
+            f"{wrong} of {len(own)} labels differ from the batches' own: does the loader shuffle? Leave labels "
+            "out to use its own."
         )
     return own if labels is None else labels

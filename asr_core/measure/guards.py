@@ -7,6 +7,7 @@ hold their own weights.
 
 import copy
 from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,6 +16,7 @@ from torch import nn
 from asr_core.errors import AsrError, DataError, ModelError
 from asr_core.networks import models, weightuse
 
+Images = torch.Tensor | np.ndarray | Iterable[Any]  # what the public functions take
 LAYOUT = "give a tensor (N, C, H, W) of floats, normalised as the network expects, or an iterable of such batches"
 NO_IMAGES = "no images were given, so there is nothing to measure; give at least 2 (64 in the paper)."
 NORMALISE = "give floats, normalised as the network expects: for bytes (images / 255 - mean) / std"
@@ -82,8 +84,8 @@ def copied(model: nn.Module) -> nn.Module:
 def own_weights(model: nn.Module, include_linear: bool = False, biases: bool = False, finite: bool = True) -> None:
     """Raise ModelError unless zeros and factors put into the weights of the convs are what the network computes with.
 
-    include_linear: linear layers too; biases: also of the biases; finite: also refuse NaN and infinite weights (False for
-    an outline without data).
+    include_linear: linear layers too; biases: also of the biases; finite: also refuse NaN and infinite weights (False
+    for an outline without data).
     """
     kinds = (nn.Conv2d, nn.Linear) if include_linear else (nn.Conv2d,)
     layers = {name: module for name, module in model.named_modules() if isinstance(module, kinds)}
@@ -106,7 +108,8 @@ def place(model: nn.Module) -> tuple[torch.device, torch.dtype | None]:
 
 
 def forward(model: nn.Module, batch: torch.Tensor):
-    """What the network makes of a batch, on its device and in its precision; what it raises becomes one ModelError line."""
+    """What the network makes of a batch, on its device and in its precision; what it raises becomes one ModelError
+    line."""
     try:
         return model(batch.to(*place(model)))
     except (AsrError, MemoryError):
@@ -128,7 +131,8 @@ def _short(error: Exception) -> str:
 
 
 def batches(images, size: int = 64) -> Iterator[torch.Tensor]:
-    """The images in batches, checked; a whole tensor is checked before the first batch is given. Empty ones are left out."""
+    """The images in batches, checked; a whole tensor is checked before the first batch is given. Empty ones are left
+    out."""
     return (batch for batch, _ in pairs(images, size))
 
 
@@ -186,8 +190,8 @@ def _check_finite(images: torch.Tensor, name: str, size: int = 64) -> None:
     if not finite.all():
         bad = finite.logical_not().nonzero().flatten()
         raise DataError(
-            f"{name}: {len(bad)} of {len(images)} images hold NaN or infinite pixels, the first is number {int(bad[0])}; "
-            "leave them out or mend them."
+            f"{name}: {len(bad)} of {len(images)} images hold NaN or infinite pixels, the first is number "
+            f"{int(bad[0])}; leave them out or mend them."
         )
 
 
@@ -207,6 +211,7 @@ def class_labels(labels) -> np.ndarray:
     found = found.reshape(-1)
     if len(wrong := found[~np.isfinite(found) | (found != np.floor(found)) | (found < 0)]):
         raise DataError(
-            f"{len(wrong)} of {len(found)} labels are no class index, the first is {wrong[0]}; give whole numbers from 0."
+            f"{len(wrong)} of {len(found)} labels are no class index, the first is {wrong[0]}; give whole numbers "
+            "from 0."
         )
     return found.astype(np.int64)

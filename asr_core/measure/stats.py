@@ -1,7 +1,9 @@
 """Per-channel mean and variance of conv outputs, streamed: activations are never kept."""
 
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 import torch
@@ -9,6 +11,7 @@ from torch import nn
 
 from asr_core.errors import DataError, ModelError
 from asr_core.measure import guards
+from asr_core.measure.guards import Images
 from asr_core.networks import models
 
 CHUNK = 1 << 20  # values converted to float64 at a time: 8 MiB
@@ -41,7 +44,7 @@ def moments(output: torch.Tensor) -> Moments:
     if output.device.type == "mps":  # which has no float64
         output = output.cpu()
     rows = output.movedim(1, -1).reshape(-1, output.shape[1])
-    total = None
+    total: Any = None
     for part in rows.split(max(1, CHUNK // rows.shape[1])):
         part = part.double()
         mean = part.mean(0)
@@ -51,7 +54,7 @@ def moments(output: torch.Tensor) -> Moments:
 
 
 @contextmanager
-def frozen(model: nn.Module):
+def frozen(model: nn.Module) -> Iterator[nn.Module]:
     """Run `model` in eval mode without gradients; its modes are as before afterwards."""
     modes = [(module, module.training) for module in model.modules()]
     model.eval()
@@ -64,7 +67,7 @@ def frozen(model: nn.Module):
 
 
 @contextmanager
-def hooked(model: nn.Module, hook):
+def hooked(model: nn.Module, hook: Callable[[str, nn.Module, torch.Tensor], Any]) -> Iterator[None]:
     """Call `hook(name, conv, output)` after each conv; what it returns replaces the output (unless None)."""
     handles = [
         conv.register_forward_hook(lambda conv, _, output, name=name: hook(name, conv, output))
@@ -77,7 +80,7 @@ def hooked(model: nn.Module, hook):
             handle.remove()
 
 
-def collect(model: nn.Module, images) -> dict[str, Moments]:
+def collect(model: nn.Module, images: Images) -> dict[str, Moments]:
     """Moments of each conv's output over all `images`, by layer name in execution order.
 
     images: as `guards.batches` takes. A conv that does not run as a module is left out. Raises DataError without
@@ -86,7 +89,7 @@ def collect(model: nn.Module, images) -> dict[str, Moments]:
     found: dict[str, Moments] = {}
     ran = False
 
-    def add(name, conv, output):
+    def add(name: str, conv: nn.Module, output: torch.Tensor) -> None:
         new = moments(output)
         found[name] = found[name].merge(new) if name in found else new
 
@@ -121,7 +124,7 @@ def from_table(table: pd.DataFrame, count: dict[str, int]) -> dict[str, Moments]
     return found
 
 
-def channel_stats(model: nn.Module, images) -> pd.DataFrame:
+def channel_stats(model: nn.Module, images: Images) -> pd.DataFrame:
     """Per-channel statistics of every conv's output, before whatever follows it.
 
     images: tensor or array (N, 3, H, W), normalised as the network expects, or an iterable of such batches, of
@@ -129,5 +132,10 @@ def channel_stats(model: nn.Module, images) -> pd.DataFrame:
     (units squared, divides by N*H*W), layers in execution order; a conv that does not run has no row. The network
     runs in eval mode and is not changed. Raises ModelError for a network without convs or one that cannot run on the
     images, DataError without images, or for ones that are no finite floats.
+
+    >>> from asr_core.networks.cifar_resnet import CifarResNet
+    >>> table = channel_stats(CifarResNet(20, 10), torch.randn(8, 3, 32, 32))
+    >>> list(table), len(table)
+    (['layer', 'channel', 'mean', 'variance'], 688)
     """
     return stats_table(collect(guards.network(model), images))

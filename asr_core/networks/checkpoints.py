@@ -14,11 +14,20 @@ from pathlib import Path
 import torch
 
 from asr_core.errors import WeightsError
-from asr_core.networks.known_weights import SUFFIXES, check_name
 from asr_core.networks.stand_ins import STAND_INS
+from asr_core.networks.suffixes import SUFFIXES, check_name
 
 # Keys of training scripts, those that say most first.
-PLAIN = ("state_dict", "model_state_dict", "model", "net", "network", "net_state_dict", "model_state", "params")
+PLAIN: tuple[str, ...] = (
+    "state_dict",
+    "model_state_dict",
+    "model",
+    "net",
+    "network",
+    "net_state_dict",
+    "model_state",
+    "params",
+)
 PLAIN += ("weights", "module", "shadow")
 AVERAGED = re.compile(r"(?<![a-z])(ema|swa|averaged?)(?![a-z])", re.IGNORECASE)  # a word of a key: state_dict_ema
 NO_NETWORK = re.compile("optim|sched|scaler|amp|criterion|loss|callback|rng", re.IGNORECASE)
@@ -33,7 +42,8 @@ class Refused(Exception):
 
 @dataclass(frozen=True, eq=False)
 class Found:
-    """One state_dict of a file. place: the keys it lies under, '' for none; averaged: whether they say so (EMA, SWA)."""
+    """One state_dict of a file. place: the keys it lies under, '' for none; averaged: whether they say so (EMA,
+    SWA)."""
 
     place: str
     entries: dict[str, torch.Tensor]

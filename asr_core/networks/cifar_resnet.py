@@ -1,4 +1,5 @@
-"""The residual networks of He et al. 2015 (arXiv 1512.03385), section 4.2, made for 32x32 images. Imports nothing of this library."""
+"""The residual networks of He et al. 2015 (arXiv 1512.03385), section 4.2, made for 32x32 images. Imports nothing of
+this library."""
 
 import torch
 from torch import nn

@@ -1,4 +1,5 @@
-"""Whether a weights file fits a network: `python -m asr_core.networks.fit FILE SPEC`, in a process of its own, since it needs torch.
+"""Whether a weights file fits a network: `python -m asr_core.networks.fit FILE SPEC`, in a process of its own, since it
+needs torch.
 
 If it fits: exits with 0, and writes the weights as the network takes them, as KEPT beside the file; the last line is
 JSON with their `digest` and `notes`. Else: exits with 1 and the reason as the last line.
@@ -9,9 +10,8 @@ import sys
 from pathlib import Path
 
 from asr_core.errors import AsrError
-from asr_core.spec.experiment import ModelSpec
-
-KEPT = "kept.safetensors"
+from asr_core.networks.known_weights import KEPT
+from asr_core.spec.parts import ModelSpec
 
 
 def main(path: str, spec: str) -> int:
@@ -21,7 +21,7 @@ def main(path: str, spec: str) -> int:
 
     asked = json.loads(spec)
     try:
-        network = models.outline(ModelSpec(**asked["model"]), asked["classes"], asked["image_size"])
+        network = models.outline(ModelSpec.of(**asked["model"]), asked["classes"], asked["image_size"])
         found = weights.fitted(network, path)
     except AsrError as error:
         print(error)

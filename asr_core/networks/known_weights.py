@@ -6,36 +6,30 @@ needs no torch, and imports none.
 
 import hashlib
 import json
+import re
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
 from asr_core.errors import SpecError, WeightsError
-from asr_core.spec.experiment import ModelSpec, canonical
+from asr_core.networks.suffixes import check_name
+from asr_core.spec.keys import canonical
+from asr_core.spec.parts import ModelSpec
 from asr_core.store import Store, disk_errors
-from asr_core.store.entries import digest_file, write_json
+from asr_core.store.entries import WEIGHTS, digest_file, write_json
 
-SUFFIXES = (".safetensors", ".pt", ".pth", ".th", ".bin", ".ckpt", ".tar")  # .tar: also .pth.tar
 MEMORY = "weights.json"
+KEPT = "kept.safetensors"  # what a network takes of a tried file
 READING = 1  # of files: raise it where the same file is read as other tensors
 
 
 @dataclass(frozen=True)
 class Known:
-    """What a file is to a network. digest: `weights.weights_identity` of its tensors; notes: what was chosen or folded."""
+    """What a file is to a network. digest: `weights.weights_identity` of its tensors; notes: what was chosen or
+    folded."""
 
     digest: str
     notes: tuple[str, ...] = ()
-
-
-def check_name(name: str) -> str:
-    """The suffix of a weights file, in lower case; raises WeightsError for a name without one of SUFFIXES."""
-    for suffix in SUFFIXES:
-        if name.lower().endswith(suffix):
-            return suffix
-    raise WeightsError(
-        f"weights file {name[-80:]} must end in {', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]}; save a state_dict as one of them."
-    )
 
 
 def identify(path: Path | str, store: Store, model: ModelSpec, classes: int, image_size: int) -> Known:
@@ -78,6 +72,17 @@ def remember(store: Store, name: str, known: Known) -> Known:
         kept = {"digest": known.digest, "notes": list(known.notes)}
         write_json(store.root / MEMORY, {**_remembered(store), name: kept})
     return known
+
+
+def weights_file(store: Store, digest: str) -> Path:
+    """Where the weights of identity `digest` were kept, unread; raises WeightsError if they are not there."""
+    path = store.uploads / digest / WEIGHTS
+    if re.fullmatch("[0-9a-f]{8,64}", digest) and path.is_file():
+        return path
+    raise WeightsError(
+        f"weights {digest} are not on this machine; upload their file again in the dashboard, or name it with "
+        "--weights FILE."
+    )
 
 
 def _remembered(store: Store) -> dict:

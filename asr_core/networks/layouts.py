@@ -1,9 +1,11 @@
-"""Entries of a state_dict by the names of the network that they are for, whatever wrapped the network when it was saved."""
+"""Entries of a state_dict by the names of the network that they are for, whatever wrapped the network when it was
+saved."""
 
 import re
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 
@@ -84,7 +86,7 @@ def _without_wrappers(entries: dict, own: dict) -> dict:
 def _prefix(entries: dict, own: dict) -> str:
     """What stands before the network's names in the file: 'model.', 'ema_model.', ''."""
     needed = {name for name in own if not tracked(name)}
-    counts = Counter()
+    counts: Counter[str] = Counter()
     for name in entries:
         parts = name.split(".")
         for depth in range(min(DEPTH, len(parts) - 1) + 1):
@@ -120,7 +122,7 @@ def _folded(entries: dict, own: dict) -> tuple[dict, list[str]]:
     ):
         for name, parts in found.items():
             first, second = (entries[part] for part in parts)
-            kept[name] = Folded(first.shape, lambda how=how, a=first, b=second: how(a, b))
+            kept[name] = Folded(first.shape, partial(how, first, second))
         if found:
             notes.append(f"{note} ({len(found)} entries)")
     return kept, notes

@@ -1,24 +1,21 @@
-"""Networks by name: torchvision's classifiers and the CIFAR ResNets, their convs and BatchNorms, and their traced graph."""
+"""Networks by name: torchvision's classifiers and the CIFAR ResNets, their convs and BatchNorms, and their traced
+graph."""
 
-from contextlib import suppress
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 import torch
-import torchvision
 from torch import fx, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from asr_core.errors import ModelError
-from asr_core.networks.architectures import CIFAR_RESNETS
-from asr_core.networks.cifar_resnet import CifarResNet
-from asr_core.spec.experiment import ModelSpec
 
-SMALL = ("small", "small-pool")  # stems whose first conv has stride 1
+if TYPE_CHECKING:
+    from asr_core.spec.parts import ModelSpec
+
+
 CHANNELS = 64  # of a layer, that are worked on at once
-# Without these torchvision warns, or builds training-only branches.
-_ARGUMENTS = {
-    "googlenet": {"aux_logits": False, "init_weights": True},
-    "inception_v3": {"aux_logits": False, "init_weights": True, "transform_input": False},
-}
 
 
 def build(model: ModelSpec, classes: int, image_size: int) -> nn.Module:
@@ -27,32 +24,17 @@ def build(model: ModelSpec, classes: int, image_size: int) -> nn.Module:
     Weights come from the current torch generator: the same torch.manual_seed gives the same
     network. Raises ModelError, before any image is computed, if the network cannot run at that size.
     """
-    network = _made(model, classes, image_size)
-    network.eval()
-    if model.stem != "imagenet":
-        _replace_stem(network, model.stem, image_size)
-    if model.head == "linear":
-        _replace_head(network, classes)
+    try:
+        network = model.chosen.build(model.architecture, model.parameters, classes, image_size).eval()
+    except ValueError as error:  # attention grids, for example, are fixed while a network is built
+        raise _cannot_run(model, image_size, error) from None
     _check_size(network, model, classes, image_size)
     return network.to(memory_format=torch.channels_last)
 
 
-def _made(model: ModelSpec, classes: int, image_size: int) -> nn.Module:
-    """The network with the stem and the head that it comes with."""
-    if model.architecture in CIFAR_RESNETS:
-        return CifarResNet(int(model.architecture.removeprefix("cifar_resnet")), classes)
-    arguments = dict(_ARGUMENTS.get(model.architecture, {}))
-    if model.architecture == "maxvit_t":  # fixes its attention grids for a stem of stride 2
-        side = image_size * 2 if model.stem in SMALL else image_size
-        arguments["input_size"] = (side, side)
-    try:
-        return torchvision.models.get_model(model.architecture, weights=None, num_classes=classes, **arguments)
-    except ValueError as error:
-        raise _cannot_run(model, image_size, error) from None
-
-
 def outline(model: ModelSpec, classes: int, image_size: int) -> nn.Module:
-    """The network of `build` without data in its tensors, where torch can make it so: to check, or to load weights into."""
+    """The network of `build` without data in its tensors, where torch can make it so: to check, or to load weights
+    into."""
     try:
         with torch.device("meta"):
             return build(model, classes, image_size)
@@ -72,7 +54,8 @@ def with_weights(model: ModelSpec, classes: int, image_size: int, state: dict[st
 
 
 def refill(model: nn.Module, state: dict[str, torch.Tensor]) -> nn.Module:
-    """Put `state` into a network of the same layout, in the network's own memory; biases that a repair added go. Returns it."""
+    """Put `state` into a network of the same layout, in the network's own memory; biases that a repair added go.
+    Returns it."""
     for name, conv in conv_layers(model).items():
         if f"{name}.bias" not in state:
             conv.bias = None
@@ -133,7 +116,7 @@ def trace(model: nn.Module) -> fx.Graph:
     return _Tracer().trace(model)
 
 
-def _meta_forward(network: nn.Module, image_size: int, batch: int = 2) -> torch.Tensor:
+def meta_forward(network: nn.Module, image_size: int, batch: int = 2) -> torch.Tensor:
     """Shapes only: parameters and buffers are replaced by ones without data, so nothing is computed or changed."""
     tensors = [*network.named_parameters(), *network.named_buffers()]
     shapes = {name: torch.empty_like(tensor, device="meta") for name, tensor in tensors}
@@ -144,7 +127,7 @@ def _meta_forward(network: nn.Module, image_size: int, batch: int = 2) -> torch.
 
 def _check_size(network: nn.Module, model: ModelSpec, classes: int, image_size: int):
     try:
-        shape = tuple(_meta_forward(network, image_size).shape)
+        shape = tuple(meta_forward(network, image_size).shape)
     except (RuntimeError, ValueError, AssertionError) as error:
         raise _cannot_run(model, image_size, error) from None
     if shape != (2, classes):
@@ -153,55 +136,7 @@ def _check_size(network: nn.Module, model: ModelSpec, classes: int, image_size: 
 
 def _cannot_run(model: ModelSpec, image_size: int, reason) -> ModelError:
     reason = " ".join(str(reason).split())[:160]
-    remedy = "a larger image size" if model.stem in SMALL else "a larger image size or stem 'small'"
-    if model.architecture == "maxvit_t":
-        remedy = "a multiple of 112" if model.stem in SMALL else "a multiple of 224"
-    return ModelError(
-        f"{model.architecture} with stem {model.stem!r} cannot run on {image_size}x{image_size} images ({reason}); "
-        f"use {remedy}."
-    )
-
-
-def _stem(network: nn.Module, image_size: int) -> tuple[str, str | None]:
-    """Names of the first conv that runs, and of the max-pool that runs before the second one (None without)."""
-    order = []
-    with suppress(RuntimeError, ValueError, AssertionError):  # later layers may not fit before the stem is replaced
-        handles = [
-            module.register_forward_pre_hook(lambda module, _, name=name: order.append((name, module)))
-            for name, module in network.named_modules()
-            if isinstance(module, (nn.Conv2d, nn.MaxPool2d))
-        ]
-        _meta_forward(network, image_size)
-    for handle in handles:
-        handle.remove()
-    (first, _), (second, module) = order[:2]
-    return first, second if isinstance(module, nn.MaxPool2d) else None
-
-
-def _replace_stem(network: nn.Module, stem: str, image_size: int):
-    """First conv 3x3, of stride 2 for `half`, else 1; the max-pool of a stem that was strided goes but for `small-pool`."""
-    stride = 2 if stem == "half" else 1
-    name, pool = _stem(network, image_size)
-    old = network.get_submodule(name)
-    new = nn.Conv2d(3, old.out_channels, 3, stride, padding=1, bias=old.bias is not None)
-    nn.init.kaiming_normal_(new.weight, mode="fan_out", nonlinearity="relu")
-    network.set_submodule(name, new)
-    if (
-        pool and old.stride != (1, 1) and stem != "small-pool"
-    ):  # VGG's first conv has stride 1, and its pools are stages
-        network.set_submodule(pool, nn.Identity())
-
-
-def _replace_head(network: nn.Module, classes: int):
-    """One linear layer after global average pooling, where the classifier has more than one."""
-    head = network.get_submodule(next(name for name in ("fc", "linear", "classifier") if hasattr(network, name)))
-    linears = [module for module in head.modules() if isinstance(module, nn.Linear)]
-    if len(linears) == 1:
-        return
-    features = linears[0].in_features
-    if hasattr(network, "avgpool"):
-        rows, columns = torch.nn.modules.utils._pair(network.avgpool.output_size)
-        features //= rows * columns
-        network.avgpool = nn.AdaptiveAvgPool2d(1)
-    pooling = [module for module in head if isinstance(module, (nn.AdaptiveAvgPool2d, nn.Flatten))]
-    network.classifier = nn.Sequential(*pooling, nn.Linear(features, classes))
+    remedy = model.chosen.remedy(model.architecture, model.parameters)
+    parts = ", ".join(f"{name} {value!r}" for name, value in model.parameters.items())
+    named = f"{model.architecture} with {parts}" if parts else model.architecture
+    return ModelError(f"{named} cannot run on {image_size}x{image_size} images ({reason}); use {remedy}.")

@@ -69,7 +69,8 @@ def stopped(store: Store) -> list[tuple[str, dict]]:
 
 
 def _facts(path: Path) -> dict | None:
-    """The JSON in the header of a safetensors file: its length in 8 bytes, then names, and our own under __metadata__."""
+    """The JSON in the header of a safetensors file: its length in 8 bytes, then names, and our own under
+    __metadata__."""
     try:
         with open(path, "rb") as file:
             header = json.loads(file.read(int.from_bytes(file.read(8), "little")))

@@ -7,7 +7,10 @@ steps, and BatchNorm's running statistics are measured anew under them: those th
 weights. Without it both are what training leaves.
 """
 
+from __future__ import annotations
+
 import math
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -17,7 +20,10 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from asr_core.errors import DataError, ModelError
 from asr_core.networks.resume import Kept
-from asr_core.spec.experiment import DenseSpec
+
+if TYPE_CHECKING:
+    from asr_core.spec.dense import DenseSpec
+
 
 LEARNING_RATE = {"scratch": 0.02, "imagenet": 0.01}  # peak, where the spec has None
 LABEL_SMOOTHING = {"scratch": 0.1, "imagenet": 0.0}  # worth a point on digits' few images
@@ -42,7 +48,8 @@ class Training:
         self.average = [p.detach().clone() for p in self.parameters] if dense.average else []
         self.generators = [np.random.default_rng((dense.seed, stream)) for stream in (0, 1)]  # order, augmentation
         self.steps = dense.epochs * len(list(batches(np.arange(len(self.labels)), dense.batch_size)))  # of all epochs
-        self.losses, self.step = [], 0
+        self.losses: list[float] = []
+        self.step = 0
 
     def run(self, progress=None, kept: Kept | None = None) -> dict:
         """Train what is left of all epochs, and say what was done: learning_rate and each epoch's mean loss.

@@ -1,4 +1,5 @@
-"""What checkpoints hold beside tensors, by name, and the empty objects that take its place: none of it is needed, none runs."""
+"""What checkpoints hold beside tensors, by name, and the empty objects that take its place: none of it is needed, none
+runs."""
 
 from collections import OrderedDict
 

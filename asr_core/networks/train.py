@@ -3,19 +3,26 @@
 The recipe of both trainings stands in `asr_core.networks.sgd`.
 """
 
+from __future__ import annotations
+
 from contextlib import contextmanager
 from itertools import pairwise
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from torch import fx, nn
 
 from asr_core.errors import ModelError
-from asr_core.networks import architectures, models
+from asr_core.networks import models
 from asr_core.networks.resume import Kept
 from asr_core.networks.sgd import Training
 from asr_core.networks.weights import load_imagenet
-from asr_core.spec.experiment import DenseSpec, ModelSpec
+
+if TYPE_CHECKING:
+    from asr_core.spec.dense import DenseSpec
+    from asr_core.spec.parts import ModelSpec
+
 
 FEATURE_BATCH = 256  # images of one forward through the frozen part
 
@@ -26,9 +33,9 @@ def train_scratch(
     """All layers from a random start seeded by `dense.seed`.
 
     Training images are cropped at random from a frame of reflected pixels and flipped, except
-    digits. `progress` as of `asr_core.networks.sgd.Training.run`. A training that was stopped goes on from its last epoch in
-    `kept`, to the same weights. Returns the network (eval mode, on `device`) and facts: learning_rate and the mean
-    training loss of each epoch. The caller's random generators are left as they were. Raises ModelError
+    digits. `progress` as of `asr_core.networks.sgd.Training.run`. A training that was stopped goes on from its last
+    epoch in `kept`, to the same weights. Returns the network (eval mode, on `device`) and facts: learning_rate and the
+    mean training loss of each epoch. The caller's random generators are left as they were. Raises ModelError
     if it cannot run or training diverges.
     """
     with _seeded(dense.seed, device):
@@ -53,7 +60,7 @@ def augment(images: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     top, left = rng.integers(0, 2 * frame + 1, (2, count)).tolist()
     flipped = rng.random(count) < 0.5
     result, (height, width) = np.empty_like(images), images.shape[1:3]
-    for image, source, y, x, flip in zip(result, padded, top, left, flipped, strict=True):
+    for image, source, y, x, flip in zip(result, padded, top, left, np.asarray(flipped), strict=True):
         crop = source[y : y + height, x : x + width]
         image[:] = crop[:, ::-1] if flip else crop
     return result
@@ -77,10 +84,10 @@ def finetune(
     Raises WeightsError, naming the file to provide, when the weights cannot be had; ModelError for
     another stem than torchvision's, or a network that has none.
     """
-    if model.architecture in architectures.CIFAR_RESNETS:
+    if model.chosen.name != "torchvision":
         raise ModelError(f"{model.architecture} has no ImageNet weights; train from scratch, or give a weights file.")
-    if model.stem != "imagenet":
-        raise ModelError(f"ImageNet weights need stem 'imagenet', not {model.stem!r}; choose it or train from scratch.")
+    if (stem := model.parameters.get("stem")) != "imagenet":
+        raise ModelError(f"ImageNet weights need stem 'imagenet', not {stem!r}; choose it or train from scratch.")
     with _seeded(dense.seed, device):
         network = models.build(model, data.classes, data.spec.image_size)
         load_imagenet(network, model.architecture)
@@ -116,7 +123,8 @@ def last_block(network: nn.Module) -> str:
     resnet18: layer4.1; densenet121: features.denseblock4. Where it is a bare conv among max-pools
     (VGG), the first module after the pool before it.
     """
-    path, parent, child = [], None, network
+    path: list[Any] = []
+    parent, child = None, network
     while not path or isinstance(child, (nn.Sequential, nn.ModuleList)):
         parent = child
         name, child = [(n, c) for n, c in parent.named_children() if models.conv_layers(c)][-1]
@@ -143,7 +151,8 @@ def cut(network: nn.Module, block: str) -> tuple[fx.GraphModule, fx.GraphModule]
     start = next(i for i, node in enumerate(nodes) if _inside(node, block))
     rest = set(nodes[start:])
     crossing = [node for node in nodes[:start] if rest & set(node.users)]
-    first, copies = fx.Graph(), {}
+    first = fx.Graph()
+    copies: dict[fx.Node, fx.Node] = {}
     for node in nodes[:start]:
         copies[node] = first.node_copy(node, copies.__getitem__)
     first.output(tuple(copies[node] for node in crossing))
@@ -161,7 +170,8 @@ def _inside(node: fx.Node, block: str) -> bool:
 @torch.no_grad()
 def _features(frozen: nn.Module, data, device, progress) -> list[torch.Tensor]:
     """What `frozen` returns for all training images: CPU tensors whose first axis is the image."""
-    count, kept = len(data.train_labels), []
+    count = len(data.train_labels)
+    kept: list[torch.Tensor] = []
     for start in range(0, count, FEATURE_BATCH):
         part = np.arange(start, min(start + FEATURE_BATCH, count))
         found = frozen(data.train_batch(part).to(device))

@@ -5,6 +5,7 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 import torchvision
@@ -14,7 +15,7 @@ from asr_core.errors import WeightsError
 from asr_core.networks import checkpoints, layouts
 
 
-def load_imagenet(network: nn.Module, architecture: str):
+def load_imagenet(network: nn.Module, architecture: str) -> None:
     """Put torchvision's ImageNet weights (IMAGENET1K_V1 where it exists) into all but the last linear layer."""
     choices = torchvision.models.get_model_weights(architecture)
     weights = getattr(choices, "IMAGENET1K_V1", choices.DEFAULT)
@@ -27,13 +28,14 @@ def load_imagenet(network: nn.Module, architecture: str):
     network.load_state_dict(entries, strict=False)
 
 
-def _downloaded(weights) -> dict[str, torch.Tensor]:
+def _downloaded(weights: Any) -> dict[str, torch.Tensor]:
     try:
         return weights.get_state_dict(progress=False, check_hash=True, map_location="cpu", weights_only=True)
     except Exception as error:  # no network, a broken download, a foreign file
         place = Path(torch.hub.get_dir()) / "checkpoints" / weights.url.rpartition("/")[2]
         raise WeightsError(
-            f"ImageNet weights {weights} cannot be had ({checkpoints.short(error)}); download {weights.url} and put it at {place}."
+            f"ImageNet weights {weights} cannot be had ({checkpoints.short(error)}); download {weights.url} and "
+            f"put it at {place}."
         ) from None
 
 
@@ -63,13 +65,18 @@ class Fitted:
 def load_weights(model: nn.Module, path: Path | str) -> str:
     """Load a user's weights into `model`, in place; returns their identity (see `weights_identity`).
 
-    The file is one of `known_weights.SUFFIXES`, read without running code: a state_dict, plain or under the keys and
+    The file is one of `suffixes.SUFFIXES`, read without running code: a state_dict, plain or under the keys and
     prefixes that training scripts use. Averaged weights (EMA) go before plain ones; what was chosen is warned of.
     Raises WeightsError, in one line, if the file cannot be read, its entries do not fit, or are not finite; the
     network is then as before.
 
-        network = torchvision.models.resnet18(num_classes=10)
-        load_weights(network, "runs/model_best.pth.tar")
+    >>> from tempfile import TemporaryDirectory
+    >>> network = nn.Linear(2, 2)
+    >>> saved = {f"module.{name}": tensor for name, tensor in network.state_dict().items()}
+    >>> with TemporaryDirectory() as folder:
+    ...     torch.save({"state_dict": saved}, f"{folder}/best.pth.tar")
+    ...     len(load_weights(network, f"{folder}/best.pth.tar"))
+    16
     """
     found = fitted(model, path)
     for note in found.notes:
@@ -79,9 +86,10 @@ def load_weights(model: nn.Module, path: Path | str) -> str:
 
 
 def fitted(model: nn.Module, path: Path | str) -> Fitted:
-    """The weights of a file for `model`, which may be an outline and stays as it is; raises WeightsError as `load_weights`."""
+    """The weights of a file for `model`, which may be an outline and stays as it is; raises WeightsError as
+    `load_weights`."""
     tried = [(item, *_arranged(model, item)) for item in checkpoints.read(path)]
-    fits = [(item, found) for item, found, problem in tried if not problem]
+    fits = [(item, found) for item, found, problem in tried if found and not problem]
     if not fits:
         item, _, problem = tried[0]
         raise WeightsError(f"{path} does not fit {type(model).__name__}{_under(item)}: {problem}")
@@ -97,7 +105,8 @@ def fitted(model: nn.Module, path: Path | str) -> Fitted:
 
 
 def _arranged(model: nn.Module, item: checkpoints.Found) -> tuple[layouts.Arranged | None, str]:
-    """One state_dict of the file by the names of `model`, and what keeps it from being the network's, '' if nothing does."""
+    """One state_dict of the file by the names of `model`, and what keeps it from being the network's, '' if nothing
+    does."""
     own = model.state_dict()
     try:
         found = layouts.arrange(item.entries, own)
@@ -109,7 +118,8 @@ def _arranged(model: nn.Module, item: checkpoints.Found) -> tuple[layouts.Arrang
 
 
 def _finite(found: layouts.Arranged, own: dict, path: Path | str) -> dict[str, torch.Tensor]:
-    """The entries in the types of `own`; raises WeightsError for values that are no finite floats where those are needed."""
+    """The entries in the types of `own`; raises WeightsError for values that are no finite floats where those are
+    needed."""
     entries, bad = {}, []
     for name, tensor in found.entries.items():
         if layouts.tracked(name):
@@ -161,7 +171,10 @@ def _remedy(model: nn.Module, found: layouts.Arranged) -> str:
         if there is not None and there[1:] == here[1:] and there[0] != here[0]:
             return f"Its head has {there[0]} classes, the images {here[0]}: use images of the same classes."
     if any(layouts.PARAMETRIZED.search(name) for name in found.entries if name not in own):
-        return "Take parametrizations off before saving: torch.nn.utils.parametrize.remove_parametrizations, remove_spectral_norm."
+        return (
+            "Take parametrizations off before saving: torch.nn.utils.parametrize.remove_parametrizations, "
+            "remove_spectral_norm."
+        )
     return "Choose the architecture, stem and head that the file was made with."
 
 

@@ -2,6 +2,7 @@
 
 from contextlib import suppress
 from types import FunctionType
+from typing import Any
 
 import torch
 from torch import nn
@@ -26,7 +27,8 @@ def check_held(name: str, layer: nn.Module, what: str) -> None:
     how = _computed_by(layer, what)
     remedy = _PERMANENT[how].format(what)
     raise ModelError(
-        f"the {what} of {name} is computed at each pass from {how}, so what is put into it is lost; make it permanent first: {remedy}."
+        f"the {what} of {name} is computed at each pass from {how}, so what is put into it is lost; make it "
+        f"permanent first: {remedy}."
     )
 
 
@@ -69,17 +71,20 @@ def check_single(model: nn.Module, layers: dict[str, nn.Module]) -> None:
 
 
 def check_forward(name: str, layer: nn.Module) -> None:
-    """Raise ModelError if a layer with a forward of its own does not give the plain conv (or linear map) of its weight."""
+    """Raise ModelError if a layer with a forward of its own does not give the plain conv (or linear map) of its
+    weight."""
     if not _has_own_forward(layer):
         return
-    seen, output = [], None
+    seen: list[Any] = []
+    output = None
     with suppress(Exception), torch.no_grad(), _Watch(seen):
         output, weight = _trial(layer)
     if len(seen) == 1 and torch.equal(seen[0][0], weight) and torch.equal(seen[0][1], output):
         return
     raise ModelError(
-        f"{name} is a {type(layer).__name__} whose forward does more than apply its weight (weight standardisation, for "
-        "example), so zeros and factors put into the weight are not what it computes with; use plain layers."
+        f"{name} is a {type(layer).__name__} whose forward does more than apply its weight (weight "
+        "standardisation, for example), so zeros and factors put into the weight are not what it computes with; use "
+        "plain layers."
     )
 
 
@@ -135,7 +140,8 @@ def _input_shape(layer: nn.Module) -> tuple[int, ...]:
 
 
 def check_own_forwards(model: nn.Module) -> None:
-    """Raise ModelError if a forward that was put over a module reaches for the network itself: a copy would run the original."""
+    """Raise ModelError if a forward that was put over a module reaches for the network itself: a copy would run the
+    original."""
     modules = {id(module) for module in model.modules()}
     for name, module in model.named_modules():
         function = vars(module).get("forward")

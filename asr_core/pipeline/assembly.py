@@ -1,71 +1,73 @@
 """Stored stages put together as the tables of a result: all of them at the end, those there are while a job runs."""
 
 from dataclasses import asdict
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from asr_core import registry
 from asr_core.images import data
 from asr_core.measure import diagnostics
 from asr_core.pipeline import plan
-from asr_core.pipeline.plan import NO_STATE, Keys
 from asr_core.spec.experiment import ExperimentSpec
-from asr_core.spec.grid import REPORTED_STATE
+from asr_core.spec.keys import Keys, recipe_key
+from asr_core.spec.recalibration import NO_STATE, REPORTED_STATE, BatchNormState
+from asr_core.spec.repairs import BN_ONLY, COLUMNS, DENSE, NO_REPAIR, RepairSpec
 from asr_core.store import Store
 from asr_core.store.entries import Entry
 from asr_core.store.results import ROW_FIELDS, TABLES, Result, dense_ids, read
+from asr_core.store.tables import networks, typed, with_network
 
 MOMENT_STATES = {"repaired": NO_STATE, "recalibrated": REPORTED_STATE}  # when a repair's statistics are taken
-FACTOR_FIELDS = ("gamma", "gamma_raw", "shrinkage", "prior_var", "bias", "alive", "fallback")
+FACTOR_FIELDS = ("gamma", "gamma_raw", "shrinkage", "prior_var", "b_new", "alive", "fallback")
+Measured = dict[tuple[RepairSpec, str], Entry]
 
 
-def accuracy_row(spec: ExperimentSpec, dense_id: str, entry: Entry, method: str, repair, state, train_images) -> dict:
-    """One row of the accuracy table: ROW_FIELDS, and slug."""
-    repairs_weights = repair is not None and repair.order is not None
-    images = state.batches * spec.calibration.calib_batch_size
-    return {
-        "method": method,
-        "order": repair.order if repair else None,
-        "bias": repair.bias if repair else None,
-        "prior": repair.prior if repair else None,
+def accuracy_row(
+    spec: ExperimentSpec, dense_id: str, entry: Entry, network: RepairSpec, state: BatchNormState, train_images: int
+) -> dict:
+    """One row of the accuracy table: ROW_FIELDS."""
+    images = state.calib_batches * spec.calibration.calib_batch_size
+    return network.columns | {
+        "prior": network.parameters.get("prior"),
         "start": state.start,
         "averaging": state.averaging,
         "momentum": state.momentum,
-        "calib_batches": state.batches,
-        "stat_images": spec.calibration.stat_images if repairs_weights else None,
+        "calib_batches": state.calib_batches,
+        "draw": spec.calibration.draw,
+        "stat_images": spec.calibration.stat_images if network.order else None,
         "distinct_images": min(images, train_images) if images else None,
         "dense_id": dense_id,
         "top1": entry["top1"],
         "top1_low": entry["top1_low"],
         "top1_high": entry["top1_high"],
         "n_eval": entry["n_eval"],
-        "slug": repair.slug if repair else method,
     }
 
 
-def accuracy_table(spec, store: Store, dense_id: str, train_images: int) -> tuple[pd.DataFrame, np.ndarray]:
-    """(rows stored so far, correctness per row and image): dense, dense recalibrated, no_repair, then each repair x state.
+def accuracy_table(
+    spec: ExperimentSpec, store: Store, dense_id: str, train_images: int
+) -> tuple[pd.DataFrame, np.ndarray]:
+    """(rows stored so far, correctness per row and image): dense, dense recalibrated, no_repair,
+    then each repair x state.
 
-    Beside ROW_FIELDS: slug, and logit_gap, the largest absolute difference of the kept logits to BN only
+    Beside ROW_FIELDS: logit_gap, the largest absolute difference of the kept logits to BN only
     in the same BatchNorm state (NaN where BN only is not there): 0 where both are the same function.
     """
     keys, rows, correct, outputs = Keys(spec, dense_id), [], [], {}
-    recalibrated = [state for state in spec.states if state.batches]
-    wanted = [("dense", None, state) for state in (NO_STATE, *recalibrated)] + [("no_repair", None, NO_STATE)]
-    wanted += [(repair.method, repair, state) for repair in spec.repairs for state in spec.states]
-    for method, repair, state in wanted:
-        target = method if repair is None else repair.slug
-        entry = store.find("evaluation", keys.evaluation(target, repair, state))
-        if entry:
+    recalibrated = [state for state in spec.states if state.calib_batches]
+    wanted = [(DENSE, state) for state in (NO_STATE, *recalibrated)] + [(NO_REPAIR, NO_STATE)]
+    wanted += [(repair, state) for repair in spec.repairs for state in spec.states]
+    for network, state in wanted:
+        if entry := store.find("evaluation", keys.evaluation(network, state)):
             arrays = entry.arrays("predictions")
-            outputs[method if repair is None or repair.order is None else target, state] = arrays["logits"]
-            rows.append(accuracy_row(spec, dense_id, entry, method, repair, state, train_images))
-            rows[-1]["logit_gap"] = _gap(arrays["logits"], outputs.get(("bn_only", state)))
+            outputs[network, state] = arrays["logits"]
+            rows.append(accuracy_row(spec, dense_id, entry, network, state, train_images))
+            rows[-1]["logit_gap"] = _gap(arrays["logits"], outputs.get((BN_ONLY, state)))
             correct.append(arrays["correct"])
-    table = pd.DataFrame(rows, columns=[*ROW_FIELDS, "slug", "logit_gap"])
-    types = {"bias": "boolean", "stat_images": "Int64", "distinct_images": "Int64", "momentum": "Float64"}
-    return table.astype(types), np.array(correct)
+    table = pd.DataFrame(rows, columns=[*ROW_FIELDS, "logit_gap"])
+    types = {"stat_images": "Int64", "distinct_images": "Int64", "momentum": "Float64"}
+    return typed(table).astype(types), np.array(correct)
 
 
 def _gap(logits: np.ndarray, reference: np.ndarray | None) -> float:
@@ -77,8 +79,8 @@ def channels_table(store: Store, keys: Keys) -> pd.DataFrame | None:
 
     None until both statistics are stored.
     """
-    dense = store.find("stats", keys.stats("dense", None, NO_STATE))
-    pruned = store.find("stats", keys.stats("no_repair", None, NO_STATE))
+    dense = store.find("stats", keys.stats(DENSE, NO_STATE))
+    pruned = store.find("stats", keys.stats(NO_REPAIR, NO_STATE))
     if not (dense and pruned):
         return None
     table = dense.table("channels").rename(columns={"mean": "mu_dense", "variance": "v_dense"})
@@ -89,62 +91,62 @@ def channels_table(store: Store, keys: Keys) -> pd.DataFrame | None:
     return table.merge(kept, on=["layer", "channel"], how="left", validate="1:1")
 
 
-def measured(spec: ExperimentSpec, store: Store, keys: Keys) -> dict[tuple[str, str], Entry]:
-    """(slug, `repaired` | `recalibrated`) -> the stored channel statistics of each repair, so far."""
-    known = [r for r in spec.repairs if r.order is None or store.find("repair", keys.network(r.slug, r))]
+def measured(spec: ExperimentSpec, store: Store, keys: Keys) -> Measured:
+    """(repair, `repaired` | `recalibrated`) -> the stored channel statistics of each repair, so far."""
+    known = [r for r in spec.repairs if r.order is None or store.find("repair", keys.network(r))]
     found = {
-        (repair.slug, name): store.find("stats", keys.stats(repair.slug, repair, state))
+        (repair, name): store.find("stats", keys.stats(repair, state))
         for repair in known
         for name, state in MOMENT_STATES.items()
     }
     return {which: entry for which, entry in found.items() if entry}
 
 
-def repairs_table(spec: ExperimentSpec, store: Store, keys: Keys, found: dict) -> pd.DataFrame | None:
-    """Per slug and channel: factors, mu/v `repaired` (before) and `recalibrated` (REPORTED_STATE).
+def repairs_table(spec: ExperimentSpec, store: Store, keys: Keys, found: Measured) -> pd.DataFrame | None:
+    """Per repair and channel: factors, mu/v `repaired` (before) and `recalibrated` (REPORTED_STATE).
 
     `found`: see `measured`. Repairs that are not measured yet are left out; None if all are.
     """
-    done = [repair for repair in spec.repairs if (repair.slug, "repaired") in found]
+    done = [repair for repair in spec.repairs if (repair, "repaired") in found]
     if not done:
         return None
-    table = pd.concat([_repair_rows(store, keys, r, found).assign(slug=r.slug) for r in done], ignore_index=True)
-    names = list(MOMENT_STATES)[: 2 if spec.max_batches >= REPORTED_STATE.batches else 1]
-    columns = ["layer", "channel", *(f"{moment}_{name}" for name in names for moment in ("mu", "v"))]
+    table = pd.concat([with_network(_repair_rows(store, keys, r, found), r) for r in done], ignore_index=True)
+    names = list(MOMENT_STATES)[: 2 if spec.max_batches >= REPORTED_STATE.calib_batches else 1]
+    columns = [*COLUMNS, "layer", "channel", *(f"{moment}_{name}" for name in names for moment in ("mu", "v"))]
     columns += FACTOR_FIELDS if any(repair.order for repair in spec.repairs) else ()
     return table.reindex(columns=list(dict.fromkeys([*columns, *table.columns])))
 
 
-def _repair_rows(store: Store, keys: Keys, repair, found: dict) -> pd.DataFrame:
+def _repair_rows(store: Store, keys: Keys, repair: RepairSpec, found: Measured) -> pd.DataFrame:
     table = pd.DataFrame()
-    for name in (name for name in MOMENT_STATES if (repair.slug, name) in found):
-        moments = (
-            found[repair.slug, name].table("channels").rename(columns={"mean": f"mu_{name}", "variance": f"v_{name}"})
-        )
+    for name in (name for name in MOMENT_STATES if (repair, name) in found):
+        moments = found[repair, name].table("channels").rename(columns={"mean": f"mu_{name}", "variance": f"v_{name}"})
         table = moments if table.empty else table.merge(moments, on=["layer", "channel"], validate="1:1")
     if repair.order:
-        factors = store.find("repair", keys.network(repair.slug, repair)).table("factors")
+        factors = store.find("repair", keys.network(repair)).table("factors")
         table = table.merge(factors, on=["layer", "channel"], how="left", validate="1:1")
     return table
 
 
-def layers_table(channels: pd.DataFrame, repairs: pd.DataFrame | None, found: dict) -> pd.DataFrame:
-    """diagnostics.layer_damage and layer_repair per slug, state (`repaired` | `recalibrated`) and layer."""
+def layers_table(channels: pd.DataFrame, repairs: pd.DataFrame | None, found: Measured) -> pd.DataFrame:
+    """diagnostics.layer_damage and layer_repair per network, state (`repaired` | `recalibrated`) and layer."""
     rows = [
-        {"slug": "no_repair", "state": "repaired", "layer": layer}
+        NO_REPAIR.columns
+        | {"state": "repaired", "layer": layer}
         | diagnostics.layer_repair(g["v_dense"], g["v_pruned"])
         for layer, g in channels.groupby("layer", sort=False)
     ]
     if repairs is not None:
         joined = repairs.merge(channels[["layer", "channel", "v_dense"]], on=["layer", "channel"], validate="m:1")
         rows += [
-            {"slug": slug, "state": state, "layer": layer}
+            repair.columns
+            | {"state": state, "layer": layer}
             | diagnostics.layer_repair(group["v_dense"], group[f"v_{state}"])
-            for (slug, layer), group in joined.groupby(["slug", "layer"], sort=False)
+            for (repair, layer), group in joined.groupby([networks(joined), "layer"], sort=False)
             for state in MOMENT_STATES
-            if (slug, state) in found
+            if (repair, state) in found
         ]
-    return pd.DataFrame(rows).merge(diagnostics.layer_damage(channels), on="layer", validate="m:1")
+    return typed(pd.DataFrame(rows)).merge(diagnostics.layer_damage(channels), on="layer", validate="m:1")
 
 
 def convs_table(store: Store, keys: Keys, channels: pd.DataFrame) -> pd.DataFrame:
@@ -158,18 +160,12 @@ def convs_table(store: Store, keys: Keys, channels: pd.DataFrame) -> pd.DataFram
 
 def setting_of(spec: ExperimentSpec, dense_id: str, store: Store, label: str) -> dict:
     """Everything that made a result, readable: specs, labels, asked and achieved sparsity."""
-    rule = registry.get("pruning rule", spec.prune.rule)
-    recalibrated = REPORTED_STATE if spec.max_batches >= REPORTED_STATE.batches else None
+    recalibrated = REPORTED_STATE if spec.max_batches >= REPORTED_STATE.calib_batches else None
     return {
         "dataset_label": label,
-        "data": asdict(spec.data),
-        "model": asdict(spec.model),
-        "dense": asdict(spec.dense),
         "dense_id": dense_id,
-        "prune": {"rule": spec.prune.rule, **spec.prune.asked},
-        "calibration": asdict(spec.calibration),
-        "evaluation": asdict(spec.evaluation),
-        "sparsity_asked": rule.asked(spec.prune.asked),
+        **spec.facts(),
+        "sparsity_asked": spec.prune.chosen.asked(spec.prune.parameters),
         "sparsity_achieved": store.find("prune", Keys(spec, dense_id).prune)["achieved"],
         "recalibrated_state": asdict(recalibrated) if recalibrated else None,
     }
@@ -181,7 +177,8 @@ def assemble(
     """(the tables that stored stages can tell, correctness per accuracy row and image)."""
     keys = Keys(spec, dense_id)
     accuracy, correct = accuracy_table(spec, store, dense_id, train_images)
-    setting = channels = repairs = layers = alphas = convs = None
+    setting: Any = None
+    channels = repairs = layers = alphas = convs = None
     if store.find("prune", keys.prune):
         setting, channels = setting_of(spec, dense_id, store, label), channels_table(store, keys)
     if channels is not None:
@@ -194,10 +191,12 @@ def assemble(
 
 
 def partial(spec: ExperimentSpec, store: Store) -> Result:
-    """What can be told while a job runs: tables with the columns of the finished ones, None where nothing is known yet."""
+    """What can be told while a job runs: tables with the columns of the finished ones, None where nothing is known
+    yet."""
     for dense_id in dense_ids(store, spec, with_weights=True):
         return assemble(spec, store, dense_id, data.counts(spec.data, store)[0], data.label(spec.data, store))[0]
-    return Result(None, None, None, None, None, None, None)
+    nothing: dict[str, Any] = dict.fromkeys(("setting", *TABLES))
+    return Result(**nothing)
 
 
 def publish(spec: ExperimentSpec, store: Store, dense_id: str, dataset, seconds: float) -> Result:
@@ -206,13 +205,13 @@ def publish(spec: ExperimentSpec, store: Store, dense_id: str, dataset, seconds:
     found, correct = assemble(spec, store, dense_id, counts[0], dataset.label)
     facts = {
         "setting": found.setting,
-        "recipe": spec.recipe_key,
+        "recipe": recipe_key(spec),
         "image_passes": plan.count_images(plan.tasks(spec, dense_id, *counts)).to_dict("records"),
     }
     files = {f"{name}.parquet": getattr(found, name) for name in TABLES}
     files["repairs.parquet"] = halved(found.repairs)
     files["correct.npz"] = {"bits": np.packbits(correct, axis=1), "n": np.array(correct.shape[1])}
-    return read(store.put("result", Keys(spec, dense_id).result, files, facts, asdict(spec), seconds))
+    return read(store.put("result", Keys(spec, dense_id).result, files, facts, spec.as_dict(), seconds))
 
 
 def halved(table: pd.DataFrame) -> pd.DataFrame:

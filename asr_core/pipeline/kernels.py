@@ -5,30 +5,32 @@ from pathlib import Path
 
 import numpy as np
 
+from asr_core.checks import nearest_layer
 from asr_core.errors import SpecError, StoreError
-from asr_core.pipeline import maps
-from asr_core.pipeline.plan import Keys
-from asr_core.spec.experiment import ExperimentSpec, key
+from asr_core.spec.experiment import ExperimentSpec
+from asr_core.spec.keys import Keys, key
+from asr_core.spec.repairs import DENSE, NO_REPAIR, RepairSpec
 from asr_core.store import Store
 from asr_core.store.entries import WEIGHTS
 from asr_core.store.results import Result
+from asr_core.store.tables import networks
 
 
 @dataclass(frozen=True, eq=False)
 class Kernel:
-    """Weights of one output channel: `of[name]` has shape (in, kH, kW), float64; `dense` first.
+    """Weights of one output channel: `of[network]` has shape (in, kH, kW), float64; dense first.
 
-    `no_repair` is the pruned kernel, and each repair's slug its factor gamma times the pruned one.
+    NO_REPAIR is the pruned kernel, and each repair's its factor gamma times the pruned one.
     """
 
     layer: str
     channel: int
-    of: dict[str, np.ndarray]
+    of: dict[RepairSpec, np.ndarray]
 
     @property
     def kept(self) -> int:
         """Weights that pruning left."""
-        return int(np.count_nonzero(self.of["no_repair"]))
+        return int(np.count_nonzero(self.of[NO_REPAIR]))
 
 
 def key_of(dense_id: str, layer: str) -> str:
@@ -44,12 +46,13 @@ def read(spec: ExperimentSpec, store: Store, result: Result, layer: str, channel
     """
     layers = list(result.convs["layer"])
     if layer not in layers:
-        raise SpecError(maps.nearest_layer(layer, layers))
+        raise SpecError(nearest_layer(layer, layers))
     dense_id = result.setting["dense_id"]
     entry = store.find("dense", dense_id, WEIGHTS) or store.find("kernels", key_of(dense_id, layer))
     if entry is None:
         raise StoreError(
-            f"the weights of dense network {dense_id[:8]} are not on this machine (shipped results can come without them)."
+            f"the weights of dense network {dense_id[:8]} are not on this machine (shipped results can come "
+            "without them)."
         )
     masks = store.find("prune", Keys(spec, dense_id).prune)
     if masks is None:
@@ -58,11 +61,11 @@ def read(spec: ExperimentSpec, store: Store, result: Result, layer: str, channel
         )
     dense = _weights(entry.path(WEIGHTS), f"{layer}.weight", channel)
     keep = _mask(masks.path("masks.npz"), layer, channel, dense.shape)
-    kernels = {"dense": dense, "no_repair": dense * keep}
+    kernels = {DENSE: dense, NO_REPAIR: dense * keep}
     rows = result.repairs
     rows = rows[(rows["layer"] == layer) & (rows["channel"] == channel)]
-    factors = dict(zip(rows["slug"], rows["gamma"], strict=True)) if "gamma" in rows else {}
-    kernels |= {slug: gamma * kernels["no_repair"] for slug, gamma in factors.items() if np.isfinite(gamma)}
+    factors = dict(zip(networks(rows), rows["gamma"], strict=True)) if "gamma" in rows else {}
+    kernels |= {network: gamma * kernels[NO_REPAIR] for network, gamma in factors.items() if np.isfinite(gamma)}
     return Kernel(layer, channel, kernels)
 
 

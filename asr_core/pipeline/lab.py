@@ -1,22 +1,25 @@
-"""What the stages of one experiment share: its data, its dense network, and one network at a time built from the store."""
+"""What the stages of one experiment share: its data, its dense network, and one network at a time built from the
+store."""
 
 import time
-from dataclasses import asdict
 from functools import cached_property
+from typing import Any
 
 import torch
 
 from asr_core import runtime
 from asr_core.errors import StoreError, WeightsError
-from asr_core.images import data, uploads
+from asr_core.images import data
 from asr_core.measure import stats
-from asr_core.networks import models, resume, train, weights
-from asr_core.pipeline.plan import NO_STATE, Keys, Task
+from asr_core.networks import known_weights, models, resume, train, weights
+from asr_core.pipeline.plan import Task
 from asr_core.pruning import masks
 from asr_core.repairs import batchnorm, repair_model
 from asr_core.runtime import Runtime
 from asr_core.spec.experiment import ExperimentSpec
-from asr_core.spec.grid import RepairSpec
+from asr_core.spec.keys import Keys, recipe_key
+from asr_core.spec.recalibration import NO_STATE
+from asr_core.spec.repairs import DENSE, RepairSpec
 from asr_core.store import Store, results
 from asr_core.store.entries import WEIGHTS
 
@@ -51,7 +54,8 @@ class Lab:
     def __init__(self, spec: ExperimentSpec, store: Store, report: Report, where: Runtime):
         self.spec, self.store, self.report, self.runtime = spec, store, report, where
         self.device = where.start()
-        self._built = self._recorded = (None, None)
+        self._built: tuple[str, Any] = ("", None)
+        self._recorded: tuple[str, batchnorm.Record] = ("", {})
         self._kept: batchnorm.Running = {}
 
     @cached_property
@@ -68,12 +72,13 @@ class Lab:
 
     @cached_property
     def stat_batch(self) -> torch.Tensor:
-        return self.data.stat_batch(self.spec.calibration.stat_images, self.spec.calibration.seed)
+        return self.data.stat_batch(self.spec.calibration.stat_images, self.spec.calibration.draw)
 
     def own_weights(self, model: torch.nn.Module) -> weights.Fitted:
-        """The user's weights for `model`, an outline is enough; raises WeightsError if they are not here or are others."""
+        """The user's weights for `model`, an outline is enough; raises WeightsError if they are not here or are
+        others."""
         asked = self.spec.dense.weights_digest
-        path = self.runtime.weights or uploads.weights_file(self.store, asked)
+        path = self.runtime.weights or known_weights.weights_file(self.store, str(asked))
         found = weights.fitted(model, path)
         if found.identity != asked:
             raise WeightsError(
@@ -82,32 +87,33 @@ class Lab:
         return found
 
     def check_own_weights(self, outline: torch.nn.Module) -> None:
-        """Refuse weights of the user's own that cannot be used, unless the dense network is stored; raises WeightsError."""
+        """Refuse weights of the user's own that cannot be used, unless the dense network is stored; raises
+        WeightsError."""
         if self.spec.dense.source == "file" and results.dense_here(self.store, self.spec) is None:
             self.own_weights(outline)
 
-    def network(self, target: str, repair: RepairSpec | None) -> torch.nn.Module:
+    def network(self, network: RepairSpec) -> torch.nn.Module:
         """The dense, pruned or repaired network as it is before recalibration, on the device, eval mode.
 
         Only one is held: the next one asked for is built in its memory, from the dense weights and the stored masks.
         """
-        name = self.keys.network(target, repair)
+        name = self.keys.network(network)
         if self._built[0] != name:
-            model = self._unrepaired(target)
-            if repair and repair.order:
+            model = self._unrepaired(network)
+            if network.order:
                 table = self.store.find("repair", name).table("factors")
                 repair_model.apply_repairs(model, repair_model.repairs_from_table(table))
             self._built, self._kept = (name, model), batchnorm.running_of(model)
             runtime.give_back_memory()
         return batchnorm.load_running(self._built[1], self._kept)
 
-    def _unrepaired(self, target: str) -> torch.nn.Module:
+    def _unrepaired(self, network: RepairSpec) -> torch.nn.Module:
         """The dense or the pruned network; what is held is given up, or is it."""
-        (name, model), self._built = self._built, (None, None)
-        if target != "dense" and name == self.keys.prune:
+        (name, model), self._built = self._built, ("", None)
+        if network != DENSE and name == self.keys.prune:
             return batchnorm.load_running(model, self._kept)
         model = self._dense(model)
-        if target != "dense":
+        if network != DENSE:
             bits = self.store.find("prune", self.keys.prune).arrays("masks")
             masks.apply_masks(model, masks.unpack(bits, model))
         return model
@@ -122,17 +128,17 @@ class Lab:
         images = self.spec.data
         return models.with_weights(self.spec.model, images.classes, images.image_size, entry.weights()).to(self.device)
 
-    def stored_stats(self, target: str) -> dict[str, stats.Moments]:
+    def stored_stats(self, network: RepairSpec) -> dict[str, stats.Moments]:
         """Channel moments of the dense or pruned network, from the store."""
-        entry = self.store.find("stats", self.keys.stats(target, None, NO_STATE))
+        entry = self.store.find("stats", self.keys.stats(network, NO_STATE))
         return stats.from_table(entry.table("channels"), entry["count"])
 
     def in_state(self, task: Task) -> torch.nn.Module:
         """The task's network with the running statistics of its BatchNorm state."""
-        model = self.network(task.target, task.repair)
-        if task.state.batches == 0:
+        model = self.network(task.network)
+        if task.state.calib_batches == 0:
             return model
-        recorded = self.recorded(self.keys.recalibration(task.target, task.repair))
+        recorded = self.recorded(self.keys.recalibration(task.network))
         return batchnorm.load_running(model, batchnorm.running_statistics(recorded, task.state, self._kept))
 
     def recorded(self, key: str) -> batchnorm.Record:
@@ -145,24 +151,24 @@ class Lab:
 def ensure_dense(lab: Lab) -> str:
     """Identity of a dense network of the recipe that has its weights here; trained now if there is none."""
     spec, store = lab.spec, lab.store
-    with store.lock("dense", spec.recipe_key):
+    with store.lock("dense", recipe_key(spec)):
         for dense_id in results.dense_ids(store, spec, with_weights=True):
             if store.find("dense", dense_id, WEIGHTS):
                 return dense_id
-        lab.report.started(Task("dense", spec.recipe_key, 0, kind="train"))
+        lab.report.started(Task("dense", recipe_key(spec), 0, kind="train"))
         start = time.perf_counter()
         model, facts = train_dense(lab)
         state = {name: tensor.cpu() for name, tensor in model.state_dict().items()}
         dense_id = weights.weights_identity(state)
-        facts |= {"recipe": spec.recipe_key, "dense_id": dense_id, **runtime.facts(lab.device)}
-        store.put("dense", dense_id, {WEIGHTS: state}, facts, asdict(spec.dense), time.perf_counter() - start)
+        facts |= {"recipe": recipe_key(spec), "dense_id": dense_id, **runtime.facts(lab.device)}
+        store.put("dense", dense_id, {WEIGHTS: state}, facts, spec.dense.values(), time.perf_counter() - start)
     return dense_id
 
 
 def train_dense(lab: Lab) -> tuple[torch.nn.Module, dict]:
     """The dense network of the recipe, and facts for its manifest."""
     spec, count = lab.spec, lab.report.count
-    kept = resume.Kept(lab.store, spec.recipe_key)
+    kept = resume.Kept(lab.store, recipe_key(spec))
     if spec.dense.source == "scratch":
         return train.train_scratch(spec.model, spec.dense, lab.data, lab.device, count, kept)
     if spec.dense.source == "imagenet":

@@ -8,74 +8,57 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from asr_core import registry
-from asr_core.spec.experiment import ExperimentSpec, key
-from asr_core.spec.grid import REPORTED_STATE, BatchNormState, RepairSpec
+from asr_core.spec.experiment import ExperimentSpec
+from asr_core.spec.keys import Keys, measures, recipe_key
+from asr_core.spec.recalibration import NO_STATE, REPORTED_STATE, BatchNormState
+from asr_core.spec.repairs import DENSE, NO_REPAIR, RepairSpec
 from asr_core.store import Store
 
-NO_STATE = BatchNormState()
+READING = "our reading of the abstract of arXiv 2605.25508"  # what RR is here
 
 
 @dataclass(frozen=True)
 class Task:
-    """One stored stage. `images` image passes of `kind` (`train`: forward, backward and step)."""
+    """One stored stage of one network. `images` image passes of `kind` (`train`: forward, backward and step)."""
 
     stage: str
     key: str
     images: int
-    target: str = "dense"
-    repair: RepairSpec | None = None
+    network: RepairSpec = DENSE
     state: BatchNormState = NO_STATE
     kind: str = "forward"
 
 
-class Keys:
-    """Store keys of the stages of one experiment on the dense network `dense_id`."""
+@dataclass(frozen=True)
+class MapTask(Task):
+    """The maps of one network at conv `layer`."""
 
-    def __init__(self, spec: ExperimentSpec, dense_id: str):
-        self.spec = spec
-        self.dense = key("dense", dense_id, spec.model, spec.data)
-        self.images = {"stat_images": spec.calibration.stat_images, "seed": spec.calibration.seed}
-        self.prune = key("prune", self.dense, spec.prune, *([self.images] if measures(spec) else []))
-        self.batches = {"calib_batch_size": spec.calibration.calib_batch_size, "seed": spec.calibration.seed}
-        self.result = key(
-            "result", self.prune, spec.calibration, spec.evaluation, list(spec.repairs), list(spec.states)
-        )
-
-    def network(self, target: str, repair: RepairSpec | None) -> str:
-        """Key of a network: dense, pruned (repair None or without factors), or repaired."""
-        if target == "dense":
-            return self.dense
-        if repair is None or repair.order is None:
-            return self.prune
-        return key("repair", self.prune, self.images, repair)
-
-    def of_state(self, state: BatchNormState) -> list:
-        """What a BatchNorm state adds to a key."""
-        return [state, self.batches] if state.batches else [state]
-
-    def stats(self, target, repair, state) -> str:
-        """Key of the channel statistics of a network in a BatchNorm state."""
-        return key("stats", self.network(target, repair), self.images, *self.of_state(state))
-
-    def recalibration(self, target, repair) -> str:
-        """Key of the recorded batch statistics of a network."""
-        return key("recalibration", self.network(target, repair), self.batches, self.spec.max_batches)
-
-    def evaluation(self, target, repair, state) -> str:
-        """Key of the predictions of a network in a BatchNorm state."""
-        return key("evaluation", self.network(target, repair), self.spec.evaluation, *self.of_state(state))
+    layer: str = ""
 
 
-def measures(spec: ExperimentSpec) -> bool:
-    """Whether the pruning rule looks at the calibration images."""
-    return registry.get("pruning rule", spec.prune.rule).measures
+@dataclass(frozen=True)
+class RepairabilityTask(Task):
+    """The repairability of the dense network's convs at trial `sparsities`."""
+
+    sparsities: tuple[float, ...] = ()
+
+
+def beginning(
+    spec: ExperimentSpec, store: Store, dense_id: str | None, images: str, counts: tuple[int, int]
+) -> list[Task]:
+    """What comes before any stage: decoding the images (their key is `images`), training the dense network."""
+    found = [] if store.has("images", images) else [Task("images", images, sum(counts), kind="decode")]
+    if dense_id is None:
+        epochs = spec.dense.epochs if spec.dense.source != "file" else 0
+        found.append(Task("dense", recipe_key(spec), epochs * counts[0], kind="train"))
+    return found
 
 
 def prune_task(spec: ExperimentSpec, keys: Keys) -> Task:
-    """Choosing the masks. A rule that measures runs each image through the dense network, and through each layer pruned."""
+    """Choosing the masks. A rule that measures runs each image through the dense network, and through each layer
+    pruned."""
     images = 2 * spec.calibration.stat_images if measures(spec) else 0
-    return Task("prune", keys.prune, images, "no_repair", kind="forward" if images else "none")
+    return Task("prune", keys.prune, images, NO_REPAIR, kind="forward" if images else "none")
 
 
 def tasks(spec: ExperimentSpec, dense_id: str | None, train_images: int, test_images: int) -> list[Task]:
@@ -85,43 +68,42 @@ def tasks(spec: ExperimentSpec, dense_id: str | None, train_images: int, test_im
     evaluated = spec.evaluation.eval_images or test_images
     found = [
         prune_task(spec, keys),
-        Task("stats", keys.stats("dense", None, NO_STATE), stat),
-        Task("stats", keys.stats("no_repair", None, NO_STATE), stat, "no_repair"),
+        *(Task("stats", keys.stats(network, NO_STATE), stat, network) for network in (DENSE, NO_REPAIR)),
     ]
     for repair in (r for r in spec.repairs if r.order):
         passes = stat if repair.order == "sequential" else 0
-        found.append(Task("repair", keys.network(repair.slug, repair), passes, repair.slug, repair))
-        found.append(Task("stats", keys.stats(repair.slug, repair, NO_STATE), stat, repair.slug, repair))
-    found.append(Task("evaluation", keys.evaluation("dense", None, NO_STATE), evaluated))
+        found.append(Task("repair", keys.network(repair), passes, repair))
+        found.append(Task("stats", keys.stats(repair, NO_STATE), stat, repair))
+    found.append(Task("evaluation", keys.evaluation(DENSE, NO_STATE), evaluated))
     found += _recalibrated_dense(spec, keys, evaluated)
-    found.append(Task("evaluation", keys.evaluation("no_repair", None, NO_STATE), evaluated, "no_repair"))
+    found.append(Task("evaluation", keys.evaluation(NO_REPAIR, NO_STATE), evaluated, NO_REPAIR))
     for repair in spec.repairs:
         found += _recalibrated_tasks(spec, keys, repair, stat, evaluated)
     return list({(task.stage, task.key): task for task in found}.values())
 
 
-def _recalibrated_dense(spec, keys: Keys, evaluated: int) -> list[Task]:
+def _recalibrated_dense(spec: ExperimentSpec, keys: Keys, evaluated: int) -> list[Task]:
     """The recorded pass of the dense network, and its evaluations: what recalibration alone does to it."""
     if not spec.max_batches:
         return []
     passes = spec.max_batches * spec.calibration.calib_batch_size
-    states = [state for state in spec.states if state.batches]
+    states = [state for state in spec.states if state.calib_batches]
     return [
-        Task("recalibration", keys.recalibration("dense", None), passes),
-        *(Task("evaluation", keys.evaluation("dense", None, s), evaluated, state=s) for s in states),
+        Task("recalibration", keys.recalibration(DENSE), passes),
+        *(Task("evaluation", keys.evaluation(DENSE, s), evaluated, state=s) for s in states),
     ]
 
 
-def _recalibrated_tasks(spec, keys: Keys, repair: RepairSpec, stat: int, evaluated: int) -> list[Task]:
+def _recalibrated_tasks(spec: ExperimentSpec, keys: Keys, repair: RepairSpec, stat: int, evaluated: int) -> list[Task]:
     """The recorded pass of one network, its statistics at the reported state, and its evaluations."""
-    slug, found = repair.slug, []
+    found = []
     if spec.max_batches:
         passes = spec.max_batches * spec.calibration.calib_batch_size
-        found.append(Task("recalibration", keys.recalibration(slug, repair), passes, slug, repair))
+        found.append(Task("recalibration", keys.recalibration(repair), passes, repair))
     for state in spec.states:
-        found.append(Task("evaluation", keys.evaluation(slug, repair, state), evaluated, slug, repair, state))
-    if spec.max_batches >= REPORTED_STATE.batches:
-        found.append(Task("stats", keys.stats(slug, repair, REPORTED_STATE), stat, slug, repair, REPORTED_STATE))
+        found.append(Task("evaluation", keys.evaluation(repair, state), evaluated, repair, state))
+    if spec.max_batches >= REPORTED_STATE.calib_batches:
+        found.append(Task("stats", keys.stats(repair, REPORTED_STATE), stat, repair, REPORTED_STATE))
     return found
 
 
@@ -131,11 +113,11 @@ def missing(
     """Tasks that are not stored yet, training first. A recorded pass counts only where something needs it."""
     every = tasks(spec, dense_id, train_images, test_images)
     absent = [task for task in every if dense_id is None or not store.find(task.stage, task.key)]
-    needing = {task.target for task in absent if task.state.batches}
-    absent = [task for task in absent if task.stage != "recalibration" or task.target in needing]
+    needing = {task.network for task in absent if task.state.calib_batches}
+    absent = [task for task in absent if task.stage != "recalibration" or task.network in needing]
     if dense_id is None:
         epochs = spec.dense.epochs if spec.dense.source != "file" else 0
-        absent.insert(0, Task("dense", spec.recipe_key, epochs * train_images, kind="train"))
+        absent.insert(0, Task("dense", recipe_key(spec), epochs * train_images, kind="train"))
     return absent
 
 

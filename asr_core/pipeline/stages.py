@@ -1,28 +1,28 @@
-"""The pipeline: run what a plan lists, every stage through the store."""
+"""What each stage computes: files and facts of its entry. `perform` runs what a plan lists, through the store."""
 
-import time
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import numpy as np
 
 from asr_core import runtime
-from asr_core.measure import absorption, activations, evaluation, guards, stats
-from asr_core.networks import models
-from asr_core.pipeline import assembly, plan
+from asr_core.measure import absorption, activations, evaluation, stats
 from asr_core.pipeline.lab import Lab, Report
-from asr_core.pipeline.plan import Task
-from asr_core.pruning import masks
-from asr_core.pruning import repairability as distortion
+from asr_core.pipeline.plan import READING, MapTask, RepairabilityTask, Task
+from asr_core.pruning import masks, repairability
 from asr_core.repairs import batchnorm, repair_model
-from asr_core.runtime import Runtime
-from asr_core.spec.experiment import ExperimentSpec
-from asr_core.store import Store, results
+from asr_core.spec.repairs import DENSE, NO_REPAIR
 
 EVAL_BATCH = 256
+MAP_BYTES = 8 << 20  # of stored maps of one network and layer
 KEPT_LOGITS = 64  # images whose logits are kept, to see whether two networks are the same function
 
 
 def compute_prune(lab: Lab, task: Task):
-    model = lab.network("dense", None)
+    model = lab.network(DENSE)
     images = lab.stat_batch if task.images else None
-    chosen, table = masks.choose_masks(model, lab.spec.prune.rule, images, **lab.spec.prune.asked)
+    chosen, table = masks.choose_masks(model, lab.spec.prune.pruning, images, **lab.spec.prune.parameters)
     runtime.give_back_memory()  # the magnitudes of all weights
     if task.images:
         lab.report.advance(task.images)
@@ -41,10 +41,10 @@ def compute_stats(lab: Lab, task: Task):
 
 
 def compute_repair(lab: Lab, task: Task):
-    dense_stats = lab.stored_stats("dense")
-    pruned_stats = lab.stored_stats("no_repair") if task.repair.order == "simultaneous" else None
-    pruned = lab.network("no_repair", None)
-    repairs = repair_model.compute_repairs(pruned, lab.stat_batch, task.repair, dense_stats, pruned_stats)
+    dense_stats = lab.stored_stats(DENSE)
+    pruned_stats = lab.stored_stats(NO_REPAIR) if task.network.order == "simultaneous" else None
+    pruned = lab.network(NO_REPAIR)
+    repairs = repair_model.compute_repairs(pruned, lab.stat_batch, task.network, dense_stats, pruned_stats)
     lab.report.advance(task.images)
     fallback = [name for name, repair in repairs.items() if repair.factors.fallback]
     return {"factors.parquet": repair_model.repairs_table(repairs)}, {"fallback": fallback}
@@ -52,13 +52,13 @@ def compute_repair(lab: Lab, task: Task):
 
 def compute_recalibration(lab: Lab, task: Task):
     calibration, count = lab.spec.calibration, lab.spec.max_batches
-    batches = lab.data.calibration_batches(count, calibration.calib_batch_size, calibration.seed)
-    model = lab.network(task.target, task.repair)
+    batches = lab.data.calibration_batches(count, calibration.calib_batch_size, calibration.draw)
+    model = lab.network(task.network)
     return {"record.npz": batchnorm.record(model, _counted(batches, lab.report), count)}, {"batches": count}
 
 
 def compute_evaluation(lab: Lab, task: Task):
-    indices = lab.data.eval_indices(lab.spec.evaluation.eval_images, lab.spec.evaluation.seed)
+    indices = lab.data.eval_indices(lab.spec.evaluation.eval_images, lab.spec.evaluation.subset)
     batches = (lab.data.test_batch(part) for part in _parts(indices))
     outputs = evaluation.logits(lab.in_state(task), _counted(batches, lab.report))
     predictions, labels = evaluation.predictions_of(outputs), lab.data.test_labels[indices]
@@ -72,6 +72,47 @@ def compute_evaluation(lab: Lab, task: Task):
     return {"predictions.npz": kept}, facts
 
 
+def compute_maps(lab: Lab, task: MapTask):
+    """Files and facts of a maps entry; fewer images than asked where the layer is large."""
+    indices = activations.one_of_each(
+        lab.data.eval_indices(lab.spec.evaluation.eval_images, lab.spec.evaluation.subset),
+        lab.data.test_labels,
+        task.images,
+    )
+    batch = lab.data.test_batch(indices)
+    model = lab.in_state(task)
+    one = activations.activation_maps(model, batch[:1], task.layer)
+    fit = min(len(indices), max(1, MAP_BYTES // (one.nbytes // 2)))
+    lab.report.advance(task.images)
+    found = activations.compact(activations.activation_maps(model, batch[:fit], task.layer) if fit > 1 else one)
+    files, labels = lab.data.test_files(), lab.data.test_labels
+    return {"maps.npy": found}, {
+        "layer": task.layer,
+        "shape": list(found.shape),
+        "test_images": [int(i) for i in indices[:fit]],
+        "files": [files[i] for i in indices[:fit]],
+        "classes": [lab.data.class_names[labels[i]] for i in indices[:fit]],
+        "fewer": _why_fewer(task.images, len(indices), fit, one),
+    }
+
+
+def _why_fewer(asked: int, there: int, fit: int, one: np.ndarray) -> str | None:
+    if fit < min(asked, there):
+        size = " x ".join(str(side) for side in one.shape[1:])
+        return (
+            f"{fit} of {asked} images are kept: maps of {size} values take {one.nbytes / 2 / 2**20:.1f} MiB per "
+            f"image, {MAP_BYTES >> 20} MiB are kept per network."
+        )
+    return f"{there} of {asked} images: the evaluation subset has no more." if there < asked else None
+
+
+def compute_repairability(lab: Lab, task: RepairabilityTask):
+    layers, channels = repairability.repairability(lab.network(DENSE), lab.stat_batch, task.sparsities)
+    lab.report.advance(task.images)
+    facts = {"sparsities": list(task.sparsities), "reading": READING}
+    return {"layers.parquet": layers, "channels.parquet": channels}, facts
+
+
 def _parts(indices):
     return (indices[i : i + EVAL_BATCH] for i in range(0, len(indices), EVAL_BATCH))
 
@@ -82,62 +123,25 @@ def _counted(batches, report: Report):
         yield batch
 
 
-COMPUTE = {
+COMPUTE: dict[str, Callable[[Lab, Any], Any]] = {
     "prune": compute_prune,
     "stats": compute_stats,
     "repair": compute_repair,
     "recalibration": compute_recalibration,
     "evaluation": compute_evaluation,
-    "maps": activations.compute,
-    "repairability": distortion.compute,
+    "maps": compute_maps,
+    "repairability": compute_repairability,
 }
-
-
-def run(
-    spec: ExperimentSpec, store: Store, report: Report | None = None, where: Runtime | None = None
-) -> results.Result:
-    """Compute what is not stored and return the result's tables. A stored result costs no computation.
-
-    Raises AsrError subclasses for bad input, before anything expensive. Ctrl-C leaves all finished
-    stages stored and no debris.
-    """
-    stored = results.find(spec, store)
-    if stored and stored.channels is not None:
-        return stored
-    report = report or Report()
-    store.check_writable()
-    lab = Lab(spec, store, report, where or Runtime())
-    check(lab)
-    known = results.dense_here(store, spec)
-    counts = len(lab.data.train_labels), len(lab.data.test_labels)
-    report.planned(plan.missing(spec, store, known, *counts))
-    start = time.perf_counter()
-    lab.keys  # trains the dense network if need be  # noqa: B018
-    perform(lab, plan.missing(spec, store, lab.dense_id, *counts))
-    dense_id, images = lab.dense_id, lab.data
-    del lab  # its networks go before the tables are made
-    return assembly.publish(spec, store, dense_id, images, time.perf_counter() - start)
 
 
 def perform(lab: Lab, tasks: list[Task]) -> None:
     """Compute and store `tasks`, one after the other."""
     for task in tasks:
         lab.report.started(task)
-        lab.store.get_or_compute(task.stage, task.key, lambda task=task: _with_facts(lab, task))
+        lab.store.get_or_compute(task.stage, task.key, partial(_with_facts, lab, task))
         lab.report.finished(task)
 
 
 def _with_facts(lab: Lab, task: Task):
     files, facts = COMPUTE[task.stage](lab, task)
-    return files, facts | {"images": task.images, "target": task.target} | runtime.facts(lab.device)
-
-
-def check(lab: Lab) -> None:
-    """Everything that can be refused before anything expensive: the network first, its weights, then the images."""
-    spec = lab.spec
-    network = models.outline(spec.model, spec.data.classes, spec.data.image_size)
-    models.check_network(network)
-    guards.own_weights(network, spec.prune.asked["include_linear"], biases=True, finite=False)
-    masks.check_budget(network, spec.prune.rule, **spec.prune.asked)
-    lab.check_own_weights(network)
-    lab.data.check_counts(spec.calibration.stat_images, spec.evaluation.eval_images)
+    return files, facts | {"images": task.images, "network": task.network.columns} | runtime.facts(lab.device)

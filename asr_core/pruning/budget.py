@@ -1,4 +1,5 @@
-"""How a budget of weights is shared out to layers: densities in proportion to scores, within bounds, to one weight. No torch."""
+"""How a budget of weights is shared out to layers: densities in proportion to scores, within bounds, to one weight. No
+torch."""
 
 import math
 from fractions import Fraction
@@ -13,9 +14,10 @@ def kept_per_layer(
 
     sizes: weights per layer; floors: the least that a layer keeps (0 where it is not named). A layer that would
     exceed its size becomes dense, one that would fall under its floor gets it, and the rest is solved again. A layer
-    of score 0, or undefined (NaN), gets its floor, and a share (all at one density) only of what the others cannot hold.
-    Counts are rounded down, and what remains goes by one weight to the largest fractional parts (ties in the order of
-    `sizes`). Raises SpecError if floors exceed `keep`, `keep` exceeds all weights, or a score is negative or infinite.
+    of score 0, or undefined (NaN), gets its floor, and a share (all at one density) only of what the others cannot
+    hold. Counts are rounded down, and what remains goes by one weight to the largest fractional parts (ties in the
+    order of `sizes`). Raises SpecError if floors exceed `keep`, `keep` exceeds all weights, or a score is negative or
+    infinite.
     """
     floors = {name: floors.get(name, 0) for name in sizes}
     _check(scores, sizes, keep, floors)
@@ -69,7 +71,8 @@ def _shares(scores: dict[str, Fraction], sizes: dict, keep: int, floors: dict) -
 
 
 def _whole(shares: dict[str, Fraction], keep: int) -> dict[str, int]:
-    """Whole numbers that sum to `keep`: rounded down, the rest to the largest fractional parts, first come first served."""
+    """Whole numbers that sum to `keep`: rounded down, the rest to the largest fractional parts, first come first
+    served."""
     counts = {name: math.floor(share) for name, share in shares.items()}
     by_fraction = sorted(shares, key=lambda name: counts[name] - shares[name])
     for name in by_fraction[: keep - sum(counts.values())]:

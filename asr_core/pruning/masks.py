@@ -1,6 +1,7 @@
 """Prune a network: a rule chooses masks, the masks become permanent zeros, and a table says what went."""
 
 import math
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -10,6 +11,7 @@ from torch import nn
 from asr_core import registry
 from asr_core.errors import ModelError, SpecError
 from asr_core.measure import absorption, guards
+from asr_core.measure.guards import Images
 from asr_core.networks import models
 from asr_core.pruning.budget import check_floors
 from asr_core.pruning.repairability import repairability
@@ -22,7 +24,9 @@ def prunable(model: nn.Module, include_linear: bool = False) -> dict[str, torch.
     return {name: m.weight for name, m in model.named_modules() if isinstance(m, kinds)}
 
 
-def choose_masks(model: nn.Module, rule: str, images=None, **params) -> tuple[dict[str, torch.Tensor], pd.DataFrame]:
+def choose_masks(
+    model: nn.Module, rule: str, images: Images | None = None, **params: Any
+) -> tuple[dict[str, torch.Tensor], pd.DataFrame]:
     """Masks (True = keep) by layer, and the per-layer table of `prune`."""
     cls = registry.get("pruning rule", rule)
     params = cls.checked(**params)
@@ -47,7 +51,7 @@ def floors(model: nn.Module, weights: dict[str, torch.Tensor], params: dict) -> 
     return {name: count for name, count in least.items() if count}
 
 
-def check_budget(model: nn.Module, rule: str, **params) -> None:
+def check_budget(model: nn.Module, rule: str, **params: Any) -> None:
     """Raise SpecError if what the layers must keep exceeds what the sparsity leaves; `model` may be an outline."""
     params = registry.get("pruning rule", rule).checked(**params)
     weights = prunable(model, params["include_linear"])
@@ -55,11 +59,12 @@ def check_budget(model: nn.Module, rule: str, **params) -> None:
         check_floors(least, kept_of(weights, params["sparsity"]))
 
 
-def _repairability(model: nn.Module, rule: str, images, params: dict) -> dict[str, float]:
+def _repairability(model: nn.Module, rule: str, images: Images | None, params: dict) -> dict[str, float]:
     """RR of each prunable layer at the asked sparsity."""
     if images is None:
         raise SpecError(
-            f"images is None; rule {rule} measures layers on calibration images: give 64 or so, normalised as the network expects."
+            f"images is None; rule {rule} measures layers on calibration images: give 64 or so, normalised as the "
+            "network expects."
         )
     layers, _ = repairability(model, images, (params["sparsity"],), include_linear=params["include_linear"])
     return dict(zip(layers["layer"], layers["rr"], strict=True))
@@ -88,7 +93,7 @@ def apply_masks(model: nn.Module, masks: dict[str, torch.Tensor]) -> nn.Module:
     return model
 
 
-def prune(model: nn.Module, rule: str, images=None, **params) -> tuple[nn.Module, pd.DataFrame]:
+def prune(model: nn.Module, rule: str, images: Images | None = None, **params: Any) -> tuple[nn.Module, pd.DataFrame]:
     """A pruned copy of `model`, and a table per layer; `model` is not changed.
 
     rule: `global_l1`, `uniform`, `erk`, `lamp`, `rr` (sparsity in [0, 1), keep_first, keep_head, min_density), or `n_m`
@@ -99,6 +104,11 @@ def prune(model: nn.Module, rule: str, images=None, **params) -> tuple[nn.Module
     earlier in registration order go first; rounded weights have many). Of a compiled network, the copy is not compiled.
     Raises UnknownName, SpecError for bad parameters and missing images, ModelError for a network without convs, or
     whose weights are computed, shared, or not finite.
+
+    >>> from asr_core.networks.cifar_resnet import CifarResNet
+    >>> pruned, layers = prune(CifarResNet(20, 10), "global_l1", sparsity=0.9)
+    >>> print(round(achieved(layers), 3), list(layers)[:3])
+    0.9 ['layer', 'weights', 'kept']
     """
     model = guards.network(model)
     masks, table = choose_masks(model, rule, images, **params)

@@ -10,10 +10,11 @@ over output channels i, batch and space: our reading of the abstract of arXiv 26
 is undefined where D_raw = 0. Only a layer's dense input is needed: a hook runs the pruned layer on it.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import reduce
+from typing import Any
 
 import pandas as pd
 import torch
@@ -22,16 +23,17 @@ from torch import nn
 from asr_core.checks import checked_sparsity, positive
 from asr_core.errors import DataError, SpecError
 from asr_core.measure import guards, stats
+from asr_core.measure.guards import Images
 from asr_core.measure.stats import Moments
-from asr_core.pipeline.allocations import READING, SPARSITIES, RepairabilityTask
 from asr_core.pruning.rules import Cut, cuts
 
+SPARSITIES = (0.5, 0.7, 0.8, 0.9, 0.95)  # trial sparsities of a layer
 CHUNK = 1 << 16  # values whose moments are taken at a time: 256 KiB, which stay in the processor's cache
 
 
 def repairability(
     model: nn.Module,
-    images,
+    images: Images,
     sparsities: Iterable[float] = SPARSITIES,
     eps: float = 1e-8,
     floor: float = 1e-12,
@@ -45,6 +47,11 @@ def repairability(
     dead where its pruned variance is at most `floor` (activation units squared). include_linear: linear layers too.
     The network runs in eval mode and is not changed. Raises SpecError for a sparsity outside [0, 1), ModelError for a
     network without convs or with weights that are computed or shared, DataError without images.
+
+    >>> from asr_core.networks.cifar_resnet import CifarResNet
+    >>> layers, _ = repairability(CifarResNet(20, 10), torch.randn(8, 3, 32, 32), sparsities=[0.9])
+    >>> list(layers), len(layers)
+    (['layer', 'sparsity', 'd_raw', 'd_res', 'rr'], 19)
     """
     model = guards.network(model)
     sparsities = _checked(sparsities)
@@ -59,16 +66,11 @@ def repairability(
             seen += len(batch)
     if not seen:
         raise DataError(guards.NO_IMAGES)
-    return _tables(
-        {
-            (name, sparsity): layer.distortions(trial, eps, floor)
-            for name, layer in layers.items()
-            for trial, sparsity in enumerate(sparsities)
-        }
-    )
+    trials = list(enumerate(sparsities))
+    return _tables({(name, s): layer.distortions(k, eps, floor) for name, layer in layers.items() for k, s in trials})
 
 
-def _checked(sparsities) -> list[float]:
+def _checked(sparsities: Any) -> list[float]:
     if not isinstance(sparsities, Iterable) or not (chosen := list(sparsities)):
         raise SpecError(f"sparsities is {sparsities!r}; give a list of fractions, for example (0.5, 0.9).")
     return [checked_sparsity(value) for value in chosen]
@@ -76,8 +78,8 @@ def _checked(sparsities) -> list[float]:
 
 @dataclass
 class Pair:
-    """Moments of a pruned layer's outputs, and of their change: pruned minus dense. (From the variances of both, and of the
-    dense outputs, follows the covariance; the change itself keeps small distortions exact.)"""
+    """Moments of a pruned layer's outputs, and of their change: pruned minus dense. (From the variances of both, and of
+    the dense outputs, follows the covariance; the change itself keeps small distortions exact.)"""
 
     pruned: Moments
     change: Moments
@@ -123,14 +125,16 @@ class Layer:
         v_pruned, v_change = pair.pruned.variance, pair.change.variance
         gamma = torch.where(v_pruned > floor, (v_dense / (v_pruned + eps)).sqrt(), 0.0)
         raw = v_change + pair.change.mean.square()
-        # E[(gamma * (pruned - mu_pruned) - (dense - mu_dense))^2], its covariance written as (v_pruned + v_dense - v_change) / 2
+        # E[(gamma * (pruned - mu_pruned) - (dense - mu_dense))^2], its covariance written as
+        # (v_pruned + v_dense - v_change) / 2
         left = (gamma * v_change + (gamma - 1) * (gamma * v_pruned - v_dense)).clamp(min=0)
         return Distortions(v_dense, raw, torch.where(raw > 0, left, 0.0))
 
 
 @dataclass
 class Distortions:
-    """float64 tensors of shape (channel,): dense variance, mean squared change by pruning, and what a repair leaves of it."""
+    """float64 tensors of shape (channel,): dense variance, mean squared change by pruning, and what a repair leaves of
+    it."""
 
     v_dense: torch.Tensor
     raw: torch.Tensor
@@ -147,7 +151,7 @@ class Distortions:
 
 
 @contextmanager
-def _watched(layers: dict[str, Layer]):
+def _watched(layers: dict[str, Layer]) -> Iterator[None]:
     """While open, every run of a layer is seen by its `Layer`."""
     handles = [
         layer.module.register_forward_hook(lambda module, given, output, layer=layer: layer.see(given[0], output))
@@ -184,7 +188,8 @@ def _pair(pruned: torch.Tensor, dense: torch.Tensor) -> Pair:
 
 
 def _of_chunk(rows: torch.Tensor) -> Moments:
-    """Two passes, the second of which also corrects what rounding left of the mean: a constant channel has variance 0."""
+    """Two passes, the second of which also corrects what rounding left of the mean: a constant channel has variance
+    0."""
     count, mean = len(rows), rows.mean(0)
     rows = rows - mean
     rest, squares = rows.sum(0).cpu().double(), rows.square_().sum(0).cpu().double()
@@ -206,13 +211,3 @@ def _tables(found: dict[tuple[str, float], Distortions]) -> tuple[pd.DataFrame, 
         for (layer, sparsity), d in found.items()
     ]
     return layers, pd.concat(parts, ignore_index=True)
-
-
-def compute(lab, task: RepairabilityTask):
-    """Files and facts of an entry of stage `repairability`."""
-    layers, channels = repairability(lab.network("dense", None), lab.stat_batch, task.sparsities)
-    lab.report.advance(task.images)
-    return {"layers.parquet": layers, "channels.parquet": channels}, {
-        "sparsities": list(task.sparsities),
-        "reading": READING,
-    }

@@ -6,7 +6,7 @@ batches records all that any recalibration needs, at the cost of a bare pass.
 """
 
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from itertools import islice
 
@@ -16,8 +16,9 @@ from torch import nn
 
 from asr_core.errors import DataError, ModelError, SpecError
 from asr_core.measure import guards
+from asr_core.measure.guards import Images
 from asr_core.networks import models
-from asr_core.spec.grid import BatchNormState
+from asr_core.spec.recalibration import BatchNormState
 
 Record = dict[str, np.ndarray]  # name -> (batches, 2, channel): mean and unbiased variance
 MOVED = 0.05  # standard deviations of BatchNorm's output: what is left of the start may move without a warning
@@ -25,7 +26,7 @@ Running = dict[str, tuple[np.ndarray, np.ndarray]]  # name -> (mean, variance), 
 
 
 @contextmanager
-def _recording(model: nn.Module):
+def _recording(model: nn.Module) -> Iterator[dict[str, nn.BatchNorm2d]]:
     """Only the BatchNorm modules in train mode, with momentum 1; everything is as before afterwards."""
     layers = models.batchnorms(model)
     modes = [(module, module.training) for module in model.modules()]
@@ -52,7 +53,7 @@ def _recording(model: nn.Module):
             bn.num_batches_tracked = None
 
 
-def record(model: nn.Module, batches, count: int) -> Record:
+def record(model: nn.Module, batches: Images, count: int) -> Record:
     """Batch mean and unbiased variance of each BatchNorm's input for the first `count` batches.
 
     batches: iterable of tensors (N, 3, H, W). Returns name -> array (count, 2, channel) of float32
@@ -63,10 +64,13 @@ def record(model: nn.Module, batches, count: int) -> Record:
     _check_updated(model)
     if isinstance(batches, (torch.Tensor, np.ndarray)):
         raise DataError(
-            f"batches is one tensor of shape {tuple(batches.shape)}; give several batches, for example images.split(128)."
+            f"batches is one tensor of shape {tuple(batches.shape)}; give several batches, for example "
+            "images.split(128)."
         )
     with _recording(model) as layers:
-        found = {name: np.empty((count, 2, len(bn.running_mean)), _precision(bn)) for name, bn in layers.items()}
+        found: Record = {
+            name: np.empty((count, 2, len(bn.running_mean)), _precision(bn)) for name, bn in layers.items()
+        }
         runs, done = dict.fromkeys(layers, 0), 0
         for batch in islice(guards.batches(batches), count):
             guards.forward(model, batch)
@@ -99,12 +103,12 @@ def _check_runs(name: str, runs: int, batches: int) -> None:
         )
     if 0 < runs < batches:
         raise ModelError(
-            f"the BatchNorm {name} ran in {runs} of {batches} batches, so it has no record of the others; give a network "
-            "that runs the same layers for every batch."
+            f"the BatchNorm {name} ran in {runs} of {batches} batches, so it has no record of the others; give a "
+            "network that runs the same layers for every batch."
         )
 
 
-def _precision(bn) -> type:
+def _precision(bn: nn.BatchNorm2d) -> type:
     return np.float64 if bn.running_mean.dtype == torch.float64 else np.float32
 
 
@@ -122,7 +126,7 @@ def running_statistics(recorded: Record, state: BatchNormState, kept: Running) -
     ema: r = a * r0 + sum_t momentum (1-momentum)^(b-t) batch_t with a = (1-momentum)^b and r0 = (0, 1)
     (reset) or `kept`; cumulative: the mean over b batches, whatever the start. b = 0 returns `kept`.
     """
-    b = state.batches
+    b = state.calib_batches
     if b == 0:
         return kept
     if state.averaging == "cumulative":
@@ -148,7 +152,14 @@ def load_running(model: nn.Module, running: Running) -> nn.Module:
     return model
 
 
-def recalibrate(model: nn.Module, batches, budgets=(20,), start="reset", averaging="ema", momentum=0.1) -> dict:
+def recalibrate(
+    model: nn.Module,
+    batches: Images,
+    budgets: Iterable[int] = (20,),
+    start: str = "reset",
+    averaging: str = "ema",
+    momentum: float = 0.1,
+) -> dict[int, nn.Module]:
     """{b: a copy of `model` with BatchNorm statistics re-estimated on b batches}; `model` is not changed.
 
     batches: iterable of tensors (N, 3, H, W), at least max(budgets) of them; one pass serves all
@@ -158,10 +169,17 @@ def recalibrate(model: nn.Module, batches, budgets=(20,), start="reset", averagi
     its start, (1 - momentum)^b of mean 0 and variance 1, would move the outputs of the network's BatchNorms even if
     nothing was pruned, and where statistics are not finite. Raises SpecError for bad values, DataError for too few
     batches, ModelError without BatchNorm.
+
+    >>> from asr_core.networks.cifar_resnet import CifarResNet
+    >>> images = torch.randn(8, 3, 32, 32)
+    >>> list(recalibrate(CifarResNet(20, 10), images.split(4), budgets=(1, 2), averaging="cumulative"))
+    [1, 2]
     """
     if not isinstance(budgets, Iterable) or not (budgets := list(budgets)):
         raise SpecError(f"budgets is {budgets}; give a list of numbers of batches, for example (10, 20).")
-    states = {state.batches: state for state in (BatchNormState.of(start, averaging, momentum, b) for b in budgets)}
+    states = {
+        state.calib_batches: state for state in (BatchNormState.of(start, averaging, momentum, b) for b in budgets)
+    }
     model = guards.network(model, batchnorm=True)
     kept = running_of(model)
     warn_left_over(states.values(), kept)
@@ -175,19 +193,22 @@ def recalibrate(model: nn.Module, batches, budgets=(20,), start="reset", averagi
     return {b: load_running(guards.copied(model), running_statistics(recorded, s, kept)) for b, s in states.items()}
 
 
-def warn_left_over(states, kept: Running) -> None:
+def warn_left_over(states: Iterable[BatchNormState], kept: Running) -> None:
     """Warn where what is left of a reset start moves the outputs of BatchNorms with the statistics `kept`."""
-    moving = [s for s in states if s.batches and s.start == "reset" and moved(_left(s), kept) > MOVED]
+    moving = [s for s in states if s.calib_batches and s.start == "reset" and moved(_left(s), kept) > MOVED]
     if not moving:
         return
-    first = min(moving, key=lambda s: s.batches)
+    first = min(moving, key=lambda s: s.calib_batches)
     a, variance = _left(first), np.concatenate([v for _, v in kept.values()])
     with np.errstate(divide="ignore"):
         ratio = np.median(a / variance + 1 - a)
-    others = f" (likewise {', '.join(str(s.batches) for s in moving if s is not first)})" if len(moving) > 1 else ""
+    others = (
+        f" (likewise {', '.join(str(s.calib_batches) for s in moving if s is not first)})" if len(moving) > 1 else ""
+    )
     warnings.warn(
-        f"{first.batches} batches{others} at momentum {first.momentum:g} from reset: {100 * a:.2g} % is left of the start, "
-        f"mean 0 and variance 1; the network's running variances have a median of {np.median(variance):.2g}, so even "
+        f"{first.calib_batches} batches{others} at momentum {first.momentum:g} from reset: {100 * a:.2g} % is "
+        "left of the start, mean 0 and variance 1; the network's running variances have a median of "
+        f"{np.median(variance):.2g}, so even "
         f"unpruned they would become {ratio:.2g} times what they are, and outputs of BatchNorm move by "
         f"{moved(a, kept):.2g} standard deviations (medians); {_remedy(first, kept)}",
         stacklevel=3,
@@ -196,7 +217,7 @@ def warn_left_over(states, kept: Running) -> None:
 
 def _left(state: BatchNormState) -> float:
     """The fraction of its start that an exponential average still holds."""
-    return (1 - state.momentum) ** state.batches
+    return (1 - state.momentum) ** state.calib_batches
 
 
 def moved(a: float, kept: Running) -> float:
@@ -208,7 +229,7 @@ def moved(a: float, kept: Running) -> float:
 
 
 def _remedy(state: BatchNormState, kept: Running) -> str:
-    enough = state.batches
+    enough = state.calib_batches
     while moved((1 - state.momentum) ** enough, kept) > MOVED and enough < 10_000:
         enough *= 2
     return f"take averaging 'cumulative', start 'keep', or more batches ({enough} would do)"

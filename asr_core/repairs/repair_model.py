@@ -3,6 +3,7 @@
 import copy
 import warnings
 from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 import torch
@@ -13,12 +14,12 @@ from asr_core.errors import ModelError
 from asr_core.measure import guards, stats
 from asr_core.networks import models
 from asr_core.repairs.methods import Factors
-from asr_core.spec.grid import RepairSpec
+from asr_core.spec.repairs import RepairSpec
 
 # Sequential repair holds one batch of all statistics images; above this it goes layer by layer.
 MAX_PIXELS = 256 * 224 * 224
 
-TABLE = ("layer", "channel", "gamma", "gamma_raw", "shrinkage", "prior_var", "bias", "alive", "fallback")
+TABLE = ("layer", "channel", "gamma", "gamma_raw", "shrinkage", "prior_var", "b_new", "alive", "fallback")
 
 
 @dataclass
@@ -38,7 +39,7 @@ def layer_repair(conv: nn.Conv2d, dense: stats.Moments, pruned: stats.Moments, s
     With `bias` on, b_new = mu_dense - gamma * (mu_pruned - b_old): exact also for convs that have a
     bias (eq. 10 as printed is exact only where b_old is scaled by gamma too).
     """
-    cls, params = registry.get("repair method", spec.method), _params(spec)
+    cls, params = registry.get("repair method", spec.method), spec.parameters
     factors = cls.factors(dense.variance, pruned.variance, params)
     alive = pruned.variance.isfinite() & (pruned.variance > params["floor"])
     finite = all(bool(m.isfinite().all()) for part in (dense, pruned) for m in (part.mean, part.variance))
@@ -49,19 +50,14 @@ def layer_repair(conv: nn.Conv2d, dense: stats.Moments, pruned: stats.Moments, s
     return LayerRepair(factors, torch.where(new.isfinite(), new, old), alive, finite)
 
 
-def _params(spec: RepairSpec) -> dict:
-    params = dict(spec.params)
-    return params | ({"prior": spec.prior} if spec.prior else {})
-
-
-def compute_repairs(pruned: nn.Module, batch, spec: RepairSpec, dense_stats: dict, pruned_stats: dict | None) -> dict:
+def compute_repairs(pruned: nn.Module, batch, spec: RepairSpec, dense_stats: dict, pruned_stats: dict | Any) -> dict:
     """LayerRepair by layer for a network, in either order; `pruned` is not changed.
 
     `dense_stats`, `pruned_stats`: from stats.collect on the same images (`pruned_stats` is needed for
     order `simultaneous` only); `batch`: the statistics images as one tensor, for `sequential` only.
     """
     repaired_layers = list(dense_stats)
-    if _params(spec)["skip_first"]:
+    if spec.parameters["skip_first"]:
         repaired_layers = repaired_layers[1:]
     if spec.order == "simultaneous":
         convs = models.conv_layers(pruned)
@@ -124,8 +120,7 @@ def _layer_by_layer(pruned, batch, spec, dense_stats, repaired_layers) -> dict:
     for name in repaired_layers:
         measured = stats.collect(model, batch)
         _check_ran([name], measured)
-        measured = measured[name]
-        repairs[name] = layer_repair(convs[name], dense_stats[name], measured, spec)
+        repairs[name] = layer_repair(convs[name], dense_stats[name], measured[name], spec)
         apply_repairs(model, {name: repairs[name]})
     return repairs
 
@@ -160,9 +155,9 @@ def _scale(weight: torch.Tensor, gamma: torch.Tensor, name: str) -> None:
 
 
 def repairs_table(repairs: dict[str, LayerRepair]) -> pd.DataFrame:
-    """One row per repaired channel: layer, channel, gamma, gamma_raw, shrinkage, prior_var, bias, alive, fallback.
+    """One row per repaired channel: layer, channel, gamma, gamma_raw, shrinkage, prior_var, b_new, alive, fallback.
 
-    bias is the new bias (NaN: left as it was); alive is False for dead channels; fallback is True
+    b_new is the new bias (NaN: left as it was); alive is False for dead channels; fallback is True
     where the layer's prior variance was at or under the floor.
     """
     parts = [pd.DataFrame(columns=TABLE)] if not repairs else []
@@ -176,7 +171,7 @@ def repairs_table(repairs: dict[str, LayerRepair]) -> pd.DataFrame:
                 "gamma_raw": f.gamma_raw.numpy(),
                 "shrinkage": f.shrinkage.numpy(),
                 "prior_var": f.prior_var,
-                "bias": repair.bias.numpy() if repair.bias is not None else float("nan"),
+                "b_new": repair.bias.numpy() if repair.bias is not None else float("nan"),
                 "alive": repair.alive.numpy(),
                 "fallback": f.fallback,
             }
@@ -191,7 +186,7 @@ def repairs_from_table(table: pd.DataFrame) -> dict[str, LayerRepair]:
     for name, rows in table.groupby("layer", sort=False):
         tensor = {
             c: torch.from_numpy(rows[c].to_numpy(copy=True))
-            for c in ("gamma", "gamma_raw", "shrinkage", "bias", "alive")
+            for c in ("gamma", "gamma_raw", "shrinkage", "b_new", "alive")
         }
         factors = Factors(
             tensor["gamma"],
@@ -200,6 +195,6 @@ def repairs_from_table(table: pd.DataFrame) -> dict[str, LayerRepair]:
             float(rows["prior_var"].iloc[0]),
             bool(rows["fallback"].iloc[0]),
         )
-        bias = None if tensor["bias"].isnan().any() else tensor["bias"]
+        bias = None if tensor["b_new"].isnan().any() else tensor["b_new"]
         repairs[name] = LayerRepair(factors, bias, tensor["alive"])
     return repairs

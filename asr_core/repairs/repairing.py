@@ -1,19 +1,22 @@
 """Repair from a notebook: a network and its pruned copy, or the variances of one layer."""
 
 import warnings
+from typing import Any
 
+import pandas as pd
 import torch
 from torch import nn
 
 from asr_core import registry
 from asr_core.errors import DataError, ModelError
 from asr_core.measure import guards, stats
+from asr_core.measure.guards import Images
 from asr_core.networks import models
 from asr_core.repairs.repair_model import LayerRepair, apply_repairs, compute_repairs, repairs_table
-from asr_core.spec.grid import RepairSpec
+from asr_core.spec.repairs import RepairSpec
 
 
-def repair_factors(method: str, v_dense, v_pruned, **params) -> torch.Tensor:
+def repair_factors(method: str, v_dense: Any, v_pruned: Any, **params: Any) -> torch.Tensor:
     """Factors `gamma` of one layer, float64, shape (channel,); finite for any variances.
 
     method: `lw_bn` (eq. 1), `raw_bn` (eq. 4), `asr_bn` (eq. 5 to 8; prior=, prior_value=), all with
@@ -22,6 +25,9 @@ def repair_factors(method: str, v_dense, v_pruned, **params) -> torch.Tensor:
     not finite get 1; `lw_bn` gives all channels one number; layers at the prior floor (`lw_bn`: of a mean pruned
     variance at the floor) get 1. Raises UnknownName or SpecError for a bad method or parameter, ModelError for
     unequal shapes, or what are no variances.
+
+    >>> repair_factors("raw_bn", v_dense=[4.0, 1.0, 1.0], v_pruned=[1.0, 1.0, 0.0], eps=0)
+    tensor([2., 1., 1.], dtype=torch.float64)
     """
     cls = registry.get("repair method", method)
     v_dense, v_pruned = _variances(v_dense), _variances(v_pruned)
@@ -37,7 +43,7 @@ def repair_factors(method: str, v_dense, v_pruned, **params) -> torch.Tensor:
     return cls.factors(v_dense, v_pruned, cls.checked(**params)).gamma
 
 
-def _variances(given) -> torch.Tensor:
+def _variances(given: Any) -> torch.Tensor:
     """float64 of shape (channel,), on the CPU."""
     try:
         found = torch.as_tensor(given, dtype=None if torch.is_tensor(given) else torch.float64).detach().cpu().double()
@@ -48,7 +54,15 @@ def _variances(given) -> torch.Tensor:
     return found.reshape(-1)
 
 
-def repair(dense, pruned, images, method: str, order: str = "simultaneous", bias: bool | None = None, **params):
+def repair(
+    dense: nn.Module,
+    pruned: nn.Module,
+    images: Images,
+    method: str,
+    order: str = "simultaneous",
+    bias: bool | None = None,
+    **params: Any,
+) -> tuple[nn.Module, pd.DataFrame]:
     """A repaired copy of `pruned` and its per-channel factor table; neither network is changed.
 
     dense, pruned: networks of the same layout. images: tensor or array (N, 3, H, W), normalised, or an iterable of such
@@ -59,6 +73,12 @@ def repair(dense, pruned, images, method: str, order: str = "simultaneous", bias
     prior floor, with statistics that are not finite, pruned but never run, or if there is none but the first. Raises
     UnknownName, SpecError for bad parameters, ModelError for networks without convs, of different layouts, or whose
     weights are computed or shared, DataError without images.
+
+    >>> from asr_core.networks.cifar_resnet import CifarResNet
+    >>> dense, images = CifarResNet(20, 10), torch.randn(8, 3, 32, 32)
+    >>> repaired, factors = repair(dense, dense, images, "asr_bn", order="sequential")
+    >>> list(factors)[:3], bool((factors["gamma"] - 1).abs().max() < 1e-6)
+    (['layer', 'channel', 'gamma'], True)
     """
     spec = RepairSpec.of(method, order, bias, **params)
     dense, pruned = guards.network(dense), guards.network(pruned)
@@ -75,7 +95,7 @@ def repair(dense, pruned, images, method: str, order: str = "simultaneous", bias
     return apply_repairs(guards.copied(pruned), repairs), repairs_table(repairs)
 
 
-def _one_batch(images) -> torch.Tensor:
+def _one_batch(images: Images) -> torch.Tensor:
     """All images as one tensor; raises DataError without images and for images of several sizes."""
     batches = list(guards.batches(images))
     if not batches:
@@ -87,8 +107,9 @@ def _one_batch(images) -> torch.Tensor:
     return torch.cat([batch.to(batches[0]) for batch in batches])
 
 
-def _warn_left_alone(pruned: nn.Module, repairs: dict[str, LayerRepair], ran, method: str) -> None:
-    """Tell the user of convs that get no factor although they were pruned, and of channels without finite statistics."""
+def _warn_left_alone(pruned: nn.Module, repairs: dict[str, LayerRepair], ran: Any, method: str) -> None:
+    """Tell the user of convs that get no factor although they were pruned, and of channels without finite
+    statistics."""
     convs = models.conv_layers(pruned)
     if not repairs:
         warnings.warn(
@@ -109,8 +130,8 @@ def _check_same_layout(dense: nn.Module, pruned: nn.Module) -> None:
     for name in shapes[0] | shapes[1]:
         if shapes[0].get(name) != shapes[1].get(name):
             raise ModelError(
-                f"conv {name} is {shapes[0].get(name)} in the dense network and {shapes[1].get(name)} in the pruned one; "
-                "give the network that was pruned, and its pruned copy."
+                f"conv {name} is {shapes[0].get(name)} in the dense network and {shapes[1].get(name)} in the "
+                "pruned one; give the network that was pruned, and its pruned copy."
             )
 
 

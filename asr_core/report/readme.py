@@ -1,19 +1,28 @@
-"""The measured sections of README, written from shipped results and docs/benchmark.json: python -m asr_core readme."""
+"""The measured sections of README and docs/results.md, written from shipped results and kept benchmarks."""
 
 import json
-from dataclasses import asdict
 
+import pandas as pd
 from tabulate import tabulate
 
 from asr_core.errors import StoreError
 from asr_core.report import textreport
-from asr_core.spec.experiment import CalibrationSpec, ModelSpec
+from asr_core.spec.experiment import Setting
+from asr_core.spec.labels import label, recalibration
+from asr_core.spec.parts import ModelSpec
+from asr_core.spec.recalibration import NO_STATE, REPORTED_STATE, BatchNormState
+from asr_core.spec.repairs import BN_ONLY, DENSE, METHODS, NO_REPAIR, repairs
+from asr_core.spec.samples import CalibrationSpec
 from asr_core.store import Store, catalogue
 from asr_core.store.entries import PROJECT
-from asr_core.store.results import read
+from asr_core.store.results import Result, read
+from asr_core.store.tables import rows_of
+from asr_core.studies import ablation
 
 CIFAR = "CIFAR-10 (JPEG copy)"
 SHOWN = ((CIFAR, "global_l1", 0.9), (CIFAR, "n_m", 0.5), ("scikit-learn digits", "global_l1", 0.95))
+STATES = (NO_STATE, REPORTED_STATE, BatchNormState.of(averaging="cumulative", calib_batches=20))
+SHARED = ("simultaneous", "bias off")
 BENCHMARKS = {
     "benchmark": PROJECT / "docs" / "benchmark.json",
     "dashboard": PROJECT / "docs" / "benchmark-ui.json",
@@ -26,7 +35,8 @@ def section(text: str, name: str) -> str:
 
 
 def benchmark_text(name: str) -> str:
-    """Markdown of the last benchmark of a section that was kept: what had a target, what came of it, and what made it."""
+    """Markdown of the last benchmark of a section that was kept: what had a target, what came of it, and what made
+    it."""
     found = json.loads(BENCHMARKS[name].read_text())
     rows = [
         (
@@ -50,20 +60,24 @@ def benchmark_text(name: str) -> str:
 
 
 def results_text(store: Store) -> str:
-    """Markdown of the shipped results that README shows, in order: what made each, then its accuracy table."""
+    """Markdown of the shipped results that are shown whole, in order: what made each, then its accuracy table."""
+    known = _main_results(store)
+    return "\n".join(_one(known[name]) for name in SHOWN if name in known)
+
+
+def _main_results(store: Store) -> dict[tuple, Result]:
     shipped = [folder.name for folder in (store.shipped / "result").glob("*")]
     found = [read(entry) for key in shipped if (entry := store.find("result", key))]
-    known = {
-        (r.setting["dataset_label"], r.setting["prune"]["rule"], r.setting["sparsity_asked"]): r
+    return {
+        (r.setting["dataset_label"], r.setting["prune"]["pruning"], r.setting["sparsity_asked"]): r
         for r in found
         if _main(r)
     }
-    return "\n".join(_one(known[name]) for name in SHOWN if name in known)
 
 
 def shipped_text(store: Store) -> str:
     """Markdown of all shipped networks: what each was pruned to, and how many accuracies are there."""
-    rows = {}
+    rows: dict[tuple[str, str, str], list[catalogue.Stored]] = {}
     for item in catalogue.stored(store):
         if (store.shipped / "result" / item.key).is_dir():
             rows.setdefault(_network(item), []).append(item)
@@ -73,55 +87,74 @@ def shipped_text(store: Store) -> str:
 
 def _prunings(items: list[catalogue.Stored]) -> str:
     """The prunings of some results, rule by rule: '2:4; global L1 50, 90 %'."""
-    found = {}
-    for setting in (item.setting for item in items):
-        found.setdefault(setting.how, set()).add(setting.sparsity)
-    return "; ".join(
-        rule
-        + (f" {', '.join(f'{100 * value:g}' for value in sorted(sparsities))} %" if None not in sparsities else "")
-        + more
-        for (rule, more), sparsities in sorted(found.items())
-    )
+    found: dict[tuple[str, str], set[float]] = {}
+    for prune in (item.setting.prune for item in items):
+        own = {prune.parameters["sparsity"]} if "sparsity" in prune.parameters else set()
+        found.setdefault(prune.how, set()).update(own)
+    return "; ".join(f"{rule}{_percents(values)}{more}" for (rule, more), values in sorted(found.items()))
+
+
+def _percents(sparsities: set[float]) -> str:
+    """' 50, 90 %', or nothing for a rule without a sparsity."""
+    return f" {', '.join(f'{100 * value:g}' for value in sorted(sparsities))} %" if sparsities else ""
 
 
 def _network(item: catalogue.Stored) -> tuple[str, str, str]:
-    setting = item.setting
-    return (
-        setting.model.words,
-        item.facts["dataset_label"],
-        f"{setting.dense[:8]}, {setting.epochs} epochs, seed {setting.seed}",
-    )
+    dense = item.setting.dense
+    made = f"{item.dense_id[:8]}, {dense.epochs} epochs, seed {dense.seed}"
+    return item.setting.model.words, item.facts["dataset_label"], made
 
 
-def _main(result) -> bool:
+def _main(result: Result) -> bool:
     """Whether a result is of the main network and grid: not a study, another stem or another seed."""
-    setting = result.setting
-    usual = setting["calibration"] == asdict(CalibrationSpec()) and setting["dense"]["seed"] == 0
-    return usual and setting["model"] == asdict(ModelSpec()) and result.channels is not None
+    setting = Setting.from_facts(result.setting)
+    usual = setting.calibration == CalibrationSpec() and setting.dense.seed == 0 and setting.model == ModelSpec()
+    return usual and result.channels is not None
 
 
-def _one(result) -> str:
+def _one(result: Result) -> str:
     setting, calibration = result.setting, result.setting["calibration"]
     dense = result.accuracy.iloc[0]
     return (
         f"<details><summary><b>{textreport.describe(setting)}</b></summary>\n\n"
         f"Top-1 % [95 % Wilson interval] on {dense['n_eval']} test images; {calibration['stat_images']} statistics "
-        f"images; b recalibration batches of {calibration['calib_batch_size']}; seed {calibration['seed']}; severity "
-        f"{setting['severity']:.3f}; within-layer share of the damage {setting['within_share']:.0%}.\n\n"
+        f"images; b recalibration batches of {calibration['calib_batch_size']}; seed {setting['dense']['seed']}; "
+        f"severity {setting['severity']:.3f}; within-layer share of the damage {setting['within_share']:.0%}.\n\n"
         f"{textreport.accuracy_text(result.accuracy, 'github')}\n\n</details>\n"
     )
 
 
+def short_text(store: Store) -> str:
+    """Markdown of one result in ten lines: each method in simultaneous order without the mean correction."""
+    result = _main_results(store)[SHOWN[0]]
+    table, rows = result.accuracy, []
+    for network in (DENSE, NO_REPAIR, BN_ONLY, *repairs(METHODS[1:], ("simultaneous",), ("off",))):
+        own = rows_of(table, network)
+        rows.append((label(network, SHARED), *(_cell(ablation.rows_in(own, state)) for state in STATES)))
+    headers = ("top-1 %", *(f"{recalibration(state)}, b = {state.calib_batches}" for state in STATES))
+    text = tabulate(rows, headers, tablefmt="github", disable_numparse=True)
+    what = f"{textreport.describe(result.setting)}, {table['n_eval'].iloc[0]} test images; {', '.join(SHARED)}"
+    return f"{what}:\n\n{text}\n"
+
+
+def _cell(rows: pd.DataFrame) -> str:
+    return "" if rows.empty else textreport.percent(rows.iloc[0])
+
+
+def texts(store: Store) -> dict[str, dict[str, str]]:
+    """File -> section -> its text."""
+    measured = {"results": results_text(store), "shipped": shipped_text(store)}
+    benchmarks = {name: benchmark_text(name) for name in BENCHMARKS}
+    return {"README.md": {"short": short_text(store)}, "docs/results.md": measured | benchmarks}
+
+
 def write(store: Store) -> None:
-    """Replace the measured sections of README.md; raises StoreError if nothing is shipped."""
-    path = PROJECT / "README.md"
-    text, results = path.read_text(), results_text(store)
-    if not results:
+    """Replace the measured sections; raises StoreError if nothing is shipped."""
+    if not results_text(store):
         raise StoreError(f"{store.shipped} holds no result to write into README.md; run the gallery first.")
-    for name, new in (
-        ("results", results),
-        ("shipped", shipped_text(store)),
-        *((name, benchmark_text(name)) for name in BENCHMARKS),
-    ):
-        text = text.replace(f"<!-- {name}:begin -->\n{section(text, name)}", f"<!-- {name}:begin -->\n{new}")
-    path.write_text(text)
+    for file, sections in texts(store).items():
+        path = PROJECT / file
+        text = path.read_text()
+        for name, new in sections.items():
+            text = text.replace(f"<!-- {name}:begin -->\n{section(text, name)}", f"<!-- {name}:begin -->\n{new}")
+        path.write_text(text)

@@ -1,29 +1,22 @@
 """Results as plain text for the terminal and README."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 import pandas as pd
 from tabulate import tabulate
 
-from asr_core import registry
 from asr_core.networks import resume
-from asr_core.pipeline.allocations import READING, Allocation
 from asr_core.pipeline.plan import Task, count_images
-from asr_core.spec.experiment import ExperimentSpec
+from asr_core.spec import labels
+from asr_core.spec.experiment import ExperimentSpec, Setting
 from asr_core.store import Store
 from asr_core.store.results import Result
-from asr_core.studies import transition
+from asr_core.store.tables import networks
 
-MEASURES = {
-    "rr": f"RR = D_res / D_raw: the share of a conv's local damage that variance matching leaves, by trial sparsity ({READING})",
-    "d_raw": "D_raw: squared damage of pruning one conv alone, over the variance of its dense outputs",
-    "d_res": "D_res: the same after channelwise variance matching",
-}
-
-
-def method_label(method: str) -> str:
-    """Label of a method, or of the two reference rows."""
-    if method in ("dense", "no_repair"):
-        return {"dense": "dense", "no_repair": "no repair"}[method]
-    return registry.get("repair method", method).label
+if TYPE_CHECKING:
+    from asr_core.pipeline.maps import Maps
 
 
 def percent(row) -> str:
@@ -31,19 +24,12 @@ def percent(row) -> str:
     return f"{100 * row.top1:.1f} [{100 * row.top1_low:.1f}, {100 * row.top1_high:.1f}]"
 
 
-def recalibration_label(row) -> str:
-    """How BatchNorm was recalibrated, in words."""
-    if row.calib_batches == 0:
-        return "none"
-    return "cumulative" if row.averaging == "cumulative" else f"ema {row.momentum:g} from {row.start}"
-
-
 def accuracy_text(accuracy: pd.DataFrame, style: str = "simple") -> str:
     """Methods x order x bias x recalibration as rows, budgets b as columns, cells top-1 % [95 % interval]."""
     rows = []
     for row in accuracy.itertuples():
         bias = "" if pd.isna(row.bias) else ("on" if row.bias else "off")
-        head = (method_label(row.method), row.order or "", bias, row.prior or "", recalibration_label(row))
+        head = (labels.method_label(row.method), row.order or "", bias, row.prior or "", labels.recalibration(row))
         rows.append((*head, f"b={row.calib_batches}", percent(row)))
     names = ["method", "order", "bias", "prior", "recalibration"]
     long = pd.DataFrame(rows, columns=[*names, "b", "cell"])
@@ -57,33 +43,32 @@ def accuracy_text(accuracy: pd.DataFrame, style: str = "simple") -> str:
 def networks_text(result: Result, style: str = "simple") -> str:
     """Per repair: alphas (median over repaired layers, before recalibration), severity, sparsity."""
     rows = result.alphas[result.alphas["state"] == "repaired"]
-    setting = result.setting
-    table = [
-        (
-            row.slug,
-            row.alpha_ratio,
-            row.alpha_slope,
-            setting["severity"],
-            setting["sparsity_asked"],
-            setting["sparsity_achieved"],
-        )
-        for row in rows.itertuples()
-    ]
+    whole = [result.setting[name] for name in ("severity", "sparsity_asked", "sparsity_achieved")]
+    alphas = zip(rows["alpha_ratio"], rows["alpha_slope"], strict=True)
+    table = [(labels.label(network), *both, *whole) for network, both in zip(networks(rows), alphas, strict=True)]
     headers = ("network", "alpha_ratio", "alpha_slope", "severity", "asked", "achieved")
     return tabulate(table, headers=headers, tablefmt=style, floatfmt=("", ".3f", ".3f", ".3f", ".4f", ".6f"))
 
 
-def describe(setting: dict) -> str:
+def describe(facts: dict[str, Any]) -> str:
     """One line that names everything a number belongs to."""
-    model, dense, prune = setting["model"], setting["dense"], setting["prune"]
-    rule = registry.get("pruning rule", prune["rule"]).label
-    how = f"{prune['keep_n']}:{prune['group_m']}" if "keep_n" in prune else f"{rule} {setting['sparsity_asked']:.0%}"
-    recipe = f"from scratch, {dense['epochs']} epochs" if dense["source"] == "scratch" else dense["source"]
+    setting = Setting.from_facts(facts)
+    dense, prune = setting.dense, setting.prune
+    title, more = prune.how
+    how = f"{title} {100 * facts['sparsity_asked']:g}%" if "sparsity" in prune.parameters else title
+    recipe = f"from scratch, {dense.epochs} epochs" if dense.source == "scratch" else dense.source
+    removed = "conv and linear" if prune.parameters["include_linear"] else "conv"
     return (
-        f"{model['architecture']} ({model['stem']} stem, {model['head']} head) on {setting['dataset_label']}, "
-        f"{setting['data']['image_size']} pixels, dense {setting['dense_id'][:8]} ({recipe}, seed {dense['seed']}); "
-        f"{how}: {setting['sparsity_achieved']:.2%} of {'conv and linear' if prune['include_linear'] else 'conv'} weights removed"
+        f"{_network(setting)} on {facts['dataset_label']}, {setting.data.image_size} pixels, "
+        f"dense {facts['dense_id'][:8]} ({recipe}, seed {dense.seed}); "
+        f"{how}{more}: {facts['sparsity_achieved']:.2%} of {removed} weights removed"
     )
+
+
+def _network(setting: Setting) -> str:
+    """'resnet18 (imagenet stem, torchvision head)'."""
+    parts = labels.parts(setting.model)
+    return f"{setting.model.architecture} ({parts})" if parts else setting.model.architecture
 
 
 def result(found: Result) -> str:
@@ -95,8 +80,10 @@ def result(found: Result) -> str:
         "",
         accuracy_text(found.accuracy),
         "",
-        "top-1 % [95 % Wilson interval]; order, bias: how repair statistics were collected and whether means were corrected;",
-        f"b: recalibration batches of {setting['calibration']['calib_batch_size']}; {found.accuracy['n_eval'].iloc[0]} test images",
+        "top-1 % [95 % Wilson interval]; order, bias: how repair statistics were collected and whether means were "
+        "corrected;",
+        f"b: recalibration batches of {setting['calibration']['calib_batch_size']}; "
+        f"{found.accuracy['n_eval'].iloc[0]} test images",
         "",
         networks_text(found),
         "",
@@ -106,54 +93,14 @@ def result(found: Result) -> str:
     return "\n".join(lines)
 
 
-def maps(found) -> str:
-    """What `asr_core.pipeline.maps.Maps` hold, one line per network, and why there are fewer images than asked."""
-    rows = [(target, " x ".join(map(str, array.shape)), array.dtype) for target, array in found.of.items()]
+def maps(found: Maps) -> str:
+    """What `Maps` hold, one line per network, and why there are fewer images than asked."""
+    rows = [
+        (labels.label(network), " x ".join(map(str, array.shape)), array.dtype) for network, array in found.of.items()
+    ]
     table = tabulate(rows, headers=("network", "image x channel x H x W", "kept as"))
     return f"maps of {found.layer}, test images {', '.join(found.files)}\n\n{table}" + (
         f"\n\n{found.fewer}" if found.fewer else ""
-    )
-
-
-def allocation(found: Allocation) -> str:
-    """What `asr_core allocate` prints: densities by rule, repairability by trial sparsity, and what each rule keeps dense."""
-    spec, share = found.spec, found.protected
-    rows = [(row.rule, row.layers, f"{row.share:.1%}", row.names) for row in share.itertuples()]
-    parts = [
-        f"{spec.model.architecture} on {spec.data.dataset}, dense {found.dense_id[:8]}: "
-        f"share of each layer's weights kept at {found.densities['sparsity'].iloc[0]:.4g} sparsity, in percent",
-        _densities_text(found.densities),
-        f"rr: densities in proportion to RR, {READING}",
-        *(f"{what}\n\n{_by_trial(found.repairability, name)}" for name, what in MEASURES.items()),
-        f"kept dense (density of at least {transition.DENSE:g})",
-        tabulate(rows, headers=("rule", "layers", "of the kept weights", "which")),
-    ]
-    return "\n\n".join(parts)
-
-
-def _densities_text(table: pd.DataFrame) -> str:
-    """Layers as rows, rules as columns, and the whole network below."""
-    rules, layers = (list(dict.fromkeys(table[column])) for column in ("rule", "layer"))
-    density = (100 * table["kept"] / table["weights"]).groupby([table["layer"], table["rule"]]).first().unstack()
-    whole = table.groupby("rule")[["kept", "weights"]].sum()
-    rows = [(layer, *density.loc[layer, rules]) for layer in layers]
-    rows.append(("all", *(100 * whole["kept"] / whole["weights"])[rules]))
-    return tabulate(rows, headers=("layer", *rules), floatfmt=".3f")
-
-
-def _by_trial(table: pd.DataFrame, name: str) -> str:
-    """One measure of repairability: layers as rows, trial sparsities as columns."""
-    wide = table.pivot(index="layer", columns="sparsity", values=name).loc[table["layer"].unique()]
-    rows = [
-        (layer, *("undefined" if value != value else f"{value:.4g}" for value in values))
-        for layer, values in zip(wide.index, wide.to_numpy(), strict=True)
-    ]
-    return tabulate(
-        rows,
-        headers=("layer", *(f"{sparsity:g}" for sparsity in wide.columns)),
-        disable_numparse=True,
-        stralign="right",
-        colalign=("left",),
     )
 
 
@@ -161,9 +108,10 @@ def cost(spec: ExperimentSpec, missing: list[Task]) -> str:
     """One line: what makes the setting, and the image passes that it needs by stage."""
     counted = count_images(missing)
     passes = ", ".join(f"{row.stage} {row.images:,}" for row in counted.itertuples() if row.images)
-    asked = ", ".join(f"{name} {value}" for name, value in spec.prune.asked.items() if value is not False)
+    asked = ", ".join(f"{name} {value}" for name, value in spec.prune.params if value is not False)
     total = f"{counted['images'].sum():,}"
-    return f"{spec.model.words} on {spec.data.dataset}, seed {spec.dense.seed}, {spec.prune.rule} ({asked}): {total} image passes ({passes})"
+    made = f"{spec.model.words} on {spec.data.dataset}, seed {spec.dense.seed}, {spec.prune.pruning} ({asked})"
+    return f"{made}: {total} image passes ({passes})"
 
 
 def stored(store: Store) -> str:

@@ -10,8 +10,10 @@ import shutil
 import time
 import uuid
 import warnings
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import filelock
 import psutil
@@ -38,8 +40,16 @@ class Store:
         )  # of dense networks, not finished (asr_core.networks.resume): not entries
         self._verified: set[Path] = set()
 
-    def find(self, stage: str, key: str, holding: str | None = None) -> Entry | None:
-        """The sound entry of `stage` under `key`, shipped first; a damaged one is set aside.
+    def __eq__(self, other: object) -> bool:
+        """Stores of one folder are equal, so that what was read of its entries, which never change, can be kept by
+        store."""
+        return isinstance(other, Store) and self.root == other.root
+
+    def __hash__(self) -> int:
+        return hash(self.root)
+
+    def find(self, stage: str, key: str, holding: str | None = None) -> Entry | Any:
+        """The sound entry of `stage` under `key`, shipped first, or None; a damaged one is set aside.
 
         holding: a file that it must have (a shipped dense network can come without its weights).
         """
@@ -66,7 +76,9 @@ class Store:
         folders = [base / stage for base in (self.shipped, self.root)]
         return tuple(folder.stat().st_mtime_ns if folder.is_dir() else 0 for folder in folders)
 
-    def get_or_compute(self, stage: str, key: str, compute, spec=None) -> Entry:
+    def get_or_compute(
+        self, stage: str, key: str, compute: Callable[[], tuple[dict[str, Any], dict[str, Any]]], spec: Any = None
+    ) -> Entry:
         """The entry under `key`, computed once even if several processes ask at the same time.
 
         `compute()` returns (files, facts): files maps a name to a DataFrame (.parquet), dict of
@@ -82,7 +94,7 @@ class Store:
             files, facts = compute()
             return self.put(stage, key, files, facts, spec, time.perf_counter() - start)
 
-    def put(self, stage: str, key: str, files: dict, facts: dict, spec=None, seconds: float = 0.0) -> Entry:
+    def put(self, stage: str, key: str, files: dict, facts: dict, spec: Any = None, seconds: float = 0.0) -> Entry:
         """Publish an entry atomically: all of it appears, or nothing does."""
         with self.workspace() as part:
             listing = {}
@@ -113,7 +125,7 @@ class Store:
         return Entry(target)
 
     @contextmanager
-    def lock(self, *name: str):
+    def lock(self, *name: str) -> Iterator[None]:
         """Hold the named lock among all processes that share this store."""
         with disk_errors(self.root):
             folder = self.root / ".locks"
@@ -134,7 +146,7 @@ class Store:
         """What `clear` can remove: stages with local entries, and `trainings` and `uploads` where there are any."""
         return [*self.local_stages(), *(p.name for p in (self.trainings, self.uploads) if p.is_dir())]
 
-    def clear(self, stages: list[str]) -> int:
+    def clear(self, stages: Iterable[str]) -> int:
         """Remove local entries of `stages` (see `clearable`); shipped ones stay. Returns how many went."""
         count = 0
         for stage in stages:
@@ -200,7 +212,7 @@ class Store:
                 shutil.rmtree(folder, ignore_errors=True)
 
     @contextmanager
-    def workspace(self):
+    def workspace(self) -> Iterator[Path]:
         """A private folder in the store, for files too large for memory; gone afterwards, whatever happens."""
         with disk_errors(self.root):
             base = self.root / ".tmp"
@@ -215,7 +227,7 @@ class Store:
 
 
 @contextmanager
-def disk_errors(root: Path):
+def disk_errors(root: Path) -> Iterator[None]:
     """Turn an OSError while writing under `root` into a StoreError with the remedy."""
     try:
         yield

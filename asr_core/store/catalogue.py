@@ -1,221 +1,23 @@
-"""What is stored, as choices: flat settings, the stored results of each, the nearest one. Imports no torch."""
+"""What is stored, as choices: settings, the stored results of each, the nearest one. Imports no torch."""
 
-from dataclasses import asdict, dataclass, fields, replace
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
 
-from asr_core import registry
-from asr_core.checks import choose
-from asr_core.errors import SpecError
-from asr_core.images import data
-from asr_core.spec.experiment import (
-    CalibrationSpec,
-    DataSpec,
-    DenseSpec,
-    EvalSpec,
-    ExperimentSpec,
-    ModelSpec,
-    PruneSpec,
-)
+from asr_core.fields import Field
+from asr_core.spec.experiment import Setting, setting_fields
 from asr_core.store import Store
-
-# Coarse to fine: the nearest setting agrees in as many of the first groups as it can.
-GROUPS = {
-    "dataset": ("data", "size", "norm", "classes"),
-    "architecture": ("net", "stem", "head"),
-    "dense network": ("source", "epochs", "batch", "lr", "precision", "average", "weights", "seed"),
-    "dense identity": ("dense",),
-    "pruning rule": ("rule", "linear", "floors"),
-    "sparsity": ("sparsity", "nm"),
-    "statistics images": ("stats", "calib", "draw"),
-    "test images": ("eval",),
-}
-RECIPE = DenseSpec()
-FLOORS = {
-    "keep_first": "first conv dense",
-    "keep_head": "head dense",
-    "min_density": "each layer at least {:.4g} dense",
-}
-
-
-@dataclass(frozen=True, kw_only=True)
-class Setting:
-    """One setting, flat, so that it fits in a sidebar and in an address.
-
-    data: dataset, or `folder:DIGEST`; size: image side in pixels; classes: of a folder; net, stem, head:
-    ModelSpec; source, epochs, batch, lr, precision, average, weights, seed: DenseSpec; dense: identity of the dense network
-    (None: any of the recipe); rule, sparsity in [0, 1), nm ("2:4"), linear, floors (what layers keep in any case, such
-    as "keep_first,min_density=0.01"; None: nothing): PruneSpec; stats: statistics
-    images; calib: images per recalibration batch; draw: seed of the calibration images (None: `seed`);
-    eval: test images (None: all).
-    """
-
-    data: str = "digits"
-    size: int = 32
-    norm: str = "dataset"
-    classes: int | None = None
-    net: str = "resnet18"
-    stem: str = "imagenet"
-    head: str = "torchvision"
-    source: str = "scratch"
-    epochs: int = RECIPE.epochs
-    batch: int = RECIPE.batch_size
-    lr: float | None = None
-    precision: str = RECIPE.precision
-    average: bool = RECIPE.average
-    weights: str | None = None
-    seed: int = 0
-    dense: str | None = None
-    rule: str = "global_l1"
-    sparsity: float | None = 0.95
-    nm: str | None = None
-    linear: bool = False
-    floors: str | None = None
-    stats: int = 64
-    calib: int = 128
-    draw: int | None = None
-    eval: int | None = None
-
-    @classmethod
-    def of(cls, facts: dict) -> "Setting":
-        """The setting of a stored result's `setting` dict."""
-        images, model, dense, prune = facts["data"], facts["model"], facts["dense"], facts["prune"]
-        calibration = facts["calibration"]
-        folder = images["dataset"] == "folder"
-        return cls(
-            data=f"folder:{images['digest']}" if folder else images["dataset"],
-            size=images["image_size"],
-            norm=images["normalization"],
-            classes=images["classes"] if folder else None,
-            net=model["architecture"],
-            stem=model["stem"],
-            head=model["head"],
-            source=dense["source"],
-            epochs=dense["epochs"],
-            batch=dense["batch_size"],
-            lr=dense["learning_rate"],
-            precision=dense.get("precision", RECIPE.precision),
-            average=dense.get("average", RECIPE.average),
-            weights=dense["weights_digest"],
-            seed=dense["seed"],
-            dense=facts["dense_id"],
-            rule=prune["rule"],
-            sparsity=prune.get("sparsity"),
-            linear=prune.get("include_linear", False),
-            floors=floors_text(prune),
-            nm=f"{prune['keep_n']}:{prune['group_m']}" if "keep_n" in prune else None,
-            stats=calibration["stat_images"],
-            calib=calibration["calib_batch_size"],
-            draw=calibration["seed"] if calibration["seed"] != dense["seed"] else None,
-            eval=facts["evaluation"]["eval_images"],
-        )
-
-    def experiment(self, repairs: tuple, states: tuple) -> ExperimentSpec:
-        """The validated experiment of this setting with `repairs` and `states`; raises AsrError."""
-        return ExperimentSpec(
-            data=self._data(),
-            model=self.model,
-            dense=self._dense(),
-            prune=PruneSpec.of(self.rule, **self._prune()),
-            calibration=CalibrationSpec(
-                stat_images=self.stats, calib_batch_size=self.calib, seed=self.seed if self.draw is None else self.draw
-            ),
-            evaluation=EvalSpec(eval_images=self.eval),
-            repairs=repairs,
-            states=states,
-        )
-
-    @property
-    def model(self) -> ModelSpec:
-        """The network."""
-        return ModelSpec(architecture=self.net, stem=self.stem, head=self.head)
-
-    @property
-    def how(self) -> tuple[str, str]:
-        """How the network is pruned, without a sparsity: ('LAMP', ' (linear layers too)')."""
-        more = ["linear layers too"] * self.linear + [
-            FLOORS[name].format(value) for name, value in floors_of(self.floors).items()
-        ]
-        return self.nm or registry.get("pruning rule", self.rule).label, f" ({', '.join(more)})" if more else ""
-
-    @property
-    def pruning(self) -> str:
-        """The pruning in words: 'global L1 95 %', '2:4 (linear layers too)'."""
-        rule, more = self.how
-        return f"{rule}{'' if self.nm else f' {100 * self.sparsity:g} %'}{more}"
-
-    def _data(self) -> DataSpec:
-        dataset, _, digest = self.data.partition(":")
-        classes = data.CLASSES.get(dataset, self.classes or 2)
-        return DataSpec(
-            dataset=dataset, digest=digest or None, image_size=self.size, classes=classes, normalization=self.norm
-        )
-
-    def _dense(self) -> DenseSpec:
-        if self.source == "file":  # a file has no recipe: the other fields stay at their defaults, as in settings
-            return DenseSpec(source="file", seed=self.seed, weights_digest=self.weights)
-        return DenseSpec(
-            source=self.source,
-            epochs=self.epochs,
-            batch_size=self.batch,
-            learning_rate=self.lr,
-            precision=self.precision,
-            average=self.average,
-            seed=self.seed,
-        )
-
-    def _prune(self) -> dict:
-        known = registry.get("pruning rule", self.rule).parameters
-        given = {"sparsity": self.sparsity, "include_linear": self.linear} | keep_of(self.nm) | floors_of(self.floors)
-        return {name: value for name, value in given.items() if name in known and value is not None}
-
-    def differences(self, other: "Setting") -> list[str]:
-        """Field by field, how `other` differs from this one: 'sparsity 0.97 -> 0.95'."""
-        mine, theirs = asdict(self), asdict(other)
-        changed = [name for name in mine if mine[name] != theirs[name] and not (name == "dense" and mine[name] is None)]
-        return [f"{name} {_text(name, mine[name])} → {_text(name, theirs[name])}" for name in changed]
-
-
-def _text(name: str, value) -> str:
-    if name == "sparsity" and value is not None:
-        return f"{100 * value:g} %"
-    return {None: "none", True: "on", False: "off"}.get(value, str(value))
-
-
-def keep_of(nm: str | None) -> dict:
-    """'2:4' as {keep_n: 2, group_m: 4}; nothing for None; raises SpecError for anything else."""
-    if nm is None:
-        return {}
-    keep, _, group = nm.partition(":")
-    if not (keep.isdigit() and group.isdigit()):
-        raise SpecError(f"N:M is {nm!r}; write how many weights of each group stay, for example 2:4.")
-    return {"keep_n": int(keep), "group_m": int(group)}
-
-
-def floors_of(floors: str | None) -> dict:
-    """'keep_first,min_density=0.01' as parameters of a pruning rule; nothing for None; raises SpecError for anything else."""
-    found = {}
-    for name, _, value in (part.partition("=") for part in (floors or "").split(",") if part):
-        choose("option of a pruning rule", name, FLOORS)
-        try:
-            found[name] = float(value) if value else True
-        except ValueError:
-            raise SpecError(f"{name} is {value!r}; give a number.") from None
-    return found
-
-
-def floors_text(params: dict) -> str | None:
-    """The inverse of `floors_of`; other parameters of the rule are left out, and None is nothing."""
-    return (
-        ",".join(name if params[name] is True else f"{name}={params[name]!r}" for name in FLOORS if params.get(name))
-        or None
-    )
 
 
 @dataclass(frozen=True)
 class Stored:
-    """One stored result: its key, flat setting, readable facts, accuracy rows, and when it was finished (UTC)."""
+    """One stored result: its key, setting, dense identity, readable facts, accuracy rows, and when it was finished
+    (UTC)."""
 
     key: str
     setting: Setting
+    dense_id: str
     facts: dict
     rows: int
     finished: str
@@ -223,54 +25,93 @@ class Stored:
 
 def stored(store: Store) -> list[Stored]:
     """All stored results, each once: shipped first, then oldest first."""
-    found = {m["key"]: m for m in store.manifests("result")}
-    return [
-        Stored(
-            m["key"],
-            Setting.of(m["facts"]["setting"]),
-            m["facts"]["setting"],
-            m["files"]["accuracy.parquet"]["rows"],
-            m["finished"],
-        )
-        for m in found.values()
-    ]
+    return [_stored(m) for m in {m["key"]: m for m in store.manifests("result")}.values()]
 
 
-def covering(catalogue: list[Stored], setting: Setting) -> list[Stored]:
-    """Stored results of exactly `setting`, most rows first, then newest; one dense identity only."""
-    found = [item for item in catalogue if _matches(setting, item.setting)]
-    same = [item for item in found if item.setting.dense == found[0].setting.dense]
+def _stored(manifest: dict) -> Stored:
+    facts = manifest["facts"]["setting"]
+    rows = manifest["files"]["accuracy.parquet"]["rows"]
+    return Stored(manifest["key"], Setting.from_facts(facts), facts["dense_id"], facts, rows, manifest["finished"])
+
+
+def covering(everything: list[Stored], setting: Setting, dense_id: str | None = None) -> list[Stored]:
+    """Stored results of exactly `setting`, most rows first, then newest; of one dense identity only (None: any)."""
+    found = [item for item in everything if item.setting == setting and dense_id in (None, item.dense_id)]
+    same = [item for item in found if item.dense_id == found[0].dense_id]
     return sorted(same, key=lambda item: (item.rows, item.finished), reverse=True)
 
 
-def keys_of(items: list[Stored]) -> tuple[str, ...]:
+def identities(everything: list[Stored], setting: Setting) -> list[str]:
+    """Dense identities of which something is stored with the dense network of `setting`, first stored first."""
+    wanted = setting.data, setting.model, setting.dense
+    alike = (item for item in everything if (item.setting.data, item.setting.model, item.setting.dense) == wanted)
+    return list(dict.fromkeys(item.dense_id for item in alike))
+
+
+def keys_of(items: Iterable[Stored]) -> tuple[str, ...]:
     """Keys of results of one setting, most rows first."""
     return tuple(item.key for item in sorted(items, key=lambda item: item.rows, reverse=True))
 
 
-def _matches(wanted: Setting, setting: Setting) -> bool:
-    return setting == (wanted if wanted.dense else replace(wanted, dense=setting.dense))
-
-
-def nearest(catalogue: list[Stored], wanted: Setting) -> Stored | None:
+def nearest(everything: list[Stored], wanted: Setting) -> Stored | None:
     """The stored result that agrees with `wanted` in the coarsest groups; None if nothing is stored."""
-    return min(catalogue, key=lambda item: _distance(wanted, item.setting), default=None)
+    return min(everything, key=lambda item: _distance(wanted, item.setting), default=None)
+
+
+@lru_cache(maxsize=4096)
+def groups(setting: Setting) -> tuple[dict[str, Any], ...]:
+    """Flat values in groups from coarse to fine: images, network, dense network, rule, sparsity, calibration, test
+    images."""
+    prune = setting.prune.values()
+    sparsity: dict[str, Any] = {name: prune.pop(name) for name in ("sparsity", "keep_n", "group_m") if name in prune}
+    parts = setting.data, setting.model, setting.dense
+    return (
+        *(part.values() for part in parts),
+        prune,
+        sparsity,
+        setting.calibration.values(),
+        setting.evaluation.values(),
+    )
 
 
 def _distance(wanted: Setting, setting: Setting) -> tuple:
-    """Lexicographic: which groups differ, coarse to fine; how far sparsity and other numbers are."""
+    """Lexicographic: how many values of each group differ, coarse to fine; then how far numbers are."""
     differ, far = [], 0.0
-    for names in GROUPS.values():
-        pairs = [(getattr(wanted, name), getattr(setting, name)) for name in names if getattr(wanted, name) is not None]
-        differ.append(sum(a != b for a, b in pairs))
+    for mine, theirs in zip(groups(wanted), groups(setting), strict=True):
+        names = mine.keys() | theirs.keys()
+        differ.append(sum(mine.get(name) != theirs.get(name) for name in names))
+        pairs = [(mine.get(name), theirs.get(name)) for name in names]
         far += sum(abs(a - b) for a, b in pairs if isinstance(a, float) and isinstance(b, float))
     return (*differ, far)
 
 
-def coarser(name: str) -> tuple[str, ...]:
-    """Fields that come before `name`, coarse to fine."""
-    order = [field for names in GROUPS.values() for field in names]
-    return tuple(order[: order.index(name)])
+def differences(wanted: Setting, setting: Setting) -> list[str]:
+    """Field by field, how `setting` differs from `wanted`: ['sparsity 97 % → 95 %']."""
+    known, mine, theirs = setting_fields(), wanted.values(), setting.values()
+    changed = [name for name in known if mine.get(name) != theirs.get(name) and not known[name].derived]
+    words = [
+        f"{known[name].label.lower()} {_said(known[name], mine, name)} → {_said(known[name], theirs, name)}"
+        for name in changed
+    ]
+    return words or (["other images or weights"] if mine != theirs else [])
 
 
-FIELDS = tuple(field.name for field in fields(Setting))
+def _said(field: Field | Any, values: dict, name: str) -> str:
+    return field.said(values[name]) if name in values else "none"
+
+
+def stored_values(everything: list[Stored], wanted: Setting, name: str) -> list:
+    """Values of the field `name` at which something is stored that agrees with `wanted` in all coarser fields,
+    sorted."""
+    place = next((i for i, group in enumerate(groups(wanted)) if name in group), None)
+    if place is None:
+        return []
+    alike = [groups(item.setting) for item in everything]
+    mine = groups(wanted)
+    held = mine[place] | {name: None}
+    found = {
+        theirs[place][name]
+        for theirs in alike
+        if theirs[:place] == mine[:place] and name in theirs[place] and theirs[place] | {name: None} == held
+    }
+    return sorted(found, key=lambda value: (value is None, value if isinstance(value, int | float) else str(value)))

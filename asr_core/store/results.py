@@ -1,24 +1,26 @@
 """A finished experiment as tidy tables: found in the store and read, without torch."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import pandas as pd
 
 from asr_core.errors import StoreError
-from asr_core.pipeline.plan import Keys
 from asr_core.spec.experiment import ExperimentSpec
+from asr_core.spec.keys import Keys, recipe_key
+from asr_core.spec.repairs import COLUMNS
 from asr_core.store import Store, shipping
 from asr_core.store.entries import WEIGHTS, Entry
 
 ROW_FIELDS = (
-    "method",
-    "order",
-    "bias",
+    *COLUMNS,
     "prior",
     "start",
     "averaging",
     "momentum",
     "calib_batches",
+    "draw",
     "stat_images",
     "distinct_images",
     "dense_id",
@@ -30,10 +32,10 @@ ROW_FIELDS = (
 TABLES = ("accuracy", "channels", "repairs", "layers", "alphas", "convs")
 # What tells the rows of a table apart, where results of one setting can hold different rows.
 UNIQUE = {
-    "accuracy": ["slug", "start", "averaging", "momentum", "calib_batches"],
-    "repairs": ["slug", "layer", "channel"],
-    "layers": ["slug", "state", "layer"],
-    "alphas": ["slug", "state"],
+    "accuracy": [*COLUMNS, "start", "averaging", "momentum", "calib_batches"],
+    "repairs": [*COLUMNS, "layer", "channel"],
+    "layers": [*COLUMNS, "state", "layer"],
+    "alphas": [*COLUMNS, "state"],
 }
 
 
@@ -41,26 +43,27 @@ UNIQUE = {
 class Result:
     """Tables of one setting and what made them.
 
-    setting: dict of the spec, labels and network-wide numbers. accuracy: ROW_FIELDS and slug.
-    channels: one row per conv channel, dense and pruned. repairs: per slug and channel, factors and
-    repaired variances. layers: per slug, state and layer. alphas: per slug and state. convs: the conv
+    setting: dict of the spec, labels and network-wide numbers. accuracy: ROW_FIELDS and logit_gap.
+    channels: one row per conv channel, dense and pruned. repairs: per network and channel, factors and
+    repaired variances. layers: per network, state and layer. alphas: per network and state. A network is
+    the columns method, order, bias, params. convs: the conv
     index with asked and achieved sparsity. `entry` holds per-image correctness (arrays 'correct').
     In a `partial` result, what cannot be told yet is None, and so is `entry`.
     """
 
-    setting: dict | None
-    accuracy: pd.DataFrame | None
-    channels: pd.DataFrame | None
-    repairs: pd.DataFrame | None
-    layers: pd.DataFrame | None
-    alphas: pd.DataFrame | None
-    convs: pd.DataFrame | None
-    entry: Entry | None = None
+    setting: dict[str, Any]
+    accuracy: pd.DataFrame
+    channels: pd.DataFrame
+    repairs: pd.DataFrame
+    layers: pd.DataFrame
+    alphas: pd.DataFrame
+    convs: pd.DataFrame
+    entry: Entry | Any = None
 
 
 def dense_ids(store: Store, spec: ExperimentSpec, with_weights: bool = False) -> list[str]:
     """Known identities of the recipe's dense network: shipped first, then oldest first."""
-    found = [m for m in store.manifests("dense") if m["facts"]["recipe"] == spec.recipe_key]
+    found = [m for m in store.manifests("dense") if m["facts"]["recipe"] == recipe_key(spec)]
     return [m["facts"]["dense_id"] for m in found if not with_weights or WEIGHTS in m["files"]]
 
 
@@ -77,20 +80,20 @@ def find(spec: ExperimentSpec, store: Store) -> Result | None:
     return None
 
 
-def entry_of(store: Store, key: str) -> Entry | None:
-    """The stored result under `key`, one with its channels before one without (shipped ones can come so)."""
+def entry_of(store: Store, key: str) -> Entry | Any:
+    """The stored result under `key`, or None; one with its channels before one without (shipped ones can come so)."""
     return store.find("result", key, "channels.parquet") or store.find("result", key)
 
 
-def entries(store: Store, keys) -> list[Entry]:
+def entries(store: Store, keys: Iterable[str]) -> list[Entry]:
     """Those of the stored results under `keys` that are still there."""
     return [entry for key in keys if (entry := entry_of(store, key))]
 
 
 def read(entry: Entry) -> Result:
     """A stored result entry as tables; a shipped one may come without `channels` and `repairs`, which are then None."""
-    tables = (shipping.expanded(entry.table(name)) if entry.has(f"{name}.parquet") else None for name in TABLES)
-    return Result(entry["setting"], *tables, entry)
+    tables = {name: shipping.expanded(entry.table(name)) if entry.has(f"{name}.parquet") else None for name in TABLES}
+    return Result(entry["setting"], **tables, entry=entry)
 
 
 def open_results(store: Store, keys: tuple[str, ...]) -> Result:
@@ -108,14 +111,16 @@ def open_results(store: Store, keys: tuple[str, ...]) -> Result:
     merged = merge(found)
     if merged.repairs is None:
         return merged
-    return replace(merged, repairs=merged.repairs.astype({"layer": "category", "slug": "category"}))
+    return replace(
+        merged, repairs=merged.repairs.astype(dict.fromkeys(("method", "order", "params", "layer"), "category"))
+    )
 
 
 def merge(found: list[Result]) -> Result:
     """Results of one setting as one; where two have the same row, the first has it. What none has is None."""
     if len(found) == 1:
         return found[0]
-    tables = {}
+    tables: dict[str, Any] = {}
     for name in TABLES:
         there = [table for result in found if (table := getattr(result, name)) is not None]
         whole = (

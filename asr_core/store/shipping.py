@@ -33,7 +33,8 @@ def compact(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def expanded(table: pd.DataFrame) -> pd.DataFrame:
-    """The inverse of `compact`, in float32 (variances of an exploding signal in float64); other tables are returned as they are."""
+    """The inverse of `compact`, in float32 (variances of an exploding signal in float64); other tables are returned as
+    they are."""
     if not any(dtype == np.float16 for dtype in table.dtypes):
         return table
     large = {}

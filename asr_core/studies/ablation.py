@@ -1,4 +1,5 @@
-"""The paper's ablation (table 2) and the surface of granularity x prior: which repairs, and their accuracies. No torch."""
+"""The paper's ablation (table 2) and the surface of granularity x prior: which repairs, and their accuracies. No
+torch."""
 
 from dataclasses import dataclass
 from functools import cache
@@ -6,10 +7,14 @@ from pathlib import Path
 
 import pandas as pd
 
-from asr_core.spec.grid import ORDERS, BatchNormState, RepairSpec
+from asr_core.spec.recalibration import BatchNormState
+from asr_core.spec.repairs import COLUMNS, ORDERS, RepairSpec
+from asr_core.store.tables import networks, typed
 
 PAPER = Path(__file__).parent / "paper"
 GROUP_SIZES = (1, 4, 16, 64, 0)  # channels that share a factor; 0: all of the layer
+MEASURED = ("top1", "top1_low", "top1_high", "n_eval")
+PLACE = ["group_size", "prior", "scale"]
 PRIORS = (("median", 0.0), ("median", 0.1), ("median", 1.0), ("median", 10.0), ("mean", 1.0))
 
 
@@ -50,18 +55,16 @@ def surface(order: str, bias: bool) -> list[Cell]:
 
 def _cell(size: int, prior: str, scale: float, order: str, bias: bool) -> Cell:
     repair = RepairSpec.of("grouped_bn", order, bias, group_size=size, prior=prior, prior_scale=scale)
-    named = None
-    if size == 1:
-        named = (
-            RepairSpec.of("asr_bn", order, bias, prior=prior)
-            if scale == 1
-            else RepairSpec.of("raw_bn", order, bias)
-            if scale == 0
-            else None
-        )
-    elif size == 0 and scale == 0:
-        named = RepairSpec.of("lw_bn", order, bias)
-    return Cell(size, prior, scale, repair, named)
+    return Cell(size, prior, scale, repair, _named(size, prior, scale, order, bias))
+
+
+def _named(size: int, prior: str, scale: float, order: str, bias: bool) -> RepairSpec | None:
+    """The paper's method at a point: LW has one factor per layer, raw and ASR one per channel."""
+    if (size, scale) == (0, 0):
+        return RepairSpec.of("lw_bn", order, bias)
+    if (size, scale) == (1, 0):
+        return RepairSpec.of("raw_bn", order, bias)
+    return RepairSpec.of("asr_bn", order, bias, prior=prior) if (size, scale) == (1, 1) else None
 
 
 def surface_repairs(orders=ORDERS, biases=(False, True)) -> tuple[RepairSpec, ...]:
@@ -72,7 +75,7 @@ def surface_repairs(orders=ORDERS, biases=(False, True)) -> tuple[RepairSpec, ..
 
 def rows_in(accuracy: pd.DataFrame, state: BatchNormState) -> pd.DataFrame:
     """Rows of an accuracy table in one BatchNorm state."""
-    keep = accuracy["calib_batches"].eq(state.batches)
+    keep = accuracy["calib_batches"].eq(state.calib_batches)
     for name in ("start", "averaging", "momentum"):
         value = getattr(state, name)
         keep &= accuracy[name].isna() if value is None else accuracy[name].eq(value).fillna(False).astype(bool)
@@ -80,27 +83,35 @@ def rows_in(accuracy: pd.DataFrame, state: BatchNormState) -> pd.DataFrame:
 
 
 def in_state(accuracy: pd.DataFrame, state: BatchNormState) -> pd.DataFrame:
-    """The same by slug, each repair once."""
-    return rows_in(accuracy, state).drop_duplicates("slug").set_index("slug")
+    """The same by network (RepairSpec), each once."""
+    rows = rows_in(accuracy, state).drop_duplicates(COLUMNS)
+    return rows.set_index(networks(rows))
+
+
+def beside(repairs: list[RepairSpec], accuracy: pd.DataFrame, state: BatchNormState) -> pd.DataFrame:
+    """One row per repair: COLUMNS, and MEASURED of it in one BatchNorm state (NaN: not stored)."""
+    measured = in_state(accuracy, state)[list(MEASURED)].reindex(repairs).reset_index(drop=True)
+    return typed(pd.DataFrame([repair.columns for repair in repairs], columns=COLUMNS)).join(measured)
 
 
 def table2(accuracy: pd.DataFrame, order: str, state: BatchNormState) -> pd.DataFrame:
-    """Rows of table 2: row, slug, top1, top1_low, top1_high (NaN: not stored), n_eval, paper (fractions)."""
+    """Rows of table 2: row, COLUMNS, MEASURED (NaN: not stored), paper (fractions)."""
     repairs = table2_repairs(order)
-    rows = pd.DataFrame({"row": list(repairs), "slug": [repair.slug for repair in repairs.values()]})
     paper = published("table2").set_index("method")["top1_percent"] / 100
-    rows = rows.join(in_state(accuracy, state)[["top1", "top1_low", "top1_high", "n_eval"]], on="slug")
-    return rows.assign(paper=rows["row"].map(paper), order=order)
+    rows = beside(list(repairs.values()), accuracy, state)
+    rows.insert(0, "row", list(repairs))
+    return rows.assign(paper=rows["row"].map(paper))
 
 
 def surface_table(accuracy: pd.DataFrame, state: BatchNormState, orders=ORDERS, biases=(False, True)) -> pd.DataFrame:
-    """Points of the surface: order, bias, group_size, prior, scale, slug (of the stored repair), named (slug or None),
-    top1, top1_low, top1_high, n_eval (NaN: not stored). A point that is a method of the paper falls back on its rows."""
-    rows = in_state(accuracy, state)
-    found = []
-    for cell in (cell for order in orders for bias in biases for cell in surface(order, bias)):
-        named = cell.named.slug if cell.named else None
-        slug = cell.repair.slug if cell.repair.slug in rows.index or named not in rows.index else named
-        found.append((cell.repair.order, cell.repair.bias, cell.group_size, cell.prior, cell.scale, slug, named))
-    table = pd.DataFrame(found, columns=["order", "bias", "group_size", "prior", "scale", "slug", "named"])
-    return table.join(rows[["top1", "top1_low", "top1_high", "n_eval"]], on="slug")
+    """Points of the surface: group_size, prior, scale, named (the paper's method that it equals, or None), COLUMNS of
+    the
+    stored repair, MEASURED (NaN: not stored). A point that is a method of the paper falls back on its rows."""
+    cells = [cell for order in orders for bias in biases for cell in surface(order, bias)]
+    known = set(in_state(accuracy, state).index)
+    repairs = [
+        cell.named if cell.named and cell.named in known and cell.repair not in known else cell.repair for cell in cells
+    ]
+    places = pd.DataFrame([(cell.group_size, cell.prior, cell.scale) for cell in cells], columns=PLACE)
+    named = pd.Series([cell.named.method if cell.named else None for cell in cells], dtype=object)
+    return places.assign(named=named).join(beside(repairs, accuracy, state))

@@ -1,23 +1,23 @@
-"""Which protocol is the paper's? The stored grid against table 1 under everything that the paper leaves open. Imports no torch."""
+"""Which protocol is the paper's? The stored grid against table 1 under everything that the paper leaves open. Imports
+no torch."""
 
-import re
-from dataclasses import replace
 from itertools import combinations, product
 
 import numpy as np
 import pandas as pd
 
-from asr_core.spec.grid import ORDERS
+from asr_core.spec.repairs import COLUMNS, ORDERS, RepairSpec
 from asr_core.store import Store, results
 from asr_core.store.catalogue import Stored
+from asr_core.store.tables import networks, rows_of
 from asr_core.studies import ablation, protocol, reproduction, severity
-from asr_core.studies.protocol import METHODS, Variant
+from asr_core.studies.cells import CANNOT_TELL, CONTRADICTS, METHODS, REPRODUCES, Variant
+from asr_core.studies.protocol import Match
 from asr_core.studies.reproduction import CELL
 
 RECALIBRATIONS = (("reset", "ema"), ("keep", "ema"), ("reset", "cumulative"))
 BIASES = (None, False, True)
 LEVEL = 0.05  # of the sign test
-REPRODUCES, CONTRADICTS, CANNOT_TELL = "as the paper", "against the paper", "cannot tell"
 # Figures 10 and 11: the largest 75th percentile of v_lw / v_dense over the layers.
 PUBLISHED_RATIOS = {"resnet18": ("CIFAR-100", 12.6), "vgg16_bn": ("CIFAR-10", 19.4)}
 MEASURES = [
@@ -38,37 +38,35 @@ MEASURES = [
 
 def variants(stored: list[Stored], accuracies: pd.DataFrame) -> list[Variant]:
     """start x averaging x order x bias at b = 20, and each stored value of eps and of pruned tensors."""
-    found = {float(value) for slug in accuracies.get("slug", ()) for value in re.findall(r"\.eps=([0-9.e+-]+)", slug)}
-    linears = sorted({item.setting.linear for item in stored if protocol.cell_of(item)})
+    there = networks(accuracies.drop_duplicates(COLUMNS)) if len(accuracies) else ()
+    found = {network.changed["eps"] for network in there if "eps" in network.changed}
+    answering = [item.setting.prune for item in stored if protocol.cell_of(item)]
+    linears = sorted({prune.parameters["include_linear"] for prune in answering})
     axes = product(linears, (None, *sorted(found)), RECALIBRATIONS, ORDERS, BIASES)
     return [
-        Variant(order=order, bias=bias, start=start, averaging=averaging, eps=eps, linear=linear)
+        Variant(order=order, bias=bias, start=start, averaging=averaging, eps=eps, include_linear=linear)
         for linear, eps, (start, averaging), order, bias in axes
     ]
 
 
 def study(store: Store, stored: list[Stored]) -> pd.DataFrame:
-    """One row per network (its seed too) and variant with stored cells: network, `variant`, MEASURES, verdict (see `compare`, `verdict`)."""
+    """One row per network (its seed too) and variant with stored cells: network, `variant`, MEASURES (see `compare`),
+    verdict."""
     paper = ablation.published("table1").assign(paper=lambda t: t["top1_percent"] / 100)[[*CELL, "method", "paper"]]
     every = {linear: protocol.matches(stored, linear) for linear in (False, True)}
-    known = severity.accuracies(str(store.root), tuple(m.keys for found in every.values() for m in found))
+    known = severity.accuracies(store, tuple(m.keys for found in every.values() for m in found))
     rows = []
     for variant in variants(stored, known):
-        found = reproduction.answers(store, every[variant.linear], variant).drop_duplicates(
+        found = reproduction.answers(store, every[variant.include_linear], variant).drop_duplicates(
             [*CELL, "network", "seed", "method"]
         )
         both = found.merge(paper, on=[*CELL, "method"], validate="m:1")
         for (network, seed), own in both.groupby(["network", "seed"], sort=False):
             if (grid := whole(own)).empty:
                 continue
-            rows.append(
-                {
-                    "network": f"{network}, seed {seed}",
-                    "variant": variant,
-                    **(measured := compare(grid)),
-                    "verdict": verdict(measured),
-                }
-            )
+            measured = compare(grid)
+            told = {"network": f"{network}, seed {seed}", "variant": variant, "verdict": verdict(measured)}
+            rows.append(told | measured)
     return pd.DataFrame(rows, columns=["network", "variant", *MEASURES, "verdict"])
 
 
@@ -119,7 +117,8 @@ def kendall(x, y) -> float:
 
 
 def pairs(grid: pd.DataFrame) -> tuple[int, int]:
-    """(pairs of methods in one cell whose 95 % intervals are apart and that the paper does not tie, those ordered as in the paper)."""
+    """(pairs of methods in one cell whose 95 % intervals are apart and that the paper does not tie, those ordered as
+    in the paper)."""
     told = alike = 0
     for _, cell in grid.groupby(CELL):
         for a, b in combinations(cell.itertuples(), 2):
@@ -144,33 +143,27 @@ def verdict(measured: dict) -> str:
 
 
 def ratios(store: Store, stored: list[Stored]) -> pd.DataFrame:
-    """How far LW overshoots here at 90 %, by order and bias, beside figures 10 and 11.
-
-    Columns network, dataset, order, bias, largest (over layers, of the 75th percentile of v_lw / v_dense before
-    recalibration), layer, paper_dataset, paper; only architectures of PUBLISHED_RATIOS.
+    """What figures 10 and 11 of the paper name, here: network, dataset, order, bias, largest (75th percentile of v_lw
+    / v_dense
+    over the layers, before recalibration), layer, paper_dataset, paper; only architectures of PUBLISHED_RATIOS.
     """
     rows = []
     for match in protocol.matches(stored):
         if match.repeat or match.cell.pruning != "global_l1_0.90" or match.cell.architecture not in PUBLISHED_RATIOS:
             continue
-        where = dict(zip(("paper_dataset", "paper"), PUBLISHED_RATIOS[match.cell.architecture], strict=True))
         layers = pd.concat([entry.table("layers") for entry in results.entries(store, match.keys)], ignore_index=True)
-        for order, bias in product(ORDERS, (False, True)):
-            slug = replace(Variant(), order=order, bias=bias).repair("lw_bn").slug
-            own = layers[(layers["slug"] == slug) & (layers["state"] == "repaired")].dropna(subset="q75")
-            if len(own):
-                worst = own.loc[own["q75"].idxmax()]
-                rows.append(
-                    {
-                        "network": match.network,
-                        "dataset": match.cell.dataset,
-                        "order": order,
-                        "bias": bias,
-                        "largest": worst["q75"],
-                        "layer": worst["layer"],
-                        **where,
-                    }
-                )
-    return pd.DataFrame(
-        rows, columns=["network", "dataset", "order", "bias", "largest", "layer", "paper_dataset", "paper"]
-    )
+        rows += _ratios(match, layers[layers["state"] == "repaired"].dropna(subset="q75"))
+    columns = ["network", "dataset", "order", "bias", "largest", "layer", "paper_dataset", "paper"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def _ratios(match: Match, layers: pd.DataFrame) -> list[tuple]:
+    """The worst layer of LW in each order, with and without mean correction."""
+    found = []
+    for order, bias in product(ORDERS, (False, True)):
+        own = rows_of(layers, RepairSpec.of("lw_bn", order, bias))
+        if len(own):
+            worst = own.loc[own["q75"].idxmax()]
+            told = worst["q75"], worst["layer"], *PUBLISHED_RATIOS[match.cell.architecture]
+            found.append((match.network, match.cell.dataset, order, bias, *told))
+    return found

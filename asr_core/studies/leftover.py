@@ -9,59 +9,64 @@ Under cumulative averaging a = 0: g and c cancel. Under an exponential average f
 repair (g, c) is no repair started from m0 = -c/g, v0 = 1/g^2.
 """
 
+from collections.abc import Iterable
+
 import numpy as np
 import pandas as pd
 
-from asr_core.spec.grid import BatchNormState
+from asr_core.spec.recalibration import BatchNormState
+from asr_core.spec.repairs import BN_ONLY, COLUMNS, NO_REPAIR, RepairSpec
 from asr_core.store.results import Result
+from asr_core.store.tables import is_of, networks, rows_of
 
 EPS = 1e-5  # what BatchNorm adds to a variance, by default
 
 
 def share_left(state: BatchNormState) -> float:
     """a: the fraction of the starting statistics that is left after recalibration; 1 without any."""
-    if state.batches == 0:
+    if state.calib_batches == 0:
         return 1.0
-    return 0.0 if state.averaging == "cumulative" else (1 - state.momentum) ** state.batches
+    return 0.0 if state.averaging == "cumulative" else (1 - state.momentum) ** state.calib_batches
 
 
-def moments(result: Result) -> tuple[pd.DataFrame, str]:
-    """(layer, channel, mu_dense, v_dense, mu, v; where mu and v come from).
+def moments(result: Result) -> tuple[pd.DataFrame, RepairSpec]:
+    """(layer, channel, mu_dense, v_dense, mu, v; the network that mu and v come from).
 
     mu and v estimate each pruned conv's output while BatchNorm recalibrates, when what comes before it
     is normalised: from a sequential repair with mean correction, its own factors divided out; else
     from BN only after recalibration; else from the pruned network.
     """
     base = result.channels[["layer", "channel", "mu_dense", "v_dense", "mu_pruned", "v_pruned"]]
-    slugs = list(result.repairs["slug"].unique()) if result.repairs is not None else []
-    sequential = [slug for slug in slugs if ".sequential.bias" in slug]
+    there = list(networks(result.repairs).unique()) if result.repairs is not None else []
+    sequential = [repair for repair in there if repair.order == "sequential" and repair.bias]
     if sequential:
-        rows = _shifted(result, sequential[:1])
+        source = sequential[0]
+        rows = _shifted(result, [source])
         mu, v = (rows["mu_repaired"] - rows["shift"]) / rows["gamma"], rows["v_repaired"] / rows["gamma"] ** 2
-        found, source = rows.assign(mu=mu, v=v), sequential[0]
-    elif "bn_only" in slugs and "v_recalibrated" in result.repairs:
-        rows = result.repairs[result.repairs["slug"] == "bn_only"]
-        found, source = rows.assign(mu=rows["mu_recalibrated"], v=rows["v_recalibrated"]), "bn_only"
+        found = rows.assign(mu=mu, v=v)
+    elif BN_ONLY in there and "v_recalibrated" in result.repairs:
+        source, rows = BN_ONLY, rows_of(result.repairs, BN_ONLY)
+        found = rows.assign(mu=rows["mu_recalibrated"], v=rows["v_recalibrated"])
     else:
-        return base.rename(columns={"mu_pruned": "mu", "v_pruned": "v"}), "no_repair"
-    return base.drop(columns=["mu_pruned", "v_pruned"]).merge(
-        found[["layer", "channel", "mu", "v"]], on=["layer", "channel"]
-    ), source
+        return base.rename(columns={"mu_pruned": "mu", "v_pruned": "v"}), NO_REPAIR
+    measured = found[["layer", "channel", "mu", "v"]]
+    return base.drop(columns=["mu_pruned", "v_pruned"]).merge(measured, on=["layer", "channel"]), source
 
 
-def _shifted(result: Result, slugs) -> pd.DataFrame:
+def _shifted(result: Result, repairs: Iterable[RepairSpec]) -> pd.DataFrame:
     """Rows of the repairs with gamma (1 where nothing changes) and shift, the c of g*y + c.
 
     The old bias of a conv that has one is not stored: its shift is mu_dense - gamma*mu_pruned with mean
     correction, else 0.
     """
-    rows = result.repairs[result.repairs["slug"].isin(slugs) & result.repairs["layer"].isin(result.convs["layer"])]
-    if "bias" not in rows:  # no repair that changes weights is there
+    rows = result.repairs
+    rows = rows[is_of(rows, *repairs) & rows["layer"].isin(result.convs["layer"])]
+    if "b_new" not in rows:  # no repair that changes weights is there
         return rows.assign(gamma=1.0, shift=0.0)
     rows = rows.merge(
         result.channels[["layer", "channel", "mu_dense", "mu_pruned"]], on=["layer", "channel"], validate="m:1"
     )
-    gamma, bias = rows["gamma"].astype(float).fillna(1.0), rows["bias"].astype(float)
+    gamma, bias = rows["gamma"].astype(float).fillna(1.0), rows["b_new"].astype(float)
     biased = result.convs.loc[result.convs["has_bias"].astype(bool), "layer"]
     shift = bias.where(~rows["layer"].isin(biased), rows["mu_dense"] - gamma * rows["mu_pruned"]).where(
         bias.notna(), 0.0
@@ -69,16 +74,13 @@ def _shifted(result: Result, slugs) -> pd.DataFrame:
     return rows.assign(gamma=gamma, shift=shift)
 
 
-def factors(result: Result, slugs) -> pd.DataFrame:
-    """Per repair and channel of convs that BatchNorm absorbs: slug, layer, channel, gamma, shift, and `moments`."""
+def factors(result: Result, repairs: Iterable[RepairSpec]) -> pd.DataFrame:
+    """Per repair and channel of convs that BatchNorm absorbs: COLUMNS, layer, channel, gamma, shift, and `moments`."""
     base, _ = moments(result)
     absorbed = result.convs.loc[result.convs["absorbed"] != "no", "layer"]
-    rows = (
-        _shifted(result, list(slugs))
-        if result.repairs is not None
-        else pd.DataFrame(columns=["slug", "layer", "channel", "gamma", "shift"])
-    )
-    rows = rows.loc[rows["layer"].isin(absorbed), ["slug", "layer", "channel", "gamma", "shift"]]
+    columns = [*COLUMNS, "layer", "channel", "gamma", "shift"]
+    rows = pd.DataFrame(columns=columns) if result.repairs is None else _shifted(result, repairs)
+    rows = rows.loc[rows["layer"].isin(absorbed), columns]
     return rows.merge(base, on=["layer", "channel"], validate="m:1")
 
 
@@ -104,6 +106,6 @@ def _normalised(rows: pd.DataFrame, g, c, state: BatchNormState) -> tuple:
 
 
 def predicted_error(rows: pd.DataFrame, state: BatchNormState) -> pd.Series:
-    """Root mean square over channels of `error`, by slug: 0 where a repair and BN only are one network."""
+    """Root mean square over channels of `error`, by network: 0 where a repair and BN only are one network."""
     error = recalibrated(rows, state)["error"]
-    return (error**2).groupby(rows["slug"]).mean() ** 0.5
+    return (error**2).groupby(networks(rows), sort=False).mean() ** 0.5

@@ -1,79 +1,67 @@
-"""The paper's tables with the stored results beside them, who wins in how many cells, and where the paper's own tables differ. Imports no torch."""
+"""The paper's tables with the stored results beside them, who wins in how many cells, and where the paper's own
+tables differ. Imports no torch."""
 
 from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 
-from asr_core.images.sources import LABELS
 from asr_core.jobs import estimate
-from asr_core.spec.grid import BatchNormState
+from asr_core.spec.experiment import Setting
+from asr_core.spec.recalibration import NO_STATE
+from asr_core.spec.repairs import COLUMNS, DENSE, NO_REPAIR
 from asr_core.store import Store
 from asr_core.store.catalogue import Stored
+from asr_core.store.tables import rows_of
 from asr_core.studies import ablation, protocol, severity
-from asr_core.studies.protocol import DATASETS, METHODS, Cell, Match, Variant
+from asr_core.studies.cells import DATASETS, METHODS, PRUNINGS, Cell, Variant, dataset_label
+from asr_core.studies.protocol import Match
 
 CELL = ["architecture", "dataset", "pruning"]
 VERSUS = (("asr_bn", "lw_bn"), ("asr_bn", "bn_only"), ("lw_bn", "bn_only"))
 STEPS = (0, 10, 20, 30, 50)  # of table 3
 BAND = (0.025, 0.975)  # quantiles: what table 3 prints as "[min, max]", see `ranges`
 ABLATED = Cell("resnet50", "cifar10", "global_l1_0.90")  # the setting of table 2
-NONE = BatchNormState()
+ANSWER = [*COLUMNS, "key", "top1", "top1_low", "top1_high", "n_eval"]
+MADE = ["repeat", "seed", "network"]
+STATE = ["start", "averaging", "momentum", "calib_batches"]
 
 
 def answers(store: Store, found: list[Match], variant: Variant) -> pd.DataFrame:
-    """Accuracies of the matched networks: CELL, repeat, seed, network, method, slug, key, top1, top1_low, top1_high, n_eval.
+    """Accuracies of the matched networks: CELL, repeat, seed, network (how it was made), and ANSWER.
 
     Methods are dense, no_repair, and METHODS as `variant` has them; what is not stored has no row.
     """
-    rows = severity.accuracies(str(store.root), tuple(match.keys for match in found))
+    rows = severity.accuracies(store, tuple(match.keys for match in found))
     if rows.empty:
-        return pd.DataFrame(
-            columns=[
-                *CELL,
-                "repeat",
-                "seed",
-                "network",
-                "method",
-                "slug",
-                "key",
-                "top1",
-                "top1_low",
-                "top1_high",
-                "n_eval",
-            ]
-        )
-    wanted = [
-        (NONE, {"dense": "dense", "no_repair": "no_repair"}),
-        (variant.state, {variant.repair(method).slug: method for method in METHODS}),
-    ]
-    parts = [
-        ablation.rows_in(rows[rows["slug"].isin(names)], state).assign(
-            method=lambda found, names=names: found["slug"].map(names)
-        )
-        for state, names in wanted
-    ]
-    table = pd.concat(parts, ignore_index=True).drop_duplicates(["point", "slug"], ignore_index=True)[
-        ["point", "method", "slug", "key", "top1", "top1_low", "top1_high", "n_eval"]
-    ]
-    where = [(m.cell.architecture, m.cell.dataset, m.cell.pruning, m.repeat, m.setting.seed, m.network) for m in found]
-    return table.join(pd.DataFrame(where, columns=[*CELL, "repeat", "seed", "network"]), on="point").drop(
-        columns="point"
-    )
+        return pd.DataFrame(columns=[*ANSWER, *CELL, *MADE])
+    repairs = [variant.repair(method) for method in METHODS]
+    wanted = (NO_STATE, (DENSE, NO_REPAIR)), (variant.state, repairs)
+    parts = [ablation.rows_in(rows_of(rows, *networks), state) for state, networks in wanted]
+    table = pd.concat(parts, ignore_index=True).drop_duplicates(["point", *COLUMNS], ignore_index=True)
+    where = [(m.cell.architecture, m.cell.dataset, m.cell.pruning, *_made(m)) for m in found]
+    places = pd.DataFrame(where, columns=[*CELL, *MADE])
+    return table[["point", *ANSWER]].join(places, on="point").drop(columns="point")
+
+
+def _made(match: Match) -> tuple[int, int, str]:
+    return match.repeat, match.setting.dense.seed, match.network
 
 
 def table1(store: Store, stored: list[Stored], variant: Variant) -> pd.DataFrame:
-    """Table 1, one row per number: CELL, method, paper, then what `judged` gives; fractions, NaN where nothing is stored."""
+    """Table 1, one row per number: CELL, method, paper, then what `judged` gives; fractions, NaN where nothing is
+    stored."""
     paper = ablation.published("table1")
     paper = paper.assign(paper=paper["top1_percent"] / 100).drop(columns="top1_percent")
-    found = answers(store, protocol.matches(stored, variant.linear), variant)
+    found = answers(store, protocol.matches(stored, variant.include_linear), variant)
     dense = found[found["method"] == "dense"].drop_duplicates([*CELL[:2], "repeat"]).assign(pruning="none")
     ours = over_repeats(pd.concat([dense, found[found["method"] != "dense"]], ignore_index=True))
     return judged(paper.merge(ours, on=[*CELL, "method"], how="left", validate="1:1"))
 
 
 def over_repeats(found: pd.DataFrame) -> pd.DataFrame:
-    """The first repeat of each cell and method, with `repeats` (how many) and `spread` (largest minus least; NaN for one)."""
+    """The first repeat of each cell and method, with `repeats` (how many) and `spread` (largest minus least; NaN for
+    one)."""
     if found.empty:
         return found.assign(repeats=pd.Series(dtype=float), spread=pd.Series(dtype=float))
     by = found.sort_values("repeat", kind="stable").groupby([*CELL, "method"], sort=False)
@@ -104,23 +92,12 @@ def judged(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def table2(store: Store, stored: list[Stored], variant: Variant) -> pd.DataFrame:
-    """Table 2 from the stored ResNet-50 on CIFAR-10 at 90 %: row, slug, paper, then what `judged` gives."""
-    keys = next((m.keys for m in protocol.matches(stored, variant.linear) if m.cell == ABLATED), ())
-    accuracy = severity.accuracies(str(store.root), (keys,)) if keys else pd.DataFrame()
+    """Table 2 from the stored ResNet-50 on CIFAR-10 at 90 %: row, network's columns, paper, then what `judged`
+    gives."""
+    keys = next((m.keys for m in protocol.matches(stored, variant.include_linear) if m.cell == ABLATED), ())
+    accuracy = severity.accuracies(store, (keys,)) if keys else pd.DataFrame()
     if accuracy.empty:
-        accuracy = pd.DataFrame(
-            columns=[
-                "slug",
-                "start",
-                "averaging",
-                "momentum",
-                "calib_batches",
-                "top1",
-                "top1_low",
-                "top1_high",
-                "n_eval",
-            ]
-        )
+        accuracy = pd.DataFrame(columns=[*ANSWER, *STATE])
     return judged(ablation.table2(accuracy, variant.order, variant.state).assign(spread=float("nan")))
 
 
@@ -129,8 +106,8 @@ def table3(store: Store, stored: list[Stored], variant: Variant) -> pd.DataFrame
 
     Ours is BN only over the stored settings, low and high at the quantiles BAND as the paper's are.
     """
-    found, names = protocol.matches(stored, variant.linear), {LABELS[name]: name for name in DATASETS}
-    parts = [answers(store, found, replace(variant, batches=step)).assign(step=step) for step in STEPS]
+    found, names = protocol.matches(stored, variant.include_linear), {dataset_label(name): name for name in DATASETS}
+    parts = [answers(store, found, replace(variant, calib_batches=step)).assign(step=step) for step in STEPS]
     ours = pd.concat([part.query("method == 'bn_only' and repeat == 0") for part in parts], ignore_index=True)
     rows = []
     for row in ablation.published("table3").itertuples():
@@ -147,7 +124,8 @@ def table3(store: Store, stored: list[Stored], variant: Variant) -> pd.DataFrame
 
 
 def wins(table: pd.DataFrame, column: str = "top1") -> pd.DataFrame:
-    """Who is ahead in how many cells of a table 1, by `column` (`paper` or `top1`): better, worse, cells, wins, ties, losses, clear.
+    """Who is ahead in how many cells of a table 1, by `column` (`paper` or `top1`): better, worse, cells, wins, ties,
+    losses, clear.
 
     clear: wins whose 95 % intervals are apart (missing for the paper, which gives none).
     """
@@ -166,28 +144,30 @@ def wins(table: pd.DataFrame, column: str = "top1") -> pd.DataFrame:
 
 def recalibrations(variant: Variant) -> dict[str, Variant]:
     """`variant` without recalibration, and under each start and averaging at its budget."""
-    b, ema = variant.batches or 20, f"ema {variant.momentum:g}"
+    b, ema = variant.calib_batches or 20, f"ema {variant.momentum:g}"
     ways = {
         f"{ema} from reset": ("reset", "ema"),
         f"{ema} from keep": ("keep", "ema"),
         "cumulative": ("reset", "cumulative"),
     }
     made = {
-        f"{name}, b = {b}": replace(variant, start=start, averaging=averaging, batches=b)
+        f"{name}, b = {b}": replace(variant, start=start, averaging=averaging, calib_batches=b)
         for name, (start, averaging) in ways.items()
     }
-    return {"no recalibration": replace(variant, batches=0), **made}
+    return {"no recalibration": replace(variant, calib_batches=0), **made}
 
 
 def counts(store: Store, stored: list[Stored], variant: Variant) -> pd.DataFrame:
-    """`wins` of the paper's table 1, and of the stored cells under each recalibration: column `where`, then those of `wins`."""
+    """`wins` of the paper's table 1, and of the stored cells under each recalibration: column `where`, then those of
+    `wins`."""
     parts = [wins(table1(store, stored, variant), "paper").assign(where="the paper")]
     parts += [wins(table1(store, stored, way)).assign(where=name) for name, way in recalibrations(variant).items()]
     return pd.concat(parts, ignore_index=True)[["where", "better", "worse", "cells", "wins", "ties", "losses", "clear"]]
 
 
 def conflict() -> pd.DataFrame:
-    """Rows of tables 1 and 2 that are the same setting (ABLATED) and method: method, table1, table2, difference (percent)."""
+    """Rows of tables 1 and 2 that are the same setting (ABLATED) and method: method, table1, table2, difference
+    (percent)."""
     one = ablation.published("table1").set_index([*CELL, "method"])["top1_percent"]
     two = ablation.published("table2").set_index("method")["top1_percent"]
     names = {"bn_only": "BN only", "lw_bn": "Layer-wise + BN", "asr_bn": "ASR, median prior + bias correction"}
@@ -206,19 +186,20 @@ def ranges() -> pd.DataFrame:
     """
     one = ablation.published("table1")
     one = one[one["method"] == "bn_only"]
-    names, rows = {LABELS[name]: name for name in DATASETS}, []
+    names, rows = {dataset_label(name): name for name in DATASETS}, []
     for row in ablation.published("table3").query("step == 20").itertuples():
         values = np.sort(
             one.loc[one["dataset"].eq(names.get(row.dataset)) | (row.dataset == "Overall"), "top1_percent"]
         )
-        settings = len(values) * len(protocol.PRUNINGS) // (len(protocol.PRUNINGS) - 1)
+        settings = len(values) * len(PRUNINGS) // (len(PRUNINGS) - 1)
         quantile = np.quantile([*values, *[100.0] * (settings - len(values))], BAND[0])
         rows.append((row.dataset, values[0], row.min, quantile))
     return pd.DataFrame(rows, columns=["dataset", "table1_least", "table3_min", "quantile"])
 
 
 def missing(store: Store, stored: list[Stored], variant: Variant, as_paper: bool = False) -> pd.DataFrame:
-    """Cells of table 1 that lack a row in `variant`: cell, label, images (passes, training of the dense network included), seconds.
+    """Cells of table 1 that lack a row in `variant`: cell, label, images (passes, training of the dense network
+    included), seconds.
 
     as_paper: made by the paper's protocol, else as the stored networks are. seconds is NaN while this
     machine's speed for that network is unknown.
@@ -234,6 +215,6 @@ def missing(store: Store, stored: list[Stored], variant: Variant, as_paper: bool
     return pd.DataFrame(rows, columns=["cell", "label", "images", "seconds"])
 
 
-def setting_of(cell: Cell, store: Store, stored: list[Stored], as_paper: bool):
+def setting_of(cell: Cell, store: Store, stored: list[Stored], as_paper: bool) -> Setting:
     """The setting that would answer a cell."""
     return protocol.paper_setting(cell) if as_paper else protocol.like_stored(cell, stored, store)

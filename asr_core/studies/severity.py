@@ -1,22 +1,24 @@
 """Gain of one method over another against the damage, over all stored settings. No torch."""
 
-from dataclasses import replace
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from asr_core.spec.grid import BatchNormState, RepairSpec
-from asr_core.store import Store, catalogue, results
+from asr_core.spec.experiment import Setting
+from asr_core.spec.recalibration import BatchNormState
+from asr_core.spec.repairs import RepairSpec
+from asr_core.store import Store, catalogue, results, tables
+from asr_core.store.catalogue import Stored
 from asr_core.studies import ablation
 
 GAINS = {"asr_lw": ("asr_bn", "lw_bn"), "asr_bn": ("asr_bn", "bn_only"), "bn_lw": ("bn_only", "lw_bn")}
 FACTS = ("severity", "overshoot", "within_share", "sparsity_asked", "dead", "channels")
-MEASURING = ("stats", "calib", "draw", "eval")  # how a network is measured, not what it is
 FEWEST = 4  # settings from which on a correlation is given
 
 
-def groups(stored: list[catalogue.Stored], like: catalogue.Setting) -> tuple[tuple[str, ...], ...]:
+def groups(stored: list[Stored], like: Setting) -> tuple[tuple[str, ...], ...]:
     """Keys of the stored results of each pruned network, most rows first.
 
     A network that is stored with several numbers of statistics or test images is one point: the one
@@ -24,35 +26,49 @@ def groups(stored: list[catalogue.Stored], like: catalogue.Setting) -> tuple[tup
     """
     by: dict = {}
     for item in stored:
-        network = replace(item.setting, **{name: getattr(like, name) for name in MEASURING})
-        by.setdefault(network, {}).setdefault(item.setting, []).append(item)
+        network = item.setting.with_(calibration=like.calibration, evaluation=like.evaluation)
+        by.setdefault((network, item.dense_id), {}).setdefault(item.setting, []).append(item)
     return tuple(_keys_of(settings, like) for settings in by.values())
 
 
-def _keys_of(settings: dict, like: catalogue.Setting) -> tuple[str, ...]:
-    def fits(setting):
-        same = sum(getattr(setting, name) == getattr(like, name) for name in MEASURING)
+def _keys_of(settings: dict[Setting, list[Stored]], like: Setting) -> tuple[str, ...]:
+    wanted = _measuring(like)
+
+    def fits(setting: Setting) -> tuple[int, int]:
+        same = sum(value == wanted[name] for name, value in _measuring(setting).items())
         return same, max(item.rows for item in settings[setting])
 
     return catalogue.keys_of(settings[max(settings, key=fits)])
 
 
+def _measuring(setting: Setting) -> dict[str, Any]:
+    """How a network is measured, not what it is."""
+    return setting.calibration.values() | setting.evaluation.values()
+
+
 @lru_cache(maxsize=4)  # entries never change under their keys
-def accuracies(root: str, grouped: tuple[tuple[str, ...], ...]) -> pd.DataFrame:
-    """Accuracy rows of all settings: `point` (number of the setting), `key`, the columns of the accuracy table, FACTS.
+def accuracies(store: Store, grouped: tuple[tuple[str, ...], ...]) -> pd.DataFrame:
+    """Accuracy rows of all settings: `point` (number of the setting), `key`, `label`, `architecture`, the columns of
+    the
+    accuracy table, FACTS. Shared: never change it.
 
     Results that are gone are left out. Only accuracy tables are read.
     """
-    store, parts = Store(root), []
+    parts = []
     for point, keys in enumerate(grouped):
-        entries = results.entries(store, keys)
-        if entries:
+        if entries := results.entries(store, keys):
             rows = pd.concat([entry.table("accuracy") for entry in entries], ignore_index=True)
-            setting = catalogue.Setting.of(entries[0]["setting"])
-            facts = {name: entries[0]["setting"].get(name) for name in FACTS}
-            label = f"{setting.model.words} · {entries[0]['setting']['dataset_label']} · {setting.pruning} · seed {setting.seed}"
-            parts.append(rows.assign(point=point, key=keys[0], label=label, net=setting.net, **facts))
+            facts = entries[0]["setting"]
+            said = {"label": _label(facts), "architecture": facts["model"]["architecture"]}
+            parts.append(rows.assign(point=point, key=keys[0], **said, **{name: facts.get(name) for name in FACTS}))
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
+
+
+def _label(facts: dict) -> str:
+    """'resnet18 · CIFAR-10 · global L1 90 % · seed 0'."""
+    setting = Setting.from_facts(facts)
+    named = setting.model.words, facts["dataset_label"], setting.prune.words, f"seed {setting.dense.seed}"
+    return " · ".join(named)
 
 
 def gains(rows: pd.DataFrame, gain: str, order: str, bias: bool, prior: str, state: BatchNormState) -> pd.DataFrame:
@@ -61,24 +77,24 @@ def gains(rows: pd.DataFrame, gain: str, order: str, bias: bool, prior: str, sta
     The interval is Newcombe's from both Wilson intervals. It takes the test images as unpaired, so it
     is wide where both methods are right on the same ones.
     """
-    slugs = [_slug(method, order, bias, prior) for method in GAINS[gain]]
-    better, worse = (rows_of(rows, slug, state) for slug in slugs)
+    repairs = [_repair(method, order, bias, prior) for method in GAINS[gain]]
+    better, worse = (rows_of(rows, repair, state) for repair in repairs)
     both = better.merge(worse[["point", "top1", "top1_low", "top1_high"]], on="point", suffixes=("", "_of"))
     up = np.hypot(both["top1_high"] - both["top1"], both["top1_of"] - both["top1_low_of"])
     down = np.hypot(both["top1"] - both["top1_low"], both["top1_high_of"] - both["top1_of"])
     value = both["top1"] - both["top1_of"]
-    columns = ["point", "key", "label", "net", *FACTS, "gain", "gain_low", "gain_high", "n_eval"]
+    columns = ["point", "key", "label", "architecture", *FACTS, "gain", "gain_low", "gain_high", "n_eval"]
     return both.assign(gain=value, gain_low=value - down, gain_high=value + up)[columns]
 
 
-def _slug(method: str, order: str, bias: bool, prior: str) -> str:
+def _repair(method: str, order: str, bias: bool, prior: str) -> RepairSpec:
     given = {"prior": prior} if method == "asr_bn" else {}
-    return RepairSpec.of(method, order, bias, **given).slug
+    return RepairSpec.of(method, order, bias, **given)
 
 
-def rows_of(rows: pd.DataFrame, slug: str, state: BatchNormState) -> pd.DataFrame:
+def rows_of(rows: pd.DataFrame, repair: RepairSpec, state: BatchNormState) -> pd.DataFrame:
     """Rows of one repair in one BatchNorm state, one per setting."""
-    return ablation.rows_in(rows[rows["slug"] == slug], state).drop_duplicates("point")
+    return ablation.rows_in(tables.rows_of(rows, repair), state).drop_duplicates("point")
 
 
 def correlation(x, y) -> dict:

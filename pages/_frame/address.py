@@ -1,170 +1,98 @@
-"""Every parameter of the dashboard's address: its default, and how its text is read and refused.
+"""Every parameter of the dashboard's address. Those of a setting are the spec's own fields, by their own names.
 
 Add a control of a page as one line in PAGES and give its widget that name as key.
 """
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
-from difflib import get_close_matches
+from typing import Any
 
-from asr_core import checks, registry
 from asr_core.errors import SpecError
-from asr_core.figures import style
-from asr_core.networks import architectures
-from asr_core.pruning.rules import BUDGET
-from asr_core.spec import experiment as spec
-from asr_core.spec import grid
-from asr_core.store import catalogue
+from asr_core.fields import Field, choice, declarations, flag, text, whole
+from asr_core.spec import recalibration, repairs
+from asr_core.spec.experiment import setting_fields
 from asr_core.studies import protocol
 
-
-@dataclass(frozen=True)
-class Param:
-    """One parameter: its default, and `read(text) -> value`, which raises SpecError."""
-
-    default: object
-    read: Callable
+MOST = 10**7
+DENSE_ID = "dense_id"
 
 
-def choice(default, choices) -> Param:
-    """One of `choices` (texts)."""
-
-    def read(text):
-        if text not in choices:
-            near = get_close_matches(text, list(choices), n=1, cutoff=0.4)
-            raise SpecError(f"{text!r} is none of {_some(choices)}" + (f"; did you mean {near[0]}?" if near else "."))
-        return text
-
-    return Param(default, read)
-
-
-def _some(choices, most: int = 8) -> str:
-    names = [str(name) for name in choices]
-    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
-
-
-def many(default, choices) -> Param:
-    """Several of `choices`, at least one, separated by commas."""
-    one = choice(None, choices)
-    return Param(list(default), lambda text: [one.read(part) for part in dict.fromkeys(text.split(","))])
-
-
-def number(default, low, high, whole: bool = True) -> Param:
-    """A number in [low, high]."""
-
-    def read(text):
-        try:
-            value = int(text) if whole else float(text)
-        except ValueError:
-            raise SpecError(f"{text!r} is no {'whole ' if whole else ''}number.") from None
-        if not low <= value <= high:
-            raise SpecError(f"{text} is outside [{low:g}, {high:g}].")
+def _matching(pattern: str, what: str) -> Callable[[str, Any], str]:
+    def check(name: str, value: Any) -> str:
+        if not re.fullmatch(pattern, value):
+            raise SpecError(f"{name} is {value[:60]!r}; that is no {what}.")
         return value
 
-    return Param(default, read)
+    return check
 
 
-def matching(default, pattern: str, what: str) -> Param:
-    """A text of a fixed form."""
-
-    def read(text):
-        if not re.fullmatch(pattern, text):
-            raise SpecError(f"{text[:60]!r} is no {what}.")
-        return text
-
-    return Param(default, read)
+def _text(pattern: str, what: str) -> Field:
+    return text(None, what, "", _matching(pattern, what), optional=True)
 
 
-def _dataset(text):
-    if re.fullmatch(r"folder:[0-9a-f]{8,64}", text):
-        return text
-    return choice(None, [name for name in spec.DATASETS if name != "folder"]).read(text)
+def _one(default: str, *choices: str) -> Field:
+    return choice(default, "", "", choices)
 
 
-def _floors(text):
-    held = catalogue.floors_of(text)
-    return catalogue.floors_text({name: BUDGET[name].check(name, value) for name, value in held.items()})
+def _many(default: tuple[str, ...], *choices: str) -> Field:
+    return choice(default, "", "", choices, many=True)
 
 
-def switch(default: bool = False) -> Param:
-    """On or off."""
-    return Param(default, lambda text: choice(None, ("on", "off")).read(text) == "on")
+def _switch() -> Field:
+    return flag("", "")
 
 
-METHODS = style.methods()
-MOST = 10**7
-
-SETTING = {
-    "data": Param("digits", _dataset),
-    "size": number(32, 8, 1024),
-    "norm": choice("dataset", spec.NORMALIZATIONS),
-    "classes": number(None, 2, MOST),
-    "net": choice("resnet18", architectures.ARCHITECTURES),
-    "stem": choice("imagenet", architectures.STEMS),
-    "head": choice("torchvision", architectures.HEADS),
-    "source": choice("scratch", spec.SOURCES),
-    "epochs": number(catalogue.RECIPE.epochs, 1, 10_000),
-    "batch": number(catalogue.RECIPE.batch_size, 2, 10**6),
-    "lr": number(None, 1e-9, 1e3, whole=False),
-    "precision": choice(catalogue.RECIPE.precision, spec.PRECISIONS),
-    "average": switch(),
-    "weights": matching(None, "[0-9a-f]{8,64}", "digest of a weights file"),
-    "seed": number(0, 0, MOST),
-    "dense": matching(None, "[0-9a-f]{8,64}", "identity of a dense network"),
-    "rule": choice("global_l1", registry.names("pruning rule")),
-    "sparsity": Param(0.95, checks.checked_sparsity),
-    "nm": matching("2:4", "[0-9]{1,3}:[0-9]{1,3}", "N:M pattern such as 2:4"),
-    "linear": switch(),
-    "floors": Param(None, _floors),
-    "stats": number(64, 2, MOST),
-    "calib": number(128, 2, MOST),
-    "draw": number(None, 0, MOST),
-    "eval": number(None, 1, MOST),
-}
-LOOK = {
-    "methods": many(("bn_only", "lw_bn", "raw_bn", "asr_bn"), METHODS),
-    "orders": many(("simultaneous",), grid.ORDERS),
-    "biases": many(("off",), ("off", "on")),
-    "prior": choice("median", ("median", "mean", "fixed")),
-    "start": choice("reset", grid.STARTS),
-    "averaging": choice("ema", grid.AVERAGINGS),
-    "momentum": number(0.1, 1e-6, 1, whole=False),
-    "b": number(20, 0, 10_000),
-}
+SETTING: dict[str, Field] = setting_fields() | {DENSE_ID: _text("[0-9a-f]{8,64}", "identity of a dense network")}
+METHOD_PARAMETERS: dict[str, Field] = repairs.parameters()
+LOOK: dict[str, Field] = (
+    declarations(repairs.RepairChoice) | METHOD_PARAMETERS | declarations(recalibration.Recalibration)
+)
+SHOWN_FIRST = {"orders": ("simultaneous",), "biases": ("off",)}  # of all that is computed
 SELECTION = {
-    "layer": matching(None, r"[A-Za-z0-9_.]{1,150}", "layer name"),
-    "channel": number(None, 0, MOST),
-    "image": number(None, 0, MOST),
+    "layer": _text(r"[A-Za-z0-9_.]{1,150}", "layer name"),
+    "channel": whole(None, "Channel", "", 0, MOST, optional=True),
+    "image": whole(None, "Image", "", 0, MOST, optional=True),
 }
 # One line per control of a page; a page's widget uses the name as its key.
 PAGES = {
-    "pin": matching(None, r"[0-9a-f]{24}~[a-z,]+~[a-z,]+~[a-z]+~[a-z]+~[0-9.e-]+~[0-9]+", "pinned setting"),
-    "picture": choice("png", ("png", "svg")),
-    "compare": choice("both", ("both", "difference")),
-    "scale": choice("row", ("row", "map", "global")),
-    "stage": choice("repaired", ("repaired", "recalibrated", "predicted")),
-    "cells": choice("log2", ("log2", "ratio")),
-    "stage_cells": choice("repaired", ("repaired", "recalibrated")),
-    "rows": choice("depth", ("depth", "damage")),
-    "colour": choice("severity", ("severity", "within_spread", "dead_share", "overshoot", "achieved")),
-    "x": choice("batches", ("batches", "images")),
-    "recal": many(("reset",), ("reset", "keep", "cumulative")),
-    "gap": choice("logit_gap", ("logit_gap", "top1_gap")),
-    "gain": choice("asr_lw", ("asr_lw", "asr_bn", "bn_lw")),
-    "against": choice("severity", ("severity", "overshoot")),
-    "order2": choice("simultaneous", grid.ORDERS),
-    "map": choice("simultaneous-off", [f"{order}-{bias}" for order in grid.ORDERS for bias in ("off", "on")]),
-    "fix": matching(None, r"[a-z0-9_.=]{1,80}", "repair"),
-    "mapped": choice("before", ("before", "after")),
-    "ranked": choice("damage", ("channel", "damage", "gain", "disagreement")),
-    "overlay": switch(),
-    "seeds": switch(),
-    "part": choice("table1", ("table1", "tables", "figures", "protocol", "fidelity")),
-    "paper_data": choice("cifar10", protocol.DATASETS),
-    "bias2": choice("own", ("own", "off", "on")),
-    "made": choice("stored", ("stored", "paper")),
-    "drawn": number(3, 3, 12),
+    "pin": _text(r"[0-9a-f]{24}~[^~]*(~[^~]*){5}", "pinned setting"),
+    "picture": _one("png", "png", "svg"),
+    "compare": _one("both", "both", "difference"),
+    "scale": _one("row", "row", "map", "global"),
+    "stage": _one("repaired", "repaired", "recalibrated", "predicted"),
+    "cells": _one("log2", "log2", "ratio"),
+    "stage_cells": _one("repaired", "repaired", "recalibrated"),
+    "rows": _one("depth", "depth", "damage"),
+    "colour": _one("severity", "severity", "within_spread", "dead_share", "overshoot", "achieved"),
+    "x": _one("batches", "batches", "images"),
+    "recal": _many(("reset",), "reset", "keep", "cumulative"),
+    "gap": _one("logit_gap", "logit_gap", "top1_gap"),
+    "gain": _one("asr_lw", "asr_lw", "asr_bn", "bn_lw"),
+    "against": _one("severity", "severity", "overshoot"),
+    "order2": _one("simultaneous", *repairs.ORDERS),
+    "map": _one("simultaneous-off", *(f"{order}-{bias}" for order in repairs.ORDERS for bias in ("off", "on"))),
+    "fix": _text(r"[a-z0-9_]{1,40}(~[^~]{0,200}){0,3}", "repair"),
+    "mapped": _one("before", "before", "after"),
+    "ranked": _one("damage", "channel", "damage", "gain", "disagreement"),
+    "overlay": _switch(),
+    "seeds": _switch(),
+    "part": _one("table1", "table1", "tables", "figures", "protocol", "fidelity"),
+    "paper_data": _one("cifar10", *protocol.DATASETS),
+    "bias2": _one("own", "own", "off", "on"),
+    "made": _one("stored", "stored", "paper"),
+    "drawn": whole(3, "", "", 3, 12),
 }
-PARAMS = SETTING | LOOK | SELECTION | PAGES
+PARAMS: dict[str, Field] = SETTING | LOOK | SELECTION | PAGES
 ON_EVERY_PAGE = {*SETTING, *LOOK}
+
+
+def default(name: str) -> Any:
+    """Default of a parameter, as a widget takes it: several choices as a list."""
+    value = SHOWN_FIRST.get(name, PARAMS[name].default)
+    return list(value) if isinstance(value, tuple) else value
+
+
+def read(name: str, words: str) -> Any:
+    """The value that a text of the address stands for, as a widget takes it; raises SpecError."""
+    value = PARAMS[name].read(name, words)
+    return list(value) if isinstance(value, tuple) else value

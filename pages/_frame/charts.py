@@ -130,7 +130,8 @@ def _config(name: str, figure) -> dict:
 def _export_bar(drawn: Drawn, widget: str) -> None:
     def draw() -> None:
         st.caption(
-            "As a picture: the camera in the chart's toolbar, 3000 pixels wide (300 dpi at 10 inches); PNG or SVG is chosen under Share."
+            "As a picture: the camera in the chart's toolbar, 3000 pixels wide (300 dpi at 10 inches); PNG or SVG "
+            "is chosen under Share."
         )
         # Built here: a file built on click is lost when a run of the script ends before the browser has fetched it.
         files = [
@@ -170,7 +171,8 @@ def _difference(chart: Chart, key: str, made: list[Drawn], how: dict, width: int
         st.info(plain(reason))
         return
     st.caption(
-        f"current ({plain(made[1].view.title)}{look_text(made[1].view)}) minus pinned ({plain(made[0].view.title)}{look_text(made[0].view)})"
+        f"current ({plain(made[1].view.title)}{look_text(made[1].view)}) minus pinned "
+        f"({plain(made[0].view.title)}{look_text(made[0].view)})"
     )
     figure = make_room(chart.difference_figure(table, **how), width)
     sentence = f"Difference, current minus pinned. Pinned: {made[0].sentence} Current: {made[1].sentence}"

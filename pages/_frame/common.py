@@ -5,22 +5,23 @@ A page starts with `view = common.view()`; with nothing to show that stops the p
 
 from dataclasses import replace
 
-import pandas as pd
 import streamlit as st
 
-from asr_core.cli.settings import BIASES  # noqa: F401 - pages say common.BIASES
 from asr_core.errors import AsrError
-from asr_core.images import data, folders
+from asr_core.fields import applies
 from asr_core.pipeline import assembly
-from asr_core.spec.experiment import ExperimentSpec, canonical
-from asr_core.spec.grid import BUDGETS, default_states
+from asr_core.spec.experiment import ExperimentSpec, Setting
+from asr_core.spec.keys import canonical
+from asr_core.spec.recalibration import BUDGETS, BatchNormState, default_states
+from asr_core.spec.repairs import repairs
 from asr_core.store import Store, catalogue, default_root, results
-from asr_core.store.catalogue import Setting, Stored
+from asr_core.store.catalogue import Stored
 from asr_core.store.results import Result
 from pages._frame import address, state
 from pages._frame.compute import compute_panel
 from pages._frame.text import problem
-from pages._frame.views import Look, View, tidy
+from pages._frame.unfinished import whole
+from pages._frame.views import Look, View
 
 
 @st.cache_resource(max_entries=2)
@@ -45,7 +46,7 @@ def stored() -> list[Stored]:
 
 @st.cache_resource(max_entries=4, show_spinner=False)
 def _opened(root: str, keys: tuple[str, ...]) -> Result:
-    return _whole(results.open_results(_store(root), keys))
+    return whole(results.open_results(_store(root), keys))
 
 
 def opened(keys: tuple[str, ...]) -> Result:
@@ -54,44 +55,30 @@ def opened(keys: tuple[str, ...]) -> Result:
 
 
 def chosen() -> Setting:
-    """The setting that sidebar and address ask for, without what its rule, source or dataset does not have."""
-    return tidy(Setting(**{name: state.get(name) for name in catalogue.FIELDS}))
+    """The setting that sidebar and address ask for; raises SpecError where its values do not go together."""
+    return Setting.of(**{name: state.get(name) for name in address.SETTING if name != address.DENSE_ID})
 
 
 def look() -> Look:
     """The look that sidebar and address ask for."""
-    values = {name: state.get(name) for name in address.LOOK}
-    return Look(**{name: tuple(v) if isinstance(v, list) else v for name, v in values.items()})
+    given = {name: state.get(name) for name in address.LOOK}
+    return _look_of(given)
 
 
-def classes(name: str) -> int | None:
-    """How many classes a dataset has; None for a folder that was never seen here."""
-    digest = name.removeprefix("folder:")
-    if digest == name:
-        return data.CLASSES[name]
-    known = [item.setting.classes for item in stored() if item.setting.data == name]
-    return known[0] if known else folders.classes(digest, store())
+def _look_of(given: dict) -> Look:
+    params = {name: given[name] for name, field in address.METHOD_PARAMETERS.items() if applies(field, given)}
+    shown = repairs(*(tuple(given[name]) for name in ("methods", "orders", "biases")), **params)
+    names = ("start", "averaging", "momentum", "calib_batches")
+    return Look(shown, BatchNormState.of(**{name: given[name] for name in names}), given["momentum"])
 
 
-def let_go_of_weights() -> None:
-    """The present weights file is of another network: from a callback."""
-    state.put(weights=None, **({"source": "scratch"} if state.get("source") == "file" else {}))
-
-
-def identities(wanted: Setting) -> list[str]:
-    """The stored dense networks of the recipe of `wanted`, first stored first."""
-    recipe = catalogue.coarser("dense")
-    same = [i.setting.dense for i in stored() if all(getattr(i.setting, f) == getattr(wanted, f) for f in recipe)]
-    return list(dict.fromkeys(same))
-
-
-def adopt(item: Stored | View) -> None:
+def adopt(setting: Setting, dense_id: str) -> None:
     """Choose a stored setting: from a callback, or before the sidebar is drawn. Its dense network is named only where
     there are several of its recipe."""
-    values = {name: getattr(item.setting, name) for name in catalogue.FIELDS}
-    if len(identities(item.setting)) == 1:
-        values["dense"] = None
-    state.put(**{name: address.PARAMS[name].default if value is None else value for name, value in values.items()})
+    several = len(catalogue.identities(stored(), setting)) > 1
+    values = {name: address.default(name) for name in address.SETTING} | setting.values()
+    values["classes"] = setting.data.classes if setting.data.digest else None  # else the dataset tells
+    state.put(**values | {address.DENSE_ID: dense_id if several else None})
 
 
 def adopt_default() -> None:
@@ -99,39 +86,41 @@ def adopt_default() -> None:
     everything = stored()
     found = catalogue.covering(everything, Setting()) or everything[:1]
     if found:
-        adopt(found[0])
+        adopt(found[0].setting, found[0].dense_id)
 
 
 def experiment() -> ExperimentSpec:
     """What must be stored for the present choice: the chosen repairs at the default and chosen recalibrations."""
     seen = look()
-    budgets = sorted({*BUDGETS, seen.b} - {0})
-    return chosen().experiment(seen.repairs, default_states(tuple(budgets), seen.momentum))
+    budgets = sorted({*BUDGETS, seen.bn_state.calib_batches} - {0})
+    return ExperimentSpec.of_setting(chosen(), seen.repairs, default_states(tuple(budgets), seen.momentum))
 
 
 def present() -> View | None:
-    """The view of the present choice, with what a running job has stored of it so far; else of the nearest stored setting, or None."""
-    wanted, everything = chosen(), stored()
-    found = catalogue.covering(everything, wanted)
-    if not found and wanted.dense and (found := catalogue.covering(everything, replace(wanted, dense=None))):
+    """The view of the present choice, with what a running job has stored of it so far; else of the nearest stored
+    setting, or None."""
+    wanted, identity, everything = chosen(), state.get(address.DENSE_ID), stored()
+    found = catalogue.covering(everything, wanted, identity)
+    if not found and identity and (found := catalogue.covering(everything, wanted)):
         state.complain(
-            f"The dense network {wanted.dense[:8]} is not stored here; showing another of the same recipe, {found[0].setting.dense[:8]}."
+            f"The dense network {identity[:8]} is not stored here; "
+            f"showing another of the same recipe, {found[0].dense_id[:8]}."
         )
     if found:
         shown = _view(found, look())
         return _with_partial(shown) if shown.missing else shown
     if (begun := _partial()) is not None:
-        return View(begun, (), wanted, look())
+        return View(begun, (), wanted, begun.setting["dense_id"], look())
     near = catalogue.nearest(everything, wanted)
     if near is None:
         return None
-    instead = ", ".join(replace(wanted, dense=None).differences(replace(near.setting, dense=None)))
-    return replace(_view(catalogue.covering(everything, near.setting), look()), stands_in=instead)
+    instead = ", ".join(catalogue.differences(wanted, near.setting))
+    return replace(_view(catalogue.covering(everything, near.setting, near.dense_id), look()), stands_in=instead)
 
 
 def _view(found: list[Stored], seen: Look) -> View:
     keys = tuple(item.key for item in found)
-    return View(opened(keys), keys, found[0].setting, seen)
+    return View(opened(keys), keys, found[0].setting, found[0].dense_id, seen)
 
 
 def _partial() -> Result | None:
@@ -146,39 +135,13 @@ def _partial() -> Result | None:
 @st.cache_resource(max_entries=2, show_spinner=False)
 def _begun(root: str, known_by: str, stats: tuple, evaluations: tuple, _wanted: ExperimentSpec) -> Result | None:
     found = assembly.partial(_wanted, _store(root))
-    return None if found.channels is None else _whole(found)
-
-
-def _whole(found: Result) -> Result:
-    """With empty tables in place of those that a running job has not made yet, or that were not shipped."""
-    return replace(found, **{name: EMPTY[name] for name in EMPTY if getattr(found, name) is None})
-
-
-EMPTY = {
-    "accuracy": pd.DataFrame(columns=[*results.ROW_FIELDS, "slug", "logit_gap"]).astype(
-        {"calib_batches": int, "top1": float}
-    ),
-    "channels": pd.DataFrame(
-        columns=[
-            "layer",
-            "depth",
-            "channel",
-            "mu_dense",
-            "v_dense",
-            "mu_pruned",
-            "v_pruned",
-            "kept_fraction",
-            "kept_energy",
-        ]
-    ),
-    "repairs": pd.DataFrame(columns=["slug", "layer", "channel", "gamma", "shrinkage"]),
-}
+    return None if found.channels is None else whole(found)
 
 
 def _with_partial(shown: View) -> View:
     """A stored view with the rows that a job has added since."""
     begun = _partial()
-    if begun is None or begun.setting["dense_id"] != shown.setting.dense:
+    if begun is None or begun.setting["dense_id"] != shown.dense_id:
         return shown
     return replace(shown, result=results.merge([shown.result, begun]), begun=len(begun.accuracy) + len(begun.repairs))
 
@@ -196,31 +159,22 @@ def pinned() -> View | None:
         return None
 
 
+PINNED = ("orders", "biases", "start", "averaging", "momentum", "calib_batches")  # of the look
+
+
 def pin_text(view: View) -> str:
     """A view as the text that stands behind `pin` in the address."""
-    seen = view.look
-    return "~".join(
-        [
-            view.keys[0],
-            ",".join(seen.orders),
-            ",".join(seen.biases),
-            seen.start,
-            seen.averaging,
-            str(seen.momentum),
-            str(seen.b),
-        ]
-    )
+    return "~".join([view.keys[0], *(state.show(name, state.get(name)) for name in PINNED)])
 
 
 def _read_pin(text: str) -> View:
     key, *parts = text.split("~")
-    names = ("orders", "biases", "start", "averaging", "momentum", "b")
-    values = {name: address.LOOK[name].read(part) for name, part in zip(names, parts, strict=True)}
-    values = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
+    values = {name: address.read(name, part) for name, part in zip(PINNED, parts, strict=True)}
     found = [item for item in stored() if item.key == key]
     if not found:
         raise AsrError(f"no stored result has the key {key}. Pin another one.")
-    return _view(catalogue.covering(stored(), found[0].setting), replace(look(), **values))
+    seen = _look_of({name: state.get(name) for name in address.LOOK} | values)
+    return _view(catalogue.covering(stored(), found[0].setting, found[0].dense_id), seen)
 
 
 def views() -> list[View]:
@@ -266,7 +220,7 @@ def layer_of(found: View) -> str:
     if state.get("layer") is None:
         damage = found.result.layers.drop_duplicates("layer").set_index("layer")["severity"]
         state.put(layer=damage.idxmax() if damage.notna().any() else found.layers[0])
-    return state.keep_within("layer", found.layers, found.setting.net)
+    return state.keep_within("layer", found.layers, found.setting.model.architecture)
 
 
 def layer_in(found: View) -> str:

@@ -5,15 +5,16 @@ import time
 import pandas as pd
 import streamlit as st
 
-from asr_core.errors import AsrError
-from asr_core.figures import style
+from asr_core.errors import AsrError, ImagesAbsent
 from asr_core.jobs import estimate
 from asr_core.jobs.jobs import Job, Wanted
 from asr_core.jobs.runner import Runner
 from asr_core.pipeline import maps
 from asr_core.pipeline.plan import Task
 from asr_core.runtime import Runtime
+from asr_core.spec import labels
 from asr_core.spec.experiment import ExperimentSpec
+from asr_core.spec.repairs import RepairSpec
 from asr_core.store import Store
 from pages._frame.text import plain, problem
 
@@ -55,8 +56,8 @@ def compute_panel(
 ) -> None:
     """What of `experiment` is missing, with its time and a button; while it runs, progress and Cancel.
 
-    With `layer_maps` only these maps, with `repairability` only that (on the dense network `dense_id`). where: data_dir and weights, if
-    the worker needs them. While the job runs the whole page is drawn again whenever there is more to
+    With `layer_maps` only these maps, with `repairability` only that (on the dense network `dense_id`). where: data_dir
+    and weights, if the worker needs them. While the job runs the whole page is drawn again whenever there is more to
     show (`assembly.partial`). Draw it once per page and thing wanted.
     """
     wanted, crew = Wanted(experiment, layer_maps, dense_id, repairability), runner(store)
@@ -114,6 +115,8 @@ def _offer(crew: Runner, wanted: Wanted, where: Runtime | None, job: Job | None)
         ):
             crew.submit(wanted, where)
             st.rerun()
+    except ImagesAbsent as error:
+        st.info(f"It cannot be computed here: {plain(error)}", icon=":material/image_not_supported:")
     except AsrError as error:
         problem(error)
 
@@ -200,7 +203,8 @@ def _running(crew: Runner, job: Job) -> None:
         now = crew.get(job.id)
         if now is None or not now.live or news(drawn, now.progress(), time.monotonic() - since):
             st.rerun()
-        progress(crew, now)
+        else:
+            progress(crew, now)
 
     st.fragment(look, run_every=WATCH)()
     # outside the fragment: inside, the next look could swallow the click
@@ -235,8 +239,12 @@ def progress(crew: Runner, job: Job) -> None:
         st.progress(0.0, text="Starting …")
     else:
         left = estimate.duration(line["seconds_left"])
-        of = f" ({plain(style.label(line['target']))})" if line["stage"] not in ("images", "dense", "prune") else ""
+        network = labels.label(RepairSpec.from_columns(**line["network"]))
+        of = f" ({plain(network)})" if line["stage"] not in ("images", "dense", "prune") else ""
         st.progress(
             line["share"],
-            text=f"{STAGES[line['stage']]}{of} · {line['images']:,} of {line['of_images']:,} image passes · about {left} left",
+            text=(
+                f"{STAGES[line['stage']]}{of} · {line['images']:,} of {line['of_images']:,} image passes · about "
+                f"{left} left"
+            ),
         )

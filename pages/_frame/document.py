@@ -8,7 +8,7 @@ this server only, whatever a text or a figure names.
 
 from functools import cache
 from importlib.metadata import version
-from importlib.util import find_spec
+from importlib.resources import files
 from pathlib import Path
 
 from starlette.requests import Request
@@ -20,15 +20,18 @@ FRONT = "overview"  # Streamlit knows the first page by the bare address only
 SERVER = '<script>window.__streamlit = {BACKEND_BASE_URL: new URL(".", location.href).href}</script>'
 PLOTLY = "plotly.min.js"
 ADDRESS = f"{PLOTLY}?v={version('plotly')}"
-# The address names the version. The second keeps Streamlit from compressing 5 MB anew for each visitor, as it does for its own scripts.
+# The address names the version. The second keeps Streamlit from compressing 5 MB anew for each visitor, as it does for
+# its own scripts.
 KEPT = {"Cache-Control": "public, max-age=31536000, immutable", "Content-Encoding": "identity"}
-# Runs Plotly, once; in the document and with the figures (_plot.py), since under a base path the document is Streamlit's own.
+# Runs Plotly, once; in the document and with the figures (_plot.py), since under a base path the document is
+# Streamlit's own.
 LOADER = f"""window.loadPlotly ??= () => window.plotlyLoaded ??= new Promise((loaded, failed) => document.head.append(
-    Object.assign(document.createElement("script"), {{src: "./{ADDRESS}", onload: loaded, onerror: () => failed(Error("{ADDRESS} did not load"))}})));
+    Object.assign(document.createElement("script"), {{
+        src: "./{ADDRESS}", onload: loaded, onerror: () => failed(Error("{ADDRESS} did not load"))}})));
 """
-# Streamlit makes an entry for each change of an address, and bares a page's address before it leaves the page. Back would then lead
-# from one choice to the one before, and to bare addresses, from which a page at once goes on again. In the document and with the
-# figures, as LOADER is.
+# Streamlit makes an entry for each change of an address, and bares a page's address before it leaves the page. Back
+# would then lead from one choice to the one before, and to bare addresses, from which a page at once goes on again. In
+# the document and with the figures, as LOADER is.
 HISTORY = """window.onePageOneEntry ??= ((push) => history.pushState = (state, title, url) => {
     const next = new URL(url ?? "", location.href);
     if (next.pathname !== location.pathname) push(state, title, url);
@@ -40,8 +43,8 @@ REACH = (
     "default-src 'self' 'unsafe-inline' 'unsafe-eval' data: blob:; connect-src 'self' ws: wss: data: blob:; "
     "object-src 'none'; base-uri 'self'; form-action 'self'"
 )
-# Both are fetched beside the client. Plotly is run, for a second of the browser's time, once the navigation stands: earlier,
-# it would hold up the first messages; later, the first figure.
+# Both are fetched beside the client. Plotly is run, for a second of the browser's time, once the navigation stands:
+# earlier, it would hold up the first messages; later, the first figure.
 EARLY = """<link rel="preload" as="script" href="./$plotly">
 <link rel="modulepreload" crossorigin href="./static/js/$component">
 <script>{
@@ -57,7 +60,7 @@ EARLY = """<link rel="preload" as="script" href="./$plotly">
 
 def routes() -> list[Route]:
     """One route per page, and Plotly; anything else, and any page under a base path, is left to Streamlit."""
-    pages = [path.stem for path in sorted(Path(__file__).parent.glob("[!_]*.py")) if path.stem != FRONT]
+    pages = [path.stem for path in sorted(Path(__file__).parent.parent.glob("[!_]*.py")) if path.stem != FRONT]
     bases = {"", config.get_option("server.baseUrlPath").strip("/")}
     scripts = [Route(f"/{base}/{PLOTLY}".replace("//", "/"), _plotly) for base in sorted(bases)]
     return [*scripts, Route(f"/{FRONT}", _front), *(Route(f"/{page}", _document) for page in ("", *pages))]
@@ -73,8 +76,7 @@ def _document(request: Request) -> HTMLResponse:
 
 def _plotly(request: Request) -> FileResponse:
     """Plotly for browsers, as it lies in its Python package."""
-    folder = find_spec("plotly").submodule_search_locations[0]
-    return FileResponse(Path(folder, "package_data", PLOTLY), headers=KEPT)
+    return FileResponse(str(files("plotly") / "package_data" / PLOTLY), headers=KEPT)
 
 
 @cache

@@ -9,6 +9,7 @@ import pandas as pd
 
 from asr_core.figures import Chart, style
 from asr_core.report import textreport
+from asr_core.store import Store
 from pages._frame.common import View
 from pages._frame.text import plain
 
@@ -48,7 +49,8 @@ def parquet(table: pd.DataFrame) -> bytes:
 def code(drawn: Drawn) -> str:
     """Python that opens the same stored result and draws the figure again."""
     chart, module = drawn.chart.name, drawn.chart.module
-    arguments = "".join(f", {name}={value!r}" for name, value in drawn.what.items())
+    given = {name: "store" if isinstance(value, Store) else repr(value) for name, value in drawn.what.items()}
+    arguments = "".join(f", {name}={value}" for name, value in given.items())
     if drawn.more:
         arguments += f", more=[open_results(store, keys) for keys in {drawn.more!r}]"
     looks = "".join(f", {name}={value!r}" for name, value in drawn.how.items())
@@ -56,6 +58,8 @@ def code(drawn: Drawn) -> str:
         [
             "from asr_core.store.results import open_results",
             f"from asr_core.figures import {module}, style",
+            "from asr_core.spec.recalibration import BatchNormState",
+            "from asr_core.spec.repairs import RepairSpec",
             "from asr_core.store import Store",
             "",
             "store = Store()  # the cache directory of this checkout, or ASR_CACHE_DIR",

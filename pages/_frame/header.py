@@ -30,7 +30,8 @@ def _completeness(found: common.View) -> None:
     """What is missing of what is shown, with an offer to compute it."""
     if found.stands_in is not None:
         st.warning(
-            f"**{plain(short(common.chosen()))}** is not stored. Shown below is the nearest stored setting, **{plain(found.title)}** ({plain(found.stands_in)})."
+            f"**{plain(short(common.chosen()))}** is not stored. Shown below is the nearest stored setting, "
+            f"**{plain(found.title)}** ({plain(found.stands_in)})."
         )
         _nearest(found)
         common.offer_to_compute()
@@ -42,7 +43,8 @@ def _completeness(found: common.View) -> None:
         common.offer_to_compute()
     elif found.result.channels.empty:
         st.info(
-            "This setting was shipped without its channels: accuracies and layers are shown, single channels and maps are not.",
+            "This setting was shipped without its channels: accuracies and layers are shown, single channels and "
+            "maps are not.",
             icon=":material/inventory_2:",
         )
     elif absent := found.missing:
@@ -62,7 +64,7 @@ def _nearest(found: common.View) -> None:
         key="_nearest",
         icon=":material/near_me:",
         on_click=common.adopt,
-        args=(found,),
+        args=(found.setting, found.dense_id),
         help="Changes the choices of the sidebar to it.",
     )
 

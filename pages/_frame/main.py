@@ -74,7 +74,8 @@ PAGES = {
 }
 
 # On some machines Streamlit offers to install its own tools, in a card that hides Pin and Share. What is out of date it
-# fades over a second, painting the page anew sixty times meanwhile: with several users on one machine that is a fifth of all work.
+# fades over a second, painting the page anew sixty times meanwhile: with several users on one machine that is a fifth
+# of all work.
 STYLE = """
 [data-stale=true] {transition: opacity 0s 1.5s !important}
 [data-testid=stMainBlockContainer] {padding: 4rem 2.5rem 3rem}
@@ -89,7 +90,7 @@ def main() -> None:
     plot.prepare()
     pages = {
         section: [
-            st.Page(f"{file}.py", title=title, icon=icon, url_path=file, help=about, default=file == document.FRONT)
+            st.Page(f"../{file}.py", title=title, icon=icon, url_path=file, help=about, default=file == document.FRONT)
             for file, title, icon, about in files
         ]
         for section, files in PAGES.items()
@@ -99,7 +100,7 @@ def main() -> None:
     st.html(f"<style>{STYLE}</style>")
     target = st.session_state.pop("_goto", None)
     if target in {file for files in PAGES.values() for file, *_ in files}:
-        st.switch_page(f"{target}.py")
+        st.switch_page(f"../{target}.py")
     if state.begin(page.url_path):
         common.adopt_default()
     whole = False
@@ -113,7 +114,8 @@ def main() -> None:
 
 @st.cache_resource(show_spinner=False)
 def settle() -> None:
-    """Once per process: what is loaded by now is left out of Python's collections, which would else hold up one page in ten by 0.1 s."""
+    """Once per process: what is loaded by now is left out of Python's collections, which would else hold up one page in
+    ten by 0.1 s."""
     gc.freeze()
 
 

@@ -1,17 +1,18 @@
 """In the sidebar: images and weights of the user's own. What is accepted becomes the present setting."""
 
-from dataclasses import replace
-
 import streamlit as st
 
+from asr_core import registry
 from asr_core.errors import AsrError
+from asr_core.fields import declarations
 from asr_core.images import folders, uploads
-from asr_core.networks import known_weights
-from asr_core.spec import experiment as spec
-from asr_core.spec import grid
-from asr_core.store import catalogue
-from asr_core.studies import budgets
-from pages._frame import common, folded, state
+from asr_core.networks import suffixes
+from asr_core.networks import uploads as weights
+from asr_core.spec.parts import DataSpec, ModelSpec
+from asr_core.spec.samples import IMAGES
+from asr_core.store.received import LARGEST
+from pages._frame import address, controls, folded, state
+from pages._frame import common as common
 from pages._frame.text import plain
 
 SAID, ROUND = "_own_said", "_own_round"
@@ -50,7 +51,7 @@ def _images() -> None:
         "or a zip of one",
         "zip",
         key=_fresh("zip"),
-        max_upload_size=uploads.LARGEST,
+        max_upload_size=LARGEST,
         help=f"Within: {form}. Only images are unpacked, on the server's machine.",
     )
     st.button(
@@ -64,22 +65,19 @@ def _images() -> None:
 
 def _weights() -> None:
     """A state_dict of the chosen architecture."""
-    kinds = [suffix.removeprefix(".") for suffix in known_weights.SUFFIXES]
+    kinds = [suffix.removeprefix(".") for suffix in suffixes.SUFFIXES]
     file = st.file_uploader(
         "state_dict or checkpoint of the chosen architecture",
         kinds,
         key=_fresh("weights"),
-        max_upload_size=uploads.LARGEST,
-        help="Of the architecture, stem, head, image side and dataset chosen here; choose them first. Code in a file is never run.",
+        max_upload_size=LARGEST,
+        help=(
+            "Of the architecture, stem, head, image side and dataset chosen here; choose them first. Code in a file "
+            "is never run."
+        ),
     )
-    st.selectbox(
-        "Normalisation of inputs",
-        spec.NORMALIZATIONS,
-        key="norm",
-        on_change=state.put,
-        kwargs={"dense": None},
-        help="What the network was trained on: mean and standard deviation of the training images here (dataset), or ImageNet's.",
-    )
+    field = declarations(DataSpec)["normalization"]
+    controls.control("normalization", field, lambda name: state.put(**{address.DENSE_ID: None}))
     st.button(
         "Use as dense network",
         key="_own_use_weights",
@@ -112,30 +110,30 @@ def adopt_images(found: dict) -> str:
     Choices that it is too small for shrink; weights made for another number of classes are let go.
     """
     train, test = found["images"]["train"], found["images"]["test"]
-    stats = state.get("stats")
-    fits = stats if stats <= train else max((n for n in budgets.IMAGES if n <= train), default=2)
-    few = state.get("eval") is not None and state.get("eval") > test
-    if common.classes(state.get("data")) != found["classes"]:
-        common.let_go_of_weights()
+    stats, tests = state.get("stat_images"), state.get("eval_images")
+    fits = stats if stats <= train else max((n for n in IMAGES if n <= train), default=2)
+    before = state.get("classes") or registry.get("image source", state.get("dataset")).classes
+    if before != found["classes"] and state.get("source") == "file":
+        state.put(source="scratch", weights_digest=None)
     state.put(
-        data=f"folder:{found['digest']}",
+        dataset="folder",
+        digest=found["digest"],
         classes=found["classes"],
-        dense=None,
-        stats=fits,
-        eval=None if few else state.get("eval"),
+        stat_images=fits,
+        eval_images=None if tests is not None and tests > test else tests,
+        **{address.DENSE_ID: None},
     )
-    return f"{found['label']}: {found['classes']} classes, {train:,} images to train on, {test:,} to test on. Now compute it, or give weights first."
+    return (
+        f"{found['label']}: {found['classes']} classes, {train:,} images to train on, {test:,} to test on. "
+        "Now compute it, or give weights first."
+    )
 
 
 def adopt_weights(file) -> str:
     """Keep a state_dict that fits the present choice and make it the dense network; raises WeightsError."""
-    plain = replace(common.chosen(), source="scratch", weights=None).experiment((), (grid.BatchNormState(),))
-    known = uploads.keep_weights(
-        common.store(), file.name, file, plain.model, plain.data.classes, plain.data.image_size
-    )
-    recipe = {
-        name: getattr(catalogue.Setting(), name) for name in ("epochs", "batch", "lr", "precision", "average")
-    }  # a file has none
-    state.put(source="file", weights=known.digest, dense=None, **recipe)
+    values = {name: state.get(name) for name in address.SETTING}
+    data, model = DataSpec.pick(**values), ModelSpec.pick(**values)  # its file may be what the whole still lacks
+    known = weights.keep_weights(common.store(), file.name, file, model, data.classes, data.image_size)
+    state.put(source="file", weights_digest=known.digest, **{address.DENSE_ID: None})
     notes = "".join(f" {note[:1].upper()}{note[1:]}." for note in known.notes)
-    return f"The weights fit {plain.model.architecture} with {plain.data.classes} classes ({known.digest[:8]}…).{notes} Now compute it."
+    return f"The weights fit {model.words} with {data.classes} classes ({known.digest[:8]}…).{notes} Now compute it."

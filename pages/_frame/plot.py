@@ -24,7 +24,8 @@ FAILED = "_plotly_failed"  # whether a browser has said that it got no Plotly
 def draw(figure: str, key: str, alt: str, config: dict, select=None) -> None:
     """Draw a figure, given as JSON, across its container; `alt` is what it says to who cannot see it.
 
-    config: Plotly's. select(point): called when a point is clicked, with a dict whose `customdata` is the point's, where it has any.
+    config: Plotly's. select(point): called when a point is clicked, with a dict whose `customdata` is the point's,
+    where it has any.
     """
     rest = json.dumps({"config": config, "alt": alt, "clicks": select is not None})
     if st.session_state.get(FAILED):
@@ -73,7 +74,8 @@ def prepare() -> None:
     _figure(key="_prepare", data=b"")
     if st.session_state.get(FAILED):
         st.info(
-            "What draws the figures did not come from the server, so plainer ones stand in. Reload the page to try again."
+            "What draws the figures did not come from the server, so plainer ones stand in. Reload the page to "
+            "try again."
         )
     if "_prepared" not in st.session_state:
         st.session_state["_prepared"] = True

@@ -10,9 +10,11 @@ import streamlit as st
 from streamlit.errors import StreamlitAPIException
 
 from asr_core.errors import AsrError
+from pages._frame import address as addresses
 from pages._frame.address import ON_EVERY_PAGE, PARAMS, SETTING
 
 STATE, ADDRESS, COMPLAINTS, PAGE, DRAWN = "_state", "_address", "_complaints", "_page", "_widgets"
+GIVEN = "_given"  # what an address named and nobody has tried or changed since: what is wrong with that is said
 
 
 def begin(page: str) -> bool:
@@ -28,29 +30,30 @@ def begin(page: str) -> bool:
         session[PAGE], session[DRAWN] = page, session.get(DRAWN, set()) & ON_EVERY_PAGE
     changed = {name for name in session[DRAWN] if name in session and session[name] != state[name] and not _lost(name)}
     state |= {name: session[name] for name in changed}
-    address = st.query_params.to_dict()
-    fresh = not state or bool(address and address != session.get(ADDRESS) and not changed)
+    named = st.query_params.to_dict()
+    fresh = not state or bool(named and named != session.get(ADDRESS) and not changed)
+    session[GIVEN] = set(named) if fresh else session.get(GIVEN, set()) - changed
+    if changed or (not fresh and address() != session.get(ADDRESS)):  # chosen by a widget, or in a callback
+        session[COMPLAINTS] = []
     if fresh:
-        state |= _from_address(address)
-        session[ADDRESS] = address
+        state |= _from_address(named)
+        session[ADDRESS] = named
     for name in PARAMS:
         # A widget that appears in this run takes the value only if it is set in this run; one that stays
         # is left alone, so that a quick second click is not overwritten.
         if name not in session[DRAWN] or name not in session or session[name] != state[name]:
             session[name] = _copy(state[name])
-    if changed:
-        session[COMPLAINTS] = []
-    return fresh and not address.keys() & SETTING.keys()
+    return fresh and not named.keys() & SETTING.keys()
 
 
 def _lost(name: str) -> bool:
-    """Whether a widget says what its parameter cannot be: nothing, as Streamlit's buttons in a row do back on their page,
-    or a label that it no longer has."""
-    value, default = st.session_state[name], PARAMS[name].default
+    """Whether a widget says what its parameter cannot be: nothing, as Streamlit's buttons in a row do back on their
+    page, or a label that it no longer has."""
+    value, default = st.session_state[name], addresses.default(name)
     if value in (None, []):
         return default not in (None, [])
     try:
-        PARAMS[name].read(show(value))
+        addresses.read(name, show(name, value))
     except AsrError:
         return True
     return False
@@ -58,7 +61,7 @@ def _lost(name: str) -> bool:
 
 def _from_address(address: dict[str, str]) -> dict:
     """Values of an address, defaults where it is silent; what cannot be read becomes a complaint."""
-    values = {name: _copy(param.default) for name, param in PARAMS.items()}
+    values = {name: addresses.default(name) for name in PARAMS}
     st.session_state[COMPLAINTS] = []
     for name, text in address.items():
         if name not in PARAMS:
@@ -69,9 +72,9 @@ def _from_address(address: dict[str, str]) -> dict:
             )
             continue
         try:
-            values[name] = PARAMS[name].read(text)
+            values[name] = addresses.read(name, text)
         except AsrError as error:
-            complain(f"{name} in the address: {error} Using {show(values[name]) or 'none'}.")
+            complain(f"In the address: {error} Using {show(name, values[name]) or 'none'}.")
     return values
 
 
@@ -79,20 +82,16 @@ def _copy(value):
     return list(value) if isinstance(value, list) else value
 
 
-def show(value) -> str:
+def show(name: str, value) -> str:
     """A value as it stands in the address."""
-    if isinstance(value, bool):
-        return "on" if value else "off"
-    if isinstance(value, list):
-        return ",".join(value)
-    return "" if value is None else str(value)
+    return PARAMS[name].text(value)
 
 
 def address() -> dict[str, str]:
-    """The state as address parameters: `data` always, the rest where it is not the default."""
+    """The state as address parameters: `dataset` always, the rest where it is not the default."""
     state = st.session_state[STATE]
-    changed = {name: value for name, value in state.items() if value != PARAMS[name].default or name == "data"}
-    return {name: text for name, value in changed.items() if (text := show(value))}
+    changed = {name: value for name, value in state.items() if value != addresses.default(name) or name == "dataset"}
+    return {name: text for name, value in changed.items() if (text := show(name, value))}
 
 
 def finish(whole: bool) -> None:
@@ -129,6 +128,7 @@ def before(name: str):
 def put(**values) -> None:
     """Set parameters: from a callback, or before their widgets are drawn."""
     for name, value in values.items():
+        st.session_state.get(GIVEN, set()).discard(name)
         st.session_state[STATE][name] = _copy(value)
         st.session_state[name] = _copy(value)
 
@@ -146,9 +146,13 @@ def complaints() -> list[str]:
 
 
 def keep_within(name: str, options, what: str):
-    """The parameter's value if it is among `options`; else the nearest one, with a complaint, or the first if it was unset."""
+    """The parameter's value if it is among `options`; else the nearest one, or the first if it was unset.
+
+    Complains of a value that came with an address: the others were offered here, for another network.
+    """
     value, options = get(name), list(options)
     if value in options or not options:
+        st.session_state.get(GIVEN, set()).discard(name)
         return value
     if value is None:
         put(**{name: options[0]})
@@ -159,7 +163,8 @@ def keep_within(name: str, options, what: str):
         if numeric
         else next(iter(get_close_matches(value, options, n=1, cutoff=0)), options[0])
     )
-    complain(f"{what} has no {name} {value!r}; showing {near!r}.")
+    if name in st.session_state.get(GIVEN, ()):
+        complain(f"{what} has no {name} {value!r}; showing {near!r}.")
     put(**{name: near})
     return near
 

@@ -18,7 +18,7 @@ def _mapped_settings(root: str, stamps: tuple) -> list:
 
 def _open_maps(item, name: str) -> None:
     """Another stored setting, at a layer whose maps are stored."""
-    common.adopt(item)
+    common.adopt(item.setting, item.dense_id)
     state.put(layer=name, channel=None)
 
 
@@ -36,10 +36,8 @@ def _other_settings() -> None:
 
 
 def offer(found: common.View, asked: Wanted) -> None:
-    """Where the maps that `asked` wants are not stored: one button per layer of the view whose maps are, or of other settings."""
-    there = maps.mapped_layers(
-        asked.experiment, common.store(), found.result.setting["dense_id"], asked.maps, found.layers
-    )
+    """Where the maps that `asked` wants are not stored: buttons of layers whose maps are, or of settings."""
+    there = maps.mapped_layers(asked.experiment, common.store(), found.dense_id, asked.maps, found.layers)
     if not there:
         _other_settings()
     else:

@@ -21,7 +21,8 @@ def number_table(table: pd.DataFrame, names: dict[str, str], alt: str) -> None:
 
 
 def short_table(table: pd.DataFrame, floatfmt) -> None:
-    """A few rows as text: a browser writes them at once, where the grid of st.dataframe is painted on a canvas for 30 ms."""
+    """A few rows as text: a browser writes them at once, where the grid of st.dataframe is painted on a canvas for 30
+    ms."""
     cells = table.astype(object).where(table.notna(), None)
     cells = cells.map(lambda cell: plain(cell) if isinstance(cell, str) else cell)
     st.markdown(cells.to_markdown(index=False, floatfmt=floatfmt, missingval="undefined"))

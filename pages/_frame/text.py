@@ -1,7 +1,8 @@
-"""Text that others wrote, shown as it is: values of an address, names of layers, classes, files and folders, errors, logs.
+"""Text that others wrote, shown as it is: values of an address, names of layers, classes, files and folders, errors,
+logs.
 
-Streamlit reads almost every text as Markdown, labels of widgets too: an image's address in it is fetched by the browser.
-For Plotly's texts, which know a few HTML tags, see `asr_core.figures.style.inert`.
+Streamlit reads almost every text as Markdown, labels of widgets too: an image's address in it is fetched by the
+browser. For Plotly's texts, which know a few HTML tags, see `asr_core.figures.style.inert`.
 """
 
 import re
@@ -10,7 +11,8 @@ import streamlit as st
 
 # What begins something in Markdown or in Streamlit's additions to it: $formulas$, :red[colours], ~strokes~.
 SPECIAL = re.compile(r"[\\`*\[\]<>~$|&]|(?<![^\W_])_|_(?![^\W_])|:(?=[A-Za-z])|^(?:[#+=-]|\d+(?=[.)](?:\s|$)))")
-# Addresses, e-mails and :icons: are also looked for in what was escaped, so they are broken by a character without width.
+# Addresses, e-mails and :icons: are also looked for in what was escaped, so they are broken by a character without
+# width.
 JOINER = "\u2060"
 FOUND = re.compile(r"(?i)(?<=http)(?=s?:)|(?<=www)(?=\.)|(?<=\w)(?=@\w)|(?<=:)(?=[\w+/-]+:)")
 

@@ -4,7 +4,7 @@ import pytest
 from playwright.sync_api import expect
 from visitor import PAGES, PATIENCE
 
-START = "overview?data=digits&sparsity=0.9"
+START = "overview?dataset=digits&sparsity=0.9"
 
 
 def choose(visitor, key: str, label: str) -> None:
@@ -17,16 +17,20 @@ def choose(visitor, key: str, label: str) -> None:
 
 @pytest.mark.parametrize(
     ("key", "label", "value"),
-    [("data", "CIFAR-100", "cifar100"), ("data", "Imagenette", "imagenette"), ("net", "efficientnet_b0", None)],
+    [
+        ("_images", "CIFAR-100", {"dataset": "cifar100"}),
+        ("_images", "Imagenette", {"dataset": "imagenette"}),
+        ("architecture", "efficientnet_b0", {"architecture": "efficientnet_b0"}),
+    ],
 )
 def test_what_is_not_stored_can_be_chosen_and_every_page_opened(server, visit, key, label, value):
     visitor = visit(server, START)
     choose(visitor, key, label)
-    chosen = {"data": "digits"} | {key: value or label}
+    chosen = {"dataset": "digits"} | value
     visitor.arrive("overview", **chosen)
     for page in PAGES:
-        visitor.follow(page, chosen["data"])
-        expect(visitor.page.locator(".st-key-net input")).to_have_count(1, timeout=1000 * PATIENCE)
-        assert visitor.address.get("net") == chosen.get("net")
+        visitor.follow(page, chosen["dataset"])
+        expect(visitor.page.locator(".st-key-architecture input")).to_have_count(1, timeout=1000 * PATIENCE)
+        assert visitor.address.get("architecture") == chosen.get("architecture")
         assert "unknown" not in visitor.messages
     assert not visitor.broken()

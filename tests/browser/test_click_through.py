@@ -1,4 +1,5 @@
-"""From the network to a layer, a channel, its maps and its kernel by clicks; back by the breadcrumb; and without a mouse."""
+"""From the network to a layer, a channel, its maps and its kernel by clicks; back by the breadcrumb; and without a
+mouse."""
 
 import pytest
 from visitor import PAGES, Visitor
@@ -13,7 +14,7 @@ def is_layer(point: dict) -> bool:
 
 @pytest.mark.parametrize(("page", "chart", "trace"), [("overview", "strip", 0), ("heatmaps", "cells_map", -1)])
 def test_a_click_on_a_layer_leads_to_its_channels(server, visit, page, chart, trace):
-    visitor = visit(server, f"{page}?data=digits&sparsity=0.9")
+    visitor = visit(server, f"{page}?dataset=digits&sparsity=0.9")
     trace = trace if trace >= 0 else len(visitor.traces(chart)) - 1
     visitor.click_point(chart, trace, is_layer)
     visitor.arrive("variance", layer=LAYER)
@@ -22,7 +23,7 @@ def test_a_click_on_a_layer_leads_to_its_channels(server, visit, page, chart, tr
 
 
 def test_a_channel_leads_to_its_maps_and_kernel_and_the_breadcrumb_back(server, visit):
-    visitor = visit(server, f"variance?data=digits&sparsity=0.9&layer={LAYER}")
+    visitor = visit(server, f"variance?dataset=digits&sparsity=0.9&layer={LAYER}")
     marks = next(i for i, trace in enumerate(visitor.traces("scatter")) if trace["mode"] == "markers")
     channel = int(visitor.click_point("scatter", marks)[0])
     visitor.arrive("maps", layer=LAYER, channel=channel)
@@ -43,7 +44,7 @@ def test_a_channel_leads_to_its_maps_and_kernel_and_the_breadcrumb_back(server, 
 
 
 def test_layer_and_channel_are_the_same_on_all_pages(server, visit):
-    visitor = visit(server, f"variance?data=digits&sparsity=0.9&layer={LAYER}&channel=7")
+    visitor = visit(server, f"variance?dataset=digits&sparsity=0.9&layer={LAYER}&channel=7")
     for page in PAGES:
         visitor.follow(page)
         assert visitor.address.items() >= {"layer": LAYER, "channel": "7", "sparsity": "0.9"}.items()
@@ -52,7 +53,7 @@ def test_layer_and_channel_are_the_same_on_all_pages(server, visit):
 
 
 def test_next_and_previous_channel_by_key(server, visit):
-    visitor = visit(server, f"maps?data=digits&sparsity=0.9&layer={LAYER}&channel=3&ranked=channel")
+    visitor = visit(server, f"maps?dataset=digits&sparsity=0.9&layer={LAYER}&channel=3&ranked=channel")
     visitor.page.keyboard.press("n")
     visitor.arrive("maps", channel=4)
     visitor.page.keyboard.press("p")
@@ -70,7 +71,7 @@ def tab_to(visitor: Visitor, selector: str) -> None:
 
 
 def test_sparsity_can_be_changed_without_a_mouse(server, visit):
-    visitor = visit(server, "overview?data=digits&sparsity=0.9")
+    visitor = visit(server, "overview?dataset=digits&sparsity=0.9")
     tab_to(visitor, ".st-key-sparsity input")
     visitor.page.keyboard.press("ArrowLeft")
     visitor.arrive("overview", sparsity=0.8)
@@ -78,7 +79,7 @@ def test_sparsity_can_be_changed_without_a_mouse(server, visit):
 
 
 def test_a_control_of_a_page_and_another_page_can_be_reached_without_a_mouse(server, visit):
-    visitor = visit(server, "curves?data=digits&sparsity=0.9")
+    visitor = visit(server, "curves?dataset=digits&sparsity=0.9")
     tab_to(visitor, ".st-key-x [role=radio]")
     visitor.page.keyboard.press("ArrowRight")
     visitor.page.keyboard.press("Enter")

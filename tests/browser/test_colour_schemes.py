@@ -11,17 +11,22 @@ CONTRASTS = """selector => {
         return Array.from(probe.getImageData(0, 0, 1, 1).data, (v, i) => i < 3 ? v : v / 255);
     };
     const over = (top, below) => [0, 1, 2].map(i => top[3] * top[i] + (1 - top[3]) * below[i]);
-    const layers = element => element ? [...layers(element.parentElement), rgba(getComputedStyle(element).backgroundColor)] : [];
+    const layers = element => element
+        ? [...layers(element.parentElement), rgba(getComputedStyle(element).backgroundColor)] : [];
     const opacity = element => element ? getComputedStyle(element).opacity * opacity(element.parentElement) : 1;
-    const luminance = colour => colour.map(v => v / 255).map(v => v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4)
+    const luminance = colour => colour.map(v => v / 255)
+        .map(v => v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4)
         .reduce((sum, v, i) => sum + v * [0.2126, 0.7152, 0.0722][i], 0);
-    return Array.from(document.querySelectorAll(selector)).filter(e => e.textContent.trim() && e.getClientRects().length).map(element => {
+    const shown = Array.from(document.querySelectorAll(selector))
+        .filter(e => e.textContent.trim() && e.getClientRects().length);
+    return shown.map(element => {
         const style = getComputedStyle(element);
         const behind = layers(element).reduce((below, top) => over(top, below), [255, 255, 255]);
         const ink = rgba(element instanceof SVGElement ? style.fill : style.color);
         ink[3] *= opacity(element) * (element instanceof SVGElement ? style.fillOpacity : 1);
         const [a, b] = [luminance(over(ink, behind)), luminance(behind)];
-        return {text: element.textContent.trim().slice(0, 40), contrast: (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05)};
+        const contrast = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
+        return {text: element.textContent.trim().slice(0, 40), contrast};
     });
 }"""
 WRITTEN = {
@@ -39,9 +44,9 @@ WRITTEN = {
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_everything_written_can_be_read(server, visit, scheme):
     seen, faint = set(), []
-    visitor = visit(server, "overview?data=digits&sparsity=0.9", color_scheme=scheme)
+    visitor = visit(server, "overview?dataset=digits&sparsity=0.9", color_scheme=scheme)
     for page in ("overview", "variance"):
-        visitor.open(f"{page}?data=digits&sparsity=0.9&layer=layer1.0.conv1")
+        visitor.open(f"{page}?dataset=digits&sparsity=0.9&layer=layer1.0.conv1")
         for what, selector in WRITTEN.items():
             found = visitor.page.evaluate(CONTRASTS, selector)
             seen |= {what} if found else set()
@@ -53,7 +58,7 @@ def test_everything_written_can_be_read(server, visit, scheme):
 def test_the_schemes_differ(server, visit):
     shades = []
     for scheme in ("light", "dark"):
-        visitor = visit(server, "overview?data=digits", color_scheme=scheme)
+        visitor = visit(server, "overview?dataset=digits", color_scheme=scheme)
         shades.append(
             visitor.page.evaluate("getComputedStyle(document.querySelector('[data-testid=stApp]')).backgroundColor")
         )

@@ -11,7 +11,7 @@ from asr_core.jobs import jobs
 from asr_core.store import Store
 
 # A setting that is not stored, on the shipped dense network: few images, one method.
-SMALL = "data=digits&methods=bn_only&eval=64&stats=16&calib=16"
+SMALL = "dataset=digits&methods=bn_only&eval_images=64&stat_images=16&calib_batch_size=16"
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from visitor import PATIENCE
 from benchmarks import crowd, dashboard, stopwatch
 from benchmarks.ui import selector
 
-PAGE, CHART, CLICK = "variance?data=digits&sparsity=0.9&layer=layer1.0.conv1", "scatter", selector("stage", 3)
+PAGE, CHART, CLICK = "variance?dataset=digits&sparsity=0.9&layer=layer1.0.conv1", "scatter", selector("stage", 3)
 
 
 @pytest.fixture

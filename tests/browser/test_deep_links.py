@@ -6,12 +6,13 @@ from pathlib import Path
 import pytest
 from visitor import CHARTED, PAGES
 
+from asr_core.spec.experiment import Setting
 from asr_core.store import Store
 from asr_core.store.catalogue import stored
 from asr_core.store.entries import PROJECT
 from benchmarks import dashboard
 
-SETTING = "data=digits&sparsity=0.9&layer=layer2.0.conv1&channel=3"
+SETTING = "dataset=digits&sparsity=0.9&layer=layer2.0.conv1&channel=3"
 LOOKS = {
     "overview": "colour=overshoot",
     "variance": "stage=predicted",
@@ -47,7 +48,7 @@ def test_a_link_opened_on_a_fresh_server_is_finished_and_the_same_in_a_second_br
 def test_the_bare_address_opens_on_a_finished_result(fresh_server, visit):
     visitor = visit(fresh_server)
     assert visitor.where == "overview" and len(visitor.charts) >= 2
-    assert "data" in visitor.address and not visitor.broken()
+    assert "dataset" in visitor.address and not visitor.broken()
 
 
 @pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="what a process has loaded is read from /proc")
@@ -59,20 +60,20 @@ def test_the_server_never_loads_torch_however_many_pages_are_opened(server, visi
 
 
 WRONG = [
-    ("variance?data=digits&net=resnet19", "'resnet19' is none of", {"data": "digits"}),
-    ("overview?data=nowhere", "'nowhere' is none of", {}),
-    ("overview?data=digits&sparsity=1.7", "sparsity", {"data": "digits"}),
-    ("overview?data=digits&sparsity=lots", "sparsity", {"data": "digits"}),
-    ("variance?data=digits&layer=features.3.0", "has no layer 'features.3.0'", {"data": "digits"}),
-    ("maps?data=digits&layer=layer1.0.conv1&channel=4000", "has no channel 4000", {"layer": "layer1.0.conv1"}),
+    ("variance?dataset=digits&architecture=resnet19", "unknown architecture 'resnet19'", {"dataset": "digits"}),
+    ("overview?dataset=nowhere", "unknown dataset 'nowhere'", {}),
+    ("overview?dataset=digits&sparsity=1.7", "sparsity", {"dataset": "digits"}),
+    ("overview?dataset=digits&sparsity=lots", "sparsity", {"dataset": "digits"}),
+    ("variance?dataset=digits&layer=features.3.0", "has no layer 'features.3.0'", {"dataset": "digits"}),
+    ("maps?dataset=digits&layer=layer1.0.conv1&channel=4000", "has no channel 4000", {"layer": "layer1.0.conv1"}),
     (
-        "overview?data=digits&pin=0123456789abcdef01234567~simultaneous~off~reset~ema~0.1~20",
+        "overview?dataset=digits&pin=0123456789abcdef01234567~simultaneous~off~reset~ema~0.1~20",
         "no stored result has the key",
-        {"data": "digits"},
+        {"dataset": "digits"},
     ),
-    ("overview?data=digits&pin=../../etc/passwd", "is no pinned setting", {"data": "digits"}),
-    ("overview?data=digits&layr=conv1", "unknown part 'layr'", {"data": "digits"}),
-    ("overview?data=digits&dense=0123456789abcdef", "is not stored here", {"data": "digits"}),
+    ("overview?dataset=digits&pin=../../etc/passwd", "is no pinned setting", {"dataset": "digits"}),
+    ("overview?dataset=digits&layr=conv1", "unknown part 'layr'", {"dataset": "digits"}),
+    ("overview?dataset=digits&dense_id=0123456789abcdef", "is not stored here", {"dataset": "digits"}),
 ]
 
 
@@ -86,7 +87,7 @@ def test_a_wrong_link_says_what_is_wrong_and_shows_the_nearest_view(server, visi
 
 
 def test_a_setting_that_is_not_stored_is_named_beside_the_nearest_one(server, visit):
-    visitor = visit(server, "overview?data=digits&sparsity=0.92")
+    visitor = visit(server, "overview?dataset=digits&sparsity=0.92")
     assert "92 %" in visitor.messages and "is not stored" in visitor.messages and "90 %" in visitor.messages
     assert visitor.charts and not visitor.broken()
     assert visitor.offers_to_compute
@@ -97,18 +98,18 @@ def results_to_remove(tmp_path) -> Path:
     """A cache of its own that holds the results at 80 and 90 %."""
     shipped = PROJECT / "cache" / "shipped" / "result"
     for item in stored(Store(PROJECT / "cache")):
-        if item.setting.rule == "global_l1" and item.setting.data == "digits" and item.setting.sparsity in (0.8, 0.9):
+        if any(item.setting == Setting.of(sparsity=sparsity) for sparsity in (0.8, 0.9)):
             shutil.copytree(shipped / item.key, tmp_path / "result" / item.key)
     return tmp_path
 
 
 def test_a_result_that_is_removed_gives_way_to_the_nearest_one(chromium, results_to_remove, visit):
-    link = "variance?data=digits&sparsity=0.9"
+    link = "variance?dataset=digits&sparsity=0.9"
     with dashboard.served(results_to_remove) as server:
         visitor = visit(server, link)
         assert "90 %" in visitor.crumbs[0]
         for item in stored(Store(results_to_remove)):
-            if item.setting.sparsity == 0.9:
+            if item.setting == Setting.of(sparsity=0.9):
                 shutil.rmtree(results_to_remove / "result" / item.key)
         visitor.open(link)
         assert "80 %" in visitor.crumbs[0] and "is not stored" in visitor.messages

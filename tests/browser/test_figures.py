@@ -7,7 +7,7 @@ from visitor import Visitor
 from asr_core.store.entries import PROJECT
 from benchmarks import dashboard
 
-PAGE = "variance?data=digits&sparsity=0.9&layer=layer1.0.conv1"
+PAGE = "variance?dataset=digits&sparsity=0.9&layer=layer1.0.conv1"
 PLOT = ".st-key-scatter .figure"
 SIZE = "plot => [plot._fullLayout.width, plot._fullLayout.height]"
 
@@ -51,7 +51,10 @@ def test_a_figure_fills_the_screen_and_comes_back(visitor):
 
 
 def test_figures_take_the_page_s_colours_when_these_change(visitor):
-    paper = "plot => plot._fullLayout.paper_bgcolor === getComputedStyle(plot).getPropertyValue('--st-background-color').trim() && plot._fullLayout.paper_bgcolor"
+    paper = (
+        "plot => plot._fullLayout.paper_bgcolor === "
+        "getComputedStyle(plot).getPropertyValue('--st-background-color').trim() && plot._fullLayout.paper_bgcolor"
+    )
     light = visitor.page.locator(PLOT).evaluate(paper)
     visitor.page.emulate_media(color_scheme="dark")
     visitor.until(lambda: visitor.page.locator(PLOT).evaluate(paper) not in (False, light), "dark charts")
@@ -62,7 +65,8 @@ OUT_OF_SIGHT = {"viewport": {"width": 1200, "height": 600}, "style": ".st-key-pa
 
 
 def drawn(visitor, key: str) -> tuple:
-    """What a chart says of itself (yes, no, later), and how many values its last marks have: None before it was drawn."""
+    """What a chart says of itself (yes, no, later), and how many values its last marks have: None before it was
+    drawn."""
     count = "plot => [plot.dataset.drawn, plot.data ? plot.data.findLast(trace => trace.customdata).x.length : null]"
     return tuple(visitor.page.locator(f".st-key-{key} .figure").evaluate(count))
 

@@ -1,4 +1,5 @@
-"""Back leads from a page to the one before, with one press, however the visitor came there and whatever was chosen meanwhile."""
+"""Back leads from a page to the one before, with one press, however the visitor came there and whatever was chosen
+meanwhile."""
 
 import pytest
 
@@ -7,7 +8,7 @@ LAYER = "layer2.0.conv1"
 
 @pytest.fixture
 def visitor(server, visit):
-    return visit(server, "overview?data=digits&sparsity=0.9")
+    return visit(server, "overview?dataset=digits&sparsity=0.9")
 
 
 def back(visitor, page: str, **address) -> None:
@@ -60,6 +61,6 @@ def test_back_leaves_the_dashboard_from_its_bare_address(server, visit):
     visitor = visit(server, "jobs")
     visitor.page.goto("about:blank")
     visitor.open("")
-    assert "data" in visitor.address
+    assert "dataset" in visitor.address
     visitor.page.evaluate("history.back()")
     visitor.until(lambda: visitor.page.url == "about:blank", "the page before")

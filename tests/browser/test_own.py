@@ -5,7 +5,7 @@ from made_uploads import TREE, picture, saved, state_of, zipped
 from playwright.sync_api import expect
 from visitor import PAGES, PATIENCE
 
-START = "overview?data=digits&net=shufflenet_v2_x0_5&stem=small&sparsity=0.8&methods=bn_only"
+START = "overview?dataset=digits&architecture=shufflenet_v2_x0_5&stem=small&sparsity=0.8&methods=bn_only"
 
 
 def use_folder(visitor, folder) -> None:
@@ -37,16 +37,19 @@ def test_own_images_and_weights_are_computed_and_shown_on_every_page(fresh_serve
         use_folder(visitor, tmp_path / "flowers")
     else:
         use_file(visitor, "zip", "flowers.zip", zipped().getvalue())
-    visitor.until(lambda: visitor.address["data"].startswith("folder:"), "the images in the address")
+    visitor.until(lambda: visitor.address["dataset"] == "folder", "the images in the address")
     use_file(visitor, "weights", "w.pt", saved(state_of(2)).getvalue())
     visitor.until(lambda: visitor.address.get("source") == "file", "the weights in the address")
     visitor.page.get_by_role("button", name="Compute", exact=True).click()
     visitor.until(lambda: visitor.crumbs[0].startswith("shufflenet"), "the result", 2 * PATIENCE)
     expect(visitor.page.get_by_test_id("stProgress")).to_have_count(0, timeout=1000 * PATIENCE)
-    own = {name: visitor.address[name] for name in ("data", "net", "stem", "source", "weights", "sparsity")}
+    own = {
+        name: visitor.address[name]
+        for name in ("dataset", "digest", "architecture", "stem", "source", "weights_digest", "sparsity")
+    }
     for page in PAGES:
-        visitor.follow(page, own["data"])
-        expect(visitor.page.locator("[data-testid=stSidebar] .st-key-net input")).to_have_count(
+        visitor.follow(page, own["dataset"])
+        expect(visitor.page.locator("[data-testid=stSidebar] .st-key-architecture input")).to_have_count(
             1, timeout=1000 * PATIENCE
         )
         assert visitor.address.items() >= own.items()

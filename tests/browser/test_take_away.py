@@ -14,7 +14,9 @@ from PIL import Image
 from playwright.sync_api import expect
 from visitor import PATIENCE
 
-PAGE = "variance?data=digits&sparsity=0.9&layer=layer1.0.conv1"
+from asr_core.spec.repairs import COLUMNS
+
+PAGE = "variance?dataset=digits&sparsity=0.9&layer=layer1.0.conv1"
 CHART = "scatter"
 DPI, INCHES = 300, 10
 
@@ -66,8 +68,8 @@ def same(one: dict, other: dict) -> bool:
 def networks(table: pd.DataFrame) -> dict[int, np.ndarray]:
     """Live variances of each network of a saved table, by place."""
     return {
-        slug: np.sort(rows.loc[~rows["dead"], "v"].to_numpy("float32"))
-        for slug, rows in table.groupby("slug", sort=False)
+        network: np.sort(rows.loc[~rows["dead"], "v"].to_numpy("float32"))
+        for network, rows in table.groupby(COLUMNS, sort=False, dropna=False)
     }
 
 

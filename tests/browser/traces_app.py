@@ -8,6 +8,6 @@ import streamlit as st
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
-from pages import _document  # noqa: E402
+from pages._frame import document  # noqa: E402
 
-app = st.App("traces_page.py", routes=_document.routes())
+app = st.App("traces_page.py", routes=document.routes())

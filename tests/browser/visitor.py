@@ -20,8 +20,10 @@ POINTS = """([key, trace]) => {
     return Array.from(data.x, (value, i) => ({
         x: box.left + x._offset + x.d2p(value),
         y: box.top + y._offset + (data.type === 'bar' ? (y.d2p(0) + y.d2p(data.y[i])) / 2 : y.d2p(data.y[i])),
-        inside: x.d2p(value) >= 0 && x.d2p(value) <= x._length && y.d2p(data.y[i]) >= 0 && y.d2p(data.y[i]) <= y._length,
-        custom: Array.from([data.customdata[i]].flat(), v => v?.length === undefined || typeof v === 'string' ? v : Array.from(v)).flat(),
+        inside: x.d2p(value) >= 0 && x.d2p(value) <= x._length
+            && y.d2p(data.y[i]) >= 0 && y.d2p(data.y[i]) <= y._length,
+        custom: Array.from([data.customdata[i]].flat(),
+            v => v?.length === undefined || typeof v === 'string' ? v : Array.from(v)).flat(),
     }));
 }"""
 # Whether a chart has seen that the mouse is at a point with this customdata: only then it hears a click there.
@@ -33,9 +35,14 @@ HOVERED = """([key, custom]) => {
 TRACES = """key => Array.from(document.querySelector(`.st-key-${key} .js-plotly-plot`)._fullData,
     t => ({name: t.name, type: t.type, mode: t.mode, x: Array.from(t.x ?? []), y: Array.from(t.y ?? [])}))"""
 
-LABELS = "charts => charts.map(chart => (chart.closest('[aria-label]') ?? chart.querySelector('[aria-label]'))?.getAttribute('aria-label'))"
-# Charts whose margins were too narrow, so that Plotly drew them twice: in pixels [left, right, top, bottom], given and found.
-WIDENED = """plots => plots.map(({layout, _fullLayout}) => ['l', 'r', 't', 'b'].map(side => [layout.margin[side], Math.round(_fullLayout._size[side])]))
+LABELS = (
+    "charts => charts.map(chart => (chart.closest('[aria-label]') ?? "
+    "chart.querySelector('[aria-label]'))?.getAttribute('aria-label'))"
+)
+# Charts whose margins were too narrow, so that Plotly drew them twice: in pixels [left, right, top, bottom], given and
+# found.
+WIDENED = """plots => plots.map(({layout, _fullLayout}) => ['l', 'r', 't', 'b']
+    .map(side => [layout.margin[side], Math.round(_fullLayout._size[side])]))
     .filter(sides => sides.some(([given, found]) => found > given + 1))"""
 
 
@@ -67,12 +74,12 @@ class Visitor:
         """Wait until the script has run and everything is drawn."""
         dashboard.finished(self.page, PATIENCE)
 
-    def follow(self, page: str, data: str = "digits") -> None:
+    def follow(self, page: str, dataset: str = "digits") -> None:
         """Click a page's link in the sidebar, and wait until it is finished."""
         href = f"{self.url}/{page}".removesuffix("overview")
         if page != self.where:
             self.page.locator(f'[data-testid=stSidebarNavLink][href="{href}"]').click()
-        self.arrive(page, data=data)
+        self.arrive(page, dataset=dataset)
 
     def arrive(self, page: str, **address) -> None:
         """Wait until a click has led to `page` with these parts in the address, and it is finished."""

@@ -7,21 +7,51 @@ readable without it.
 
 from dataclasses import dataclass
 
-from asr_core.checks import checked_sparsity, flag, fraction
+from asr_core.checks import checked_sparsity, fraction
+from asr_core.fields import flag, number
 from asr_core.pruning.budget import check_floors, kept_per_layer
-from asr_core.registry import Configurable, Parameter
+from asr_core.registry import Configurable
 
-SPARSITY = Parameter(0.95, "fraction of weights removed, in [0, 1)", lambda name, value: checked_sparsity(value))
-INCLUDE_LINEAR = Parameter(False, "also prune linear layers (the paper does not say which tensors it prunes)", flag)
+SPARSITIES = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.97, 0.98, 0.99)
+SPARSITY = number(
+    0.95,
+    "Sparsity",
+    "Fraction of weights removed, in [0, 1).",
+    lambda name, value: checked_sparsity(value),
+    unit="%",
+    low=0.0,
+    high=0.9999,
+    offered=SPARSITIES,
+)
+INCLUDE_LINEAR = flag(
+    "Prune linear layers too",
+    "Also prune linear layers (the paper does not say which tensors it prunes).",
+    words="linear layers too",
+)
 BUDGET = {
     "sparsity": SPARSITY,
     "include_linear": INCLUDE_LINEAR,
-    "keep_first": Parameter(False, "the first conv stays dense; others pay for it", flag, silent=True),
-    "keep_head": Parameter(
-        False, "the last linear layer stays dense (it does anyway without include_linear)", flag, silent=True
+    "keep_first": flag(
+        "First conv stays dense",
+        "The first conv stays dense; others pay for it.",
+        words="first conv dense",
+        silent=True,
     ),
-    "min_density": Parameter(
-        0.0, "each layer keeps at least this fraction of its weights, in [0, 1)", fraction, silent=True
+    "keep_head": flag(
+        "Head stays dense",
+        "The last linear layer stays dense (it does anyway without include_linear).",
+        words="head dense",
+        silent=True,
+    ),
+    "min_density": number(
+        0.0,
+        "Least density of a layer",
+        "Each layer keeps at least this fraction of its weights, in [0, 1).",
+        fraction,
+        words="each layer at least {} dense",
+        low=0.0,
+        high=1 - 2**-53,
+        silent=True,
     ),
 }  # of every rule that shares out a budget of weights
 
@@ -33,6 +63,12 @@ class PruningRule(Configurable):
     """
 
     measures = False
+    titled: tuple[str, ...] = ()  # parameters that stand in `title` already
+
+    @classmethod
+    def title(cls, params: dict) -> str:
+        """The rule in words, with those of its parameters that name it: 'LAMP', '2:4'."""
+        return cls.label
 
     @staticmethod
     def masks(weights: dict, params: dict, floors: dict, repairability: dict) -> tuple[dict, dict]:
@@ -113,7 +149,8 @@ def tied(weights: dict, masks: dict) -> dict[str, tuple[int, int]]:
 
 @dataclass(frozen=True)
 class Cut:
-    """Magnitudes up to `threshold` go; of those at the threshold only the first `ties`, unless that is all of them (None)."""
+    """Magnitudes up to `threshold` go; of those at the threshold only the first `ties`, unless that is all of them
+    (None)."""
 
     threshold: float
     ties: int | None
@@ -128,7 +165,8 @@ class Cut:
 
 
 def cuts(weight, counts: list[int]) -> list[Cut]:
-    """For each of the `counts`, the cut that drops so many of the smallest magnitudes of one layer, exactly as `smallest`."""
+    """For each of the `counts`, the cut that drops so many of the smallest magnitudes of one layer, exactly as
+    `smallest`."""
     found, start = {0: Cut(-1.0, None)}, 0
     flat = _comparable(weight).movedim(1, -1).reshape(-1).numpy()  # in the order of memory, where channels are last
     for count in sorted(set(counts) - {0}):

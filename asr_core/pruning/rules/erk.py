@@ -8,9 +8,9 @@ from asr_core.registry import register
 
 @register("pruning rule")
 class ERK(PruningRule):
-    """Densities in proportion to (C_out + C_in + kH + kW) / (C_out * C_in * kH * kW), C_in per group, scaled to meet the
-    budget; layers that would exceed 1 stay dense and the rest is solved again (as in google-research/rigl). Magnitude
-    within each layer. Small layers, such as 1x1 convs on shortcuts, stay dense."""
+    """Densities in proportion to (C_out + C_in + kH + kW) / (C_out * C_in * kH * kW), C_in per group, scaled to meet
+    the budget; layers that would exceed 1 stay dense and the rest is solved again (as in google-research/rigl).
+    Magnitude within each layer. Small layers, such as 1x1 convs on shortcuts, stay dense."""
 
     name = "erk"
     label = "ERK"

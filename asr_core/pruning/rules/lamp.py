@@ -6,8 +6,8 @@ from asr_core.registry import register
 
 @register("pruning rule")
 class LAMP(PruningRule):
-    """Removes round(sparsity * n) of all n weights, those of smallest score over the whole network: a weight's square over
-    the sum of the squares of its layer's weights that are no smaller (jaeho-lee/layer-adaptive-sparsity; of equal
+    """Removes round(sparsity * n) of all n weights, those of smallest score over the whole network: a weight's square
+    over the sum of the squares of its layer's weights that are no smaller (jaeho-lee/layer-adaptive-sparsity; of equal
     weights, the later one counts as larger). A layer's scale does not matter, and its largest weight, of score 1, stays
     as long as the budget has one weight per layer."""
 

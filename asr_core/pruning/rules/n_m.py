@@ -1,9 +1,9 @@
 """Structured N:M pruning."""
 
-from asr_core.checks import whole
 from asr_core.errors import SpecError
+from asr_core.fields import whole
 from asr_core.pruning.rules import INCLUDE_LINEAR, PruningRule
-from asr_core.registry import Parameter, register
+from asr_core.registry import register
 
 
 @register("pruning rule")
@@ -14,9 +14,10 @@ class NM(PruningRule):
 
     name = "n_m"
     label = "N:M"
+    titled = ("keep_n", "group_m")
     parameters = {
-        "keep_n": Parameter(2, "N: weights kept of each M", lambda name, value: whole(name, value, 1)),
-        "group_m": Parameter(4, "M: consecutive input channels in a group", lambda name, value: whole(name, value, 2)),
+        "keep_n": whole(2, "N of N:M", "Weights kept of each M consecutive ones along the input channels.", 1, 64),
+        "group_m": whole(4, "M of N:M", "Consecutive input channels in a group.", 2, 64),
         "include_linear": INCLUDE_LINEAR,
     }
 
@@ -26,6 +27,15 @@ class NM(PruningRule):
             raise SpecError(
                 f"N:M is {params['keep_n']}:{params['group_m']}; N must be below M, for example 2:4 or 1:4."
             )
+
+    @classmethod
+    def title(cls, params):
+        return f"{params['keep_n']}:{params['group_m']}"
+
+    @classmethod
+    def bounds(cls, name, params):
+        low, high = super().bounds(name, params)
+        return {"keep_n": (low, params["group_m"] - 1), "group_m": (params["keep_n"] + 1, high)}.get(name, (low, high))
 
     @staticmethod
     def asked(params):

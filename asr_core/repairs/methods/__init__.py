@@ -5,20 +5,43 @@ To add a method, add a file with a class derived from RepairMethod and decorated
 readable without it.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from asr_core.checks import flag, positive
-from asr_core.registry import Configurable, Parameter
+from asr_core.checks import positive
+from asr_core.fields import choice, flag, number
+from asr_core.registry import Configurable
 
+if TYPE_CHECKING:
+    import torch
 
-def _nonnegative(name, value) -> float:
-    return positive(name, value, zero=True)
-
-
-EPS = Parameter(1e-8, "added to the pruned variance before division (activation units squared)", _nonnegative)
-FLOOR = Parameter(1e-12, "a channel with pruned variance at or below this is dead: channel-wise factor 1", positive)
-SKIP_FIRST = Parameter(True, "leave the first conv as it is: its input is raw pixels", flag)
-COMMON = {"eps": EPS, "floor": FLOOR, "skip_first": SKIP_FIRST}
+PRIORS = ("median", "mean", "fixed")
+COMMON = {
+    "eps": number(
+        1e-8,
+        "eps",
+        "Added to the pruned variance before division (activation units squared).",
+        lambda name, value: positive(name, value, zero=True),
+        low=0.0,
+    ),
+    "floor": number(
+        1e-12,
+        "Floor of a variance",
+        "A channel with pruned variance at or below this is dead: channel-wise factor 1 (activation units squared).",
+        low=0.0,
+    ),
+    "skip_first": flag("First conv is not repaired", "The first conv stays as it is: its input is raw pixels.", True),
+}  # of every method that computes factors
+PRIOR = choice("median", "Prior variance", "Prior variance of the shrinkage, over a layer's pruned variances.", PRIORS)
+PRIOR_VALUE = number(
+    1.0,
+    "Fixed prior",
+    "Variance used by prior 'fixed' (activation units squared).",
+    low=0.0,
+    when=("prior", "fixed"),
+)
 
 
 @dataclass(frozen=True)
@@ -30,9 +53,9 @@ class Factors:
     at 1 because its prior variance is at or under the floor.
     """
 
-    gamma: object
-    gamma_raw: object
-    shrinkage: object
+    gamma: torch.Tensor
+    gamma_raw: torch.Tensor
+    shrinkage: torch.Tensor
     prior_var: float = float("nan")
     fallback: bool = False
 
@@ -76,3 +99,13 @@ def raw_factors(v_dense, v_pruned, params: dict):
 def shrunk(gamma_raw, shrinkage):
     """Eq. 7-8, gamma = 1 + shrinkage * (gamma_raw - 1), in a form that never rounds to 0 for tiny gamma_raw."""
     return (1 - shrinkage) + shrinkage * gamma_raw
+
+
+def prior_variance(v_pruned, params: dict) -> float:
+    """prior_var of eq. 5 (median), or its alternatives in table 2, over the layer's finite channels."""
+    if params["prior"] == "fixed":
+        return params["prior_value"]
+    finite = v_pruned[v_pruned.isfinite()]
+    if len(finite) == 0:
+        return 0.0
+    return float(finite.median() if params["prior"] == "median" else (finite / len(finite)).sum())

@@ -1,11 +1,17 @@
 """Adaptive Signal Resuscitation, eq. 4 to 8."""
 
-from asr_core.checks import choose, positive
-from asr_core.errors import SpecError
-from asr_core.registry import Parameter, register
-from asr_core.repairs.methods import COMMON, Factors, RepairMethod, live, raw_factors, shrunk
-
-PRIORS = ("median", "mean", "fixed")
+from asr_core.registry import register
+from asr_core.repairs.methods import (
+    COMMON,
+    PRIOR,
+    PRIOR_VALUE,
+    Factors,
+    RepairMethod,
+    live,
+    prior_variance,
+    raw_factors,
+    shrunk,
+)
 
 
 @register("repair method")
@@ -18,20 +24,7 @@ class ASR(RepairMethod):
     name = "asr_bn"
     label = "ASR+BN"
     default_bias = True
-    parameters = COMMON | {
-        "prior": Parameter(
-            "median", "prior variance of the shrinkage", lambda name, value: choose(name, value, PRIORS), PRIORS
-        ),
-        "prior_value": Parameter(1.0, "variance used by prior 'fixed' (activation units squared)", positive),
-    }
-
-    @classmethod
-    def check_together(cls, params):
-        if params["prior"] != "fixed" and params["prior_value"] != cls.parameters["prior_value"].default:
-            raise SpecError(
-                f"prior_value is {params['prior_value']:g} but prior is {params['prior']!r}, which computes its own; "
-                "give prior 'fixed', or leave prior_value out."
-            )
+    parameters = COMMON | {"prior": PRIOR, "prior_value": PRIOR_VALUE}
 
     @staticmethod
     def factors(v_dense, v_pruned, params):
@@ -42,13 +35,3 @@ class ASR(RepairMethod):
         # 1 / (1 + prior/v) rather than v / (v + prior): no overflow for huge variances
         shrinkage = (1 / (1 + prior_var / v_pruned)).where(trusted, v_pruned.new_zeros(()))
         return Factors(shrunk(gamma_raw, shrinkage), gamma_raw, shrinkage, prior_var, fallback)
-
-
-def prior_variance(v_pruned, params: dict) -> float:
-    """prior_var of eq. 5 (median), or its alternatives in table 2, over the layer's finite channels."""
-    if params["prior"] == "fixed":
-        return params["prior_value"]
-    finite = v_pruned[v_pruned.isfinite()]
-    if len(finite) == 0:
-        return 0.0
-    return float(finite.median() if params["prior"] == "median" else (finite / len(finite)).sum())

@@ -1,10 +1,19 @@
 """Variance matching at any granularity and shrinkage: the surface between eq. 1, eq. 4 and eq. 7."""
 
-from asr_core.checks import choose, positive, whole
-from asr_core.registry import Parameter, register
-from asr_core.repairs.methods import COMMON, Factors, RepairMethod, live, shrunk, variance_ratio_root
-
-PRIORS = ("median", "mean")
+from asr_core.checks import positive
+from asr_core.fields import number, whole
+from asr_core.registry import register
+from asr_core.repairs.methods import (
+    COMMON,
+    PRIOR,
+    PRIOR_VALUE,
+    Factors,
+    RepairMethod,
+    live,
+    prior_variance,
+    shrunk,
+    variance_ratio_root,
+)
 
 
 @register("repair method")
@@ -17,12 +26,15 @@ class Grouped(RepairMethod):
     name = "grouped_bn"
     label = "grouped+BN"
     parameters = COMMON | {
-        "group_size": Parameter(
-            16, "channels that share a factor; 0 means the whole layer", lambda n, v: whole(n, v, 0)
-        ),
-        "prior": Parameter("median", "prior variance of the shrinkage", lambda n, v: choose(n, v, PRIORS), PRIORS),
-        "prior_scale": Parameter(
-            1.0, "multiplies the prior variance; 0 means no shrinkage", lambda n, v: positive(n, v, True)
+        "group_size": whole(16, "Channels of a group", "Channels that share a factor; 0 means the whole layer."),
+        "prior": PRIOR,
+        "prior_value": PRIOR_VALUE,
+        "prior_scale": number(
+            1.0,
+            "Prior scale",
+            "Multiplies the prior variance; 0 means no shrinkage.",
+            lambda name, value: positive(name, value, zero=True),
+            low=0.0,
         ),
     }
 
@@ -57,8 +69,4 @@ def _group_means(v, finite, group):
 
 
 def _prior(v_pruned, params: dict) -> float:
-    finite = v_pruned[v_pruned.isfinite()]
-    if params["prior_scale"] == 0 or len(finite) == 0:
-        return 0.0
-    middle = finite.median() if params["prior"] == "median" else (finite / len(finite)).sum()
-    return float(middle) * params["prior_scale"]
+    return prior_variance(v_pruned, params) * params["prior_scale"] if params["prior_scale"] else 0.0

@@ -1,0 +1,21 @@
+"""CIFAR-10 as torchvision keeps it."""
+
+from asr_core.images.sources import ImageSource
+from asr_core.images.torchvision_cifar import opened
+from asr_core.registry import register
+
+
+@register("image source")
+class CIFAR10(ImageSource):
+    """60,000 photographs of 32x32 pixels in 10 classes; torchvision downloads them and checks each file's md5."""
+
+    name = "cifar10"
+    label = "CIFAR-10"
+    classes = 10
+    sizes = (50_000, 10_000)
+    downloads = True
+
+    @classmethod
+    def open(cls, data, store, directory):
+        with store.lock("download", cls.name):
+            return opened(cls.name.upper(), cls.label, directory)

@@ -1,0 +1,109 @@
+"""torchvision's classifiers that contain BatchNorm2d."""
+
+from asr_core.fields import choice
+from asr_core.networks.sources import NetworkSource
+from asr_core.registry import register
+
+STEM = choice(
+    "imagenet",
+    "Stem",
+    "imagenet: as torchvision. half: 3x3, stride 2, no max-pool. small: 3x3, stride 1, no max-pool. "
+    "small-pool: small, with torchvision's max-pool.",
+    ("imagenet", "half", "small", "small-pool"),
+    words="{} stem",
+)
+SMALL = ("small", "small-pool")  # stems whose first conv has stride 1
+HEAD = choice(
+    "torchvision",
+    "Head",
+    "torchvision: as it comes. linear: one linear layer after global pooling.",
+    ("torchvision", "linear"),
+    words="{} head",
+)
+
+# A test compares this list with torchvision's own.
+ARCHITECTURES = (
+    "densenet121",
+    "densenet161",
+    "densenet169",
+    "densenet201",
+    "efficientnet_b0",
+    "efficientnet_b1",
+    "efficientnet_b2",
+    "efficientnet_b3",
+    "efficientnet_b4",
+    "efficientnet_b5",
+    "efficientnet_b6",
+    "efficientnet_b7",
+    "efficientnet_v2_l",
+    "efficientnet_v2_m",
+    "efficientnet_v2_s",
+    "googlenet",
+    "inception_v3",
+    "maxvit_t",
+    "mnasnet0_5",
+    "mnasnet0_75",
+    "mnasnet1_0",
+    "mnasnet1_3",
+    "mobilenet_v2",
+    "mobilenet_v3_large",
+    "mobilenet_v3_small",
+    "regnet_x_16gf",
+    "regnet_x_1_6gf",
+    "regnet_x_32gf",
+    "regnet_x_3_2gf",
+    "regnet_x_400mf",
+    "regnet_x_800mf",
+    "regnet_x_8gf",
+    "regnet_y_128gf",
+    "regnet_y_16gf",
+    "regnet_y_1_6gf",
+    "regnet_y_32gf",
+    "regnet_y_3_2gf",
+    "regnet_y_400mf",
+    "regnet_y_800mf",
+    "regnet_y_8gf",
+    "resnet101",
+    "resnet152",
+    "resnet18",
+    "resnet34",
+    "resnet50",
+    "resnext101_32x8d",
+    "resnext101_64x4d",
+    "resnext50_32x4d",
+    "shufflenet_v2_x0_5",
+    "shufflenet_v2_x1_0",
+    "shufflenet_v2_x1_5",
+    "shufflenet_v2_x2_0",
+    "vgg11_bn",
+    "vgg13_bn",
+    "vgg16_bn",
+    "vgg19_bn",
+    "wide_resnet101_2",
+    "wide_resnet50_2",
+)
+
+
+@register("network source")
+class TorchvisionNetworks(NetworkSource):
+    """Classifiers of torchvision by their names there."""
+
+    name = "torchvision"
+    label = "torchvision"
+    parameters = {"stem": STEM, "head": HEAD}
+
+    @classmethod
+    def names(cls):
+        return ARCHITECTURES
+
+    @classmethod
+    def build(cls, architecture, params, classes, image_size):
+        from asr_core.networks.surgery import torchvision_network
+
+        return torchvision_network(architecture, params, classes, image_size)
+
+    @classmethod
+    def remedy(cls, architecture, params):
+        if architecture == "maxvit_t":
+            return "a multiple of 112" if params["stem"] in SMALL else "a multiple of 224"
+        return "a larger image size" if params["stem"] in SMALL else "a larger image size or stem 'small'"

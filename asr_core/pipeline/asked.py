@@ -1,0 +1,78 @@
+"""From flat values, as a command line or a notebook gives them, to a validated experiment. Imports no torch."""
+
+from typing import Any
+
+from asr_core import registry
+from asr_core.errors import SpecError, UnknownName
+from asr_core.images import data
+from asr_core.networks import known_weights
+from asr_core.registry import parameters
+from asr_core.spec.dense import DenseSpec
+from asr_core.spec.experiment import PARTS, ExperimentSpec, Setting
+from asr_core.spec.parts import Chosen, PruneSpec
+from asr_core.spec.recalibration import BUDGETS, default_states
+from asr_core.spec.repairs import BIASES, METHODS, ORDERS, RepairSpec, repairs
+from asr_core.store import Store
+
+
+def setting(store: Store, *, dataset: str = "digits", weights: str | None = None, **values: Any) -> Setting:
+    """The setting of flat `values` named as the spec's fields; None takes the default. Raises AsrError for bad ones.
+
+    dataset may be folder:PATH. weights: path of a file with the dense network, known by its tensors (torch is imported
+    only for one that the store does not know yet).
+    """
+    if weights is not None and values.get("source") not in (None, "file"):
+        raise SpecError(f"--weights gives the dense network, so --source {values['source']} cannot hold; leave it out.")
+    if weights is not None:
+        values["source"] = None  # until the file is known
+    if values.get("normalization") is None and values.get("source") == "imagenet":
+        values["normalization"] = "imagenet"
+    found = Setting.of(**values)  # what is wrong is said before a folder is read
+    _refuse_foreign(values)
+    found = found.with_(data=data.resolve(dataset, store, **values))
+    return found if weights is None else found.with_(dense=_of_file(weights, found, store))
+
+
+def pruning(**values: Any) -> PruneSpec:
+    """The pruning of flat values; raises UnknownName for a given parameter that its rule does not have."""
+    plain = {name: value for name, value in values.items() if name in {"pruning"} | parameters(PruneSpec.kind).keys()}
+    found = PruneSpec.pick(**plain)
+    _refuse_foreign(plain)
+    return found
+
+
+def _refuse_foreign(values: dict[str, Any]) -> None:
+    """Raise UnknownName for a given parameter that what is chosen does not have."""
+    for part in PARTS.values():
+        if issubclass(part, Chosen) and (foreign := part.foreign(**values)):
+            chosen = part.pick(**values).chosen
+            raise UnknownName(f"parameter of {chosen.name}", foreign[0], chosen.parameters)
+
+
+def _of_file(path: str, found: Setting, store: Store) -> DenseSpec:
+    known = known_weights.identify(path, store, found.model, found.data.classes, found.data.image_size)
+    return DenseSpec.pick(source="file", seed=found.dense.seed, weights_digest=known.digest)
+
+
+def grid(methods=METHODS, orders=ORDERS, biases=tuple(BIASES), **params: Any) -> tuple[RepairSpec, ...]:
+    """Repairs of option values: methods x orders x biases; a parameter that none of the methods has is refused."""
+    known = {name for method in methods for name in registry.get("repair method", method).parameters}
+    for name, value in params.items():
+        if value is not None and name not in known:
+            raise UnknownName(f"parameter of {', '.join(methods)}", name, known)
+    return repairs(methods, orders, biases, **params)
+
+
+def experiment(
+    store: Store, *, methods=None, orders=None, biases=None, budgets=BUDGETS, momentum=0.1, **values: Any
+) -> ExperimentSpec:
+    """The experiment of flat values: of a setting, of the parameters of methods, and of the grid. Raises AsrError.
+
+    >>> experiment(Store(), sparsity=0.9, methods=("asr_bn",), prior="mean").repairs[0].changed
+    {'prior': 'mean'}
+    """
+    params = {name: values.pop(name) for name in registry.parameters("repair method") if name in values}
+    given = {"methods": methods, "orders": orders, "biases": biases}
+    chosen = grid(**{name: tuple(value) for name, value in given.items() if value is not None}, **params)
+    states = default_states(tuple(budgets), momentum)
+    return ExperimentSpec.of_setting(setting(store, **values), chosen, states)

@@ -1,0 +1,131 @@
+"""Run an experiment, its maps, or the repairability of its convs: check, plan, compute what is missing, assemble."""
+
+import time
+from collections.abc import Sequence
+
+from asr_core.checks import nearest_layer
+from asr_core.errors import SpecError
+from asr_core.measure import guards
+from asr_core.networks import models
+from asr_core.pipeline import allocations, assembly, plan
+from asr_core.pipeline import maps as stored_maps
+from asr_core.pipeline.lab import Lab, Report
+from asr_core.pipeline.stages import perform
+from asr_core.pruning import masks
+from asr_core.pruning.repairability import SPARSITIES
+from asr_core.runtime import Runtime
+from asr_core.spec.experiment import ExperimentSpec
+from asr_core.spec.parts import PruneSpec
+from asr_core.store import Store, results
+
+
+def run(
+    spec: ExperimentSpec, store: Store, report: Report | None = None, where: Runtime | None = None
+) -> results.Result:
+    """Compute what is not stored and return the result's tables. A stored result costs no computation.
+
+    Raises AsrError subclasses for bad input, before anything expensive. Ctrl-C leaves all finished
+    stages stored and no debris.
+    """
+    stored = results.find(spec, store)
+    if stored and stored.channels is not None:
+        return stored
+    report = report or Report()
+    store.check_writable()
+    lab = Lab(spec, store, report, where or Runtime())
+    check(lab)
+    known = results.dense_here(store, spec)
+    counts = len(lab.data.train_labels), len(lab.data.test_labels)
+    report.planned(plan.missing(spec, store, known, *counts))
+    start = time.perf_counter()
+    lab.keys  # trains the dense network if need be  # noqa: B018
+    perform(lab, plan.missing(spec, store, lab.dense_id, *counts))
+    dense_id, images = lab.dense_id, lab.data
+    del lab  # its networks go before the tables are made
+    return assembly.publish(spec, store, dense_id, images, time.perf_counter() - start)
+
+
+def check(lab: Lab) -> None:
+    """Everything that can be refused before anything expensive: the network first, its weights, then the images."""
+    spec = lab.spec
+    network = models.outline(spec.model, spec.data.classes, spec.data.image_size)
+    models.check_network(network)
+    guards.own_weights(network, spec.prune.parameters["include_linear"], biases=True, finite=False)
+    masks.check_budget(network, spec.prune.pruning, **spec.prune.parameters)
+    lab.check_own_weights(network)
+    lab.data.check_counts(spec.calibration.stat_images, spec.evaluation.eval_images)
+
+
+def maps(
+    spec: ExperimentSpec,
+    store: Store,
+    wanted: stored_maps.MapSpec,
+    dense_id: str | None = None,
+    report: Report | None = None,
+    where: Runtime | None = None,
+) -> stored_maps.Maps:
+    """Compute and store what is missing of the wanted maps, and return them all.
+
+    dense_id: of a dense network whose weights are here; None: the recipe's, trained if need be. Raises AsrError
+    subclasses before anything expensive.
+    """
+    dense_id = stored_maps.known_dense(spec, store, dense_id)
+    store.check_writable()
+    lab = Lab(stored_maps.fitted(spec, store, dense_id, wanted), store, report or Report(), where or Runtime())
+    check(lab)
+    layers = list(models.conv_layers(models.outline(spec.model, spec.data.classes, spec.data.image_size)))
+    if wanted.layer not in layers:
+        raise SpecError(nearest_layer(wanted.layer, layers))
+    lab.report.planned(stored_maps.missing(spec, store, dense_id, wanted))
+    if dense_id:
+        lab.dense_id = dense_id
+    tasks = stored_maps.missing(spec, store, lab.dense_id, wanted)
+    perform(lab, [task for task in tasks if task.stage != "images"])
+    return stored_maps.read(spec, store, lab.dense_id, wanted)
+
+
+def repairability(
+    spec: ExperimentSpec,
+    store: Store,
+    dense_id: str | None = None,
+    sparsities: Sequence[float] = SPARSITIES,
+    report: Report | None = None,
+    where: Runtime | None = None,
+) -> str:
+    """Measure and store the repairability of a dense network, unless it is there; returns the network's identity.
+
+    dense_id: of a network whose weights are here; None: the recipe's, trained if need be. Raises AsrError subclasses
+    before anything expensive.
+    """
+    dense_id = stored_maps.known_dense(spec, store, dense_id)
+    todo = allocations.missing(spec, store, dense_id, sparsities)
+    if not todo:
+        return dense_id
+    store.check_writable()
+    lab = Lab(spec, store, report or Report(), where or Runtime())
+    check(lab)
+    lab.report.planned(todo)
+    if dense_id:
+        lab.dense_id = dense_id
+    perform(lab, [allocations.task_of(spec, lab.dense_id, sparsities)])
+    return lab.dense_id
+
+
+def allocate(
+    spec: ExperimentSpec,
+    store: Store,
+    prunings: list[PruneSpec],
+    sparsities: Sequence[float] = SPARSITIES,
+    report: Report | None = None,
+    where: Runtime | None = None,
+) -> allocations.Allocation:
+    """Prune the recipe's dense network (trained if need be) in each way, measure its convs, store both, and return the
+    tables."""
+    dense_id = repairability(spec, store, None, sparsities, report, where)
+    for each in (spec.with_(prune=prune) for prune in prunings):
+        lab = Lab(each, store, report or Report(), where or Runtime())
+        lab.dense_id = dense_id
+        perform(lab, [plan.prune_task(each, lab.keys)])
+    measured = allocations.repairability_of(store, spec, dense_id, sparsities)
+    assert measured is not None  # stored just now
+    return allocations.Allocation(spec, dense_id, allocations.densities(spec, store, dense_id, prunings), measured[0])

@@ -1,0 +1,74 @@
+"""Legends: networks in one order, named by what differs, what they share over the figure; figures open no store."""
+
+import re
+
+import plotly.graph_objects as go
+import pytest
+from made_results import store_result
+
+from asr_core.figures import overview, style
+from asr_core.figures.room import make_room
+from asr_core.spec.labels import methods
+from asr_core.spec.repairs import BN_ONLY, DENSE, NO_REPAIR, RepairSpec, repairs
+from asr_core.store import Store
+from asr_core.store.entries import PROJECT
+from asr_core.store.tables import networks
+
+ONE_WAY = repairs(orders=("sequential",), biases=("on",))
+
+
+def test_networks_stand_in_the_order_of_methods_whatever_order_they_come_in():
+    given = [*reversed(ONE_WAY), NO_REPAIR, DENSE, RepairSpec.of("grouped_bn", group_size=4)]
+    assert [network.method for network in style.in_order(given)] == ["dense", "no_repair", *methods()]
+
+
+def test_a_legend_names_what_differs_and_the_line_over_the_figure_what_is_shared(tmp_path):
+    table = overview.ACCURACY.table(store_result(Store(tmp_path)), ONE_WAY)
+    assert table["label"].tolist() == ["dense", "no repair", "BN only", "LW+BN (eq. 1)", "raw+BN", "ASR+BN"]
+    assert overview.ACCURACY.figure(table).layout.title.text == "sequential, bias on, b = 20"
+
+
+def test_variants_of_a_method_are_told_apart(tmp_path):
+    both = [RepairSpec.of("asr_bn", order, False) for order in ("sequential", "simultaneous")]
+    table = overview.ACCURACY.table(store_result(Store(tmp_path)), both)
+    assert table["label"].tolist()[2:] == ["ASR+BN · simultaneous", "ASR+BN · sequential"]
+    assert overview.ACCURACY.figure(table).layout.title.text == "bias off, b = 20"
+
+
+def test_references_alone_share_nothing(tmp_path):
+    table = overview.ACCURACY.table(store_result(Store(tmp_path)))
+    assert overview.ACCURACY.figure(table).layout.title.text is None
+
+
+@pytest.mark.parametrize(
+    ("network", "symbol"),
+    [
+        (BN_ONLY, "square"),
+        (RepairSpec.of("asr_bn", "simultaneous", True), "circle"),
+        (RepairSpec.of("asr_bn", "sequential", True), "circle-dot"),
+        (RepairSpec.of("asr_bn", "sequential", False), "circle-open-dot"),
+    ],
+)
+def test_marks_are_open_without_mean_correction_and_have_a_dot_where_sequential(network, symbol):
+    assert style.look_of(network)[1] == symbol
+
+
+def test_a_line_over_a_figure_makes_it_higher_and_keeps_clear_of_the_legend():
+    def made(shared):
+        figure = go.Figure([go.Scatter(x=[1], y=[1], name=name) for name in ("one", "two")])
+        return make_room(style.finish(figure, 300, "x", "y", shared), 1000).layout
+
+    plain, with_line = made(""), made("simultaneous")
+    assert with_line.height - plain.height == style.SUBTITLE
+    assert with_line.margin.t - plain.margin.t == style.SUBTITLE
+
+
+def test_the_table_says_the_network_of_each_row_as_columns(tmp_path):
+    table = overview.ACCURACY.table(store_result(Store(tmp_path)), ONE_WAY)
+    assert [*networks(table)] == [DENSE, NO_REPAIR, *ONE_WAY]
+
+
+def test_no_figure_opens_a_store_or_knows_a_default_place():
+    opens = re.compile(r"default_root|\bStore\(")
+    files = (PROJECT / "asr_core/figures").glob("*.py")
+    assert [path.name for path in files if opens.search(path.read_text())] == []
