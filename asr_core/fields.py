@@ -8,7 +8,6 @@ import dataclasses
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import Any, Self
 
 from asr_core import checks
@@ -188,12 +187,6 @@ class Part:
 def applies(field: Field, params: Mapping[str, Any]) -> bool:
     """Whether a parameter says something beside the others."""
     return field.when is None or params.get(field.when[0]) == field.when[1]
-
-
-def nearest_name(name: str, names: Sequence[str]) -> str:
-    """The name most like `name`, as a hint in words, or nothing."""
-    near = get_close_matches(name, list(names), n=1, cutoff=0.5)
-    return f"; did you mean {near[0]}?" if near else ""
 
 
 def plain(values: Mapping[str, Any]) -> dict[str, Any]:
