@@ -378,9 +378,10 @@ def test_what_could_not_be_measured_may_be_asked_for_again_after_a_while(tmp_pat
 
 def test_measuring_ends_by_itself_where_it_takes_too_long(tmp_path):
     code = (
-        "import time; from asr_core.jobs import estimate, probe, worker; from asr_core.store import Store; "
-        "estimate.PATIENCE = 1;"
-        "probe.measure = lambda *rest: time.sleep(600); worker.measure(Store('.'), '{}')"
+        "import json, time; from asr_core.jobs import estimate, probe, worker; from asr_core.store import Store; "
+        "from asr_core.spec.experiment import ExperimentSpec; estimate.PATIENCE = 1; "
+        "probe.measure = lambda *rest: time.sleep(600); "
+        "worker.measure(Store('.'), json.dumps(ExperimentSpec().as_dict()))"
     )
     ended = subprocess.run(
         [sys.executable, "-c", f"import sys; sys.path.insert(0, {str(PROJECT)!r}); {code}"], cwd=tmp_path
