@@ -42,8 +42,9 @@ def card(found: common.View) -> None:
             ),
             (
                 "Within-layer share",
-                "undefined" if share is None or share != share else f"{share:.0%}",
-                "Part of the damage that one scalar per layer cannot repair.",
+                "undefined" if share is None or share != share else f"{share:.1%}",
+                "Σ (d − layer mean)² / Σ d² over live channels, d = ln γ_raw: the part of the mean-square damage that "
+                "one scalar per layer cannot mend.",
             ),
             (
                 "Dead channels",

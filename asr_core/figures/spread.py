@@ -13,8 +13,10 @@ def spread_table(result: Result) -> pd.DataFrame:
     """Per repaired layer: `shared` = mean of ln γ_raw (one scalar can mend it), `spread` = its standard deviation (it
     cannot), live and all channels, within_share (of the network)."""
     channels = result.channels
-    rows = channels[channels["depth"] > channels["depth"].min()] if len(channels) else channels
-    logs = rows.assign(log=diagnostics.log_gamma_raw(rows)) if len(rows) else rows.assign(log=[])
+    if channels.empty:
+        raise NothingToDraw("No channel statistics are stored for this setting; compute it.")
+    rows = channels[channels["depth"] > channels["depth"].min()]
+    logs = rows.assign(log=diagnostics.log_gamma_raw(rows))
     table = logs.groupby(["depth", "layer"], as_index=False)["log"].agg(
         shared="mean", spread=lambda x: x.std(ddof=0), live="count", channels="size"
     )
@@ -56,11 +58,13 @@ def spread_limits(tables) -> dict:
 def spread_sentence(table: pd.DataFrame) -> str:
     """The project's headline in words."""
     share, more = table["within_share"].iloc[0], table["spread"] > table["shared"].abs()
+    if not table["live"].any():
+        return "No channel of a repaired layer is live, so no factor can mend anything: the share is undefined."
     if not np.isfinite(share):
-        return "The within-layer share is undefined: no channel is live, or the damage is the same everywhere."
+        return "No live channel is damaged, so there is nothing to mend: the within-layer share is undefined."
     return (
-        f"{share:.0%} of the variance of ln γ_raw lies within layers, where one scalar per layer cannot reach; "
-        f"in {int(more.sum())} of {len(table)} repaired layers the channels differ by more than they share."
+        f"{share:.1%} of the mean-square damage (ln γ_raw squared) of live channels is left by the best scalar per "
+        f"layer; in {int(more.sum())} of {len(table)} repaired layers the channels differ by more than they share."
     )
 
 

@@ -1,7 +1,8 @@
 """Stored entries in the spelling of before: tables with a slug, prunings called rules. Rewritten, they are found again.
 
-What was measured stays as it is, byte for byte where a file says nothing of networks; names and keys change. Run by
-`python -m asr_core cache migrate`. Imports no torch.
+What was measured stays as it is, byte for byte where a file says nothing of networks; names and keys change, and
+numbers whose definition changed are computed again from stored tables. Run by `python -m asr_core cache migrate`.
+Imports no torch.
 """
 
 import shutil
@@ -12,7 +13,7 @@ from typing import Any
 import pandas as pd
 
 from asr_core import registry
-from asr_core.pipeline import allocations, maps
+from asr_core.pipeline import allocations, damage, maps
 from asr_core.spec.experiment import ExperimentSpec, from_dict
 from asr_core.spec.keys import Keys, key, recipe_key
 from asr_core.spec.recalibration import BatchNormState
@@ -122,7 +123,7 @@ def migrate(store: Store) -> int:
     for stage, changes in todo.items():
         for name, change in changes.items():
             _rewrite(shipped, stage, name, *change)
-    return sum(map(len, todo.values()))
+    return sum(map(len, todo.values())) + damage.migrate(shipped)
 
 
 # Each gives key of an entry -> (new key, changes of the manifest, slug -> network where its tables have slugs).

@@ -119,7 +119,7 @@ def _one(result: Result) -> str:
         f"<details><summary><b>{textreport.describe(setting)}</b></summary>\n\n"
         f"Top-1 % [95 % Wilson interval] on {dense['n_eval']} test images; {calibration['stat_images']} statistics "
         f"images; b recalibration batches of {calibration['calib_batch_size']}; seed {setting['dense']['seed']}; "
-        f"severity {setting['severity']:.3f}; within-layer share of the damage {setting['within_share']:.0%}.\n\n"
+        f"severity {setting['severity']:.3f}; within-layer share of the damage {setting['within_share']:.1%}.\n\n"
         f"{textreport.accuracy_text(result.accuracy, 'github')}\n\n</details>\n"
     )
 

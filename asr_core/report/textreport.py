@@ -88,9 +88,24 @@ def result(found: Result) -> str:
         networks_text(found),
         "",
     ]
-    if share is not None:
-        lines.append(f"within-layer share of the damage, which one scalar per layer cannot repair: {share:.0%}")
-    return "\n".join(lines)
+    said = "undefined" if share is None or share != share else f"{share:.1%}"
+    lines.append(f"within-layer share of the mean-square damage, which one scalar per layer cannot mend: {said}")
+    return "\n".join([*lines, *ties(found.convs)])
+
+
+def ties(convs: pd.DataFrame) -> list[str]:
+    """One line where equal magnitudes lay at the threshold and only some of them went; nothing where none did.
+
+    >>> ties(pd.DataFrame({"tied": [3, 0], "tied_cut": [2, 0]}))
+    ['3 weights are tied at the threshold of pruning; the first 2 of them in registration order went']
+    """
+    counts = [int(convs[name].sum()) for name in ("tied", "tied_cut")] if "tied" in convs else [0, 0]
+    tied, cut = counts
+    return (
+        [f"{tied:,} weights are tied at the threshold of pruning; the first {cut:,} of them in registration order went"]
+        if tied
+        else []
+    )
 
 
 def maps(found: Maps) -> str:
