@@ -148,7 +148,7 @@ class ModelSpec(Chosen):
     kind: ClassVar[str] = "network source"
 
     architecture: str = declared(
-        text("resnet18", "Architecture", "Name of a network.", _architecture, choices=architectures)
+        text("cifar_resnet20", "Architecture", "Name of a network.", _architecture, choices=architectures)
     )
     params: tuple[tuple[str, Any], ...] = ()
 
