@@ -17,6 +17,7 @@ from asr_core.spec.repairs import repairs
 from asr_core.store import Store, catalogue, default_root, results
 from asr_core.store.catalogue import Stored
 from asr_core.store.results import Result
+from asr_core.studies import first
 from pages._frame import address, state
 from pages._frame.compute import compute_panel
 from pages._frame.text import problem
@@ -82,11 +83,9 @@ def adopt(setting: Setting, dense_id: str) -> None:
 
 
 def adopt_default() -> None:
-    """With no setting in the address: the default one if it is stored, else the first stored one."""
-    everything = stored()
-    found = catalogue.covering(everything, Setting()) or everything[:1]
-    if found:
-        adopt(found[0].setting, found[0].dense_id)
+    """With no setting in the address: the stored one that `first.RULE` names."""
+    if found := first.first(store()):
+        adopt(found.setting, found.dense_id)
 
 
 def experiment() -> ExperimentSpec:
