@@ -10,7 +10,7 @@ from asr_core.pipeline.plan import Task
 from asr_core.spec.experiment import ExperimentSpec
 from asr_core.spec.keys import Keys
 from asr_core.spec.recalibration import NO_STATE, REPORTED_STATE, BatchNormState
-from asr_core.spec.repairs import METHODS, ORDERS, RepairSpec, repairs
+from asr_core.spec.repairs import BN_ONLY, METHODS, RepairSpec, repairs
 from asr_core.store import Store, results
 from asr_core.studies import ablation, budgets
 
@@ -18,7 +18,8 @@ PRUNINGS: list[dict[str, Any]] = [{"sparsity": s} for s in (0.8, 0.9, 0.7)]
 PRUNINGS += [{"pruning": "n_m"}, {"sparsity": 0.95}, {"sparsity": 0.5}]
 WHOLE = PRUNINGS[:2]  # with every recalibration
 STUDIED = 0.9  # sparsity of the studies, as in the paper's table 2
-BUDGETS = (0.8, 0.9, 0.7, 0.95)
+LOOKS = (("simultaneous", False), ("sequential", True))  # order and bias of the studies' repairs
+BUDGETS = (0.8, 0.9, 0.95)
 TABLE_1: list[dict[str, Any]] = [{"sparsity": 0.9}, {"pruning": "n_m"}, {"sparsity": 0.7}]
 TRAINED = {"epochs": 50, "batch_size": 128, "learning_rate": 0.1, "precision": "bfloat16", "average": True}
 PUBLISHED = {"cifar_resnet20": "resnet20-12fca82f.th", "cifar_resnet56": "resnet56-4bfd9763.th"}
@@ -47,7 +48,7 @@ def pieces(where: Store, images: str | None, checkpoints: str | None = None) -> 
     def ask(**changes) -> ExperimentSpec:
         return asked.experiment(where, **changes)
 
-    digits = one_network(ask)
+    digits = [*one_network(ask), *protocols(ask)]
     if not images:
         return digits
 
@@ -61,7 +62,7 @@ def pieces(where: Store, images: str | None, checkpoints: str | None = None) -> 
 def one_network(ask) -> list[Piece]:
     """Every page's pieces of one network, what the first view shows first."""
     first, *rest = [Piece(main(ask(**pruning), pruning in WHOLE)) for pruning in PRUNINGS]
-    return [replace(first, maps=MAPPED), *rest, *allocation(ask), *studies(ask), *protocols(ask)]
+    return [replace(first, maps=MAPPED), *rest, *allocation(ask), *studies(ask)]
 
 
 def main(spec: ExperimentSpec, whole: bool = False) -> ExperimentSpec:
@@ -92,15 +93,9 @@ def allocation(ask) -> list[Piece]:
 
 
 def short(spec: ExperimentSpec) -> ExperimentSpec:
-    """`spec` with simultaneous collection only, without recalibration, and at b = 20."""
-    found = tuple(RepairSpec.of(method, "simultaneous") for method in METHODS)
-    return spec.with_(repairs=tuple(dict.fromkeys(found)), states=(NO_STATE, REPORTED_STATE, CUMULATIVE))
-
-
-def table_2(spec: ExperimentSpec) -> Piece:
-    """Every row of the paper's table 2, in both orders of collection."""
-    rows = dict.fromkeys(repair for order in ORDERS for repair in ablation.table2_repairs(order).values())
-    return Piece(spec.with_(repairs=tuple(rows), states=(NO_STATE, REPORTED_STATE, CUMULATIVE)), channels=False)
+    """`spec` with simultaneous collection only, of BN only, LW and ASR, without recalibration, and at b = 20."""
+    found = (BN_ONLY, *(RepairSpec.of(method) for method in ("lw_bn", "asr_bn")))
+    return spec.with_(repairs=found, states=(NO_STATE, REPORTED_STATE))
 
 
 def protocols(ask) -> list[Piece]:
@@ -111,11 +106,14 @@ def protocols(ask) -> list[Piece]:
 
 
 def studies(ask) -> list[Piece]:
-    """At one sparsity: the surface of granularity x prior, and repairs and BN only on equally few images."""
+    """At one sparsity and in LOOKS: repairs and BN only on equally few images, the surface of granularity x prior."""
     spec = ask(sparsity=STUDIED)
-    surface = spec.with_(repairs=ablation.surface_repairs(), states=(NO_STATE, REPORTED_STATE))
+    some = [RepairSpec.of(method, *look) for look in LOOKS for method in METHODS]
+    few = spec.with_(repairs=tuple(dict.fromkeys(some)))
+    cells = [repair for order, bias in LOOKS for repair in ablation.surface_repairs((order,), (bias,))]
+    surface = spec.with_(repairs=tuple(dict.fromkeys(cells)), states=(NO_STATE, REPORTED_STATE))
     return [
-        *(Piece(budgets.on(spec, count), channels=False) for count in budgets.IMAGES),
+        *(Piece(budgets.on(few, count), channels=False) for count in budgets.IMAGES),
         Piece(surface, channels=False),
     ]
 
