@@ -15,8 +15,6 @@ from urllib.parse import urlencode
 import click
 import psutil
 
-from asr_core.jobs import estimate
-from asr_core.spec.experiment import ExperimentSpec
 from asr_core.store import Store
 from asr_core.store.entries import versions
 from benchmarks import crowd, dashboard, report, script, stopwatch, wide
@@ -39,18 +37,6 @@ CONTROLS = (
     ("curves", "curves", (("x", 2, "images"), ("x", 1, "batches"))),
 )
 LARGE = CONTROLS[0]  # the one that draws most points
-SPEED = {  # seconds per image: known, so that no measuring disturbs the measurement
-    "start": 3.0,
-    "build": 0.5,
-    "assemble": 0.25,
-    "evaluation": 0.002,
-    "recalibration": 0.004,
-    "stats": 0.006,
-    "repair": 0.008,
-    "train": 0.02,
-    "decode": 0.0001,
-    "maps": 0.002,
-}
 
 
 def say(text: str) -> None:
@@ -81,10 +67,8 @@ def main(repeats, quick, json_file):
 
 def measured(scratch: Path, repeats: int, views: int, tabs: int) -> list[Line]:
     """All lines of the table."""
-    cache = dashboard.cache_with_shipped(scratch / "cache")
-    store = Store(cache)
-    estimate.remember(ExperimentSpec(), store, SPEED)
-    setting = wide.store_wide(store)
+    cache = dashboard.prepared_cache(scratch / "cache")
+    setting = wide.store_wide(Store(cache))
     with dashboard.browser() as browser:
         say("starts and first charts")
         lines = first_lines(browser, cache, scratch, repeats)

@@ -11,15 +11,14 @@ from drawn import drawn, shown
 from hostile import IMAGE, LINK, TAG, hostile_store
 from hypothesis import given
 from hypothesis import strategies as st
+from paged import PAGES, opened
 from streamlit.testing.v1 import AppTest
 
 from asr_core.figures import style
-from asr_core.store.entries import PROJECT
 from pages._frame.address import PARAMS
 from pages._frame.plot import as_given
 from pages._frame.text import code, plain
 
-PAGES = sorted(path.stem for path in (PROJECT / "pages").glob("[!_]*.py"))
 MARKDOWN = ("markdown", "caption", "error", "warning", "info", "success", "toast", "title", "subheader")
 LABELLED = ("button", "metric", "expander", "selectbox", "text_input", "toggle", "popover", "download_button")
 
@@ -79,16 +78,6 @@ def test_pictures_in_figures_are_left_alone():
 def test_a_clicked_point_has_its_texts_as_they_were():
     assert as_given({"customdata": [style.inert(TAG), 3]}) == {"customdata": [TAG, 3]}
     assert as_given({}) == {}
-
-
-def opened(page: str, **address) -> AppTest:
-    app = AppTest.from_file(PROJECT / "pages/_frame/main.py", default_timeout=60)
-    for name, value in address.items():
-        app.query_params[name] = value
-    app.run()
-    app.switch_page(f"../{page}.py").run()
-    assert not app.exception
-    return app
 
 
 def rendered(app: AppTest) -> str:

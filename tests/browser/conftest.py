@@ -5,7 +5,6 @@ import json
 import re
 
 import pytest
-from prepared import prepared_cache
 from visitor import Visitor
 
 from asr_core.store.entries import PROJECT
@@ -28,14 +27,14 @@ def chromium():
 @pytest.fixture(scope="module")
 def server(chromium, tmp_path_factory):
     """One server for a file of tests."""
-    with dashboard.served(prepared_cache(tmp_path_factory.mktemp("cache"))) as found:
+    with dashboard.served(dashboard.prepared_cache(tmp_path_factory.mktemp("cache"))) as found:
         yield found
 
 
 @pytest.fixture
 def fresh_server(chromium, tmp_path):
     """A server that nobody has visited yet."""
-    with dashboard.served(prepared_cache(tmp_path / "cache")) as found:
+    with dashboard.served(dashboard.prepared_cache(tmp_path / "cache")) as found:
         yield found
 
 

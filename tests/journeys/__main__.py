@@ -10,7 +10,6 @@ TESTS = Path(__file__).parents[1]
 sys.path[:0] = [str(TESTS), str(TESTS / "browser")]
 
 from journeys.walk import walked  # noqa: E402
-from prepared import prepared_cache  # noqa: E402
 
 from benchmarks import dashboard  # noqa: E402
 
@@ -25,7 +24,10 @@ def main() -> int:
     chosen, bad = given.parse_args(), 0
     with dashboard.browser() as browser:
         for seed in range(chosen.first, chosen.first + chosen.seeds):
-            with tempfile.TemporaryDirectory() as folder, dashboard.served(prepared_cache(Path(folder, "c"))) as server:
+            with (
+                tempfile.TemporaryDirectory() as folder,
+                dashboard.served(dashboard.prepared_cache(Path(folder, "c"))) as server,
+            ):
                 begun = time.perf_counter()
                 walk = walked(browser, server.url, seed, chosen.steps, not chosen.go_on)
                 bad += bool(walk.faults)
