@@ -50,7 +50,8 @@ FINISHED = """() => {
     return app?.dataset.testScriptState === 'notRunning' && app.dataset.testConnectionState === 'CONNECTED'
         && document.querySelector('h1, [data-testid=stException]')
         && !document.querySelector('[data-testid=stSkeleton]')
-        && charts.every(chart => chart.querySelector('[data-drawn=yes] .main-svg, [data-drawn=later]'));
+        && charts.every(chart => chart.querySelector(
+            '[data-drawn=yes] .main-svg, [data-drawn=later], [data-drawn=yes]:not(.figure)'));
 }"""
 
 

@@ -24,7 +24,7 @@ BARE = """import plotly.graph_objects as go
 import streamlit as st
 st.plotly_chart(go.Figure(go.Scatter(x=[1, 2, 3], y=[1, 3, 2])))
 """
-PAGES = ("", "variance", "heatmaps", "curves", "absorption", "severity", "ablation")
+PAGES = ("overview", "variance", "heatmaps", "curves", "absorption", "severity", "ablation")
 USERS, VIEWS, TABS = 10, 200, 50
 MIB = 2**20
 FEWER = ["bn_only", "lw_bn", "asr_bn"]
@@ -33,7 +33,7 @@ CONTROLS = (
     ("variance", "scatter", (("stage", 3, "predicted"), ("stage", 2, "recalibrated"), ("stage", 1, "repaired"))),
     ("variance", "scatter", (("methods", 3, FEWER), ("methods", 3, ["bn_only", "lw_bn", "raw_bn", "asr_bn"]))),
     ("heatmaps", "cells_map", (("rows", 2, "damage"), ("rows", 1, "depth"))),
-    ("", "accuracy", (("averaging", 2, "cumulative"), ("averaging", 1, "ema"))),
+    ("overview", "accuracy", (("averaging", 2, "cumulative"), ("averaging", 1, "ema"))),
     ("curves", "curves", (("x", 2, "images"), ("x", 1, "batches"))),
 )
 LARGE = CONTROLS[0]  # the one that draws most points
@@ -204,7 +204,7 @@ def one_of_ten(context, server, setting: dict, repeats: int) -> list[float]:
 @contextmanager
 def computing(context, server):
     """While it lasts, the server's worker computes a setting that is not stored."""
-    page = stopwatch.open_page(context, f"{server.url}/?dataset=digits&sparsity=0.63")
+    page = stopwatch.open_page(context, f"{server.url}/overview?dataset=digits&sparsity=0.63")
     page.get_by_role("button", name="Compute", exact=True).click()
     page.get_by_text("image passes ·").wait_for(timeout=120_000)
     yield

@@ -9,9 +9,12 @@ from pages._frame.views import short
 MOST_WORDS = 2  # differences that are named on a button
 
 
-def draw(title: str, found: common.View | None) -> None:
-    """The head of a page that shows `found`."""
+def draw(title: str, found: common.View | None, quiet: bool = False) -> None:
+    """The head of a page that shows `found`; of a quiet one, its title alone."""
     st.session_state["_messages"] = st.container()
+    if quiet:
+        st.title(title, anchor=False)
+        return
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
         st.title(title, anchor=False, width="content")
         with st.container(horizontal=True, horizontal_alignment="right", width="content"):

@@ -11,6 +11,16 @@ from pages._frame.text import problem
 
 # section: (file, title, icon, what it shows)
 PAGES = {
+    "Learn": (
+        (
+            "idea",
+            "The idea",
+            ":material/lightbulb:",
+            "One number for a layer, one for each channel, and trust: in a minute.",
+        ),
+        ("lesson", "Lesson", ":material/school:", "Ten steps: predict, look, and why."),
+        ("glossary", "Glossary", ":material/menu_book:", "Every term in one sentence, with its equation."),
+    ),
     "Look": (
         (
             "overview",
@@ -73,6 +83,9 @@ PAGES = {
     "Work": (("jobs", "Jobs", ":material/pending_actions:", "What is computed, waits, is done or failed."),),
 }
 
+# Pages that show no setting of the user's: no breadcrumb, no pin, nothing in the sidebar but the pages.
+QUIET = ("idea", "lesson", "glossary")
+
 # On some machines Streamlit offers to install its own tools, in a card that hides Pin and Share. What is out of date it
 # fades over a second, painting the page anew sixty times meanwhile: with several users on one machine that is a fifth
 # of all work.
@@ -121,15 +134,17 @@ def settle() -> None:
 
 def frame(page) -> None:
     """Header, page and sidebar; errors of the library as one line."""
-    found = None
+    found, quiet = None, (page.url_path or document.FRONT) in QUIET
+    st.session_state["_drawn"] = []
     with one_line():
-        found = st.session_state["_view"] = common.present()
-        st.session_state["_drawn"] = []
-        header.draw(page.title, found)
+        found = st.session_state["_view"] = None if quiet else common.present()
+        header.draw(page.title, found, quiet)
         with suppress(common.Ended):
             page.run()
         charts.page_zip(page.title, header.link())
     header.complaints()
+    if quiet:
+        return
     with one_line():
         sidebar.draw(found)  # last: its many controls take a browser longer than the first chart
 

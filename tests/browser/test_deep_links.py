@@ -47,7 +47,7 @@ def test_a_link_opened_on_a_fresh_server_is_finished_and_the_same_in_a_second_br
 
 def test_the_bare_address_opens_on_a_finished_result(fresh_server, visit):
     visitor = visit(fresh_server)
-    assert visitor.where == "overview" and len(visitor.charts) >= 2
+    assert visitor.where == "idea" and len(visitor.charts) >= 2
     assert "dataset" in visitor.address and not visitor.broken()
 
 

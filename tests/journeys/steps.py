@@ -127,7 +127,7 @@ def fold(walk) -> Done:
 def turn(walk) -> Done:
     """To another page by the navigation."""
     page = walk.random.choice([page for page in PAGES if page != walk.visitor.where])
-    href = f"{walk.visitor.url}/{page}".removesuffix("overview")
+    href = f"{walk.visitor.url}/{page}".removesuffix("idea")
     walk.page.locator(f'[data-testid=stSidebarNavLink][href="{href}"]').click()
     walk.visitor.until(lambda: walk.visitor.where == page, page)
     return done(f"to {page}", moved="open")

@@ -1,0 +1,5 @@
+"""Lesson."""
+
+import streamlit as st
+
+st.markdown("soon")
