@@ -1,6 +1,7 @@
 """Compute on demand: what is missing and how long it takes, a button, and the job while it runs."""
 
 import time
+from typing import Any
 
 import pandas as pd
 import streamlit as st
@@ -32,6 +33,7 @@ STAGES = {
     "evaluation": "accuracy",
     "maps": "spatial maps",
     "repairability": "relative repairability",
+    "signal": "signal",
 }
 
 
@@ -46,21 +48,15 @@ def runner(store: Store) -> Runner:
 
 
 def compute_panel(
-    experiment: ExperimentSpec,
-    store: Store,
-    *,
-    layer_maps: maps.MapSpec | None = None,
-    dense_id: str | None = None,
-    repairability: bool = False,
-    where: Runtime | None = None,
+    experiment: ExperimentSpec, store: Store, *, layer_maps: Any = None, where: Runtime | None = None, **part: Any
 ) -> None:
     """What of `experiment` is missing, with its time and a button; while it runs, progress and Cancel.
 
-    With `layer_maps` only these maps, with `repairability` only that (on the dense network `dense_id`). where: data_dir
-    and weights, if the worker needs them. While the job runs the whole page is drawn again whenever there is more to
-    show (`assembly.partial`). Draw it once per page and thing wanted.
+    With `layer_maps` only these maps; part: `dense_id`, and what else `Wanted` can ask for alone. where: data_dir and
+    weights, if the worker needs them. While the job runs the whole page is drawn again whenever there is more to show
+    (`assembly.partial`). Draw it once per page and thing wanted.
     """
-    wanted, crew = Wanted(experiment, layer_maps, dense_id, repairability), runner(store)
+    wanted, crew = Wanted(experiment, layer_maps, **part), runner(store)
     job = crew.get(wanted.id)
     with st.container(key=f"compute_{wanted.id}"):
         if job is not None and job.live:
