@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from asr_core.jobs import estimate
-from asr_core.pipeline import allocations, asked, kernels, maps
+from asr_core.pipeline import allocations, asked, kernels, maps, signals
 from asr_core.pipeline.plan import Task
 from asr_core.spec.experiment import ExperimentSpec
 from asr_core.spec.keys import Keys
@@ -32,13 +32,15 @@ MAIN = (NO_STATE, REPORTED_STATE, BatchNormState.of("keep", "ema", 0.1, 20), CUM
 @dataclass(frozen=True)
 class Piece:
     """One experiment to ship: with its channel tables or only layers and accuracy; with maps and kernels of some
-    convs, and masks, or not; with the repairability of its dense network or not; the file that its weights are in."""
+    convs, and masks, or not; with the repairability of its dense network or not; with the signal tables before
+    recalibration and at the reported state, or not; the file that its weights are in."""
 
     experiment: ExperimentSpec
     channels: bool = True
     maps: tuple[str, ...] = ()
     repairability: bool = False
     weights: str | None = None
+    signal: bool = False
 
 
 def pieces(where: Store, images: str | None, checkpoints: str | None = None) -> list[Piece]:
@@ -136,6 +138,9 @@ def extra_keys(piece: Piece, dense_id: str) -> list[tuple[str, str]]:
     keys, spec, found = Keys(piece.experiment, dense_id), piece.experiment, []
     if piece.repairability:
         found.append(("repairability", allocations.task_of(spec, dense_id).key))
+    if piece.signal:
+        networks = signals.networks(spec, REPORTED_STATE)
+        found += [("signal", key) for key in dict.fromkeys(signals.key_of(keys, *each) for each in networks)]
     if piece.maps:
         mapped = {maps.key_of(keys, network, wanted) for wanted in map_specs(piece) for network in maps.networks(spec)}
         found += [("prune", keys.prune), *(("maps", key) for key in sorted(mapped))]
@@ -153,6 +158,8 @@ def missing(piece: Piece, where: Store) -> list[Task]:
     found = estimate.work(spec, where)
     if piece.repairability:
         found += [task for task in allocations.missing(spec, where, dense_id) if task.stage == "repairability"]
+    if piece.signal:
+        found += [t for t in signals.missing(spec, where, dense_id, REPORTED_STATE) if t.stage == "signal"]
     if piece.maps:
         found += [
             task

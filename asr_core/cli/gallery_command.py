@@ -21,6 +21,7 @@ from asr_core.report import textreport
 from asr_core.runtime import Runtime
 from asr_core.spec.experiment import ExperimentSpec
 from asr_core.spec.keys import recipe_key
+from asr_core.spec.recalibration import REPORTED_STATE
 from asr_core.store import Store, results, shipping
 from asr_core.store.entries import WEIGHTS, Entry
 
@@ -94,6 +95,8 @@ def make(piece: pieces.Piece, where: Store, report: Report, runtime: Runtime) ->
         ship_kernels(where.find("dense", dense_id, WEIGHTS), piece.maps, where)
     if piece.repairability:
         experiment.repairability(spec, where, dense_id, report=report, where=runtime)
+    if piece.signal:
+        experiment.signal(spec, where, REPORTED_STATE, dense_id, report, runtime)
     for stage, key in pieces.extra_keys(piece, dense_id):
         shipping.ship_whole(stage, where.find(stage, key), where)
     if not Store(where.shipped).has("result", found.entry.folder.name):

@@ -1,4 +1,4 @@
-"""The command line: python -m asr_core run | maps | allocate | gallery | readme | paper | cache."""
+"""The command line: python -m asr_core run | maps | signal | allocate | gallery | readme | paper | cache."""
 
 import importlib
 import warnings
@@ -19,6 +19,10 @@ COMMANDS = {
     "paper": ("asr_core.cli.paper:paper", "The paper's tables with the stored results beside them."),
     "readme": ("asr_core.cli.readme:readme", "Write the results section of README.md from the shipped results."),
     "run": ("asr_core.cli.run:run", "Train or load a network, prune it, repair it, and print the table."),
+    "signal": (
+        "asr_core.cli.signal:signal",
+        "Store how much of each channel is signal, and what its error consists of.",
+    ),
 }
 
 

@@ -57,6 +57,7 @@ class Lab:
         self._built: tuple[str, Any] = ("", None)
         self._recorded: tuple[str, batchnorm.Record] = ("", {})
         self._kept: batchnorm.Running = {}
+        self.references: Any = None  # of the dense network's outputs, once a stage has made them
 
     @cached_property
     def data(self) -> data.Dataset:

@@ -6,6 +6,7 @@ evaluation subset, one of each class in turn, and facts that say which images th
 """
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -101,19 +102,19 @@ def missing(spec: ExperimentSpec, store: Store, dense_id: str | None, wanted: Ma
             maps[found] = MapTask("maps", found, wanted.images, network, state, layer=wanted.layer)
     if not maps:
         return []
-    needed = _preparation(spec, dense_id, counts, list(maps.values()))
+    needed = preparation(spec, dense_id, counts, list(maps.values()))
     absent = [task for task in needed if dense_id is None or not store.has(task.stage, task.key)]
     first = plan.beginning(spec, store, dense_id, data.images_key(spec.data), counts)
     return [*first, *absent, *maps.values()]
 
 
-def _preparation(
-    spec: ExperimentSpec, dense_id: str | None, counts: tuple[int, int], maps: list[MapTask]
+def preparation(
+    spec: ExperimentSpec, dense_id: str | None, counts: tuple[int, int], wanted_of: Sequence[Task]
 ) -> list[Task]:
-    """The stages that the networks of `maps` are built from."""
-    shown = {task.network for task in maps}
+    """The stages that the networks of the tasks `wanted_of` are built from."""
+    shown = {task.network for task in wanted_of}
     wanted = {"prune": shown - {DENSE}, "stats": {network for network in shown if network.order}}
-    wanted |= {"repair": wanted["stats"], "recalibration": {t.network for t in maps if t.state.calib_batches}}
+    wanted |= {"repair": wanted["stats"], "recalibration": {t.network for t in wanted_of if t.state.calib_batches}}
     every = plan.tasks(spec, dense_id, *counts)
     first = [t for t in every if t.stage == "prune" and wanted["prune"]]
     first += [t for t in every if t.stage == "stats" and t.network in (DENSE, NO_REPAIR) and wanted["stats"]]

@@ -7,16 +7,19 @@ from typing import Any
 import numpy as np
 
 from asr_core import runtime
-from asr_core.measure import absorption, activations, evaluation, stats
+from asr_core.measure import absorption, activations, confidence, evaluation, stats
 from asr_core.pipeline.lab import Lab, Report
 from asr_core.pipeline.plan import READING, MapTask, RepairabilityTask, Task
+from asr_core.pipeline.signal_stage import compute_signal
 from asr_core.pruning import masks, repairability
 from asr_core.repairs import batchnorm, repair_model
 from asr_core.spec.repairs import DENSE, NO_REPAIR
 
 EVAL_BATCH = 256
 MAP_BYTES = 8 << 20  # of stored maps of one network and layer
-KEPT_LOGITS = 64  # images whose logits are kept, to see whether two networks are the same function
+KEPT_LOGITS = 64  # images whose logits are kept whole, to see whether two networks are the same function
+LOGIT_BYTES = 64 << 20  # of float16 logits of all images that are kept
+HALF = float(np.finfo(np.float16).max)
 
 
 def compute_prune(lab: Lab, task: Task):
@@ -63,13 +66,18 @@ def compute_evaluation(lab: Lab, task: Task):
     outputs = evaluation.logits(lab.in_state(task), _counted(batches, lab.report))
     predictions, labels = evaluation.predictions_of(outputs), lab.data.test_labels[indices]
     scored = evaluation.score(predictions, labels)
+    measured, bins = confidence.measure(outputs, labels)
     kept = {
         "predictions": predictions.astype("int16"),
         "correct": predictions == labels,
         "logits": outputs[:KEPT_LOGITS],
+        "bins": bins,
     }
     facts = {"top1": scored.top1, "top1_low": scored.low, "top1_high": scored.high, "n_eval": len(indices)}
-    return {"predictions.npz": kept}, facts
+    files = {"predictions.npz": kept}
+    if 2 * outputs.size <= LOGIT_BYTES:
+        files["logits.npy"] = outputs.clip(-HALF, HALF).astype("float16")
+    return files, facts | measured
 
 
 def compute_maps(lab: Lab, task: MapTask):
@@ -131,6 +139,7 @@ COMPUTE: dict[str, Callable[[Lab, Any], Any]] = {
     "evaluation": compute_evaluation,
     "maps": compute_maps,
     "repairability": compute_repairability,
+    "signal": compute_signal,
 }
 
 

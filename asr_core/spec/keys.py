@@ -28,10 +28,11 @@ STAGE_VERSIONS = {
     "stats": 1,
     "repair": 1,
     "recalibration": 1,
-    "evaluation": 1,
+    "evaluation": 2,
     "maps": 2,
     "repairability": 1,
     "kernels": 1,
+    "signal": 1,
     "result": 1,
     "job": 1,
 }
