@@ -10,7 +10,7 @@ import sys
 import tarfile
 import urllib.error
 from dataclasses import replace
-from hashlib import md5
+from hashlib import md5, sha256
 from pathlib import Path
 
 import numpy as np
@@ -19,9 +19,10 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
+from torchvision.datasets import ImageFolder
 
 from asr_core.errors import DataError, SpecError, StoreError, UnknownName
-from asr_core.images import data, decode, folders
+from asr_core.images import data, decode, folders, pixels, trees
 from asr_core.images.sources import imagenette
 from asr_core.spec.parts import DataSpec
 from asr_core.store import Store
@@ -106,10 +107,29 @@ def test_a_folder_without_train_or_test_is_refused(split, tree, store):
         resolve(tree, store)
 
 
-def test_val_does_not_stand_in_for_test(tree, store):
+def test_val_stands_in_for_test_and_that_is_said(tree, store):
+    first = resolve(tree, store)
     (tree / "test").rename(tree / "val")
-    with pytest.raises(DataError, match="has no folder test/"):
-        resolve(tree, store)
+    with pytest.warns(UserWarning, match="pets: val/ stands in for test/"):
+        assert resolve(tree, store) == first
+
+
+def test_a_val_beside_test_is_left_out_and_that_is_said(tree, store):
+    first = resolve(tree, store)
+    shutil.copytree(tree / "train", tree / "val")
+    with pytest.warns(UserWarning, match="val/ is left out, for test/ is there"):
+        assert resolve(tree, store) == first
+
+
+def test_what_is_skipped_is_counted_and_said_each_time(tree, store):
+    (tree / "train" / "cat" / "notes.txt").write_text("cats")
+    (tree / "train" / "list.csv").write_text("cat")
+    (tree / "test" / "dog" / "._0.png").write_bytes(b"")
+    (tree / "test" / ".DS_Store").write_bytes(b"")
+    said = "skipped: 2 files hidden, 1 file without an image suffix, 1 file beside the class folders"
+    for _ in range(2):
+        with pytest.warns(UserWarning, match=said):
+            resolve(tree, store)
 
 
 @pytest.mark.parametrize("classes, text", [((), "holds 0 class folders"), (("cat",), "holds 1 class folder;")])
@@ -150,8 +170,8 @@ def test_a_link_to_a_folder_that_is_gone_is_refused_by_name(tree, store):
 def test_a_linked_folder_within_a_class_is_followed(tree, tmp_path, store):
     shutil.copytree(tree / "train" / "cat", tmp_path / "more" / "deep")
     (tree / "test" / "cat" / "more").symlink_to(tmp_path / "more")
-    assert "test/cat/more/deep/0.png" in folders.read_tree(tree).files["test"]
-    assert len(folders.read_tree(tree).files["test"]) == 4 + 3
+    assert "test/cat/more/deep/0.png" in trees.read_tree(tree).files["test"]
+    assert len(trees.read_tree(tree).files["test"]) == 4 + 3
 
 
 def test_a_linked_class_and_a_copied_one_are_the_same_images(tree, tmp_path, store):
@@ -169,54 +189,73 @@ def test_a_link_back_up_is_refused_by_name(target, tree, store):
         resolve(tree, store)
 
 
-def test_a_link_to_a_folder_named_like_an_image_is_refused(tree, store):
+def test_a_linked_folder_named_like_an_image_is_followed_as_torchvision_does(tree, store):
     (tree / "train" / "cat" / "album.png").symlink_to(tree / "train" / "dog")
-    with pytest.raises(DataError, match=r"train/cat/album.png is named like an image but is not a file"):
+    there = ImageFolder(tree / "train").samples
+    assert [f"{tree}/{name}" for name in trees.read_tree(tree).files["train"]] == sorted(path for path, _ in there)
+
+
+def test_what_is_named_like_an_image_but_is_no_file_is_refused(tree, store):
+    os.mkfifo(tree / "train" / "cat" / "pipe.png")
+    with pytest.raises(DataError, match=r"train/cat/pipe.png is named like an image but is not a file"):
         resolve(tree, store)
 
 
 # --- folders: identity ---
 
 
-def test_the_digest_depends_on_names_and_content_but_not_on_place_and_time(tree, tmp_path, store):
+def test_the_digest_depends_on_pixels_and_classes_but_not_on_names_place_time_and_format(tree, tmp_path, store):
     first = resolve(tree, store)
     assert (first.classes, len(first.digest)) == (2, 16)
     moved = tmp_path / "elsewhere" / "copy"
     shutil.copytree(tree, moved, copy_function=shutil.copyfile)
     os.utime(moved / "train" / "cat" / "0.png", (1, 1))
-    (moved / "notes.txt").write_text("not an image")
-    assert resolve(moved, store) == first
     (moved / "train" / "cat" / "0.png").rename(moved / "train" / "cat" / "zero.png")
+    Image.open(moved / "test" / "dog" / "1.png").save(moved / "test" / "dog" / "1.bmp")
+    (moved / "test" / "dog" / "1.png").unlink()
+    assert resolve(moved, store) == first
+    (moved / "train" / "cat" / "zero.png").rename(moved / "train" / "dog" / "zero.png")
     assert resolve(moved, store) != first
 
 
-def test_the_digest_changes_with_a_single_byte(tree, store):
+@pytest.mark.parametrize("change", ["a pixel", "the shape", "the split", "a copy"])
+def test_the_digest_changes_with(change, tree, store):
     first = resolve(tree, store)
-    file = tree / "test" / "dog" / "1.png"
-    file.write_bytes(file.read_bytes() + b"\0")
+    file, values = tree / "test" / "dog" / "1.png", noise(9)
+    values[0, 0, 0] ^= 1
+    if change == "the split":
+        file.rename(tree / "train" / "dog" / "9.png")
+    elif change == "a copy":
+        shutil.copy(file, file.with_name("2.png"))
+    else:
+        Image.fromarray(values if change == "a pixel" else noise(9).reshape(4, 16, 3)).save(file)
     assert resolve(tree, store) != first
 
 
-def test_the_digest_of_a_known_tree_is_pinned(tmp_path, store):
-    """If this moves, every stored result on a folder is lost and the CIFAR-10 copy loses its label."""
-    for split in ("train", "test"):
-        for name in ("a", "b"):
-            (tmp_path / "t" / split / name).mkdir(parents=True)
-            (tmp_path / "t" / split / name / "x.png").write_bytes(f"{split}{name}".encode())
-    assert folders.content_digest(folders.read_tree(tmp_path / "t")) == "bff1ba8cc9db6c84"
+def test_the_digest_of_a_known_tree_is_pinned(tree, store):
+    """If this moves, every stored result on a folder is lost, and CIFAR-10 is not known in folders."""
+    assert resolve(tree, store).digest == "313f6bf310cae8d1"
+    assert folders.KNOWN == {"76f23f8afa109a8c": "cifar10", "18e6c68d35ca3214": "cifar100"}
+
+
+def test_two_orders_of_the_same_images_are_one_canonical_order():
+    labels, images = [1, 0, 1, 0], [b"d", b"b", b"a", b"b"]
+    other = [2, 3, 0, 1]
+    there = pixels.digest((np.array(labels), images))
+    assert pixels.digest((np.array([labels[i] for i in other]), [images[i] for i in other])) == there
 
 
 def test_an_unchanged_folder_is_not_read_again(tree, store, monkeypatch):
     first = resolve(tree, store)
-    monkeypatch.setattr(folders, "digest_file", lambda path: pytest.fail(f"read {path}"))
+    monkeypatch.setattr(trees, "_image", lambda path: pytest.fail(f"read {path}"))
     assert resolve(tree, Store(store.root)) == first
     assert resolve(os.path.relpath(tree), store) == first
 
 
 def test_a_touched_folder_is_read_again(tree, store, monkeypatch):
     resolve(tree, store)
-    read = []
-    monkeypatch.setattr(folders, "digest_file", lambda path: read.append(path) or "0")
+    read, image = [], trees._image
+    monkeypatch.setattr(trees, "_image", lambda path: read.append(path) or image(path))
     os.utime(tree / "train" / "cat" / "0.png", (1, 1))
     resolve(tree, store)
     assert len(read) == 10
@@ -240,13 +279,26 @@ def test_the_label_is_the_folders_name_or_a_known_one(tree, store, monkeypatch):
 # --- folders: images ---
 
 
-def test_a_folder_is_decoded_in_the_order_of_its_sorted_paths(tree, store):
+def canonical(images):
+    """Images of one class in their order: by the sha256 of size and pixels."""
+    return sorted(images, key=lambda image: sha256(b"%d %d\n" % image.shape[1::-1] + image.tobytes()).digest())
+
+
+TRAIN = canonical(map(noise, range(3))) + canonical(map(noise, range(3, 6)))
+TEST = canonical(map(noise, (6, 7))) + canonical(map(noise, (8, 9)))
+
+
+def test_a_folder_is_decoded_in_the_order_of_its_classes_and_pixels(tree, store):
     images = data.load(resolve(tree, store), store)
     assert images.class_names == ("cat", "dog") and images.classes == 2 and images.label == "pets"
-    assert images.test_files() == ["test/cat/0.png", "test/cat/1.png", "test/dog/0.png", "test/dog/1.png"]
+    assert sorted(images.test_files()) == ["test/cat/0.png", "test/cat/1.png", "test/dog/0.png", "test/dog/1.png"]
     assert images.test_labels.tolist() == [0, 0, 1, 1] and images.test_labels.dtype == np.int64
-    assert np.array_equal(images.train_images, [noise(seed) for seed in range(6)])
-    assert np.array_equal(images.test_images, [noise(seed) for seed in range(6, 10)])
+    assert np.array_equal(images.train_images, TRAIN)
+    assert np.array_equal(images.test_images, TEST)
+    assert all(
+        np.array_equal(image, Image.open(tree / name))
+        for name, image in zip(images.test_files(), images.test_images, strict=True)
+    )
     assert not images.train_images.flags.writeable
 
 
@@ -263,7 +315,6 @@ def test_images_in_nested_folders_count_and_labels_follow_the_class_not_the_sort
     Image.fromarray(noise(99)).save(tree / "test" / "cat" / "more" / "extra.PNG")
     images = data.load(resolve(tree, store), store)
     found = dict(zip(images.test_files(), images.test_labels.tolist(), strict=True))
-    assert images.test_files() == sorted(found)
     assert found == {
         "test/cat-2/0.png": 1,
         "test/cat-2/1.png": 1,
@@ -273,15 +324,47 @@ def test_images_in_nested_folders_count_and_labels_follow_the_class_not_the_sort
     }
 
 
-def test_grey_palette_and_transparent_images_become_rgb(tree, store):
-    grey = Image.fromarray(noise(0)[..., 0])
-    grey.save(tree / "train" / "cat" / "0.png")
-    Image.new("P", (8, 8)).save(tree / "train" / "cat" / "1.png")
-    Image.new("RGBA", (8, 8), (10, 20, 30, 0)).save(tree / "train" / "cat" / "2.png")
-    images = data.load(resolve(tree, store), store).train_images
-    assert np.array_equal(images[0], np.stack([noise(0)[..., 0]] * 3, axis=-1))
-    assert images[1].shape == (8, 8, 3)
-    assert (images[2] == (10, 20, 30)).all()
+def of_file(images, name):
+    """The decoded test image of a file."""
+    return images.test_images[images.test_files().index(name)]
+
+
+def test_grey_and_palette_images_become_rgb(tree, store):
+    Image.fromarray(noise(0)[..., 0]).save(tree / "test" / "cat" / "0.png")
+    Image.new("P", (8, 8)).save(tree / "test" / "cat" / "1.png")
+    images = data.load(resolve(tree, store), store)
+    assert np.array_equal(of_file(images, "test/cat/0.png"), np.stack([noise(0)[..., 0]] * 3, axis=-1))
+    assert of_file(images, "test/cat/1.png").shape == (8, 8, 3)
+
+
+def palette(colour, transparency):
+    image = Image.new("P", (8, 8))
+    image.putpalette([*colour, 0, 0, 0])
+    image.info["transparency"] = transparency
+    return image
+
+
+@pytest.mark.parametrize(
+    ("image", "colour"),
+    [
+        (Image.new("RGBA", (8, 8), (10, 20, 30, 0)), (255, 255, 255)),
+        (Image.new("RGBA", (8, 8), (10, 20, 30, 51)), (206, 208, 210)),
+        (Image.new("LA", (8, 8), (10, 0)), (255, 255, 255)),
+        (palette((10, 20, 30), 0), (255, 255, 255)),
+    ],
+    ids=["clear", "a fifth opaque", "grey", "palette"],
+)
+def test_a_transparent_image_is_put_on_white_and_that_is_said(image, colour, tree, store):
+    image.save(tree / "test" / "cat" / "0.png")
+    with pytest.warns(UserWarning, match="pets: 1 transparent image is put on white"):
+        spec = resolve(tree, store)
+    assert (of_file(data.load(spec, store), "test/cat/0.png") == colour).all()
+
+
+def test_an_opaque_image_with_an_alpha_channel_is_the_image_without_it(tree, store):
+    first = resolve(tree, store)
+    Image.fromarray(noise(6)).convert("RGBA").save(tree / "test" / "cat" / "0.png")
+    assert resolve(tree, store) == first
 
 
 RAMP = np.tile(np.arange(256, dtype=np.uint16), (256, 1))
@@ -294,22 +377,22 @@ def test_grey_images_of_16_bits_keep_their_shades(name, tree, store):
         ramp = Image.frombytes("I;16B", ramp.size, (RAMP * 257).astype(">u2").tobytes())
     ramp.save(tree / "test" / "cat" / name, "PPM" if name.endswith("pgm") else None)
     loaded = data.load(resolve(tree, store, 256), store)
-    at = folders.read_tree(tree).files["test"].index(f"test/cat/{name}")
-    assert (loaded.test_images[at] == RAMP[:, :, None]).all()
+    assert (of_file(loaded, f"test/cat/{name}") == RAMP[:, :, None]).all()
 
 
-@pytest.mark.parametrize(("pixels", "kind"), [(RAMP / np.float32(255), "floats"), (RAMP.astype(np.int32), "32-bit")])
-def test_images_without_a_known_white_are_refused_by_name(pixels, kind, tree, store):
-    Image.fromarray(pixels).save(tree / "train" / "cat" / "odd.tif")
+@pytest.mark.parametrize(("values", "kind"), [(RAMP / np.float32(255), "floats"), (RAMP.astype(np.int32), "32-bit")])
+def test_images_without_a_known_white_are_refused_by_name(values, kind, tree, store):
+    Image.fromarray(values).save(tree / "train" / "cat" / "odd.tif")
     with pytest.raises(DataError, match=rf"train/cat/odd\.tif cannot be read: its pixels are {kind}.*8 or 16 bits"):
-        data.load(resolve(tree, store), store)
+        resolve(tree, store)
 
 
 def test_another_size_means_resizing_the_shorter_side_and_cropping_the_centre(tmp_path, store):
     tree = make_tree(tmp_path / "t", size=(40, 20))
     tall = Image.fromarray(noise(99, 30, 50))
     tall.save(tree / "train" / "cat" / "1.png")
-    images = data.load(resolve(tree, store, 10), store).train_images
+    loaded = data.load(resolve(tree, store, 10), store)
+    images = loaded.train_images
     wide = Image.fromarray(noise(0, 40, 20)).resize((20, 10), Image.Resampling.BILINEAR).crop((5, 0, 15, 10))
     assert np.array_equal(images[0], wide)
     assert images.shape == (6, 10, 10, 3)
@@ -322,7 +405,7 @@ def test_chunks_and_threads_do_not_change_the_images(chunk, threads_from, tree, 
     monkeypatch.setattr(decode, "THREADS_FROM", threads_from)
     told = []
     images = data.load(resolve(tree, store), store, lambda *args: told.append(args))
-    assert np.array_equal(images.train_images, [noise(seed) for seed in range(6)])
+    assert np.array_equal(images.train_images, TRAIN)
     np.testing.assert_allclose(images.mean, np.array(images.train_images).mean(axis=(0, 1, 2)) / 255)
     assert {stage for stage, _ in told} == {"images"} and sum(count for _, count in told) == 10
 
@@ -368,9 +451,8 @@ def stored_debris(store):
 def test_an_unreadable_image_is_named_and_nothing_is_stored(content, reason, tree, store):
     file = tree / "test" / "dog" / "1.png"
     file.write_bytes(file.read_bytes()[:-60] if content is None else content)
-    spec = resolve(tree, store)
     with pytest.raises(DataError, match=f"image {file} cannot be read: .*Mend or remove") as caught:
-        data.load(spec, store)
+        resolve(tree, store)
     assert caught.match(reason) and "\n" not in str(caught.value)
     assert stored_debris(store) == []
 
@@ -459,24 +541,24 @@ def md5_of(path):
     return md5(path.read_bytes()).hexdigest()
 
 
-def make_cifar(directory, kind, monkeypatch, classes, label_key):
-    """Pickled batches of 4 images each, with torchvision's md5 sums set to theirs."""
+def make_cifar(directory, kind, monkeypatch, classes, label_key, labels=None):
+    """Pickled batches of 4 images each, or of `labels`, with torchvision's md5 sums set to theirs."""
+    labels = labels or [0, 1, classes - 1, 2]
     folder = directory / kind.base_folder
     folder.mkdir(parents=True)
     rng = np.random.default_rng(0)
-    pixels, lists = {}, {}
+    batches, lists = {}, {}
     for part in ("train_list", "test_list"):
         lists[part] = []
         for name, _ in getattr(kind, part):
-            pixels[name] = rng.integers(0, 256, (4, 3072), dtype=np.uint8)
-            labels = [0, 1, classes - 1, 2]
-            (folder / name).write_bytes(pickle.dumps({"data": pixels[name], label_key: labels}))
+            batches[name] = rng.integers(0, 256, (len(labels), 3072), dtype=np.uint8)
+            (folder / name).write_bytes(pickle.dumps({"data": batches[name], label_key: labels}))
             lists[part].append([name, md5_of(folder / name)])
         monkeypatch.setattr(kind, part, lists[part])
     meta = folder / kind.meta["filename"]
     meta.write_bytes(pickle.dumps({kind.meta["key"]: [f"class {i}" for i in range(classes)]}))
     monkeypatch.setattr(kind, "meta", kind.meta | {"md5": md5_of(meta)})
-    return pixels
+    return batches
 
 
 @pytest.fixture
@@ -505,15 +587,76 @@ def test_cifar_is_read_from_the_files_torchvision_keeps(
     from torchvision import datasets
 
     kind = {"cifar10": datasets.CIFAR10, "cifar100": datasets.CIFAR100}[name]
-    pixels = make_cifar(tmp_path / "data", kind, monkeypatch, classes, label_key)
+    batches = make_cifar(tmp_path / "data", kind, monkeypatch, classes, label_key)
     monkeypatch.setenv("ASR_DATA_DIR", str(tmp_path / "data"))
     images = data.load(data.resolve(name, store), store)
     assert offline == [] and images.classes == classes and images.label == {10: "CIFAR-10", 100: "CIFAR-100"}[classes]
     assert images.train_images.shape == (train, 32, 32, 3)
-    first = pixels[kind.test_list[0][0]].reshape(4, 3, 32, 32).transpose(0, 2, 3, 1)
-    assert np.array_equal(images.test_images, first)
-    assert images.test_labels.tolist() == [0, 1, classes - 1, 2] and images.class_names[1] == "class 1"
+    first = batches[kind.test_list[0][0]].reshape(4, 3, 32, 32).transpose(0, 2, 3, 1)
+    assert np.array_equal(images.test_images, first[[0, 1, 3, 2]])
+    assert images.test_labels.tolist() == [0, 1, 2, classes - 1] and images.class_names[1] == "class 1"
     assert images.test_files()[1] == "test[1]"
+
+
+def written_as_pngs(root, batches, kind, labels):
+    """The images of torchvision's batches as an ImageFolder tree, under names of another order; returns root."""
+    for split, files in (("train", kind.train_list), ("test", kind.test_list)):
+        for file in (name for name, _ in files):
+            for i, image in enumerate(batches[file].reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)):
+                folder = root / split / f"class {labels[i]}"
+                folder.mkdir(parents=True, exist_ok=True)
+                Image.fromarray(image).save(folder / f"{99 - i}-{file}.png")
+    return root
+
+
+@pytest.fixture
+def cifar(tmp_path, monkeypatch):
+    """CIFAR-10 in small, its pixels known as CIFAR-10's: (torchvision's directory, an ImageFolder tree)."""
+    from torchvision.datasets import CIFAR10
+
+    labels = [*range(10), 3, 3, 5]
+    batches = make_cifar(tmp_path / "data", CIFAR10, monkeypatch, 10, "labels", labels)
+    tree = written_as_pngs(tmp_path / "pngs", batches, CIFAR10, labels)
+    digest = folders.identify(tree, Store(tmp_path / "first"))["digest"]
+    monkeypatch.setattr(folders, "KNOWN", {digest: "cifar10"})
+    monkeypatch.setattr(folders, "CIFAR10", digest)
+    return tmp_path / "data", tree
+
+
+def same(first, second):
+    """Whether two data sets are the same images under the same names, in the same order."""
+    return (
+        np.array_equal(first.train_images, second.train_images)
+        and np.array_equal(first.test_images, second.test_images)
+        and np.array_equal(first.train_labels, second.train_labels)
+        and first.test_files() == second.test_files()
+        and (first.class_names, first.label, first.mean) == (second.class_names, second.label, second.mean)
+    )
+
+
+def test_a_png_tree_and_torchvisions_archive_of_the_same_images_are_one_data_set(cifar, tmp_path, offline):
+    directory, tree = cifar
+    folder, archive = Store(tmp_path / "folder"), Store(tmp_path / "archive")
+    spec = data.resolve(f"folder:{tree}", folder)
+    assert spec == data.resolve("cifar10", archive) == DataSpec(dataset="cifar10")
+    assert same(data.load(spec, folder), data.load(spec, archive, data_dir=directory))
+    assert data.label(spec, Store(tmp_path / "nowhere")) == "CIFAR-10"
+
+
+def test_the_set_by_its_name_takes_a_folder_that_was_named_before_and_downloads_nothing(cifar, tmp_path, offline):
+    _, tree = cifar
+    folder = Store(tmp_path / "folder")
+    data.resolve(f"folder:{tree}", folder)
+    assert len(data.load(data.resolve("cifar10", folder), folder, data_dir=tmp_path / "none").test_images) == 13
+    assert offline == []
+
+
+def test_a_folder_that_was_named_and_has_gone_leaves_the_download(cifar, tmp_path, offline):
+    directory, tree = cifar
+    folder = Store(tmp_path / "folder")
+    spec = data.resolve(f"folder:{tree}", folder)
+    shutil.rmtree(tree)
+    assert len(data.load(spec, folder, data_dir=directory).test_images) == 13
 
 
 def test_an_archive_fetched_by_hand_is_unpacked(tmp_path, store, monkeypatch, offline):

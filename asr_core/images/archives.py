@@ -7,12 +7,13 @@ import stat
 import struct
 import zipfile
 import zlib
+from collections import Counter
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
 from asr_core.errors import DataError
-from asr_core.images.folders import SUFFIXES, Tree, read_tree
+from asr_core.images.trees import HIDDEN, OTHER, SPLITS, SUFFIXES, VAL, Tree, read_tree, skipped_words
 
 UNPACKED = 2 * 2**30  # bytes that the images of one archive may take
 FILES = 60_000  # images in one archive; no zip64 listing is needed for so few
@@ -39,6 +40,16 @@ def unpack(archive: BinaryIO, target: Path) -> Tree:
         return read_tree(target)
     except DataError as error:
         raise DataError(str(error).replace(f"{target}/", "").replace(str(target), "the archive")) from None
+
+
+def left_out(archive: BinaryIO) -> str:
+    """What of an archive that was unpacked is no image, in words; '' for nothing."""
+    skipped: Counter[str] = Counter()
+    with zipfile.ZipFile(archive) as opened:
+        for name in (_plain(info.filename) for info in opened.infolist() if not info.is_dir()):
+            if not _is_image(name):
+                skipped[OTHER if not _is_hidden(name) else HIDDEN] += 1
+    return skipped_words(skipped)
 
 
 @contextmanager
@@ -120,15 +131,18 @@ def _plain(name: str) -> str:
 
 
 def _is_image(name: str) -> bool:
-    hidden = any(part.startswith((".", "__MACOSX")) for part in name.split("/"))
-    return not hidden and name.lower().endswith(SUFFIXES)
+    return not _is_hidden(name) and name.lower().endswith(SUFFIXES)
+
+
+def _is_hidden(name: str) -> bool:
+    return any(part.startswith((".", "__MACOSX")) for part in name.split("/"))
 
 
 def _around(names: list[str]) -> str:
     """The one folder ('NAME/') that all names are in, unless it is a split itself."""
     tops = {name.partition("/")[0] for name in names if "/" in name}
     inside = len(tops) == 1 and all("/" in name for name in names)
-    return f"{tops.pop()}/" if inside and not tops & {"train", "test"} else ""
+    return f"{tops.pop()}/" if inside and not tops & {*SPLITS, VAL} else ""
 
 
 def _write(opened: zipfile.ZipFile, info: zipfile.ZipInfo, path: Path) -> None:

@@ -6,6 +6,7 @@ evaluate; the two never mix.
 """
 
 import json
+import warnings
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -28,8 +29,9 @@ CALIBRATION, EVALUATION = 1, 2  # independent random streams
 def resolve(dataset: str, store: Store, **values) -> DataSpec:
     """The DataSpec of a registered dataset, or of `folder:PATH`, with further fields as `values`.
 
-    A folder is checked and its content digested (remembered in the store while its listing is
-    unchanged). Raises UnknownName, SpecError, DataError.
+    A folder is checked and its pixels digested (remembered in the store while its listing is unchanged), and is a
+    registered dataset where its pixels are; what of it is left out is warned of. Raises UnknownName, SpecError,
+    DataError.
     """
     kind, _, path = dataset.partition(":")
     if not (kind == "folder" and path):
@@ -37,7 +39,10 @@ def resolve(dataset: str, store: Store, **values) -> DataSpec:
         return DataSpec.pick(dataset=choose("dataset", dataset, every), **values)
     DataSpec.pick(dataset="digits", **values)  # what else is wrong is said before a folder is read
     found = folders.identify(path, store)
-    return DataSpec.pick(dataset="folder", **values | {"digest": found["digest"], "classes": found["classes"]})
+    for note in found["notes"]:
+        warnings.warn(f"{path}: {note}.", stacklevel=2)
+    own = {"digest": found["digest"], "classes": found["classes"]} if found["dataset"] == "folder" else {}
+    return DataSpec.pick(dataset=found["dataset"], **values | own)
 
 
 def label(data: DataSpec, store: Store) -> str:

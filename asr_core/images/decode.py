@@ -2,15 +2,15 @@
 
 import shutil
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from asr_core.errors import DataError, StoreError
-from asr_core.images.splits import Opened, Split
+from asr_core.errors import StoreError
+from asr_core.images.pixels import rgb
+from asr_core.images.splits import Opened, Split, reading
 
 CHUNK_BYTES = 2**24  # decoded at a time: under a second, so that Ctrl-C is answered soon
 THREADS_FROM = 128  # pixels a side; smaller images decode faster in one thread (measured)
@@ -81,45 +81,16 @@ def _mean_and_std(total: np.ndarray, squares: np.ndarray, count: int) -> tuple[l
 
 def _threads(split: Split) -> int:
     """How many threads pay: what Pillow does to a small image is too short to run beside another."""
-    with _reading(split, 0):
+    with reading(split, 0):
         return 2 if min(split.image(0).size) >= THREADS_FROM else 1
 
 
 def _fill(split: Split, start: int, out: np.ndarray, size: int, rows: np.ndarray) -> None:
     """Decode images start + row of the split into out[row]; raises DataError naming an unreadable one."""
     for row in rows:
-        with _reading(split, start + row):
+        with reading(split, start + row):
             image = _square(split.image(start + row), size)
             out[row] = np.frombuffer(image.tobytes(), np.uint8).reshape(size, size, 3)
-
-
-@contextmanager
-def _reading(split: Split, i: int):
-    """Name the image that cannot be read, whatever Pillow raises: OSError, SyntaxError, struct.error, ..."""
-    try:
-        yield
-    except Exception as error:
-        reason = " ".join(str(error).split()) or type(error).__name__
-        if type(error).__name__ == "UnidentifiedImageError":  # its text names a buffer, not the file
-            reason = "no image format that Pillow knows"
-        path = Path(split.folder, split.names[i])
-        raise DataError(f"image {path} cannot be read: {reason.rstrip('.')}. Mend or remove the file.") from error
-
-
-def _eight_bits(image):
-    """The image with values up to 255, which `convert` would clip: of 16-bit grey ones, value / 257, rounded.
-
-    Raises ValueError for floats and 32-bit integers: nothing tells which value is white.
-    """
-    from PIL import Image
-
-    sixteen = image.mode.startswith("I;16") or (image.mode == "I" and image.format in ("PNG", "PPM"))
-    if sixteen:
-        return Image.fromarray(np.rint(np.asarray(image) / 257).astype(np.uint8))
-    if image.mode in ("F", "I"):
-        kind = "floats" if image.mode == "F" else "32-bit integers"
-        raise ValueError(f"its pixels are {kind}, of which nothing tells what is white; save it with 8 or 16 bits")
-    return image
 
 
 def _square(image, size: int):
@@ -129,7 +100,7 @@ def _square(image, size: int):
     """
     from PIL import Image
 
-    image = _eight_bits(image).convert("RGB")
+    image = rgb(image)
     if image.size == (size, size):
         return image
     width, height = image.size

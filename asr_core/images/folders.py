@@ -1,200 +1,92 @@
-"""ImageFolder trees: what is in them, and the digest that names their content.
+"""ImageFolder trees by their content: identified by the pixels of their images, located again, named.
 
-A tree is PATH/train/CLASS/... and PATH/test/CLASS/... with the same classes in both. Its digest
-depends on the relative paths and contents of its images alone, so a copied or moved tree keeps its
-results. The store's sources.json remembers the digest of each tree seen, so that an unchanged tree
-is not read again, and tells where the images of a digest lie.
+A copied, moved or converted tree keeps its results, and one that holds a known data set is that data set. The store's
+sources.json remembers what each tree is, so that an unchanged one is not read again, and tells where the images of a
+digest lie; the store's stage `order` keeps the canonical order of the images of each listing.
 """
 
-import hashlib
 import json
-import os
-import stat
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
-from io import BytesIO
+from collections import Counter
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from asr_core.errors import DataError, ImagesAbsent
-from asr_core.images.splits import Opened, Split
+from asr_core.images.splits import Opened
+from asr_core.images.trees import Tree, opened_tree, read_tree
+from asr_core.spec.keys import key
 from asr_core.store import Store, disk_errors
-from asr_core.store.entries import digest_file, write_json
+from asr_core.store.entries import Entry, write_json
 
-SUFFIXES = (".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
 SOURCES = "sources.json"
-FIELDS = {"fingerprint", "digest", "classes", "images", "label"}
+FIELDS = {"fingerprint", "digest", "dataset", "classes", "images", "label", "notes"}
 CIFAR10_JPEG = "78086fc20c1b1c15"
-KNOWN = {CIFAR10_JPEG: "CIFAR-10 (JPEG copy)"}
+LABELS = {CIFAR10_JPEG: "CIFAR-10 (JPEG copy)"}
+CIFAR10, CIFAR100 = "76f23f8afa109a8c", "18e6c68d35ca3214"  # of the pixels that torchvision's archives hold
+KNOWN = {CIFAR10: "cifar10", CIFAR100: "cifar100"}  # digest -> the registered source of the same images
 REMEDY = (
     "Name their folder: `--dataset folder:PATH` on the command line, or under *Own network and data* in the sidebar "
     "of the dashboard."
 )
 
 
-@dataclass(frozen=True)
-class Tree:
-    """A valid ImageFolder tree; `files` maps a split to its sorted relative paths, SPLIT/CLASS/..."""
-
-    root: Path
-    class_names: tuple[str, ...]
-    files: dict[str, list[str]] = field(repr=False)
-    fingerprint: str
-
-    def labels(self, split: str) -> list[int]:
-        """Index of each file's class among the sorted class names."""
-        index = {name: i for i, name in enumerate(self.class_names)}
-        return [index[file.split("/", 2)[1]] for file in self.files[split]]
-
-
-def read_tree(root: Path | str, splits: tuple[str, ...] = ("train", "test")) -> Tree:
-    """List and check a tree without reading an image; raises DataError naming what is wrong.
-
-    `fingerprint` is the sha256 over relative path, size and modification time of every image.
-    Hidden names and files without an image suffix are not counted.
-    """
-    root = Path(os.path.abspath(Path(root).expanduser()))
-    with _readable():
-        for split in splits:
-            _check_folder(root, split, splits)
-        found = {split: _classes(root, split) for split in splits}
-    _same_classes(root, found)
-    listing = sorted(item for classes in found.values() for files in classes.values() for item in files)
-    digest = hashlib.sha256()
-    for name, size, changed in listing:
-        digest.update(b"%s\0%d %d\n" % (os.fsencode(name), size, changed))
-    files = {split: [item[0] for item in listing if item[0].startswith(f"{split}/")] for split in splits}
-    return Tree(root, tuple(sorted(found[splits[0]])), files, digest.hexdigest())
-
-
-def _check_folder(root: Path, split: str, splits: tuple[str, ...]) -> None:
-    if not (root / split).is_dir():
-        lacks = f"{root} has no folder {split}/" if root.is_dir() else f"there is no folder {root}"
-        raise DataError(
-            f"{lacks}; an image folder needs {'/CLASS/... and '.join(splits)}/CLASS/..., with the same classes in each."
-        )
-
-
-def _classes(root: Path, split: str) -> dict[str, list[tuple[str, int, int]]]:
-    """Class name -> (relative path, size, mtime in ns) of its images, none of them empty."""
-    with os.scandir(root / split) as found:
-        names = sorted(entry.name for entry in found if entry.is_dir() and not entry.name.startswith("."))
-    if len(names) < 2:
-        raise DataError(
-            f"{root / split} holds {len(names)} class folder{'' if len(names) == 1 else 's'}; "
-            "at least 2 are needed, one folder per class with its images inside."
-        )
-    classes = {name: list(_images(f"{root}/", f"{split}/{name}")) for name in names}
-    for name, files in classes.items():
-        if not files:
-            raise DataError(
-                f"{root / split / name} holds no image ({', '.join(SUFFIXES)}); add images, or remove the class "
-                "from every split."
-            )
-    return classes
-
-
-def _images(base: str, folder: str, above: tuple[tuple[int, int], ...] = ()):
-    """(relative path, size, mtime in ns) of each image under base + folder, at any depth; links are followed.
-
-    above: device and inode of the folders on the way, by which a link back to one of them is known.
-    """
-    info = os.stat(base + folder)
-    if (here := (info.st_dev, info.st_ino)) in above:
-        raise DataError(f"{base}{folder} is a link to a folder that it lies in; remove it.")
-    with os.scandir(base + folder) as found:
-        for entry in found:
-            name = f"{folder}/{entry.name}"
-            if entry.name.startswith("."):
-                continue
-            if entry.is_dir(follow_symlinks=False) or (entry.is_dir() and not entry.name.lower().endswith(SUFFIXES)):
-                yield from _images(base, name, (*above, here))
-            elif entry.is_symlink() and not os.path.exists(entry.path):
-                raise DataError(f"{entry.path} is a link to nothing; mend or remove it.")
-            elif entry.name.lower().endswith(SUFFIXES):
-                yield (name, *_size_and_time(entry))
-
-
-def _size_and_time(entry: os.DirEntry) -> tuple[int, int]:
-    info = entry.stat()
-    if not stat.S_ISREG(info.st_mode):
-        raise DataError(f"{entry.path} is named like an image but is not a file; rename or remove it.")
-    return info.st_size, info.st_mtime_ns
-
-
-def _same_classes(root: Path, found: dict) -> None:
-    (first, classes), *others = found.items()
-    for split, other in others:
-        for have, lack, names in ((first, split, classes - other.keys()), (split, first, other - classes.keys())):
-            if names:
-                raise DataError(
-                    f"{root / have} has the class {sorted(names)[0]!r}, {root / lack} has not; "
-                    "every split needs the same class folders."
-                )
-
-
-@contextmanager
-def _readable():
-    """Name the file or folder that cannot be read."""
-    try:
-        yield
-    except OSError as error:
-        raise DataError(f"{error.filename} cannot be read: {error.strerror}. Mend or remove it.") from error
-
-
-def content_digest(tree: Tree) -> str:
-    """16 hex digits of the sha256 over the sorted (relative path, sha256 of content) of all images."""
-    digest = hashlib.sha256()
-    with _readable():
-        for name in sorted(name for files in tree.files.values() for name in files):
-            digest.update(b"%s\0%s\n" % (os.fsencode(name), digest_file(f"{tree.root}/{name}").encode()))
-    return digest.hexdigest()[:16]
-
-
-def opened_tree(tree: Tree, splits: tuple[str, str] = ("train", "test"), class_names=None) -> Opened:
-    """An ImageFolder tree, in the order of its sorted relative paths."""
-
-    import numpy as np
-
-    def part(split: str) -> Split:
-        names = tree.files[split]
-        labels = np.array(tree.labels(split), dtype=np.int64)
-        return Split(labels, names, lambda i: _image(f"{tree.root}/{names[i]}"), str(tree.root))
-
-    return Opened(class_names or tree.class_names, *map(part, splits))
-
-
-def _image(path: str):
-    """A PIL image of bytes in memory: faster than a file handle, and none is left open on an error."""
-    from PIL import Image
-
-    with open(path, "rb", buffering=0) as file:
-        return Image.open(BytesIO(file.read()))
-
-
 def identify(root: Path | str, store: Store) -> dict:
-    """What the tree at `root` is: {fingerprint, digest, classes, images (by split), label}; raises DataError.
+    """What the tree at `root` is: {fingerprint, digest, dataset, classes, images (by split), label, notes}.
 
-    The images are read only if the listing differs from the one remembered in the store.
+    dataset: `folder`, or the name of the known data set that its pixels are. The images are read only if the listing
+    differs from the one remembered in the store. Raises DataError.
     """
     tree = read_tree(root)
     known = _sources(store).get(str(tree.root))
     if known and known["fingerprint"] == tree.fingerprint:
-        return known
-    digest = content_digest(tree)
+        return known | {"notes": [*tree.notes, *known["notes"]]}
+    entry = _order(tree, store)
+    digest = entry["digest"]
     found = {
         "fingerprint": tree.fingerprint,
         "digest": digest,
+        "dataset": KNOWN.get(digest, "folder"),
         "classes": len(tree.class_names),
-        "images": {split: len(files) for split, files in tree.files.items()},
-        "label": KNOWN.get(digest, tree.root.name),
+        "images": tree.counts,
+        "label": tree.root.name,
+        "notes": _said(entry["transparent"]),
     }
     with store.lock("sources"), disk_errors(store.root):
         write_json(store.root / SOURCES, {**_sources(store), str(tree.root): found})
-    return found
+    return found | {"notes": [*tree.notes, *found["notes"]]}
+
+
+def _said(transparent: int) -> list[str]:
+    images = f"{transparent:,} transparent image{' is' if transparent == 1 else 's are'}"
+    return [f"{images} put on white"] if transparent else []
+
+
+def _order(tree: Tree, store: Store) -> Entry:
+    """The canonical order of a listed tree, its digest and what was seen in its images; read once for a listing."""
+
+    def compute() -> tuple[dict[str, Any], dict[str, Any]]:
+        from asr_core.images import pixels
+
+        opened, seen = opened_tree(tree), Counter[str]()
+        parts = [(split.labels, pixels.digests(split, seen)) for split in (opened.train, opened.test)]
+        places = {name: pixels.order(*part) for name, part in zip(("train", "test"), parts, strict=True)}
+        facts = {"digest": pixels.digest(*parts), "transparent": seen[pixels.TRANSPARENT]}
+        return {"order.npz": places}, facts
+
+    return store.get_or_compute("order", key("order", tree.fingerprint), compute)
+
+
+def opened(digest: str, store: Store) -> Opened:
+    """The images of `digest` from an unchanged tree, in canonical order; raises ImagesAbsent if none is at hand."""
+    from asr_core.images.pixels import ordered
+
+    tree = locate(digest, store)
+    found, places = opened_tree(tree), _order(tree, store).arrays("order")
+    return Opened(found.class_names, ordered(found.train, places["train"]), ordered(found.test, places["test"]))
 
 
 def locate(digest: str, store: Store) -> Tree:
-    """The unchanged tree whose content has `digest`; raises DataError if none is at hand."""
+    """The unchanged tree whose pixels have `digest`; raises ImagesAbsent if none is at hand."""
     places = [(path, known) for path, known in _sources(store).items() if known["digest"] == digest]
     for path, known in places:
         with suppress(DataError):
@@ -219,8 +111,8 @@ def classes(digest: str, store: Store) -> int | None:
 
 def label(digest: str, store: Store) -> str:
     """Human name of the folder with `digest`: a known name, or the base name of its path."""
-    if digest in KNOWN:
-        return KNOWN[digest]
+    if digest in LABELS:
+        return LABELS[digest]
     seen = [known["label"] for known in _sources(store).values() if known["digest"] == digest]
     return seen[0] if seen else f"folder {digest}"
 

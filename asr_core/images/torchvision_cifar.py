@@ -1,15 +1,27 @@
-"""CIFAR-10 and CIFAR-100 from torchvision's files."""
+"""CIFAR-10 and CIFAR-100: from a folder that holds their pixels, else from torchvision's files."""
 
 from pathlib import Path
 
+from asr_core.errors import ImagesAbsent
+from asr_core.images import folders
 from asr_core.images.download import download_errors
 from asr_core.images.splits import Opened, Split
+from asr_core.store import Store
 
 PAGE = "https://www.cs.toronto.edu/~kriz/cifar.html"
 
 
-def opened(name: str, label: str, directory: Path) -> Opened:
-    """torchvision's data set `name` (CIFAR10, CIFAR100) below `directory`, downloaded first if need be."""
+def opened(name: str, label: str, digest: str, store: Store, directory: Path) -> Opened:
+    """The data set in its canonical order: a folder seen before whose pixels have `digest`, else torchvision's `name`
+    (CIFAR10, CIFAR100) below `directory`, downloaded first if need be. Names are the same for both: test[17]."""
+    try:
+        found = folders.opened(digest, store)
+    except ImagesAbsent:
+        found = _canonical(_torchvision(name, label, directory))
+    return Opened(found.class_names, _named("train", found.train), _named("test", found.test))
+
+
+def _torchvision(name: str, label: str, directory: Path) -> Opened:
     import numpy as np
     from PIL import Image
     from torchvision import datasets
@@ -23,3 +35,18 @@ def opened(name: str, label: str, directory: Path) -> Opened:
         return Split(np.array(images.targets, dtype=np.int64), names, lambda i: Image.fromarray(images.data[i]))
 
     return Opened(tuple(sets[0].classes), part("train", sets[0]), part("test", sets[1]))
+
+
+def _canonical(found: Opened) -> Opened:
+    from asr_core.images.pixels import digests, order, ordered
+
+    def part(split: Split) -> Split:
+        return ordered(split, order(split.labels, digests(split)))
+
+    return Opened(found.class_names, part(found.train), part(found.test))
+
+
+def _named(name: str, split: Split) -> Split:
+    from dataclasses import replace
+
+    return replace(split, names=[f"{name}[{i}]" for i in range(len(split.labels))], folder="")

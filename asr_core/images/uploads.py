@@ -11,7 +11,8 @@ DIGITS = 24  # of the sha256 that names a zip
 
 
 def keep_images(store: Store, archive: BinaryIO) -> dict:
-    """Unpack a zip of an ImageFolder tree into the store; returns what `folders.identify` says of it.
+    """Unpack a zip of an ImageFolder tree into the store; returns what `folders.identify` says of it, and of
+    files that are no images.
 
     Raises DataError (see archives.unpack), StoreError.
     """
@@ -22,4 +23,5 @@ def keep_images(store: Store, archive: BinaryIO) -> dict:
         with store.workspace() as part:
             archives.unpack(archive, part / "images")
             publish(part / "images", target)
-    return folders.identify(target, store)
+    found, left_out = folders.identify(target, store), archives.left_out(archive)
+    return found | {"notes": [*found["notes"], *([left_out] if left_out else [])]}

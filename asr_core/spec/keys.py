@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
 # Raise a stage's number when its meaning changes: old entries are then never found again.
 STAGE_VERSIONS = {
-    "images": 1,
+    "images": 2,
+    "order": 1,
     "dense": 1,
     "prune": 1,
     "stats": 1,

@@ -115,16 +115,19 @@ def adopt_images(found: dict) -> str:
     before = state.get("classes") or registry.get("image source", state.get("dataset")).classes
     if before != found["classes"] and state.get("source") == "file":
         state.put(source="scratch", weights_digest=None)
+    own = found["dataset"] == "folder"  # else a known data set, whatever it came in
     state.put(
-        dataset="folder",
-        digest=found["digest"],
-        classes=found["classes"],
+        dataset=found["dataset"],
+        digest=found["digest"] if own else None,
+        classes=found["classes"] if own else None,
         stat_images=fits,
         eval_images=None if tests is not None and tests > test else tests,
         **{address.DENSE_ID: None},
     )
+    label = found["label"] if own else registry.get("image source", found["dataset"]).label
+    notes = "".join(f" {note[:1].upper()}{note[1:]}." for note in found["notes"])
     return (
-        f"{found['label']}: {found['classes']} classes, {train:,} images to train on, {test:,} to test on. "
+        f"{label}: {found['classes']} classes, {train:,} images to train on, {test:,} to test on.{notes} "
         "Now compute it, or give weights first."
     )
 

@@ -1,5 +1,6 @@
-"""CIFAR-10 as torchvision keeps it."""
+"""CIFAR-10 whatever it comes in: torchvision's archive, or a folder of the same pixels."""
 
+from asr_core.images import folders
 from asr_core.images.sources import ImageSource
 from asr_core.images.torchvision_cifar import opened
 from asr_core.registry import register
@@ -18,4 +19,4 @@ class CIFAR10(ImageSource):
     @classmethod
     def open(cls, data, store, directory):
         with store.lock("download", cls.name):
-            return opened(cls.name.upper(), cls.label, directory)
+            return opened(cls.name.upper(), cls.label, folders.CIFAR10, store, directory)

@@ -7,15 +7,15 @@ from asr_core.registry import register
 
 @register("image source")
 class Folder(ImageSource):
-    """A tree with train/CLASS/... and test/CLASS/..., the same classes in both. Known by its content, not by its
-    path."""
+    """A tree with train/CLASS/... and test/CLASS/... (or val/), the same classes in both. Known by its pixels, not by
+    its path."""
 
     name = "folder"
     label = "images of a folder"
 
     @classmethod
     def open(cls, data, store, directory):
-        return folders.opened_tree(folders.locate(data.digest, store))
+        return folders.opened(data.digest, store)
 
     @classmethod
     def label_of(cls, data, store):

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from asr_core.errors import DataError
-from asr_core.images import folders
+from asr_core.images import trees
 from asr_core.images.download import download_errors
 from asr_core.images.sources import ImageSource
 from asr_core.registry import register
@@ -35,7 +35,7 @@ class Imagenette(ImageSource):
                     datasets.Imagenette(directory, size=variant, download=True)
             tree = _complete(root, archive)
         names = datasets.Imagenette(directory, size=variant).classes
-        return folders.opened_tree(tree, ("train", "val"), tuple(synonyms[0] for synonyms in names))
+        return trees.opened_tree(tree, tuple(synonyms[0] for synonyms in names))
 
 
 def variant_of(image_size: int) -> str:
@@ -43,10 +43,10 @@ def variant_of(image_size: int) -> str:
     return "160px" if image_size <= 160 else "320px" if image_size <= 320 else "full"
 
 
-def _complete(root: Path, archive: str) -> folders.Tree:
+def _complete(root: Path, archive: str) -> trees.Tree:
     """The tree at `root`; one that was unpacked only in part, which torchvision takes, is refused."""
     try:
-        tree = folders.read_tree(root, ("train", "val"))
+        tree = trees.read_tree(root)
         counts = {split: len(files) for split, files in tree.files.items()}
     except DataError:
         counts = {}
