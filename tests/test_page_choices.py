@@ -1,10 +1,12 @@
 """What the user chooses stays chosen: labels of controls never change, and nothing but the user changes a setting."""
 
 import pytest
+import streamlit as st
 from made_results import store_result
 from streamlit.testing.v1 import AppTest
 from test_pages import opened, store, turned, words  # noqa: F401 - store is a fixture
 
+from pages._frame import sidebar
 from pages._frame.address import LOOK, SETTING
 
 OTHERS = ("variance", "heatmaps", "curves", "maps", "absorption", "allocation", "severity", "ablation", "paper", "jobs")
@@ -100,6 +102,18 @@ def test_a_label_that_no_choice_has_does_not_become_the_choice():
     app.text_input[0].set_value("● resnet18").run()
     assert not app.exception
     assert app.text_input[0].value == "resnet18" and "architecture" not in app.query_params
+
+
+def test_a_choice_made_while_a_run_is_cut_short_counts(store, monkeypatch):  # noqa: F811
+    store_result(store)
+    app = opened("overview", dataset="digits")
+    with monkeypatch.context() as cut:
+        cut.setattr(sidebar, "draw", lambda shown: st.stop())
+        app.run()
+    app.session_state["sparsity"] = 0.8  # its slider is still on the screen
+    app.run()
+    assert app.query_params["sparsity"] == "0.8"
+    assert app.select_slider(key="sparsity").value == 0.8
 
 
 def test_what_a_job_has_stored_changes_no_choice(store):  # noqa: F811

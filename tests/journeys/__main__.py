@@ -1,6 +1,7 @@
 """Walks of many seeds, by hand: python -m tests.journeys --seeds 5 [--first 0] [--steps 60] [--go-on]."""
 
 import argparse
+import functools
 import sys
 import tempfile
 import time
@@ -29,7 +30,7 @@ def main() -> int:
                 dashboard.served(dashboard.prepared_cache(Path(folder, "c"))) as server,
             ):
                 begun = time.perf_counter()
-                walk = walked(browser, server.url, seed, chosen.steps, not chosen.go_on)
+                walk = walked(browser, server.url, seed, chosen.steps, not chosen.go_on, functools.partial(print, flush=True))
                 bad += bool(walk.faults)
                 print(walk.story() if walk.faults else f"seed {seed}: sound", f"({time.perf_counter() - begun:.0f} s)")
     return bad

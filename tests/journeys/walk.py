@@ -25,14 +25,14 @@ COUNT = """new MutationObserver(() => {
 AS_IT_IS = "is not stored. Shown below is"  # no complaint: an offer
 # Found by a page in the present result where nothing is chosen, or what is chosen is of another network.
 FOUND = {*SELECTION, "fix"}
-EVERY = 10  # steps between two looks from a fresh browser
+EVERY = 4  # steps between two looks from a fresh browser
 
 
 class Walk:
     """One walk: `way` holds (page, address) of each entry of the browser's history, `place` where in it the walk is."""
 
-    def __init__(self, browser, url: str, seed: int):
-        self.browser, self.url, self.random = browser, url, random.Random(seed)
+    def __init__(self, browser, url: str, seed: int, tell=lambda words: None):
+        self.browser, self.url, self.random, self.tell = browser, url, random.Random(seed), tell
         self.seed, self.log, self.faults = seed, [], []
         self.visitor = self.visit("")
         self.way, self.place = [self.here], 0
@@ -79,6 +79,7 @@ class Walk:
             if done is None:
                 continue
             self.log.append(done.words)
+            self.tell(f"{len(self.log)}. {done.words}")
             self.settle(runs)
             self.look(before, done)
             if len(self.log) % EVERY == 0:
@@ -163,6 +164,7 @@ class Walk:
     def fault(self, words: str) -> None:
         """Note a fault at the present step."""
         self.faults.append(f"step {len(self.log)}, {self.log[-1]}: {words} at {self.page.url.removeprefix(self.url)}")
+        self.tell(f"   FAULT: {self.faults[-1]}")
 
     def story(self) -> str:
         """Seed, steps and faults, to be walked again."""
@@ -170,9 +172,9 @@ class Walk:
         return "\n".join([f"seed {self.seed}, {len(self.log)} steps:", *told, "faults:", *self.faults])
 
 
-def walked(browser, url: str, seed: int, count: int, stop: bool = True) -> Walk:
-    """The walk of a seed, at its end. A step that cannot be done in time is a fault of it."""
-    walk = Walk(browser, url, seed)
+def walked(browser, url: str, seed: int, count: int, stop: bool = True, tell=lambda words: None) -> Walk:
+    """The walk of a seed, at its end; `tell` hears each step. A step that cannot be done in time is a fault of it."""
+    walk = Walk(browser, url, seed, tell)
     walk.page.context.set_default_timeout(1000 * PATIENCE / 3)
     try:
         walk.go(count, stop)
