@@ -8,7 +8,7 @@ from playwright.sync_api import TimeoutError as PlaywrightTimeout
 from asr_core.store.entries import PROJECT
 from benchmarks import dashboard
 
-PATIENCE = 90.0  # seconds: other tests may have the processor
+PATIENCE = 240.0  # seconds: other programs may have the processor
 PAGES = sorted(path.stem for path in (PROJECT / "pages").glob("[!_]*.py"))
 CHARTED = [page for page in PAGES if page not in ("jobs", "paper")]  # these open on a table
 # Where a trace's points are in the window; the chart is brought to its middle first.

@@ -30,7 +30,9 @@ def main() -> int:
                 dashboard.served(dashboard.prepared_cache(Path(folder, "c"))) as server,
             ):
                 begun = time.perf_counter()
-                walk = walked(browser, server.url, seed, chosen.steps, not chosen.go_on, functools.partial(print, flush=True))
+                walk = walked(
+                    browser, server.url, seed, chosen.steps, not chosen.go_on, functools.partial(print, flush=True)
+                )
                 bad += bool(walk.faults)
                 print(walk.story() if walk.faults else f"seed {seed}: sound", f"({time.perf_counter() - begun:.0f} s)")
     return bad
