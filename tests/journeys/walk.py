@@ -3,8 +3,8 @@
     python -m tests.journeys --seeds 5
 
 After each step: nothing is broken, nothing complains of what was offered, nothing but the step changed a parameter of
-the address, and address and sidebar say the same. Now and then the address is opened in a fresh browser, which must
-show the same.
+the address, and address and sidebar say the same. Every fourth step the address is opened in a fresh session of
+another browser, which must show the same: at every step that would take longer than the walk itself.
 """
 
 import random
@@ -34,16 +34,15 @@ class Walk:
     def __init__(self, browser, url: str, seed: int, tell=lambda words: None):
         self.browser, self.url, self.random, self.tell = browser, url, random.Random(seed), tell
         self.seed, self.log, self.faults = seed, [], []
-        self.visitor = self.visit("")
+        self.visitor, self.second = Visitor(self.context(), url), self.context()
+        self.visitor.open("")
         self.way, self.place = [self.here], 0
 
-    def visit(self, path: str) -> Visitor:
-        """A fresh browser context at `path`."""
+    def context(self):
+        """A fresh browser context."""
         context = self.browser.new_context(viewport=dashboard.SIZE)
         context.add_init_script(COUNT)
-        visitor = Visitor(context, self.url)
-        visitor.open(path)
-        return visitor
+        return context
 
     @property
     def page(self):
@@ -85,6 +84,7 @@ class Walk:
             if len(self.log) % EVERY == 0:
                 self.look_afresh()
         self.visitor.context.close()
+        self.second.close()
 
     def settle(self, runs: int) -> None:
         """Wait until the script ran after a step, if it does, and all is drawn."""
@@ -137,10 +137,11 @@ class Walk:
         return expected
 
     def look_afresh(self) -> None:
-        """The address in a fresh browser: the same page, crumbs, sidebar, and nothing wrong."""
+        """The address in another browser, which only keeps files: the same page, crumbs, sidebar, and nothing wrong."""
         page, address = self.here
         query = self.page.url.removeprefix(self.url).lstrip("/")
-        other = self.visit(query)
+        other = Visitor(self.second, self.url)
+        other.open(query)
         self.unfold(other)
         mine, theirs = seen.controls(self.page), seen.controls(other.page)
         told = {"page": (page, other.where), "address": (address, other.address)}
@@ -150,7 +151,7 @@ class Walk:
             if one != two:
                 self.fault(f"afresh, {what} is {two}, here it is {one}")
         self.complaints(other)
-        other.context.close()
+        other.page.close()
 
     def unfold(self, other: Visitor) -> None:
         """Open in a fresh browser the parts of the sidebar that are open here."""
