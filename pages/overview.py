@@ -3,7 +3,7 @@
 import streamlit as st
 
 from asr_core.figures import overview
-from asr_core.report import textreport
+from asr_core.report import glossary, textreport
 from pages._frame import charts, common, folded, state, tables
 from pages._frame.text import plain
 
@@ -52,7 +52,7 @@ def card(found: common.View) -> None:
                 "Channels whose pruned variance is zero: no factor brings them back.",
             ),
         ):
-            st.metric(label, value, help=help, width="content")
+            st.metric(label, value, help=glossary.with_term(label, help), width="content")
     st.caption(plain(textreport.describe(facts)))
 
 

@@ -11,7 +11,18 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-SHORT = ("raw", "prior", "bias", "start", "draw", "seed", "a", "b", "budget")  # everyday words: terms in labels only
+SHORT = (
+    "raw",
+    "keep",
+    "prior",
+    "bias",
+    "start",
+    "draw",
+    "seed",
+    "a",
+    "b",
+    "budget",
+)  # everyday words: terms in labels only
 
 
 @dataclass(frozen=True)
@@ -98,6 +109,6 @@ def unknown(paragraphs: Iterable[str]) -> list[str]:
     return list(missing)
 
 
-def markdown() -> list[tuple[str, str]]:
-    """(name, sentence with equation) of every term, by name: for the glossary's page and documents."""
+def listed() -> list[tuple[str, str]]:
+    """(name, sentence with equation) of every term, by name: for documents."""
     return sorted(((term.name, term.text) for term in terms()), key=lambda row: row[0].lower())

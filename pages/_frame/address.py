@@ -81,6 +81,7 @@ PAGES = {
     "bias2": _one("own", "own", "off", "on"),
     "made": _one("stored", "stored", "paper"),
     "drawn": whole(3, "", "", 3, 12),
+    "step": whole(1, "Step", "", 1, 10),
 }
 PARAMS: dict[str, Field] = SETTING | LOOK | SELECTION | PAGES
 ON_EVERY_PAGE = {*SETTING, *LOOK}

@@ -6,6 +6,7 @@ import streamlit as st
 
 from asr_core.figures import Chart, NothingToDraw, style
 from asr_core.figures.room import make_room
+from asr_core.report import onefile
 from pages._frame import common, export, folded, plot, state
 from pages._frame.export import Drawn
 from pages._frame.text import plain
@@ -203,3 +204,17 @@ def page_zip(title: str, address: str) -> None:
             icon=":material/folder_zip:",
             help="Figures as one offline HTML, their tables, notebooks, and the setting's card.",
         )
+
+
+def report_button(view: common.View, address: str) -> None:
+    """The whole setting as one file."""
+    st.download_button(
+        "This setting as one file (HTML)",
+        lambda: onefile.html(view.result, tuple(view.repairs), view.look.bn_state, address).encode(),
+        f"asr-lens-{view.keys[0][:10]}.html",
+        "text/html",
+        key="_onefile",
+        on_click="ignore",
+        icon=":material/description:",
+        help="Figures, tables, sentences and the protocol of the chosen setting and methods; needs no network.",
+    )

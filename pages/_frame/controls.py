@@ -10,6 +10,7 @@ from typing import Any
 import streamlit as st
 
 from asr_core.fields import Field
+from asr_core.report import glossary
 from pages._frame import state
 from pages._frame.text import plain
 
@@ -39,7 +40,13 @@ def control(
 ) -> None:
     """The widget of a field; `stored`: values at which something is stored, which are offered and told."""
     have = list(stored or [])
-    rest = {"key": name, "help": field.help, "on_change": on_change, "args": (name,), "disabled": disabled}
+    rest = {
+        "key": name,
+        "help": glossary.with_term(field.label, field.help),
+        "on_change": on_change,
+        "args": (name,),
+        "disabled": disabled,
+    }
     label = f"{field.label} ({field.unit})" if field.unit not in ("", "%") else field.label
     if field.many:
         st.pills(label, field.options, selection_mode="multi", **rest)

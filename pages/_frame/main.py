@@ -92,7 +92,7 @@ QUIET = ("idea", "lesson", "glossary")
 STYLE = """
 [data-stale=true] {transition: opacity 0s 1.5s !important}
 [data-testid=stMainBlockContainer] {padding: 4rem 2.5rem 3rem}
-:is([data-testid=stSkillsNudge], .st-key-_prepare) {display: none}
+:is([data-testid=stSkillsNudge], .st-key-_prepare, .st-key-_heard) {display: none}
 """
 
 
@@ -141,7 +141,10 @@ def frame(page) -> None:
         header.draw(page.title, found, quiet)
         with suppress(common.Ended):
             page.run()
-        charts.page_zip(page.title, header.link())
+        with st.container(horizontal=True):
+            charts.page_zip(page.title, header.link())
+            if found is not None and found.keys:
+                charts.report_button(found, header.link())
     header.complaints()
     if quiet:
         return
