@@ -124,6 +124,11 @@ def missing(
     return absent
 
 
+def signal_tests(spec: ExperimentSpec, test_images: int) -> int:
+    """Test images that signal is measured on: as many as statistics images, where there are as many."""
+    return min(spec.calibration.stat_images, spec.evaluation.eval_images or test_images)
+
+
 def count_images(planned: list[Task]) -> pd.DataFrame:
     """Image passes by stage and kind: columns stage, kind, tasks, images."""
     rows = pd.DataFrame([(t.stage, t.kind, t.images) for t in planned], columns=["stage", "kind", "images"])
