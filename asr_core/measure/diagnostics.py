@@ -6,9 +6,10 @@ Variances are in activation units squared; `floor` is the variance at or under w
 import numpy as np
 import pandas as pd
 
+from asr_core.measure.errorparts import FLOOR
 from asr_core.spec.repairs import COLUMNS
 
-FLOOR, EPS = 1e-12, 1e-8
+EPS = 1e-8
 
 
 def alpha(v_dense, v_repaired, floor: float = FLOOR) -> dict:

@@ -3,8 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from asr_core.measure.diagnostics import FLOOR
-
+FLOOR = 1e-12  # variance at or under which a channel is dead, activation units squared
 MOMENTS = ("mu_dense", "mu", "v_dense", "v", "cov")
 PARTS = ("error_mean", "error_scale", "error_decorrelation")
 

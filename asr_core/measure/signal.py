@@ -53,6 +53,11 @@ class Part:
     centred: torch.Tensor
     moments: Moments
 
+    @property
+    def rows(self) -> torch.Tensor:
+        """The rows with their mean, float64."""
+        return self.centred + self.moments.mean
+
 
 Outputs = dict[str, list[list[Part]]]  # by layer and run of the conv
 
@@ -84,7 +89,7 @@ def outputs_of(dense: nn.Module, batch: torch.Tensor, layers: Iterable[str] | No
     """All conv outputs (of `layers` only, if given) of one batch, kept; eval mode, the network is not changed."""
     found: Outputs = {}
 
-    def keep(name: str, conv: nn.Module, output: torch.Tensor) -> None:
+    def keep(name: str, conv: nn.Module, output: torch.Tensor, given: Any = None) -> None:
         if layers is None or name in layers:
             found.setdefault(name, []).append(parts_of(output))
 
@@ -129,7 +134,9 @@ def compare(known: Iterable[tuple[torch.Tensor, Outputs]], other: nn.Module) -> 
         runs = dict.fromkeys(outputs, 0)
         order = order or list(outputs)
 
-        def add(name: str, conv: nn.Module, output: torch.Tensor, runs=runs, outputs=outputs) -> None:
+        def add(
+            name: str, conv: nn.Module, output: torch.Tensor, given: Any = None, runs=runs, outputs=outputs
+        ) -> None:
             run = runs.get(name, 0)
             if run >= len(outputs.get(name, [])):
                 raise ModelError(OTHERWISE.format(name))

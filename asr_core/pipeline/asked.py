@@ -60,7 +60,10 @@ def grid(methods=METHODS, orders=ORDERS, biases=tuple(BIASES), **params: Any) ->
     for name, value in params.items():
         if value is not None and name not in known:
             raise UnknownName(f"parameter of {', '.join(methods)}", name, known)
-    return repairs(methods, orders, biases, **params)
+    found = repairs(methods, orders, biases, **params)
+    if idle := [method for method in methods if method not in {repair.method for repair in found}]:
+        raise SpecError(f"{idle[0]} corrects means alone, so it takes no bias {', '.join(biases)}; give biases on.")
+    return found
 
 
 def experiment(

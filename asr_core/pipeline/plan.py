@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from asr_core import registry
+from asr_core.repairs.methods import PASS
 from asr_core.spec.experiment import ExperimentSpec
 from asr_core.spec.keys import Keys, measures, recipe_key
 from asr_core.spec.recalibration import NO_STATE, REPORTED_STATE, BatchNormState
@@ -71,7 +73,8 @@ def tasks(spec: ExperimentSpec, dense_id: str | None, train_images: int, test_im
         *(Task("stats", keys.stats(network, NO_STATE), stat, network) for network in (DENSE, NO_REPAIR)),
     ]
     for repair in (r for r in spec.repairs if r.order):
-        passes = stat if repair.order == "sequential" else 0
+        both = set(registry.get("repair method", repair.method).needs) & set(PASS)
+        passes = 2 * stat if both else stat if repair.order == "sequential" else 0
         found.append(Task("repair", keys.network(repair), passes, repair))
         found.append(Task("stats", keys.stats(repair, NO_STATE), stat, repair))
     found.append(Task("evaluation", keys.evaluation(DENSE, NO_STATE), evaluated))
@@ -119,6 +122,11 @@ def missing(
         epochs = spec.dense.epochs if spec.dense.source != "file" else 0
         absent.insert(0, Task("dense", recipe_key(spec), epochs * train_images, kind="train"))
     return absent
+
+
+def signal_tests(spec: ExperimentSpec, test_images: int) -> int:
+    """Test images that signal is measured on: as many as statistics images, where there are as many."""
+    return min(spec.calibration.stat_images, spec.evaluation.eval_images or test_images)
 
 
 def count_images(planned: list[Task]) -> pd.DataFrame:

@@ -7,10 +7,9 @@ from typing import Any
 import torch
 
 from asr_core.measure import errorparts, signal
-from asr_core.pipeline import signals
 from asr_core.pipeline.assembly import halved
 from asr_core.pipeline.lab import Lab
-from asr_core.pipeline.plan import Task
+from asr_core.pipeline.plan import Task, signal_tests
 from asr_core.spec.repairs import DENSE
 
 KEPT_BYTES = 512 << 20  # of the dense network's outputs on all images
@@ -45,8 +44,7 @@ class References:
 
 def _test_batch(lab: Lab) -> torch.Tensor:
     indices = lab.data.eval_indices(lab.spec.evaluation.eval_images, lab.spec.evaluation.subset)
-    counts = len(lab.data.train_labels), len(lab.data.test_labels)
-    return lab.data.test_batch(indices[: signals.test_count(lab.spec, counts)])
+    return lab.data.test_batch(indices[: signal_tests(lab.spec, len(lab.data.test_labels))])
 
 
 def compute_signal(lab: Lab, task: Task) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -35,17 +35,12 @@ def networks(spec: ExperimentSpec, state: BatchNormState) -> list[Network]:
     return [(NO_REPAIR, NO_STATE), *((repair, each) for each in states for repair in spec.repairs)]
 
 
-def test_count(spec: ExperimentSpec, counts: tuple[int, int]) -> int:
-    """Test images that are measured: as many as statistics images, where there are as many."""
-    return min(spec.calibration.stat_images, spec.evaluation.eval_images or counts[1])
-
-
 def tasks(
     spec: ExperimentSpec, store: Store, dense_id: str | None, state: BatchNormState, counts: tuple[int, int]
 ) -> list[Task]:
     """The tables that are not stored; the first costs the passes of the dense network too."""
     keys, found = Keys(spec, dense_id or "unknown"), {}
-    images = spec.calibration.stat_images + test_count(spec, counts)
+    images = spec.calibration.stat_images + plan.signal_tests(spec, counts[1])
     for network, each in networks(spec, state):
         name = key_of(keys, network, each)
         if dense_id is None or not store.has("signal", name):

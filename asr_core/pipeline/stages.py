@@ -1,18 +1,19 @@
 """What each stage computes: files and facts of its entry. `perform` runs what a plan lists, through the store."""
 
+import copy
 from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 import numpy as np
 
-from asr_core import runtime
+from asr_core import registry, runtime
 from asr_core.measure import absorption, activations, confidence, evaluation, stats
 from asr_core.pipeline.lab import Lab, Report
 from asr_core.pipeline.plan import READING, MapTask, RepairabilityTask, Task
 from asr_core.pipeline.signal_stage import compute_signal
 from asr_core.pruning import masks, repairability
-from asr_core.repairs import batchnorm, repair_model
+from asr_core.repairs import batchnorm, passes, repair_model
 from asr_core.spec.repairs import DENSE, NO_REPAIR
 
 EVAL_BATCH = 256
@@ -46,11 +47,17 @@ def compute_stats(lab: Lab, task: Task):
 def compute_repair(lab: Lab, task: Task):
     dense_stats = lab.stored_stats(DENSE)
     pruned_stats = lab.stored_stats(NO_REPAIR) if task.network.order == "simultaneous" else None
-    pruned = lab.network(NO_REPAIR)
-    repairs = repair_model.compute_repairs(pruned, lab.stat_batch, task.network, dense_stats, pruned_stats)
+    needs = registry.get("repair method", task.network.method).needs
+    dense = copy.deepcopy(lab.network(DENSE)) if needs else None  # the pruned one is built in its memory
+    repairs = passes.compute_repairs(
+        lab.network(NO_REPAIR), lab.stat_batch, task.network, dense_stats, pruned_stats, dense
+    )
     lab.report.advance(task.images)
     fallback = [name for name, repair in repairs.items() if repair.factors.fallback]
-    return {"factors.parquet": repair_model.repairs_table(repairs)}, {"fallback": fallback}
+    files: dict[str, Any] = {"factors.parquet": repair_model.repairs_table(repairs)}
+    if kept := repair_model.kept_of(repairs):
+        files[repair_model.KEPT] = kept
+    return files, {"fallback": fallback}
 
 
 def compute_recalibration(lab: Lab, task: Task):

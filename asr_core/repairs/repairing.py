@@ -8,11 +8,12 @@ import torch
 from torch import nn
 
 from asr_core import registry
-from asr_core.errors import DataError, ModelError
+from asr_core.errors import DataError, ModelError, SpecError
 from asr_core.measure import guards, stats
 from asr_core.measure.guards import Images
 from asr_core.networks import models
-from asr_core.repairs.repair_model import LayerRepair, apply_repairs, compute_repairs, repairs_table
+from asr_core.repairs.passes import compute_repairs
+from asr_core.repairs.repair_model import LayerRepair, apply_repairs, repairs_table
 from asr_core.spec.repairs import RepairSpec
 
 
@@ -30,6 +31,10 @@ def repair_factors(method: str, v_dense: Any, v_pruned: Any, **params: Any) -> t
     tensor([2., 1., 1.], dtype=torch.float64)
     """
     cls = registry.get("repair method", method)
+    if cls.needs:
+        raise SpecError(
+            f"{method} needs {' and '.join(cls.needs)}, not variances alone; use asr_core.repair with images."
+        )
     v_dense, v_pruned = _variances(v_dense), _variances(v_pruned)
     if len(v_dense) != len(v_pruned) or len(v_dense) == 0:
         raise ModelError(f"{len(v_dense)} dense and {len(v_pruned)} pruned variances; give one of each per channel.")
@@ -66,7 +71,8 @@ def repair(
     """A repaired copy of `pruned` and its per-channel factor table; neither network is changed.
 
     dense, pruned: networks of the same layout. images: tensor or array (N, 3, H, W), normalised, or an iterable of such
-    batches; 64 in the paper. method: `lw_bn`, `raw_bn`, `asr_bn` (`bn_only` changes nothing). order: `simultaneous`
+    batches; 64 in the paper. method: `lw_bn`, `raw_bn`, `asr_bn` (`bn_only` changes nothing), or another of
+    `asr_core/repairs/methods`. order: `simultaneous`
     (all statistics first) or `sequential` (each layer after those before it; one forward pass, or one per layer where
     a conv runs several times: its statistics are of all its runs). bias: the mean correction of eq. 10; None takes
     the method's default. Columns of the table: see `repairs_table`. Warns of layers that are left as they are: at the
@@ -89,7 +95,7 @@ def repair(
     images = _one_batch(images)
     dense_stats = stats.collect(dense, images)
     pruned_stats = stats.collect(pruned, images) if order == "simultaneous" else None
-    repairs = compute_repairs(pruned, images, spec, dense_stats, pruned_stats)
+    repairs = compute_repairs(pruned, images, spec, dense_stats, pruned_stats, dense)
     warn_fallbacks(repairs, method)
     _warn_left_alone(pruned, repairs, dense_stats, method)
     return apply_repairs(guards.copied(pruned), repairs), repairs_table(repairs)
@@ -136,8 +142,8 @@ def _check_same_layout(dense: nn.Module, pruned: nn.Module) -> None:
 
 
 def warn_fallbacks(repairs: dict[str, LayerRepair], method: str) -> None:
-    """Tell the user which layers had a prior variance at the floor and were left at factor 1."""
+    """Tell the user which layers were left as they are: for `asr_bn`, with a prior variance at the floor."""
     if layers := [name for name, r in repairs.items() if r.factors.fallback]:
         warnings.warn(
-            f"{method}: prior variance at the floor, factor 1 in the whole of {', '.join(layers)}", stacklevel=3
+            f"{method}: {registry.get('repair method', method).fallback_words} {', '.join(layers)}", stacklevel=3
         )

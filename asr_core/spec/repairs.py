@@ -9,6 +9,7 @@ from typing import Any, Self
 
 from asr_core import registry
 from asr_core.checks import choose, flag
+from asr_core.errors import SpecError
 from asr_core.fields import Part, choice, declared
 
 ORDERS = ("simultaneous", "sequential")
@@ -42,6 +43,8 @@ class RepairSpec:
         if not rule.changes_weights:
             return cls(method=method)
         bias = rule.default_bias if bias is None else flag("bias", bias)
+        if bias not in rule.biases:
+            raise SpecError(f"bias is off, and {method} without mean correction changes nothing; give bias on.")
         return cls(method=method, order=order, bias=bias, params=tuple(sorted(rule.named(**params).items())))
 
     @property
@@ -79,12 +82,14 @@ def repairs(
     biases: tuple[str, ...] = ("off", "on"),
     **params: Any,
 ) -> tuple[RepairSpec, ...]:
-    """methods x orders x biases; each of `params` goes to the methods that have it. Each repair once."""
+    """methods x orders x biases, without a bias that a method does not take; each of `params` goes to the methods that
+    have it. Each repair once."""
     grid = []
     for method in methods:
         known = registry.get(KIND, method).parameters
         own = {name: value for name, value in params.items() if name in known and value is not None}
-        grid += [RepairSpec.of(method, order, BIASES[bias], **own) for order in orders for bias in biases]
+        taken = [BIASES[bias] for bias in biases if BIASES[bias] in registry.get(KIND, method).biases]
+        grid += [RepairSpec.of(method, order, bias, **own) for order in orders for bias in taken]
     return tuple(dict.fromkeys(grid))  # bn_only has neither order nor bias: once
 
 
