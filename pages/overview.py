@@ -107,7 +107,7 @@ st.caption(
 charts.show(
     overview.ACCURACY,
     "accuracy",
-    repairs=lambda found: found.repairs,
+    repairs=lambda found: found.look.repairs,
     state=lambda found: found.look.bn_state,
 )
 

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from asr_core.measure import diagnostics
-from asr_core.measure.intervals import wilson
+from asr_core.measure.statistics import wilson
 from asr_core.pipeline import assembly
 from asr_core.spec.experiment import ExperimentSpec, Setting
 from asr_core.spec.keys import Keys, recipe_key

@@ -5,6 +5,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from asr_core.figures import Chart, NothingToDraw, style
+from asr_core.report.sentences import rules
 from asr_core.store import Store
 from asr_core.store.results import Result
 from asr_core.studies import transition
@@ -44,9 +45,7 @@ def bars_table(result: Result, store: Store, groups) -> pd.DataFrame:
     sparsity = result.setting["sparsity_asked"]
     table = densities(convs, sparsity)
     if table.empty:
-        raise NothingToDraw(
-            "No finished result is stored at this sparsity yet, so there are no densities to compare. Compute one."
-        )
+        raise NothingToDraw("No finished result is stored at this sparsity yet, so there are no densities to compare.")
     by = table.groupby("rule", sort=False)
     whole = by["kept"].transform("sum") / by["weights"].transform("sum")
     return table.assign(sparsity=sparsity, whole=whole)
@@ -134,18 +133,4 @@ def bars_limits(tables) -> dict:
     return {"low": float(max(LOWEST, min(0.1, 10.0 ** np.floor(np.log10(least)))))} if least == least else {}
 
 
-def bars_sentence(table: pd.DataFrame) -> str:
-    """Per rule, the densest and the sparsest layer."""
-    parts = []
-    for _, rows in table.groupby("rule", sort=False):
-        most, least = rows.loc[rows["density"].idxmax()], rows.loc[rows["density"].idxmin()]
-        sparsest = f"{least['density']:.3g} of {least['layer']}"
-        parts.append(f"{most['rule']} keeps {most['density']:.3g} of {most['layer']} and {sparsest}")
-    at, rules = style.percent(table["sparsity"].iloc[0]), f"{len(parts)} rule{'s' if len(parts) > 1 else ''}"
-    return (
-        f"Share of each conv's weights that is kept at {at} sparsity, by {rules}: {'; '.join(parts)}. "
-        "The dotted line is the density of all convs together."
-    )
-
-
-DENSITIES = Chart("allocation.DENSITIES", bars_table, bars_figure, bars_sentence, bars_limits, wide=True)
+DENSITIES = Chart("allocation.DENSITIES", bars_table, bars_figure, rules.bars, bars_limits, wide=True)

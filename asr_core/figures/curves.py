@@ -5,11 +5,12 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from asr_core.figures import Chart, NothingToDraw, style
+from asr_core.report.sentences import accuracies
 from asr_core.spec.repairs import COLUMNS, DENSE, NO_REPAIR, RepairSpec
 from asr_core.store.results import Result
 from asr_core.store.tables import rows_of
 
-WAYS = {"reset": "ema from reset", "keep": "ema from kept", "cumulative": "cumulative", "none": "no recalibration"}
+WAYS = accuracies.WAYS
 TITLES = {"batches": "recalibration batches b", "images": "training images (statistics and recalibration)"}
 
 
@@ -29,7 +30,7 @@ def curves_table(result: Result, repairs=(), ways=("reset",), momentum=0.1, x="b
     if others:
         table = _over_seeds([table, *(_points(r, repairs, ways, momentum, x) for r in others)])
     if table.empty:
-        raise NothingToDraw("No accuracy is stored for this setting yet; compute it.")
+        raise NothingToDraw("No accuracy is stored for this setting.")
     return lined(table.assign(x=table[x].astype(float)))
 
 
@@ -169,23 +170,6 @@ def curves_limits(tables) -> dict:
     }
 
 
-def curves_sentence(table: pd.DataFrame) -> str:
-    """How far the methods lie apart at the smallest and the largest budget of each way."""
-    lines = table[~is_reference(table)]
-    if lines.empty:
-        return "None of the chosen repairs is stored for this setting."
-    parts = []
-    for way, rows in lines.groupby("way", sort=False):
-        budgets = rows[(rows["batches"] > 0) | (way == "none")]
-        for at in dict.fromkeys([budgets["x"].min(), budgets["x"].max()] if len(budgets) else []):
-            here = budgets[budgets["x"] == at]
-            unit = "b = " if here["x"].iloc[0] == here["batches"].iloc[0] else "images = "
-            reach = f"{100 * here['top1'].min():.1f} to {100 * here['top1'].max():.1f} %"
-            parts.append(f"{WAYS[way]}, {unit}{at:g}: {reach}")
-    methods = len(style.in_table(lines))
-    return f"Top-1 accuracy over the {methods} chosen {'repairs' if methods > 1 else 'repair'}: {'; '.join(parts)}."
-
-
 def curves_difference(pinned: pd.DataFrame, current: pd.DataFrame) -> pd.DataFrame:
     """Current minus pinned top-1 at each point of both."""
     columns = [*COLUMNS, "way", "batches", "images"]
@@ -220,7 +204,7 @@ CURVES = Chart(
     "curves.CURVES",
     curves_table,
     curves_figure,
-    curves_sentence,
+    accuracies.curves,
     curves_limits,
     curves_difference,
     curves_difference_figure,

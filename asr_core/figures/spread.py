@@ -1,11 +1,11 @@
 """What a scalar per layer cannot see: the damage that a layer's channels share, and the spread between them."""
 
-import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
 from asr_core.figures import Chart, NothingToDraw, style
 from asr_core.measure import diagnostics
+from asr_core.report.sentences import damage
 from asr_core.store.results import Result
 
 
@@ -14,7 +14,7 @@ def spread_table(result: Result) -> pd.DataFrame:
     cannot), live and all channels, within_share (of the network)."""
     channels = result.channels
     if channels.empty:
-        raise NothingToDraw("No channel statistics are stored for this setting; compute it.")
+        raise NothingToDraw("No channel statistics are stored for this setting.")
     rows = channels[channels["depth"] > channels["depth"].min()]
     logs = rows.assign(log=diagnostics.log_gamma_raw(rows))
     table = logs.groupby(["depth", "layer"], as_index=False)["log"].agg(
@@ -55,17 +55,4 @@ def spread_limits(tables) -> dict:
     return {"high": round(1.05 * max(float(t[["shared", "spread"]].abs().max().max()) for t in tables), 3) or 1.0}
 
 
-def spread_sentence(table: pd.DataFrame) -> str:
-    """The project's headline in words."""
-    share, more = table["within_share"].iloc[0], table["spread"] > table["shared"].abs()
-    if not table["live"].any():
-        return "No channel of a repaired layer is live, so no factor can mend anything: the share is undefined."
-    if not np.isfinite(share):
-        return "No live channel is damaged, so there is nothing to mend: the within-layer share is undefined."
-    return (
-        f"{share:.1%} of the mean-square damage (ln γ_raw squared) of live channels is left by the best scalar per "
-        f"layer; in {int(more.sum())} of {len(table)} repaired layers the channels differ by more than they share."
-    )
-
-
-SPREAD = Chart("spread.SPREAD", spread_table, spread_figure, spread_sentence, spread_limits)
+SPREAD = Chart("spread.SPREAD", spread_table, spread_figure, damage.spread, spread_limits)

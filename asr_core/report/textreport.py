@@ -11,9 +11,10 @@ from asr_core.networks import resume
 from asr_core.pipeline.plan import Task, count_images
 from asr_core.spec import labels
 from asr_core.spec.experiment import ExperimentSpec, Setting
+from asr_core.spec.repairs import COLUMNS
 from asr_core.store import Store
 from asr_core.store.results import Result
-from asr_core.store.tables import networks
+from asr_core.store.tables import networks, typed
 
 if TYPE_CHECKING:
     from asr_core.pipeline.maps import Maps
@@ -38,6 +39,26 @@ def accuracy_text(accuracy: pd.DataFrame, style: str = "simple") -> str:
     columns = sorted(wide.columns, key=lambda name: int(name[2:]))
     table = wide.loc[pd.MultiIndex.from_frame(order), columns].reset_index().fillna("")
     return tabulate(table, headers="keys", tablefmt=style, showindex=False, disable_numparse=True)
+
+
+def draws(found: list[Result], style: str = "simple") -> str:
+    """Mean and standard deviation of top-1 over results that differ in their calibration draw alone, for what a draw
+    changes."""
+    by = [*COLUMNS, "start", "averaging", "momentum", "calib_batches"]
+    rows = pd.concat([one.accuracy for one in found], ignore_index=True)
+    groups = rows.groupby(by, sort=False, dropna=False)["top1"].agg(["mean", "std", "min", "max", "size"]).reset_index()
+    table = [
+        (labels.label(network), labels.recalibration(row), f"b={row.calib_batches}", *(100 * v for v in _spread(row)))
+        for network, row in zip(networks(typed(groups)), groups.itertuples(), strict=True)
+        if row.size == len(found) and (row.std > 0 or network.order)
+    ]
+    headers = ("network", "recalibration", "b", "mean", "s. d.", "least", "largest")
+    text = tabulate(table, headers=headers, tablefmt=style, floatfmt=".2f")
+    return f"top-1 % over {len(found)} calibration draws, on one dense network and the same test images\n\n{text}"
+
+
+def _spread(row) -> tuple[float, float, float, float]:
+    return row.mean, row.std, row.min, row.max
 
 
 def networks_text(result: Result, style: str = "simple") -> str:

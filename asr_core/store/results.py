@@ -47,7 +47,8 @@ class Result:
     channels: one row per conv channel, dense and pruned. repairs: per network and channel, factors and
     repaired variances. layers: per network, state and layer. alphas: per network and state. A network is
     the columns method, order, bias, params. convs: the conv
-    index with asked and achieved sparsity. `entry` holds per-image correctness (arrays 'correct').
+    index with asked and achieved sparsity. `entry` holds per-image correctness (arrays 'correct'); the columns key and
+    stored_row of accuracy say in which of `entries` and where, see `store.bits`.
     In a `partial` result, what cannot be told yet is None, and so is `entry`.
     """
 
@@ -59,6 +60,7 @@ class Result:
     alphas: pd.DataFrame
     convs: pd.DataFrame
     entry: Entry | Any = None
+    entries: tuple[Entry, ...] = ()
 
 
 def dense_ids(store: Store, spec: ExperimentSpec, with_weights: bool = False) -> list[str]:
@@ -93,7 +95,13 @@ def entries(store: Store, keys: Iterable[str]) -> list[Entry]:
 def read(entry: Entry) -> Result:
     """A stored result entry as tables; a shipped one may come without `channels` and `repairs`, which are then None."""
     tables = {name: shipping.expanded(entry.table(name)) if entry.has(f"{name}.parquet") else None for name in TABLES}
-    return Result(entry["setting"], **tables, entry=entry)
+    tables["accuracy"] = placed(tables["accuracy"], entry)
+    return Result(entry["setting"], **tables, entry=entry, entries=(entry,))
+
+
+def placed(accuracy: pd.DataFrame, entry: Entry) -> pd.DataFrame:
+    """An accuracy table with key and stored_row: where `store.bits` finds which images each row has right."""
+    return accuracy.assign(key=entry.manifest["key"], stored_row=range(len(accuracy)))
 
 
 def open_results(store: Store, keys: tuple[str, ...]) -> Result:
@@ -129,12 +137,16 @@ def merge(found: list[Result]) -> Result:
             else None
         )
         tables[name] = whole if name in UNIQUE else next(iter(there), None)
-    return replace(found[0], **tables)
+    return replace(found[0], **tables, entries=tuple(entry for result in found for entry in result.entries))
 
 
-def as_json(result: Result) -> dict:
-    """The result as one object: setting, accuracy (ROW_FIELDS, null where not applicable), networks."""
-    accuracy = result.accuracy[list(ROW_FIELDS)].astype(object)
+def as_json(result: Result, *draws: Result) -> dict:
+    """The result as one object: setting, accuracy (ROW_FIELDS, null where not applicable), networks.
+
+    draws: the same setting with further calibration draws: their accuracies are rows too, told apart by `draw`.
+    """
+    rows = [one.accuracy[list(ROW_FIELDS)].astype(object) for one in (result, *draws)]
+    accuracy = pd.concat(rows, ignore_index=True)
     alphas = result.alphas.astype(object)
     return {
         "setting": result.setting,

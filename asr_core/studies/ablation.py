@@ -89,8 +89,11 @@ def in_state(accuracy: pd.DataFrame, state: BatchNormState) -> pd.DataFrame:
 
 
 def beside(repairs: list[RepairSpec], accuracy: pd.DataFrame, state: BatchNormState) -> pd.DataFrame:
-    """One row per repair: COLUMNS, and MEASURED of it in one BatchNorm state (NaN: not stored)."""
-    measured = in_state(accuracy, state)[list(MEASURED)].reindex(repairs).reset_index(drop=True)
+    """One row per repair: COLUMNS, and MEASURED of it in one BatchNorm state (NaN: not stored), key and
+    stored_row."""
+    found = in_state(accuracy, state)
+    kept = [name for name in (*MEASURED, "key", "stored_row") if name in found]  # the last two find its images
+    measured = found[kept].reindex(repairs).reset_index(drop=True)
     return typed(pd.DataFrame([repair.columns for repair in repairs], columns=COLUMNS)).join(measured)
 
 

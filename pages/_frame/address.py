@@ -55,6 +55,7 @@ SELECTION = {
 }
 # One line per control of a page; a page's widget uses the name as its key.
 PAGES = {
+    "instead": _switch(),
     "pin": _text(r"[0-9a-f]{24}~[^~]*(~[^~]*){5}", "pinned setting"),
     "picture": _one("png", "png", "svg"),
     "compare": _one("both", "both", "difference"),

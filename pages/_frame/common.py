@@ -18,7 +18,7 @@ from asr_core.store import Store, catalogue, default_root, results
 from asr_core.store.catalogue import Stored
 from asr_core.store.results import Result
 from asr_core.studies import first
-from pages._frame import address, state
+from pages._frame import address, looks, state
 from pages._frame.compute import compute_panel
 from pages._frame.text import problem
 from pages._frame.unfinished import whole
@@ -88,6 +88,13 @@ def adopt_default() -> None:
         adopt(found.setting, found.dense_id)
 
 
+def adopt_look() -> None:
+    """With no look in the address: the default one if it is stored, else one of which every row is stored."""
+    found = catalogue.covering(stored(), chosen(), state.get(address.DENSE_ID))
+    if found and (shown := _view(found, look())).missing:
+        state.put(**looks.first(shown.result.accuracy))
+
+
 def experiment() -> ExperimentSpec:
     """What must be stored for the present choice: the chosen repairs at the default and chosen recalibrations."""
     seen = look()
@@ -96,8 +103,8 @@ def experiment() -> ExperimentSpec:
 
 
 def present() -> View | None:
-    """The view of the present choice, with what a running job has stored of it so far; else of the nearest stored
-    setting, or None."""
+    """The view of the present choice, with what a running job has stored of it so far; else None, or the nearest stored
+    setting where it was asked for `instead`."""
     wanted, identity, everything = chosen(), state.get(address.DENSE_ID), stored()
     found = catalogue.covering(everything, wanted, identity)
     if not found and identity and (found := catalogue.covering(everything, wanted)):
@@ -106,15 +113,29 @@ def present() -> View | None:
             f"showing another of the same recipe, {found[0].dense_id[:8]}."
         )
     if found:
+        state.put(instead=False)
         shown = _view(found, look())
         return _with_partial(shown) if shown.missing else shown
     if (begun := _partial()) is not None:
         return View(begun, (), wanted, begun.setting["dense_id"], look())
+    return _foreign(wanted, everything) if state.get("instead") else None
+
+
+def _foreign(wanted: Setting, everything: list[Stored]) -> View | None:
+    """The stored setting nearest to the one that is wanted, as a view that says what differs."""
     near = catalogue.nearest(everything, wanted)
     if near is None:
         return None
-    instead = ", ".join(catalogue.differences(wanted, near.setting))
-    return replace(_view(catalogue.covering(everything, near.setting, near.dense_id), look()), stands_in=instead)
+    differ = ", ".join(catalogue.differences(wanted, near.setting))
+    return replace(_view(catalogue.covering(everything, near.setting, near.dense_id), look()), stands_in=differ)
+
+
+def any_view() -> View | None:
+    """The present view, or that of any stored setting: for figures over all of them."""
+    if "_view" in st.session_state and st.session_state["_view"] is not None:
+        return st.session_state["_view"]
+    first = stored()[:1]
+    return _view(catalogue.covering(stored(), first[0].setting, first[0].dense_id), look()) if first else None
 
 
 def _view(found: list[Stored], seen: Look) -> View:
@@ -193,13 +214,12 @@ class Ended(Exception):
 
 
 def view() -> View:
-    """The present view; offers to compute what is missing, and stops the page where nothing is stored."""
+    """The present view; stops the page where the chosen setting is not stored: the header has said so and offered to
+    compute it."""
     if "_view" not in st.session_state:
         st.session_state["_view"] = present()
     found = st.session_state["_view"]
     if found is None:
-        st.info("Nothing is stored yet, so there is nothing to draw. Compute this setting, or choose another one.")
-        offer_to_compute()
         raise Ended
     return found
 

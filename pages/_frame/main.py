@@ -62,6 +62,12 @@ PAGES = {
             "Where each pruning rule leaves the weights, what a repair could mend there, and which rule wins.",
         ),
         (
+            "noise",
+            "Noise",
+            ":material/casino:",
+            "How far accuracies and differences move by chance, what is certain, and what would settle the rest.",
+        ),
+        (
             "severity",
             "Severity",
             ":material/trending_up:",
@@ -114,8 +120,12 @@ def main() -> None:
     target = st.session_state.pop("_goto", None)
     if target in {file for files in PAGES.values() for file, *_ in files}:
         st.switch_page(f"../{target}.py")
-    if state.begin(page.url_path):
+    no_setting, no_look = state.begin(page.url_path)
+    if no_setting:
         common.adopt_default()
+    if no_look:
+        with suppress(AsrError):  # said where the page is drawn
+            common.adopt_look()
     whole = False
     try:
         frame(page)

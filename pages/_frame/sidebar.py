@@ -44,8 +44,9 @@ def draw(shown: common.View | None) -> None:
 def changed(name: str) -> None:
     """After the user changed `name`, let go of what cannot go with it: nothing else follows a choice.
 
-    An identity is of one recipe, a weights file of one network.
+    An identity is of one recipe, a weights file of one network, a setting shown instead of one choice.
     """
+    state.put(instead=False)
     if name in {*declarations(DataSpec), *declarations(ModelSpec), *declarations(DenseSpec), "stem", "head"}:
         state.put(**{address.DENSE_ID: None})
     if name in ("architecture", "stem", "head"):
@@ -115,7 +116,7 @@ def _choose_dataset(dataset: str, digest: str | None, classes: int | None) -> No
     before, fixed = state.before("classes"), registry.get("image source", dataset).classes
     if (before or registry.get("image source", state.before("dataset")).classes) != (classes or fixed):
         let_go_of_weights()
-    state.put(dataset=dataset, digest=digest, classes=classes, **{address.DENSE_ID: None})
+    state.put(dataset=dataset, digest=digest, classes=classes, instead=False, **{address.DENSE_ID: None})
 
 
 def _dense(wanted: Setting) -> None:

@@ -17,12 +17,12 @@ STATE, ADDRESS, COMPLAINTS, PAGE, DRAWN = "_state", "_address", "_complaints", "
 GIVEN = "_given"  # what an address named and nobody has tried or changed since: what is wrong with that is said
 
 
-def begin(page: str) -> bool:
+def begin(page: str) -> tuple[bool, bool]:
     """Take the state from the widgets, or from an address that is new, and provide every widget's value.
 
     STATE is the truth. The session is believed only for widgets that the last run drew on this same
-    page: for others it may hold an older value. True if a new address names no setting, so that the
-    caller may choose one.
+    page: for others it may hold an older value. Returns whether a new address names no setting, and whether it names
+    no look, so that the caller may choose them.
     """
     session = st.session_state
     state = session.setdefault(STATE, {})
@@ -43,7 +43,7 @@ def begin(page: str) -> bool:
         # is left alone, so that a quick second click is not overwritten.
         if name not in session[DRAWN] or name not in session or session[name] != state[name]:
             session[name] = _copy(state[name])
-    return fresh and not named.keys() & SETTING.keys()
+    return fresh and not named.keys() & SETTING.keys(), fresh and not named.keys() & addresses.LOOK.keys()
 
 
 def _lost(name: str) -> bool:

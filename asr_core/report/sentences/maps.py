@@ -1,9 +1,9 @@
-"""Spatial maps in words: how far each network's maps are from the dense ones."""
+"""Sentences about one channel: how far each network's maps are from the dense ones, and what is left of its kernel."""
 
 import numpy as np
 import pandas as pd
 
-from asr_core.figures.map_sheets import shape_of
+from asr_core.report.words import counted, listed
 from asr_core.spec.labels import REFERENCES
 
 READABLE = 4  # maps with fewer rows or columns cannot be read as pictures
@@ -30,9 +30,9 @@ def _error(one: np.ndarray, dense: np.ndarray) -> tuple[float, float, float]:
 
 
 def sentence(pixels: pd.DataFrame) -> str:
-    """How far the pruned maps are from the dense ones, and which repair comes nearest."""
-    count, (height, width) = pixels["image"].nunique(), shape_of(pixels)
-    what = f"Channel {pixels.attrs['channel']} of {pixels.attrs['layer']}, {count} test image{'s' * (count > 1)}"
+    """How far the pruned maps are from the dense ones, and which network comes nearest."""
+    count, (height, width) = pixels["image"].nunique(), (pixels[["row", "column"]].max() + 1)
+    what = f"Channel {pixels.attrs['channel']} of {pixels.attrs['layer']}, {counted(count, 'test image')}"
     text = f"{what}, maps of {height} × {width}."
     if min(height, width) < READABLE:
         text += f" Maps under {READABLE} × {READABLE} are too small to read as pictures: compare their numbers."
@@ -47,7 +47,7 @@ def sentence(pixels: pd.DataFrame) -> str:
 
 def _pruned(pruned: pd.Series) -> str:
     if pruned["spread"] == 0:
-        return " Pruned, the channel is dead: its map is constant, whatever the image, and no factor brings it back."
+        return " Pruned, the channel is dead on these images: its map is constant, and no factor brings it back."
     return (
         f" Pruned, they vary {pruned['spread']:.2g} times as much as dense ones and differ from them by "
         f"{pruned['error']:.2g} of their standard deviation (correlation {pruned['correlation']:.2f})."
@@ -60,8 +60,13 @@ def _repaired(found: pd.DataFrame) -> str:
         return ""
     if np.allclose(rest, found.loc[NO_REPAIR, "error"], rtol=1e-3):
         return " The repairs leave this channel as it is here."
-    text = f" Nearest to dense is {rest.idxmin()}: the difference is {rest.min():.2g} of the standard deviation"
-    return text + (f", with {rest.idxmax()} {rest.max():.2g}." if len(rest) > 1 else ".")
+    plain = found.loc[NO_REPAIR, "error"]
+    if np.isfinite(plain) and plain <= rest.min():
+        return f" No repair is nearer to dense than none: {plain:.2g}, against {rest.min():.2g} with {rest.idxmin()}."
+    best = rest[np.isclose(rest, rest.min(), rtol=1e-3)]
+    text = f" Nearest to dense on these images is {listed(best.index, 'or')}: the difference is {rest.min():.2g} of the"
+    far = f", with {rest.idxmax()} {rest.max():.2g}" if len(best) < len(rest) else ""
+    return f"{text} standard deviation{far}."
 
 
 def pixel_sentence(pixels: pd.DataFrame) -> str:
@@ -73,3 +78,19 @@ def pixel_sentence(pixels: pd.DataFrame) -> str:
         return text + " The dense map does not vary, so there is nothing to compare with."
     parts = ", ".join(f"{name} {error:.2g}" for name, error in found.items())
     return f"{text} Difference to dense, in its standard deviations: {parts}."
+
+
+def kernel(weights: pd.DataFrame) -> str:
+    """What pruning left of a kernel, and what the repairs multiply it by. weights: figures.kernels.table."""
+    names = list(weights.attrs["networks"])
+    dense, pruned = weights[names[0]], weights[names[1]]
+    kept, energy = int((pruned != 0).sum()), float((pruned**2).sum() / (dense**2).sum()) if (dense != 0).any() else 0.0
+    inputs = weights.loc[pruned != 0, "input"].nunique()
+    text = (
+        f"Pruning left {kept} of {len(weights)} weights of this kernel, from {inputs} of {weights['input'].nunique()} "
+        f"input channels, with {energy:.1%} of its energy (sum of squares)."
+    )
+    if kept == 0:
+        return text + " Nothing is left to scale: the channel is dead."
+    factors = [f"{name} {weights[name].abs().sum() / pruned.abs().sum():.3g}" for name in names[2:]]
+    return text + (f" Repairs multiply what is left by: {', '.join(factors)}." if factors else "")

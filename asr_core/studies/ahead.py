@@ -1,0 +1,88 @@
+"""Who is ahead of whom in how many cells of the paper's table 1, in the paper and here. Imports no torch."""
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from asr_core.measure.statistics import AHEAD, BEHIND, EQUAL, compare
+from asr_core.store import Store, bits
+from asr_core.store.catalogue import Stored
+from asr_core.studies import reproduction
+from asr_core.studies.cells import METHODS, PAPER_NOISE, Variant
+from asr_core.studies.reproduction import CELL
+
+VERSUS = (("asr_bn", "lw_bn"), ("asr_bn", "bn_only"), ("lw_bn", "bn_only"))
+
+
+def wins(table: pd.DataFrame, right: list[Any] | None = None) -> pd.DataFrame:
+    """Who is ahead in how many cells of a table 1: better, worse, cells, wins, ties, losses, ahead, behind, equal.
+
+    Of the paper's numbers without `right` (which images each row of `table` has right): gaps under PAPER_NOISE are
+    ties. Of ours with it: ties are equal numbers, and ahead, behind and equal (may be equal) count McNemar's words,
+    corrected by Holm for all cells and pairs of methods; missing for the paper, whose images are not known.
+    """
+    column, noise = ("paper", PAPER_NOISE) if right is None else ("top1", 0.0)
+    cells = table[table["method"].isin(METHODS) & table[column].notna()]
+    rows = {(*row[:3], row[3]): place for place, *row in cells[[*CELL, "method"]].itertuples()}
+    places = [
+        (better, worse, rows[(*cell, better)], rows[(*cell, worse)])
+        for better, worse in VERSUS
+        for cell in dict.fromkeys(key[:3] for key in rows)
+        if (*cell, better) in rows and (*cell, worse) in rows
+    ]
+    values = table[column].astype(float)
+    gaps = pd.DataFrame(
+        [(a, b, values[i] - values[j]) for a, b, i, j in places], columns=["better", "worse", "gap"]
+    ).assign(word=None if right is None else [*compare(dict(enumerate(right)), [p[2:] for p in places])["word"]])
+    return pd.DataFrame([_count(gaps, *pair, noise) for pair in VERSUS]).astype(dict.fromkeys(WORDS, "Int64"))
+
+
+WORDS = {"ahead": AHEAD, "behind": BEHIND, "equal": EQUAL}
+
+
+def _count(gaps: pd.DataFrame, better: str, worse: str, noise: float) -> dict[str, Any]:
+    own = gaps[(gaps["better"] == better) & (gaps["worse"] == worse)]
+    tied = own["gap"].abs() <= noise + 1e-9
+    counts = {"wins": (own["gap"] > 0) & ~tied, "ties": tied, "losses": (own["gap"] < 0) & ~tied}
+    known = bool(own["word"].notna().any())
+    words = {name: int((own["word"] == word).sum()) if known else pd.NA for name, word in WORDS.items()}
+    return {"better": better, "worse": worse, "cells": len(own)} | {n: int(c.sum()) for n, c in counts.items()} | words
+
+
+def ordered_alike(table: pd.DataFrame, right: list[Any]) -> tuple[int, int]:
+    """(pairs of rows told apart here, corrected by Holm, whose paper numbers are more than PAPER_NOISE apart; those of
+    them that the paper orders alike)."""
+    found = compare(dict(enumerate(right)))
+    paper = table["paper"].to_numpy(float)
+    gap = np.array([paper[row.first] - paper[row.second] for row in found.itertuples()], float)
+    told = found["word"].isin((AHEAD, BEHIND)).to_numpy() & (np.abs(gap) > PAPER_NOISE)
+    return int(told.sum()), int((told & (np.sign(gap) == np.sign(found["gain"].to_numpy(float)))).sum())
+
+
+def recalibrations(variant: Variant) -> dict[str, Variant]:
+    """`variant` without recalibration, and under each start and averaging at its budget."""
+    b, ema = variant.calib_batches or 20, f"ema {variant.momentum:g}"
+    ways = {
+        f"{ema} from reset": ("reset", "ema"),
+        f"{ema} from keep": ("keep", "ema"),
+        "cumulative": ("reset", "cumulative"),
+    }
+    made = {
+        f"{name}, b = {b}": replace(variant, start=start, averaging=averaging, calib_batches=b)
+        for name, (start, averaging) in ways.items()
+    }
+    return {"no recalibration": replace(variant, calib_batches=0), **made}
+
+
+COUNTS = ["where", "better", "worse", "cells", "wins", "ties", "losses", *WORDS]
+
+
+def counts(store: Store, stored: list[Stored], variant: Variant) -> pd.DataFrame:
+    """`wins` of the paper's table 1, and of the stored cells under each recalibration: COUNTS."""
+    parts = [wins(reproduction.table1(store, stored, variant)).assign(where="the paper")]
+    for name, way in recalibrations(variant).items():
+        table = reproduction.table1(store, stored, way)
+        parts.append(wins(table, bits.of_store(store, table)).assign(where=name))
+    return pd.concat(parts, ignore_index=True)[COUNTS]
