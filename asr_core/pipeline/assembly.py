@@ -16,7 +16,7 @@ from asr_core.spec.repairs import BN_ONLY, COLUMNS, DENSE, NO_REPAIR, RepairSpec
 from asr_core.store import Store, answers
 from asr_core.store.entries import Entry
 from asr_core.store.results import ROW_FIELDS, TABLES, Result, dense_ids, read
-from asr_core.store.tables import networks, typed, with_network
+from asr_core.store.tables import halved, networks, typed, with_network
 
 MOMENT_STATES = {"repaired": NO_STATE, "recalibrated": REPORTED_STATE}  # when a repair's statistics are taken
 FACTOR_FIELDS = ("gamma", "gamma_raw", "shrinkage", "prior_var", "b_new", "alive", "fallback")
@@ -217,14 +217,3 @@ def publish(spec: ExperimentSpec, store: Store, dense_id: str, dataset, seconds:
     indices = dataset.eval_indices(spec.evaluation.eval_images, spec.evaluation.subset)
     files["correct.npz"] = answers.packed(kept, dataset.test_labels[indices], spec.data.classes)
     return read(store.put("result", Keys(spec, dense_id).result, files, facts, spec.as_dict(), seconds))
-
-
-def halved(table: pd.DataFrame) -> pd.DataFrame:
-    """float64 columns as float32, but for those with larger numbers: the variances of a signal that explodes."""
-    most = float(np.finfo(np.float32).max)
-    fit = [
-        name
-        for name, values in table.select_dtypes("float64").items()
-        if not (values[~np.isinf(values)].abs() > most).any()
-    ]
-    return table.astype(dict.fromkeys(fit, "float32"))

@@ -4,6 +4,7 @@
 "missing": each task has its store key and the number of image passes it costs.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pandas as pd
@@ -122,6 +123,27 @@ def missing(
         epochs = spec.dense.epochs if spec.dense.source != "file" else 0
         absent.insert(0, Task("dense", recipe_key(spec), epochs * train_images, kind="train"))
     return absent
+
+
+def fitted(spec: ExperimentSpec, store: Store, dense_id: str | None, state: BatchNormState) -> ExperimentSpec:
+    """`spec`, with a recorded recalibration pass just long enough for `state`, unless its own longer ones are
+    stored."""
+    keys = Keys(spec, dense_id or "unknown")
+    own = state in spec.states and all(store.has("recalibration", keys.recalibration(r)) for r in spec.repairs)
+    return spec if own else spec.with_(states=(state,))
+
+
+def preparation(
+    spec: ExperimentSpec, dense_id: str | None, counts: tuple[int, int], wanted_of: Sequence[Task]
+) -> list[Task]:
+    """The stages that the networks of the tasks `wanted_of` are built from."""
+    shown = {task.network for task in wanted_of}
+    wanted = {"prune": shown - {DENSE}, "stats": {network for network in shown if network.order}}
+    wanted |= {"repair": wanted["stats"], "recalibration": {t.network for t in wanted_of if t.state.calib_batches}}
+    every = tasks(spec, dense_id, *counts)
+    first = [t for t in every if t.stage == "prune" and wanted["prune"]]
+    first += [t for t in every if t.stage == "stats" and t.network in (DENSE, NO_REPAIR) and wanted["stats"]]
+    return first + [t for t in every if t.stage in ("repair", "recalibration") and t.network in wanted[t.stage]]
 
 
 def signal_tests(spec: ExperimentSpec, test_images: int) -> int:

@@ -72,7 +72,7 @@ def maps(
     """
     dense_id = stored_maps.known_dense(spec, store, dense_id)
     store.check_writable()
-    lab = Lab(stored_maps.fitted(spec, store, dense_id, wanted), store, report or Report(), where or Runtime())
+    lab = Lab(plan.fitted(spec, store, dense_id, wanted.state), store, report or Report(), where or Runtime())
     check(lab)
     layers = list(models.conv_layers(models.outline(spec.model, spec.data.classes, spec.data.image_size)))
     if wanted.layer not in layers:
@@ -103,7 +103,7 @@ def signal(
     if not (todo := signals.missing(spec, store, dense_id, state)):
         return dense_id
     store.check_writable()
-    lab = Lab(signals.fitted(spec, store, dense_id, state), store, report or Report(), where or Runtime())
+    lab = Lab(plan.fitted(spec, store, dense_id, state), store, report or Report(), where or Runtime())
     check(lab)
     lab.report.planned(todo)
     if dense_id:

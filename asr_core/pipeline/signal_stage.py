@@ -7,10 +7,9 @@ from typing import Any
 import torch
 
 from asr_core.measure import errorparts, signal
-from asr_core.pipeline.assembly import halved
-from asr_core.pipeline.lab import Lab
 from asr_core.pipeline.plan import Task, signal_tests
 from asr_core.spec.repairs import DENSE
+from asr_core.store.tables import halved
 
 KEPT_BYTES = 512 << 20  # of the dense network's outputs on all images
 
@@ -19,7 +18,7 @@ class References:
     """The dense network's outputs on the statistics images and on the test images; kept if they take at most
     KEPT_BYTES, else made anew for each network from a copy of the dense one."""
 
-    def __init__(self, lab: Lab):
+    def __init__(self, lab: Any):
         self.images = {"calibration": lab.stat_batch, "test": _test_batch(lab)}
         self.dense = copy.deepcopy(lab.network(DENSE))
         count = sum(map(len, self.images.values()))
@@ -42,13 +41,13 @@ class References:
         return self._made(name) if self.kept is None else self.kept[name]
 
 
-def _test_batch(lab: Lab) -> torch.Tensor:
+def _test_batch(lab: Any) -> torch.Tensor:
     indices = lab.data.eval_indices(lab.spec.evaluation.eval_images, lab.spec.evaluation.subset)
     return lab.data.test_batch(indices[: signal_tests(lab.spec, len(lab.data.test_labels))])
 
 
-def compute_signal(lab: Lab, task: Task) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Files and facts of one network's entry."""
+def compute_signal(lab: Any, task: Task) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Files and facts of one network's entry; lab: a `pipeline.lab.Lab`."""
     if lab.references is None:
         lab.references = References(lab)
         lab.report.advance(lab.references.passes)

@@ -10,7 +10,7 @@ from dataclasses import replace
 import pandas as pd
 
 from asr_core.images import data
-from asr_core.pipeline import maps, plan
+from asr_core.pipeline import plan
 from asr_core.pipeline.plan import Task
 from asr_core.spec.experiment import ExperimentSpec
 from asr_core.spec.keys import Keys, key
@@ -55,17 +55,12 @@ def missing(spec: ExperimentSpec, store: Store, dense_id: str | None, state: Bat
 
     dense_id: see `maps.known_dense`. Raises DataError for a folder that was never seen here.
     """
-    spec, counts = fitted(spec, store, dense_id, state), data.counts(spec.data, store)
+    spec, counts = plan.fitted(spec, store, dense_id, state), data.counts(spec.data, store)
     if not (found := tasks(spec, store, dense_id, state, counts)):
         return []
-    needed = maps.preparation(spec, dense_id, counts, found)
+    needed = plan.preparation(spec, dense_id, counts, found)
     absent = [task for task in needed if dense_id is None or not store.has(task.stage, task.key)]
     return [*plan.beginning(spec, store, dense_id, data.images_key(spec.data), counts), *absent, *found]
-
-
-def fitted(spec: ExperimentSpec, store: Store, dense_id: str | None, state: BatchNormState) -> ExperimentSpec:
-    """`spec` with a recorded recalibration pass that is long enough: see `maps.fitted`."""
-    return maps.fitted(spec, store, dense_id, maps.MapSpec(layer="any", state=state))
 
 
 def read(
