@@ -156,4 +156,4 @@ def prepared_cache(folder: Path) -> Path:
 
 def finished(page, seconds: float = 30.0) -> None:
     """Wait until a page has run to its end and every chart on it is drawn."""
-    page.wait_for_function(FINISHED, timeout=1000 * seconds)
+    page.wait_for_function(FINISHED, polling=100, timeout=1000 * seconds)  # not at each frame: that is work of its own

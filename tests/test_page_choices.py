@@ -1,7 +1,6 @@
 """What the user chooses stays chosen: labels of controls never change, and nothing but the user changes a setting."""
 
 import pytest
-import streamlit as st
 from made_results import store_result
 from streamlit.testing.v1 import AppTest
 from test_pages import opened, store, turned, words  # noqa: F401 - store is a fixture
@@ -88,8 +87,7 @@ def test_two_sparsities_never_share_a_label(store):  # noqa: F811
 
 def typed():
     """A page on which anything can be typed as the architecture."""
-    import streamlit as st
-
+    
     from pages._frame import state
 
     state.begin("typed")
@@ -108,8 +106,8 @@ def test_a_choice_made_while_a_run_is_cut_short_counts(store, monkeypatch):  # n
     store_result(store)
     app = opened("overview", dataset="digits")
     with monkeypatch.context() as cut:
-        cut.setattr(sidebar, "draw", lambda shown: st.stop())
-        app.run()
+        cut.setattr(sidebar, "draw", lambda shown: 1 / 0)
+        assert app.run().exception
     app.session_state["sparsity"] = 0.8  # its slider is still on the screen
     app.run()
     assert app.query_params["sparsity"] == "0.8"

@@ -64,7 +64,7 @@ def bars_figure(table: pd.DataFrame, low: float = 1e-3) -> go.Figure:
         marker = {"color": style.REFERENCE, "pattern": HATCH | {"shape": PATTERNS[kind]}}
         figure.add_bar(x=[None], y=[None], name=KINDS[kind], marker=marker)
     x, y = "conv layers in execution order", "share of weights kept"
-    style.finish(figure, 190 + 110 * len(rules), x, y, barmode="overlay", bargap=0.15)
+    style.finish(figure, 250 + 95 * len(rules), x, y, barmode="overlay", bargap=0.15)
     figure.update_layout(showlegend=len(figure.data) > len(rules))
     style.layer_axis(figure, table, 0.7)
     figure.update_yaxes(**_density_ticks(bottoms.values(), low), zeroline=False, gridcolor=style.GRID)

@@ -22,8 +22,8 @@ def test_a_click_on_a_layer_leads_to_its_channels(server, visit, page, chart, tr
     assert not visitor.broken()
 
 
-def test_a_channel_leads_to_its_maps_and_kernel_and_the_breadcrumb_back(server, visit):
-    visitor = visit(server, f"variance?dataset=digits&sparsity=0.9&layer={LAYER}")
+def test_a_channel_leads_to_its_maps_and_kernel_and_the_breadcrumb_back(own_server, visit):
+    visitor = visit(own_server, f"variance?dataset=digits&sparsity=0.9&layer={LAYER}")
     marks = next(i for i, trace in enumerate(visitor.traces("scatter")) if trace["mode"] == "markers")
     channel = int(visitor.click_point("scatter", marks)[0])
     visitor.arrive("maps", layer=LAYER, channel=channel)

@@ -5,7 +5,10 @@ from made_uploads import TREE, picture, saved, state_of, zipped
 from playwright.sync_api import expect
 from visitor import PATIENCE, SHOWING
 
-START = "overview?dataset=digits&architecture=shufflenet_v2_x0_5&stem=small&sparsity=0.8&methods=bn_only"
+# Few images in a batch: the whole computation is some hundred passes.
+START = (
+    "overview?dataset=digits&architecture=shufflenet_v2_x0_5&stem=small&sparsity=0.8&methods=bn_only&calib_batch_size=4"
+)
 
 
 def use_folder(visitor, folder) -> None:

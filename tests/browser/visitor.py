@@ -131,7 +131,9 @@ class Visitor:
     def widened(self) -> list:
         """Charts that were drawn twice, because their margins were too narrow for what stands in them."""
         self.page.evaluate("dispatchEvent(new Event('beforeprint'))")  # those out of sight are drawn too
-        self.page.wait_for_function("!document.querySelector('.figure:not([data-drawn=yes])')", timeout=1000 * PATIENCE)
+        self.page.wait_for_function(
+            "!document.querySelector('.figure:not([data-drawn=yes])')", polling=100, timeout=1000 * PATIENCE
+        )
         return self.page.locator(".js-plotly-plot").evaluate_all(WIDENED)
 
     @property
