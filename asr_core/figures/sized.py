@@ -27,24 +27,20 @@ def sized(figure: go.Figure, width: float, font: float, caption: str = "", heigh
     _one_size(made, font)
     _scaled_marks(made, min(scale, 1.6))
     caption = ". ".join(part for part in (shared[:1].upper() + shared[1:], caption) if part)
-    lines = _wrapped(caption, width / (0.52 * font))
-    left = max(
-        (scale * room._beside(axis, room._labels(figure, axis, "y")) for axis in figure.select_yaxes()), default=0
-    )
-    under = max(
-        (scale * room._below(axis, room._labels(figure, axis, "x")) for axis in figure.select_xaxes()), default=0
-    )
+    lines = _wrapped(caption, width / (0.58 * font))
     right = scale * room.BAR if room._has_bar(figure) else 0.8 * font
+    _titles(made, width - _left(made, scale) - right, max(LEAST, 0.85 * scale * plot), font)
+    left = _left(made, scale)
+    under = max((scale * room._below(axis, room._labels(made, axis, "x")) for axis in made.select_xaxes()), default=0)
     entries = _legend(made, width, font)
-    below = under + (entries + len(lines)) * 1.45 * font + (0.6 * font if entries or lines else 0)
+    below = under + (entries + len(lines)) * 1.45 * font + (1.2 * font if entries or lines else 0)
     whole = height or max(LEAST, 0.85 * scale * plot) + below + 1.2 * font
     made.update_layout(
         width=round(width),
         height=round(whole),
         autosize=False,
-        margin={"l": round(left), "r": round(right), "b": round(below), "t": round(1.2 * font), "autoexpand": True},
+        margin={"l": round(left), "r": round(right), "b": round(below), "t": round(1.2 * font), "autoexpand": False},
     )
-    _titles(made, width - left - right, whole - below - 1.2 * font, font)
     _below_the_plot(made, entries, lines, font, whole)
     if lines:  # under all else, line by line
         place = {"xref": "paper", "x": 0, "xanchor": "left", "yref": "paper", "y": 0, "yanchor": "top", "align": "left"}
@@ -53,11 +49,17 @@ def sized(figure: go.Figure, width: float, font: float, caption: str = "", heigh
     return made
 
 
+def _left(figure: go.Figure, scale: float) -> float:
+    """Pixels beside the plot; letters of a printed font are wider than those that `room` reckons with."""
+    found = (room._beside(axis, room._labels(figure, axis, "y")) for axis in figure.select_yaxes())
+    return 1.2 * scale * max(found, default=0)
+
+
 def _one_size(figure: go.Figure, font: float) -> None:
     size = {"size": font}
     figure.update_layout(font=size, legend={"font": size}, hoverlabel={"font": size})
     for axis in (*figure.select_xaxes(), *figure.select_yaxes()):
-        axis.update(tickfont=size, title={"font": size, "standoff": 0.7 * font})
+        axis.update(automargin=False, tickfont=size, title={"font": size, "standoff": 0.7 * font})
     for note in figure.layout.annotations:
         note.font.size = font
     if figure.layout.coloraxis.colorbar.thickness is not None:

@@ -8,7 +8,7 @@ from asr_core.figures import Chart, NothingToDraw, style
 from asr_core.figures.room import make_room
 from asr_core.figures.sized import for_stage
 from asr_core.report import onefile
-from pages._frame import common, export, folded, plot, state
+from pages._frame import common, export, folded, picture, plot, state
 from pages._frame.export import Drawn
 from pages._frame.text import plain
 
@@ -139,10 +139,7 @@ def _config(name: str, figure) -> dict:
 
 def _export_bar(drawn: Drawn, widget: str) -> None:
     def draw() -> None:
-        st.caption(
-            "As a picture: the camera in the chart's toolbar, 3000 pixels wide (300 dpi at 10 inches); PNG or SVG "
-            "is chosen under Share."
-        )
+        picture.draw(drawn, widget)
         # Built here: a file built on click is lost when a run of the script ends before the browser has fetched it.
         files = [
             ("Table as CSV", "csv", "text/csv", export.csv(drawn.table)),
