@@ -5,7 +5,7 @@ import streamlit as st
 from asr_core.report import lesson
 from asr_core.report.lesson import STEPS, TIMES, Question, Step
 from asr_core.studies import taught
-from pages._frame import keys, lessonviews, state
+from pages._frame import keys, lessonviews, stage, state
 from pages._frame.text import plain
 
 GUESSES = "_guesses"  # of this session: step -> prediction that was revealed
@@ -39,7 +39,8 @@ def ask(question: Question, key: str, layers: list[str]) -> object:
 
 def predict(step: Step, number: int, numbers: dict, layers: list[str]) -> None:
     """Ask, and reveal on a click."""
-    guess = ask(step.question, f"_guess_{number}", layers)
+    with st.container(key="_asked"):
+        guess = ask(step.question, f"_guess_{number}", layers)
     st.button(
         "Reveal",
         key="_reveal",
@@ -99,4 +100,5 @@ def plain_but_bold(text: str) -> str:
 
 steps(state.get("step"))
 draw(state.get("step"))
-keys.listen(go)
+if not state.get("talk") or not stage.on():
+    keys.listen(go, stage.leave if stage.on() else None)

@@ -22,7 +22,7 @@ def store(tmp_path, monkeypatch):
 
 
 def opened() -> AppTest:
-    app = AppTest.from_file(PROJECT / "pages/_frame/main.py", default_timeout=60).run()
+    app = AppTest.from_file(PROJECT / "pages/_frame/main.py", default_timeout=300).run()
     assert not app.exception
     return app
 

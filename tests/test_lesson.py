@@ -32,7 +32,7 @@ def numbers(tmp_path_factory):
 
 
 def opened(step: int = 1, **address) -> AppTest:
-    app = AppTest.from_file(PROJECT / "pages/_frame/main.py", default_timeout=60)
+    app = AppTest.from_file(PROJECT / "pages/_frame/main.py", default_timeout=300)
     for name, value in ({"step": str(step)} | address).items():
         app.query_params[name] = value
     app.run()

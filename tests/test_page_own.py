@@ -15,7 +15,7 @@ from asr_core.networks import known_weights, uploads
 from asr_core.store import Store
 from asr_core.store.entries import PROJECT, versions
 
-QUIET = ("glossary", "idea", "lesson")  # these have no sidebar but the pages
+QUIET = ("glossary", "idea", "lesson", "talk")  # these have no sidebar but the pages
 PAGES = sorted(path.stem for path in (PROJECT / "pages").glob("[!_]*.py") if path.stem not in QUIET)
 SMALL = {"dataset": "digits", "architecture": "shufflenet_v2_x0_5", "stem": "small", "sparsity": "0.8"}
 

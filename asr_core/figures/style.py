@@ -140,14 +140,16 @@ def numbers(values) -> np.ndarray:
 
 
 def log_axis(low: float, high: float) -> dict:
-    """A logarithmic axis over [low, high]: ticks at powers of ten, on a short one at twice and five times these too."""
-    decades = math.log10(high) - math.log10(low)
-    step = "D2" if decades < 2 else next((step for step in (1, 2, 5, 10) if decades < 8 * step), 50)
+    """A logarithmic axis over [low, high], or more so that two powers of ten lie there; ticks at whole powers only."""
+    ends = [math.log10(low), math.log10(high)]
+    if math.floor(ends[1]) - math.ceil(ends[0]) < 1:
+        ends = [math.floor(ends[0]), math.ceil(ends[1])] if ends[0] < ends[1] else [ends[0] - 1, ends[1] + 1]
+    decades = ends[1] - ends[0]
     return {
         "type": "log",
-        "range": [math.log10(low), math.log10(high)],
+        "range": ends,
         "exponentformat": "power",
-        "dtick": step,
+        "dtick": next((step for step in (1, 2, 5, 10) if decades < 8 * step), 50),
         "gridcolor": GRID,
         "zeroline": False,
     }

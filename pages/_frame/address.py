@@ -83,6 +83,9 @@ PAGES = {
     "made": _one("stored", "stored", "paper"),
     "drawn": whole(3, "", "", 3, 12),
     "step": whole(1, "Step", "", 1, 10),
+    "present": _one("0", "0", "1"),
+    "talk": _text(r"[A-Za-z0-9_=-]{1,8000}", "talk"),
+    "scene": whole(1, "Scene", "", 1, 99),
 }
 PARAMS: dict[str, Field] = SETTING | LOOK | SELECTION | PAGES
 ON_EVERY_PAGE = {*SETTING, *LOOK}

@@ -6,11 +6,13 @@ import streamlit as st
 
 from asr_core.figures import Chart, NothingToDraw, style
 from asr_core.figures.room import make_room
+from asr_core.figures.sized import for_stage
 from asr_core.report import onefile
-from pages._frame import common, export, folded, plot, state
+from pages._frame import common, export, folded, picture, plot, state
 from pages._frame.export import Drawn
 from pages._frame.text import plain
 
+STAGE_WIDTH = 1780  # pixels of a figure across a screen of 1920
 WIDE, HALF = 1140, 560  # pixels of a chart across the page and across half of it, about
 
 
@@ -77,9 +79,11 @@ def _told(_chart: Chart, _table, *key) -> str:
 
 
 @st.cache_resource(max_entries=64, show_spinner=False)
-def _figured(_chart: Chart, _table, _how: dict, width: int, *key) -> tuple:
+def _figured(_chart: Chart, _table, _how: dict, width: int, staged: bool, *key) -> tuple:
     """The figure of a table that `_tabled` made, and its JSON, so that no click writes it again."""
     figure = make_room(_chart.figure(_table, **_how), width)
+    if staged:
+        figure = for_stage(figure, STAGE_WIDTH * width / WIDE)
     return figure, style.for_screen(figure)
 
 
@@ -95,11 +99,13 @@ def _prepare(chart: Chart, key: str, view: common.View, what: dict, more: tuple)
 
 
 def _draw(item: Drawn, how: dict, width: int, select, is_pinned: bool) -> None:
+    staged = state.get("present") == "1"
     figure, text = _figured(
         item.chart,
         item.table,
         how,
         width,
+        staged,
         item.chart.name,
         item.view.stamp,
         repr(item.what),
@@ -109,6 +115,9 @@ def _draw(item: Drawn, how: dict, width: int, select, is_pinned: bool) -> None:
     drawn = replace(item, figure=figure, how=how)
     st.markdown(plain(item.sentence))
     widget = f"{item.key}_pinned" if is_pinned else item.key
+    if staged:  # a stage has no toolbar, and no click leads away from it
+        plot.draw(text, widget, item.sentence, _config(drawn.name, figure) | {"displayModeBar": False})
+        return
     plot.draw(text, widget, item.sentence, _config(drawn.name, figure), None if is_pinned else select)
     _export_bar(drawn, widget)
     st.session_state["_drawn"].append(drawn)
@@ -130,10 +139,7 @@ def _config(name: str, figure) -> dict:
 
 def _export_bar(drawn: Drawn, widget: str) -> None:
     def draw() -> None:
-        st.caption(
-            "As a picture: the camera in the chart's toolbar, 3000 pixels wide (300 dpi at 10 inches); PNG or SVG "
-            "is chosen under Share."
-        )
+        picture.draw(drawn, widget)
         # Built here: a file built on click is lost when a run of the script ends before the browser has fetched it.
         files = [
             ("Table as CSV", "csv", "text/csv", export.csv(drawn.table)),

@@ -225,7 +225,9 @@ def view() -> View:
 
 
 def offer_to_compute() -> None:
-    """What is missing for the present choice, with its time and a button."""
+    """What is missing for the present choice, with its time and a button; on a stage nothing is offered."""
+    if state.get("present") == "1":
+        return
     try:
         wanted = experiment()
     except AsrError as error:

@@ -21,7 +21,7 @@ def draw(title: str, found: common.View | None, quiet: bool = False) -> None:
         st.title(title, anchor=False, width="content")
         with st.container(horizontal=True, horizontal_alignment="right", width="content"):
             _pin(found)
-            _share()
+            _share(title)
     if found is None:
         _absent()
         return
@@ -174,10 +174,13 @@ def _pin_now(found: common.View) -> None:
     state.put(pin=common.pin_text(found))
 
 
-def _share() -> None:
+def _share(title: str) -> None:
     def draw() -> None:
         st.caption("Link to exactly this view: setting, selection, pin.")
         st.code(link(), language=None, wrap_lines=True)
+        with st.container(horizontal=True):
+            st.button("Present this view", key="_present", icon=":material/slideshow:", on_click=_present)
+            st.button("Keep as a scene", key="_keep", icon=":material/bookmark_add:", on_click=_keep, args=(title,))
         st.segmented_control(
             "Chart toolbars save",
             ("png", "svg"),
@@ -194,6 +197,17 @@ def _share() -> None:
         icon=":material/share:",
         help="A link to exactly this view, and how pictures are saved.",
     )
+
+
+def _present() -> None:
+    state.put(present="1")
+
+
+def _keep(title: str) -> None:
+    """This view as one more scene of the user's own talk."""
+    page, _, rest = link().rpartition("/")[2].partition("?")
+    st.session_state.setdefault("_scenes", []).append((title, f"{page or 'idea'}?{rest}"))
+    st.toast("Kept: Talks lists it under Your own.")
 
 
 def link() -> str:

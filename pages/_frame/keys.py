@@ -13,10 +13,11 @@ def _component():
     return st.components.v2.component("keys", js=script, isolate_styles=False)
 
 
-def listen(move: Callable[[int], None], space: bool = False) -> None:
+def listen(move: Callable[[int], None], leave: Callable[[], None] | None = None, scene: int | None = None) -> None:
     """Call `move(1)` or `move(-1)` when a key asks for the next or the previous one.
 
-    space: also the Space key; else it scrolls the page as ever.
+    leave: on a stage, for Escape; the Space key then moves too, else it scrolls the page as ever. scene: of a talk,
+    which other windows of the browser follow.
     """
 
     def moved() -> None:
@@ -24,5 +25,10 @@ def listen(move: Callable[[int], None], space: bool = False) -> None:
         if by in (1, -1):
             move(by)
 
+    def left() -> None:
+        if leave is not None and st.session_state["_keys"].get("leave"):
+            leave()
+
     with st.container(key="_heard"):
-        _component()(key="_keys", data={"space": space}, on_move_change=moved)
+        data = {"stage": leave is not None, "scene": scene}
+        _component()(key="_keys", data=data, on_move_change=moved, on_leave_change=left)

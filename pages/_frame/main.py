@@ -6,7 +6,7 @@ from contextlib import contextmanager, suppress
 import streamlit as st
 
 from asr_core.errors import AsrError
-from pages._frame import charts, common, document, header, plot, sidebar, state
+from pages._frame import charts, common, document, header, plot, sidebar, stage, state
 from pages._frame.text import problem
 
 # section: (file, title, icon, what it shows)
@@ -19,6 +19,7 @@ PAGES = {
             "One number for a layer, one for each channel, and trust: in a minute.",
         ),
         ("lesson", "Lesson", ":material/school:", "Ten steps: predict, look, and why."),
+        ("talk", "Talks", ":material/slideshow:", "Views in an order, for a stage: two talks, and your own."),
         ("glossary", "Glossary", ":material/menu_book:", "Every term in one sentence, with its equation."),
     ),
     "Look": (
@@ -90,7 +91,7 @@ PAGES = {
 }
 
 # Pages that show no setting of the user's: no breadcrumb, no pin, nothing in the sidebar but the pages.
-QUIET = ("idea", "lesson", "glossary")
+QUIET = ("idea", "lesson", "talk", "glossary")
 
 # On some machines Streamlit offers to install its own tools, in a card that hides Pin and Share. What is out of date it
 # fades over a second, painting the page anew sixty times meanwhile: with several users on one machine that is a fifth
@@ -117,6 +118,7 @@ def main() -> None:
     page = st.navigation(pages)
     st.set_page_config(page_title=f"{page.title} · ASR Lens")
     st.html(f"<style>{STYLE}</style>")
+    st.session_state["_shown"] = page.url_path or document.FRONT
     target = st.session_state.pop("_goto", None)
     if target in {file for files in PAGES.values() for file, *_ in files}:
         st.switch_page(f"../{target}.py")
@@ -144,19 +146,21 @@ def settle() -> None:
 
 def frame(page) -> None:
     """Header, page and sidebar; errors of the library as one line."""
-    found, quiet = None, (page.url_path or document.FRONT) in QUIET
+    found, quiet, staged = None, st.session_state["_shown"] in QUIET, stage.on()
     st.session_state["_drawn"] = []
     with one_line():
         found = st.session_state["_view"] = None if quiet else common.present()
-        header.draw(page.title, found, quiet)
+        header.draw(page.title, found, quiet or staged)
+        if staged:
+            stage.draw(found)
         with suppress(common.Ended):
             page.run()
-        with st.container(horizontal=True):
+        with st.container(horizontal=True, key="_page_files"):
             charts.page_zip(page.title, header.link())
             if found is not None and found.keys:
                 charts.report_button(found, header.link())
     header.complaints()
-    if quiet:
+    if quiet or staged:
         return
     with one_line():
         sidebar.draw(found)  # last: its many controls take a browser longer than the first chart

@@ -10,9 +10,16 @@ from benchmarks import dashboard
 
 PATIENCE = 240.0  # seconds: other programs may have the processor
 PAGES = sorted(path.stem for path in (PROJECT / "pages").glob("[!_]*.py"))
-QUIET = ("glossary", "idea", "lesson")  # these show no setting of the visitor's, and have no sidebar but the pages
+QUIET = (
+    "glossary",
+    "idea",
+    "lesson",
+    "talk",
+)  # these show no setting of the visitor's, and have no sidebar but the pages
 SHOWING = [page for page in PAGES if page not in QUIET]
-CHARTED = [page for page in PAGES if page not in ("glossary", "jobs", "paper")]  # these open on a table or on words
+CHARTED = [
+    page for page in PAGES if page not in ("glossary", "jobs", "paper", "talk")
+]  # these open on a table or on words
 # Where a trace's points are in the window; the chart is brought to its middle first.
 POINTS = """([key, trace]) => {
     const plot = document.querySelector(`.st-key-${key} .js-plotly-plot`), data = plot._fullData[trace];
