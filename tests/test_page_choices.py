@@ -87,7 +87,7 @@ def test_two_sparsities_never_share_a_label(store):  # noqa: F811
 
 def typed():
     """A page on which anything can be typed as the architecture."""
-    
+
     from pages._frame import state
 
     state.begin("typed")

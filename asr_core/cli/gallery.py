@@ -16,7 +16,6 @@ from asr_core.studies import ablation, budgets
 
 PRUNINGS: list[dict[str, Any]] = [{"sparsity": s} for s in (0.8, 0.9, 0.7)]
 PRUNINGS += [{"pruning": "n_m"}, {"sparsity": 0.95}, {"sparsity": 0.5}]
-WHOLE = PRUNINGS[:2]  # with every recalibration
 STUDIED = 0.9  # sparsity of the studies, as in the paper's table 2
 LOOKS = (("simultaneous", False), ("sequential", True))  # order and bias of the studies' repairs
 BUDGETS = (0.8, 0.9, 0.95)
@@ -26,7 +25,7 @@ PUBLISHED = {"cifar_resnet20": "resnet20-12fca82f.th", "cifar_resnet56": "resnet
 # one conv of each width at 32x32, 16x16 and 8x8 pixels, the first and the second of a block
 MAPPED = tuple(f"layer{stage}.{block}.conv{conv}" for stage, block in ((1, 0), (2, 1), (3, 2)) for conv in (1, 2))
 CUMULATIVE = BatchNormState.of(averaging="cumulative", calib_batches=20)
-MAIN = (NO_STATE, REPORTED_STATE, BatchNormState.of("keep", "ema", 0.1, 20), CUMULATIVE)
+MAIN = (NO_STATE, REPORTED_STATE, CUMULATIVE)
 
 
 @dataclass(frozen=True)
@@ -50,26 +49,26 @@ def pieces(where: Store, images: str | None, checkpoints: str | None = None) -> 
     def ask(**changes) -> ExperimentSpec:
         return asked.experiment(where, **changes)
 
-    digits = [*one_network(ask), *protocols(ask)]
+    digits = [*one_network(ask, lambda spec: spec), *protocols(ask)]
     if not images:
         return digits
 
     def ask_cifar(**changes) -> ExperimentSpec:
         return ask(**TRAINED | {"dataset": f"folder:{images}", "architecture": "cifar_resnet20"} | changes)
 
-    own = one_network(ask_cifar)
+    own = one_network(ask_cifar, main)
     return [*digits, *own, *(published(ask, images, checkpoints) if checkpoints else [])]
 
 
-def one_network(ask) -> list[Piece]:
-    """Every page's pieces of one network, what the first view shows first."""
-    first, *rest = [Piece(main(ask(**pruning), pruning in WHOLE)) for pruning in PRUNINGS]
+def one_network(ask, narrow) -> list[Piece]:
+    """Every page's pieces of one network, narrowed by `narrow`, what the first view shows first."""
+    first, *rest = [Piece(narrow(ask(**pruning))) for pruning in PRUNINGS]
     return [replace(first, maps=MAPPED), *rest, *allocation(ask), *studies(ask)]
 
 
-def main(spec: ExperimentSpec, whole: bool = False) -> ExperimentSpec:
-    """`spec` in the main states only, or in all."""
-    return spec if whole else spec.with_(states=MAIN)
+def main(spec: ExperimentSpec) -> ExperimentSpec:
+    """`spec` in the main states only."""
+    return spec.with_(states=MAIN)
 
 
 def published(ask, images: str, checkpoints: str) -> list[Piece]:
