@@ -18,20 +18,27 @@ def curves_table(result: Result, repairs=(), ways=("reset",), momentum=0.1, x="b
     """One row per point: COLUMNS, label, line, way, batches, images, distinct_images, top1, interval, n_eval, seeds, x.
 
     dense and no_repair are rows with way `none`. images: training images a point needs, statistics
-    images included. `more` results of other seeds turn points into means with their least and largest
-    value; those of other numbers of statistics images add points without recalibration (x = images).
+    images included. `more` results of other seeds, or of other calibration draws of the same dense network, turn
+    points into means with their least and largest value (`over`: seeds or draws); those of other numbers of statistics
+    images add points without recalibration (x = images).
     """
-    same = [r for r in more if r.setting["dense_id"] == result.setting["dense_id"]]
+    drawn = [r for r in more if _draw(r) != _draw(result) and r.setting["dense_id"] == result.setting["dense_id"]]
+    same = [r for r in more if _draw(r) == _draw(result) and r.setting["dense_id"] == result.setting["dense_id"]]
     others = [r for r in more if r.setting["dense_id"] != result.setting["dense_id"]]
     table = _points(result, repairs, ways, momentum, x)
     if x == "images":
         found = [_points(r, repairs, (), momentum, x) for r in same]
         table = pd.concat([table, *(rows[~is_reference(rows)] for rows in found)], ignore_index=True)
-    if others:
-        table = _over_seeds([table, *(_points(r, repairs, ways, momentum, x) for r in others)])
+    if drawn or others:
+        table = _over_seeds([table, *(_points(r, repairs, ways, momentum, x) for r in drawn or others)])
+        table = table.assign(over="draws" if drawn else "seeds")
     if table.empty:
         raise NothingToDraw("No accuracy is stored for this setting.")
     return lined(table.assign(x=table[x].astype(float)))
+
+
+def _draw(result: Result) -> int:
+    return result.setting["calibration"]["draw"]
 
 
 def is_reference(table: pd.DataFrame) -> pd.Series:
@@ -43,7 +50,8 @@ def lined(table: pd.DataFrame) -> pd.DataFrame:
     """A table in order, with `label`, and `line`: label, way of recalibration, number of seeds."""
     table = style.labelled(style.ordered(table, "way", "x"))
     line = table["label"] + np.where(is_reference(table), "", " · " + table["way"].map(WAYS))
-    return table.assign(line=line + np.where(table["seeds"] > 1, " · " + table["seeds"].astype(str) + " seeds", ""))
+    several = " · " + table["seeds"].astype(str) + " " + table["over"].astype(str)
+    return table.assign(line=line + np.where(table["seeds"] > 1, several, ""))
 
 
 def _points(result: Result, repairs, ways, momentum, x: str) -> pd.DataFrame:
@@ -65,7 +73,7 @@ def _points(result: Result, repairs, ways, momentum, x: str) -> pd.DataFrame:
     images = np.maximum(passed, found["stat_images"].fillna(0).astype(int))
     numbers = ["calib_batches", "distinct_images", "stat_images", "top1", "top1_low", "top1_high", "n_eval"]
     found = found[[*COLUMNS, "way", *numbers]].rename(columns={"calib_batches": "batches"})
-    return found.assign(images=images, seeds=1)
+    return found.assign(images=images, seeds=1, over="seeds")
 
 
 def _over_seeds(tables: list[pd.DataFrame]) -> pd.DataFrame:
@@ -74,7 +82,7 @@ def _over_seeds(tables: list[pd.DataFrame]) -> pd.DataFrame:
     Each line keeps the points that most of its seeds have, so that a mean never changes its seeds on the way.
     """
     groups = pd.concat(tables).groupby([*COLUMNS, "way", "batches", "images"], as_index=False, dropna=False, sort=False)
-    first = ("top1_low", "top1_high", "n_eval", "distinct_images", "stat_images")
+    first = ("over", "top1_low", "top1_high", "n_eval", "distinct_images", "stat_images")
     level = {name: ("top1", how) for name, how in (("top1", "mean"), ("least", "min"), ("largest", "max"))}
     table = groups.agg(**level, seeds=("top1", "size"), **{name: (name, "first") for name in first})
     several = table["seeds"] > 1
