@@ -37,7 +37,7 @@ def about() -> None:
         "Each line is one repair; x is what it costs in training images. At b = 0 BatchNorm keeps the dense network's "
         "statistics. With an ema, a share a = (1 − momentum)ᵇ of the starting statistics is still in BatchNorm after b "
         "batches (lower plot): from *reset* that is a variance of 1 that has nothing to do with the network, and a gap "
-        "between methods that closes as a vanishes comes from there. Where BatchNorm follows every conv, cumulative "
+        "between methods that is gone once a has vanished goes with it. Where BatchNorm follows every conv, cumulative "
         "averaging undoes any repair, so that its lines coincide. Dash: way of recalibration; open marks: without mean "
         "correction; a dot in the mark: sequential collection."
     )

@@ -49,7 +49,7 @@ def card(found: common.View) -> None:
             (
                 "Dead channels",
                 f"{facts['dead']} of {facts['channels']}",
-                "Channels whose pruned variance is zero: no factor brings them back.",
+                "Channels whose pruned variance is zero: no factor of their own brings them back.",
             ),
         ):
             st.metric(label, value, help=help, width="content")

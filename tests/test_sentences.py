@@ -17,7 +17,10 @@ PARTS = {
     *("settings.why_none", "noise.one", "noise.settle", "paper.size", "paper.point"),
 }
 CASES = {f"{name}, {case}": say for name, cases in TEMPLATES.items() for case, say in cases()}
-NEVER = re.compile(r"\bnan\b|\binf\b|None|undefined ×|  |\bbest\b|\bcannot matter\b|repaired exactly|\bnowhere\b")
+NEVER = re.compile(
+    r"\bnan\b|\binf\b|None(?! of the chosen)|undefined ×|  |\bbest (?!scalar)|\bcannot matter\b"
+    r"|repaired exactly|\bnowhere\b"
+)
 
 
 def name_of(module) -> str:

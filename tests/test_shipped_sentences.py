@@ -57,7 +57,7 @@ def read(store, keys, state) -> dict[str, np.ndarray]:
 METHODS = {"bn_only": "BN only", "lw_bn": "LW+BN (eq. 1)", "raw_bn": "raw+BN", "asr_bn": "ASR+BN"}
 
 
-def tested(right: dict[str, np.ndarray]) -> dict[tuple[str, str], str]:
+def by_scipy(right: dict[str, np.ndarray]) -> dict[tuple[str, str], str]:
     """(name, other) -> ahead, behind or may be equal, by scipy and statsmodels."""
     pairs = list(combinations(right, 2))
     counts = [(int((right[a] & ~right[b]).sum()), int((~right[a] & right[b]).sum())) for a, b in pairs]
@@ -82,7 +82,7 @@ def test_who_is_ahead_at_every_shipped_setting_is_what_its_images_say(store, sta
             assert "None of the chosen repairs is stored" in text
             continue
         best = max(repaired, key=lambda name: repaired[name].sum())
-        words = tested(right)
+        words = by_scipy(right)
         found = table.set_index("label")
         assert repaired[best].mean() == pytest.approx(table.loc[table["best"], "top1"].iloc[0])
         mine = table.loc[table["best"], "label"].iloc[0]

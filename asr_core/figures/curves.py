@@ -103,10 +103,15 @@ def curves_figure(
         _level(figure, network, rows, left, right)
     for network, of_network in style.each(lines):
         for way, rows in of_network.groupby("way", sort=False):
-            _line(figure, network, rows, style.DASHES[ways.index(way) % len(style.DASHES)])
+            grid = sorted(lines.loc[lines["way"] == way, "x"].unique())
+            _line(figure, network, rows, style.DASHES[ways.index(way) % len(style.DASHES)], grid)
     _along(figure, x, left, right)
     figure.update_yaxes(range=[100 * low, 100 * high], gridcolor=style.GRID)
-    band = "95 % interval" if table["seeds"].max() == 1 else f"least and largest of {table['seeds'].max()} seeds"
+    band = (
+        "95 % interval"
+        if table["seeds"].max() == 1
+        else f"least and largest of {table['seeds'].max()} {table['over'].iloc[0]}"
+    )
     below = 16 * (2 + len(figure.data) // 2)  # pixels that the legend takes under the plot
     shared = style.legend(table)[1]
     style.finish(figure, 460 + below, TITLES[x], f"top-1 accuracy, % (band: {band})", shared)
@@ -134,13 +139,15 @@ def _level(figure: go.Figure, network: RepairSpec, rows: pd.DataFrame, left: flo
     )
 
 
-def _line(figure: go.Figure, network: RepairSpec, rows: pd.DataFrame, dash: str) -> None:
+def _line(figure: go.Figure, network: RepairSpec, rows: pd.DataFrame, dash: str, grid: list[float]) -> None:
+    """One line with its band; both end where a value of `grid` that others have is not stored."""
     colour, symbol = style.look_of(network)
     name = rows["line"].iloc[0]
-    x, low, high = rows["x"].to_numpy(), 100 * rows["top1_low"].to_numpy(), 100 * rows["top1_high"].to_numpy()
+    runs = [run for run in _runs(rows, grid) if len(run)]
+    band = [_outline(run) for run in runs]
     figure.add_scatter(
-        x=np.concatenate([x, x[::-1]]),
-        y=np.concatenate([high, low[::-1]]),
+        x=np.concatenate([x for x, _ in band]),
+        y=np.concatenate([y for _, y in band]),
         fill="toself",
         fillcolor=style.faint(colour),
         line={"width": 0},
@@ -149,19 +156,35 @@ def _line(figure: go.Figure, network: RepairSpec, rows: pd.DataFrame, dash: str)
         legendgroup=name,
         mode="lines",
     )
+    gap = pd.DataFrame([dict.fromkeys(rows)]).astype(object)
+    whole = pd.concat([part for run in runs for part in (run.astype(object), gap)][:-1], ignore_index=True)
+    told = ["batches", "images", "distinct_images", "top1_low", "top1_high"]
     figure.add_scatter(
-        x=x,
-        y=100 * rows["top1"].to_numpy(),
+        x=whole["x"].astype(float),
+        y=100 * whole["top1"].astype(float),
         mode="lines+markers",
         name=name,
         legendgroup=name,
         line={"color": colour, "dash": dash, "width": 2},
         marker={"color": colour, "symbol": symbol, "size": 8},
-        customdata=rows[["batches", "images", "distinct_images", "top1_low", "top1_high"]].astype(float).to_numpy(),
+        customdata=whole[told].astype(float).to_numpy(),
         hovertemplate=f"<b>{name}</b><br>"
         "b = %{customdata[0]}, %{customdata[1]} images (%{customdata[2]} distinct)<br>"
         "%{y:.2f} % [%{customdata[3]:.1%}, %{customdata[4]:.1%}]<extra></extra>",
     )
+
+
+def _runs(rows: pd.DataFrame, grid: list[float]) -> list[pd.DataFrame]:
+    """The rows of a line in runs of neighbours on `grid`."""
+    place = rows["x"].map({x: number for number, x in enumerate(grid)}).to_numpy()
+    ends = np.flatnonzero(np.diff(place) > 1) + 1
+    return [rows.iloc[part] for part in np.split(np.arange(len(rows)), ends)]
+
+
+def _outline(rows: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+    """A band around a run, closed, and a break after it."""
+    x, low, high = (rows[name].to_numpy(float) for name in ("x", "top1_low", "top1_high"))
+    return np.concatenate([x, x[::-1], [np.nan]]), 100 * np.concatenate([high, low[::-1], [np.nan]])
 
 
 def curves_limits(tables) -> dict:
