@@ -13,9 +13,16 @@ from pages._frame import charts, common, folded
 from pages._frame.text import plain
 
 view = common.view()
+
+
+def keys(found: common.View) -> tuple[str, ...]:
+    """Keys of the stored results that differ from a view in draw or seed alone."""
+    return tuple(item.key for item in study.alike(common.stored(), found.setting, found.dense_id))
+
+
 what: dict[str, Any] = {
     "store": common.store(),
-    "stored": tuple(study.alike(common.stored(), view.setting, view.dense_id)),
+    "keys": keys,
     "repairs": lambda found: found.look.repairs,
     "state": lambda found: found.look.bn_state,
 }

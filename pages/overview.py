@@ -49,7 +49,7 @@ def card(found: common.View) -> None:
             (
                 "Dead channels",
                 f"{facts['dead']} of {facts['channels']}",
-                "Channels whose pruned variance is zero: no factor brings them back.",
+                "Channels whose pruned variance is zero: no factor of their own brings them back.",
             ),
         ):
             st.metric(label, value, help=glossary.with_term(label, help), width="content")
@@ -100,15 +100,19 @@ for column, found in zip(st.columns(len(common.views())), common.views(), strict
         card(found)
 
 st.subheader("Accuracy", anchor=False)
+several = len(common.draws(view)) > 1
 st.caption(
     f"One-shot pruning, then each repair, then BatchNorm recalibration: {view.look.recalibration}. Lines are 95 % "
     "Wilson intervals; open markers: without mean correction."
+    + (f" Wide bars: least and largest of {len(common.draws(view))} calibration draws." if several else "")
 )
 charts.show(
     overview.ACCURACY,
     "accuracy",
     repairs=lambda found: found.look.repairs,
     state=lambda found: found.look.bn_state,
+    store=common.store(),
+    draws=common.draws,
 )
 
 st.subheader("The network, layer by layer", anchor=False)

@@ -93,8 +93,9 @@ def table1() -> None:
         alt="Cells in which one method is ahead of another, in the paper and here.",
     )
     st.caption(
-        "In brackets: McNemar's test on the same images, corrected by Holm for all cells and pairs. Gaps of the paper "
-        "under its own noise (1.6 points) are ties. Where cumulative averaging absorbs the repairs, all cells must be "
+        "In brackets what is more than noise: here by McNemar's test on the same images, corrected by Holm for all "
+        "cells and pairs; in the paper gaps of more than 1.6 points, by which its own tables differ. Where cumulative "
+        "averaging absorbs the repairs, all cells must be "
         "ties, up to rounding."
     )
     absent()

@@ -8,7 +8,19 @@ from test_pages import opened, store, turned, words  # noqa: F401 - store is a f
 from pages._frame import sidebar
 from pages._frame.address import LOOK, SETTING
 
-OTHERS = ("variance", "heatmaps", "curves", "maps", "absorption", "allocation", "severity", "ablation", "paper", "jobs")
+OTHERS = (
+    "variance",
+    "heatmaps",
+    "curves",
+    "maps",
+    "absorption",
+    "allocation",
+    "noise",
+    "severity",
+    "ablation",
+    "paper",
+    "jobs",
+)
 CONTROLS = {"dataset": "_images"}  # parameters whose control has another key
 OPEN = ("_open_dense", "_open_images", "_open_own")  # parts of the sidebar that are folded
 
@@ -87,6 +99,7 @@ def test_two_sparsities_never_share_a_label(store):  # noqa: F811
 
 def typed():
     """A page on which anything can be typed as the architecture."""
+    import streamlit as st
 
     from pages._frame import state
 
@@ -133,6 +146,8 @@ def test_the_nearest_stored_setting_is_chosen_by_a_click_alone(store):  # noqa: 
     button = app.button(key="_nearest")
     assert button.label == "Show the nearest stored setting (stem imagenet → half, epochs 5 → 9 …)"
     button.click().run()
+    assert app.query_params["sparsity"] == "0.93" and "stem" not in app.query_params
+    app.button(key="_adopt").click().run()
     assert app.query_params["stem"] == "half" and app.query_params["epochs"] == "9"
     assert app.query_params["sparsity"] == "0.5" and "is not stored" not in words(app)
 

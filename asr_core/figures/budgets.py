@@ -14,8 +14,8 @@ def equal_table(result: Result, repairs=(), more=()) -> pd.DataFrame:
     same = [found for found in more if found.setting["dense_id"] == result.setting["dense_id"]]
     found = budgets.table([result, *same], repairs)
     if budgets.compared(found).empty:
-        raise NothingToDraw("No repair without recalibration and BN only are stored at an equal number of images")
-    made = curves.lined(found.assign(x=found["images"].astype(float), seeds=1))
+        raise NothingToDraw("No repair without recalibration and BN only are stored at an equal number of images.")
+    made = curves.lined(found.assign(x=found["images"].astype(float), seeds=1, over="seeds"))
     alone = made["method"].eq(BN_ONLY.method)
     return made.assign(line=made["label"].where(~alone, made["label"] + " · cumulative"))
 

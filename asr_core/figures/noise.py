@@ -17,9 +17,9 @@ LOOKS = {"images": ("#0072B2", "circle"), "draw": ("#009E73", "diamond"), "seed"
 NAMES = {"images": "test images (95 % interval)", "draw": "draws (mean ± s. d.)", "seed": "seeds (mean ± s. d.)"}
 
 
-def _rows(result: Result, store: Store, stored, repairs, state: BatchNormState) -> tuple[pd.DataFrame, int, int]:
+def _rows(result: Result, store: Store, keys, repairs, state: BatchNormState) -> tuple[pd.DataFrame, int, int]:
     setting = Setting.from_facts(result.setting)
-    table = noise.rows(store, noise.alike(stored, setting, result.setting["dense_id"]), repairs, state)
+    table = noise.rows(store, keys, repairs, state)
     seed, draw = setting.dense.seed, setting.calibration.draw
     if not (table["seed"].eq(seed) & table["draw"].eq(draw)).any():
         raise NothingToDraw("None of the chosen repairs is stored at this recalibration.")
@@ -27,10 +27,10 @@ def _rows(result: Result, store: Store, stored, repairs, state: BatchNormState) 
 
 
 def methods_table(
-    result: Result, store: Store, stored=(), repairs=(), state: BatchNormState = REPORTED_STATE
+    result: Result, store: Store, keys=(), repairs=(), state: BatchNormState = REPORTED_STATE
 ) -> pd.DataFrame:
-    """noise.methods, with label. stored: catalogue.stored."""
-    table = noise.methods(*_rows(result, store, stored, repairs, state))
+    """noise.methods, with label. keys: of the results of noise.alike."""
+    table = noise.methods(*_rows(result, store, keys, repairs, state))
     return style.labelled(style.ordered(typed(table)))
 
 
@@ -66,10 +66,10 @@ METHODS = Chart("noise.METHODS", methods_table, methods_figure, sentences.method
 
 
 def differences_table(
-    result: Result, store: Store, stored=(), repairs=(), state: BatchNormState = REPORTED_STATE
+    result: Result, store: Store, keys=(), repairs=(), state: BatchNormState = REPORTED_STATE
 ) -> pd.DataFrame:
     """noise.differences, largest first, with first_label, second_label, and their networks as text."""
-    table = noise.differences(store, *_rows(result, store, stored, repairs, state))
+    table = noise.differences(store, *_rows(result, store, keys, repairs, state))
     if table.empty:
         raise NothingToDraw("Fewer than two networks are stored at this recalibration, so there is no difference.")
     names, shared = labels.labels({*table["first"], *table["second"]})

@@ -1,5 +1,7 @@
 """Overview: accuracy of each method at one budget, and the network as a strip of layers coloured by damage."""
 
+from typing import Any
+
 import pandas as pd
 import plotly.graph_objects as go
 
@@ -8,10 +10,10 @@ from asr_core.report.sentences import accuracies, damage
 from asr_core.spec import labels
 from asr_core.spec.recalibration import REPORTED_STATE, BatchNormState
 from asr_core.spec.repairs import COLUMNS, DENSE, NO_REPAIR
-from asr_core.store import bits
+from asr_core.store import Store, bits
 from asr_core.store.results import Result
 from asr_core.store.tables import networks, rows_of, typed
-from asr_core.studies import ablation, paired
+from asr_core.studies import ablation, noise, paired
 
 DAMAGES = {
     "severity": ("severity", "mean |√(v_pruned / v_dense) − 1| over channels"),
@@ -23,9 +25,14 @@ DAMAGES = {
 MEASURED, PLACE = ["top1", "top1_low", "top1_high", "n_eval"], ["key", "stored_row"]
 
 
-def accuracy_table(result: Result, repairs=(), state: BatchNormState = REPORTED_STATE) -> pd.DataFrame:
+def accuracy_table(
+    result: Result, repairs=(), state: BatchNormState = REPORTED_STATE, store: Store | Any = None, draws=()
+) -> pd.DataFrame:
     """dense, no repair, and each of `repairs` in one BatchNorm state: COLUMNS, label, top1, interval, n_eval (NaN: not
-    stored), b, recalibration, what `paired.with_best` adds."""
+    stored), b, recalibration, what `paired.with_best` adds, and noise.over_draws.
+
+    draws: keys, in `store`, of the results that differ from `result` in their calibration draw alone, its own too.
+    """
     rows = result.accuracy
     chosen = ablation.rows_in(rows_of(rows, *repairs), state)
     references = rows_of(rows[rows["calib_batches"].eq(0)], DENSE, NO_REPAIR)
@@ -42,6 +49,10 @@ def accuracy_table(result: Result, repairs=(), state: BatchNormState = REPORTED_
     table = paired.with_best(table, bits.of_results([result], table)).drop(
         columns=["key", "stored_row"], errors="ignore"
     )
+    if len(draws) > 1:
+        table = table.merge(noise.over_draws(store, draws, repairs, state), on=COLUMNS, how="left")
+    else:
+        table = table.assign(draws=1, draw_mean=float("nan"), draw_low=float("nan"), draw_high=float("nan"))
     return style.labelled(table).assign(b=state.calib_batches, recalibration=labels.recalibration(state))
 
 
@@ -53,6 +64,8 @@ def accuracy_figure(table: pd.DataFrame, low: float = 0.0, high: float = 1.0) ->
             style.not_stored(figure, 100 * low, rows["label"])
             continue
         colour, symbol = style.look_of(network)
+        if rows["draws"].gt(1).all():
+            _draws(figure, rows, colour)
         figure.add_scatter(
             x=100 * rows["top1"],
             y=rows["label"],
@@ -71,6 +84,20 @@ def accuracy_figure(table: pd.DataFrame, low: float = 0.0, high: float = 1.0) ->
     return style.finish(figure, 90 + 42 * len(table), title, "", _shared(table))
 
 
+def _draws(figure: go.Figure, rows: pd.DataFrame, colour: str) -> None:
+    """A wide faint bar from the least to the largest accuracy over calibration draws."""
+    reach = style.interval(rows["draw_mean"], rows["draw_low"], rows["draw_high"], thickness=11, width=0)
+    figure.add_scatter(
+        x=100 * rows["draw_mean"],
+        y=rows["label"],
+        error_x=reach | {"color": style.faint(colour, 0.3)},
+        mode="markers",
+        marker={"color": colour, "symbol": "line-ns", "size": 11, "line": {"width": 2, "color": colour}},
+        hovertemplate=f"%{{y}}<br>mean of {int(rows['draws'].iloc[0])} draws %{{x:.2f}} %<extra></extra>",
+        showlegend=False,
+    )
+
+
 def _shared(table: pd.DataFrame) -> str:
     repaired = not table["method"].isin(style.REFERENCES).all()
     return style.joined(style.legend(table)[1], f"b = {table['b'].iloc[0]}" if repaired else "")
@@ -78,7 +105,8 @@ def _shared(table: pd.DataFrame) -> str:
 
 def accuracy_limits(tables) -> dict:
     """From a little under the lowest interval to a little over the highest."""
-    low, high = min(t["top1_low"].min() for t in tables), max(t["top1_high"].max() for t in tables)
+    low = min(t[["top1_low", "draw_low"]].min().min() for t in tables)
+    high = max(t[["top1_high", "draw_high"]].max().max() for t in tables)
     if not low <= high:
         return {"low": 0.0, "high": 1.0}
     pad = 0.08 * max(high - low, 0.05)

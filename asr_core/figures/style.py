@@ -35,7 +35,7 @@ REFERENCE = "#888888"  # lines such as y = x: readable on white and on black
 MAGNITUDE, RATIO = "Cividis", "RdBu_r"
 DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
 GRID = "rgba(128,128,128,0.25)"
-SUBTITLE = 22  # pixels that the line over a figure takes
+SUBTITLE, SIGNATURE = 22, 18  # pixels that the line over a figure takes, and the one under it
 UNSEEN = {"marker": {"opacity": 0}}
 # Plotly's settings for every figure, on the page and in saved HTML: its "Share chart..." uploads to another company.
 CONFIG = {
@@ -90,6 +90,15 @@ def finish(figure: go.Figure, height: int, x: str, y: str, shared: str = "", top
     figure.update_xaxes(title=x, automargin=True)
     figure.update_yaxes(title=y, automargin=True)
     return figure
+
+
+def signed(figure: go.Figure, text: str) -> go.Figure:
+    """`figure` with a line under it that says what it is of: in every picture that is taken of it."""
+    below = (figure.layout.margin.b or 0) + SIGNATURE
+    figure.update_layout(margin={"b": below}, height=(figure.layout.height or 400) + SIGNATURE)
+    look = {"font": {"size": 10, "color": REFERENCE}, "showarrow": False, "name": "signature"}
+    place = {"xref": "paper", "x": 0, "xanchor": "left", "yref": "paper", "y": 0, "yanchor": "top"}
+    return figure.add_annotation(text=text, yshift=SIGNATURE - 4 - below, **look, **place)
 
 
 def interval(value, low, high, scale: float = 100, **look) -> dict:

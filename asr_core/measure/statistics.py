@@ -8,7 +8,7 @@ Words for a comparison are four, and mean this:
     not measured   one of the two is not stored, or its images are not the same
 """
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Mapping
 from itertools import combinations
 from typing import Any
 
@@ -89,7 +89,7 @@ def word(gain: float, p: float) -> str:
     return EQUAL if p >= LEVEL or gain == 0 else AHEAD if gain > 0 else BEHIND
 
 
-def compare(bits: Mapping[Hashable, np.ndarray | Any], pairs: Any = None) -> pd.DataFrame:
+def compare(bits: Mapping[Any, np.ndarray | Any], pairs: Any = None) -> pd.DataFrame:
     """All pairs of what is in `bits` (or these `pairs` of its names), corrected by Holm over them: PAIRS, one row each.
 
     bits: name -> bool array (image,), the same images for all; None where it is not stored. gain: share of the first
@@ -116,7 +116,7 @@ def _counts(one: np.ndarray | Any, other: np.ndarray | Any) -> tuple[float, floa
     if one is None or other is None or len(one) != len(other) or not len(one):
         return (float("nan"),) * 3
     both = np.count_nonzero(one & other)
-    return np.count_nonzero(one) - both, np.count_nonzero(other) - both, len(one)
+    return float(np.count_nonzero(one) - both), float(np.count_nonzero(other) - both), float(len(one))
 
 
 def settled(gain: float, deviation: float, tests: int = 1) -> float:

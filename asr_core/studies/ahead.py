@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from asr_core.measure.statistics import AHEAD, BEHIND, EQUAL, compare
+from asr_core.measure.statistics import AHEAD, BEHIND, EQUAL, compare, word
 from asr_core.store import Store, bits
 from asr_core.store.catalogue import Stored
 from asr_core.studies import reproduction
@@ -19,11 +19,11 @@ VERSUS = (("asr_bn", "lw_bn"), ("asr_bn", "bn_only"), ("lw_bn", "bn_only"))
 def wins(table: pd.DataFrame, right: list[Any] | None = None) -> pd.DataFrame:
     """Who is ahead in how many cells of a table 1: better, worse, cells, wins, ties, losses, ahead, behind, equal.
 
-    Of the paper's numbers without `right` (which images each row of `table` has right): gaps under PAPER_NOISE are
-    ties. Of ours with it: ties are equal numbers, and ahead, behind and equal (may be equal) count McNemar's words,
-    corrected by Holm for all cells and pairs of methods; missing for the paper, whose images are not known.
+    wins, ties, losses: by the numbers as they are. ahead, behind, equal (may be equal): of ours, which come with
+    `right` (which images each row of `table` has right), by McNemar's test, corrected by Holm for all cells and pairs
+    of methods; of the paper's, whose images are not known, by gaps of more than PAPER_NOISE.
     """
-    column, noise = ("paper", PAPER_NOISE) if right is None else ("top1", 0.0)
+    column = "paper" if right is None else "top1"
     cells = table[table["method"].isin(METHODS) & table[column].notna()]
     rows = {(*row[:3], row[3]): place for place, *row in cells[[*CELL, "method"]].itertuples()}
     places = [
@@ -33,21 +33,22 @@ def wins(table: pd.DataFrame, right: list[Any] | None = None) -> pd.DataFrame:
         if (*cell, better) in rows and (*cell, worse) in rows
     ]
     values = table[column].astype(float)
-    gaps = pd.DataFrame(
-        [(a, b, values[i] - values[j]) for a, b, i, j in places], columns=["better", "worse", "gap"]
-    ).assign(word=None if right is None else [*compare(dict(enumerate(right)), [p[2:] for p in places])["word"]])
-    return pd.DataFrame([_count(gaps, *pair, noise) for pair in VERSUS]).astype(dict.fromkeys(WORDS, "Int64"))
+    gaps = pd.DataFrame([(a, b, values[i] - values[j]) for a, b, i, j in places], columns=["better", "worse", "gap"])
+    gaps["word"] = (
+        [word(gap, 0.0 if abs(gap) > PAPER_NOISE + 1e-9 else 1.0) for gap in gaps["gap"]]
+        if right is None
+        else [*compare(dict(enumerate(right)), [place[2:] for place in places])["word"]]
+    )
+    return pd.DataFrame([_count(gaps, *pair) for pair in VERSUS])
 
 
 WORDS = {"ahead": AHEAD, "behind": BEHIND, "equal": EQUAL}
 
 
-def _count(gaps: pd.DataFrame, better: str, worse: str, noise: float) -> dict[str, Any]:
+def _count(gaps: pd.DataFrame, better: str, worse: str) -> dict[str, Any]:
     own = gaps[(gaps["better"] == better) & (gaps["worse"] == worse)]
-    tied = own["gap"].abs() <= noise + 1e-9
-    counts = {"wins": (own["gap"] > 0) & ~tied, "ties": tied, "losses": (own["gap"] < 0) & ~tied}
-    known = bool(own["word"].notna().any())
-    words = {name: int((own["word"] == word).sum()) if known else pd.NA for name, word in WORDS.items()}
+    counts = {"wins": own["gap"] > 0, "ties": own["gap"] == 0, "losses": own["gap"] < 0}
+    words = {name: int((own["word"] == said).sum()) for name, said in WORDS.items()}
     return {"better": better, "worse": worse, "cells": len(own)} | {n: int(c.sum()) for n, c in counts.items()} | words
 
 

@@ -55,7 +55,10 @@ def _against_alone(rows: pd.DataFrame, right: list[Any]) -> pd.DataFrame:
     partners = [alone[images] for images in rows.loc[places, "images"]]
     mine, theirs = rows.loc[places], rows.loc[partners]
     found = paired.against(mine, theirs, [right[i] for i in places], [right[i] for i in partners])
-    return made.drop(columns=paired.COMPARED).join(found[paired.COMPARED]).fillna({"word": "", "pairs": 0})
+    made = made.drop(columns=paired.COMPARED).join(found[paired.COMPARED])
+    words = made["word"].astype(object).where(made["word"].notna(), "")
+    numbers = made[paired.COMPARED[:4]].astype(float)
+    return made.assign(**numbers, word=words, pairs=made["pairs"].astype(float).fillna(0).astype(int))
 
 
 def _parts(result: Result, wanted: list[RepairSpec]) -> list[pd.DataFrame]:

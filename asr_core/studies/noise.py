@@ -18,7 +18,7 @@ from asr_core.spec.recalibration import BatchNormState
 from asr_core.spec.repairs import COLUMNS, NO_REPAIR, RepairSpec
 from asr_core.store import Store, bits, results
 from asr_core.store.catalogue import Stored
-from asr_core.store.tables import is_of, networks, rows_of
+from asr_core.store.tables import is_of, networks, rows_of, typed
 from asr_core.studies import ablation
 
 FEWEST = 3  # draws or seeds under which nothing is said of them
@@ -44,19 +44,27 @@ def alike(stored: list[Stored], setting: Setting, dense_id: str) -> list[Stored]
     return [item for item in same if first[item.setting.dense.seed] == item.dense_id]
 
 
-def rows(store: Store, found: Iterable[Stored], repairs: Iterable[RepairSpec], state: BatchNormState) -> pd.DataFrame:
-    """Accuracy rows of `repairs` in one BatchNorm state, and of no repair, over all seeds and draws: those of the
-    accuracy table, and seed; each once."""
+def rows(store: Store, keys: Iterable[str], repairs: Iterable[RepairSpec], state: BatchNormState) -> pd.DataFrame:
+    """Of stored results (those of `alike`), accuracy rows of `repairs` in one BatchNorm state and of no repair, over
+    all seeds and draws: those of the accuracy table, and seed; each once."""
     parts = []
-    for item in found:
-        for entry in results.entries(store, (item.key,)):
-            table = results.placed(entry.table("accuracy"), entry)
-            chosen = ablation.rows_in(rows_of(table, *repairs), state)
-            plain = rows_of(table[table["calib_batches"].eq(0)], NO_REPAIR)
-            both = pd.concat([plain, chosen])
-            parts.append(both.assign(seed=item.setting.dense.seed, draw=item.setting.calibration.draw))
+    for entry in results.entries(store, keys):
+        setting, table = entry["setting"], results.placed(entry.table("accuracy"), entry)
+        chosen = ablation.rows_in(rows_of(table, *repairs), state)
+        plain = rows_of(table[table["calib_batches"].eq(0)], NO_REPAIR)
+        both = pd.concat([plain, chosen])
+        parts.append(both.assign(seed=setting["dense"]["seed"], draw=setting["calibration"]["draw"]))
     table = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=[*results.ROW_FIELDS, "seed"])
     return table.drop_duplicates([*COLUMNS, "seed", "draw"], ignore_index=True)
+
+
+def over_draws(store: Store, keys: Iterable[str], repairs: Iterable[RepairSpec], state: BatchNormState) -> pd.DataFrame:
+    """COLUMNS, draws (how many), draw_mean, draw_low and draw_high (least and largest) of each network over stored
+    results that differ in their draw alone."""
+    found = rows(store, keys, repairs, state)
+    groups = found.groupby(COLUMNS, dropna=False, sort=False, observed=True)["top1"]
+    table = groups.agg(draws="size", draw_mean="mean", draw_low="min", draw_high="max").reset_index()
+    return typed(table)
 
 
 def methods(table: pd.DataFrame, seed: int, draw: int) -> pd.DataFrame:

@@ -77,6 +77,7 @@ PAGES = {
     "ranked": _one("damage", "channel", "damage", "gain", "disagreement"),
     "overlay": _switch(),
     "seeds": _switch(),
+    "draws": _switch(),
     "part": _one("table1", "table1", "tables", "figures", "protocol", "fidelity"),
     "paper_data": _one("cifar10", *protocol.DATASETS),
     "bias2": _one("own", "own", "off", "on"),

@@ -78,10 +78,24 @@ def _told(_chart: Chart, _table, *key) -> str:
     return _chart.sentence(_table)
 
 
+def signature(view: common.View, what: dict) -> str:
+    """What a figure is of, for who meets it without its page: network, images, sparsity, recalibration, n."""
+    facts, tested = view.result.setting, view.result.accuracy["n_eval"].dropna()
+    asked, achieved = facts["sparsity_asked"], facts["sparsity_achieved"]
+    parts = [view.title]
+    if abs(asked - achieved) >= 0.0005:
+        parts.append(f"asked {100 * asked:.4g} %, achieved {100 * achieved:.2f} %")
+    if "state" in what:
+        parts.append(view.look.recalibration)
+    if len(tested):
+        parts.append(f"n = {int(tested.iloc[0]):,} test images")
+    return " · ".join(parts)
+
+
 @st.cache_resource(max_entries=64, show_spinner=False)
-def _figured(_chart: Chart, _table, _how: dict, width: int, staged: bool, *key) -> tuple:
+def _figured(_chart: Chart, _table, _how: dict, width: int, staged: bool, _signature: str, *key) -> tuple:
     """The figure of a table that `_tabled` made, and its JSON, so that no click writes it again."""
-    figure = make_room(_chart.figure(_table, **_how), width)
+    figure = style.signed(make_room(_chart.figure(_table, **_how), width), _signature)
     if staged:
         figure = for_stage(figure, STAGE_WIDTH * width / WIDE)
     return figure, style.for_screen(figure)
@@ -106,6 +120,7 @@ def _draw(item: Drawn, how: dict, width: int, select, is_pinned: bool) -> None:
         how,
         width,
         staged,
+        signature(item.view, item.what),
         item.chart.name,
         item.view.stamp,
         repr(item.what),

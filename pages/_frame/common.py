@@ -14,45 +14,18 @@ from asr_core.spec.experiment import ExperimentSpec, Setting
 from asr_core.spec.keys import canonical
 from asr_core.spec.recalibration import BUDGETS, BatchNormState, default_states
 from asr_core.spec.repairs import repairs
-from asr_core.store import Store, catalogue, default_root, results
+from asr_core.store import catalogue, default_root, results
 from asr_core.store.catalogue import Stored
 from asr_core.store.results import Result
-from asr_core.studies import first
+from asr_core.studies import first, noise
 from pages._frame import address, looks, state
 from pages._frame.compute import compute_panel
+from pages._frame.shelf import opened as opened
+from pages._frame.shelf import store as store
+from pages._frame.shelf import stored as stored
 from pages._frame.text import problem
 from pages._frame.unfinished import whole
 from pages._frame.views import Look, View
-
-
-@st.cache_resource(max_entries=2)
-def _store(root: str) -> Store:
-    return Store(root)
-
-
-def store() -> Store:
-    """The store of this process."""
-    return _store(str(default_root()))
-
-
-@st.cache_resource(max_entries=2)
-def _stored(root: str, stamp: tuple) -> list[Stored]:
-    return catalogue.stored(_store(root))
-
-
-def stored() -> list[Stored]:
-    """Everything stored, read again only when results came or went."""
-    return _stored(str(default_root()), store().stamp("result"))
-
-
-@st.cache_resource(max_entries=4, show_spinner=False)
-def _opened(root: str, keys: tuple[str, ...]) -> Result:
-    return whole(results.open_results(_store(root), keys))
-
-
-def opened(keys: tuple[str, ...]) -> Result:
-    """The stored results under `keys` (of one setting) as one; shared between sessions, so never change its tables."""
-    return _opened(str(default_root()), keys)
 
 
 def chosen() -> Setting:
@@ -154,7 +127,7 @@ def _partial() -> Result | None:
 
 @st.cache_resource(max_entries=2, show_spinner=False)
 def _begun(root: str, known_by: str, stats: tuple, evaluations: tuple, _wanted: ExperimentSpec) -> Result | None:
-    found = assembly.partial(_wanted, _store(root))
+    found = assembly.partial(_wanted, store())
     return None if found.channels is None else whole(found)
 
 
@@ -195,6 +168,13 @@ def _read_pin(text: str) -> View:
         raise AsrError(f"no stored result has the key {key}. Pin another one.")
     seen = _look_of({name: state.get(name) for name in address.LOOK} | values)
     return _view(catalogue.covering(stored(), found[0].setting, found[0].dense_id), seen)
+
+
+def draws(found: View) -> tuple[str, ...]:
+    """Keys of the stored results that differ from a view in nothing but their calibration draw, its own among them."""
+    own = found.setting.dense.seed
+    alike = noise.alike(stored(), found.setting, found.dense_id) if found.keys else []
+    return tuple(item.key for item in alike if item.setting.dense.seed == own)
 
 
 def views() -> list[View]:

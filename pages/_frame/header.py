@@ -75,11 +75,11 @@ def _absent() -> None:
         wanted = common.chosen()
     except AsrError:
         return  # said by the sidebar
-    st.markdown(f":material/hub: {plain(short(wanted))} › **not stored**")
     if not common.stored():
         st.info("Nothing is stored yet, so there is nothing to draw. Compute this setting, or choose another one.")
     else:
-        st.info("Nothing is stored of this setting, so nothing is drawn.", icon=":material/hourglass_empty:")
+        name = plain(short(wanted))
+        st.info(f"**{name}** is not stored, so nothing is drawn of it.", icon=":material/hourglass_empty:")
     common.offer_to_compute()
     near = catalogue.nearest(common.stored(), wanted)
     if near is not None:

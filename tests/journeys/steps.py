@@ -155,11 +155,19 @@ def pin(walk) -> Done | None:
 
 
 def nearest(walk) -> Done | None:
-    """Take the nearest stored setting instead."""
+    """Show the nearest stored setting instead."""
     if not walk.has(".st-key-_nearest button"):
         return None
     walk.page.locator(".st-key-_nearest button").first.click()
-    return done("show the nearest", *SETTING)
+    return done("show the nearest", "instead")
+
+
+def adopt(walk) -> Done | None:
+    """Choose the setting that is shown instead."""
+    if not walk.has(".st-key-_adopt button"):
+        return None
+    walk.page.locator(".st-key-_adopt button").first.click()
+    return done("choose the nearest", "instead", *SETTING)
 
 
 def compute(walk) -> Done | None:
@@ -256,6 +264,7 @@ STEPS = {
     crumb: 3,
     pin: 5,
     nearest: 5,
+    adopt: 5,
     compute: 3,
     reload: 4,
     back: 5,

@@ -22,9 +22,9 @@ COUNT = """new MutationObserver(() => {
     if (state !== window.lastState && state === 'running') window.runs = (window.runs ?? 0) + 1;
     window.lastState = state;
 }).observe(document, {subtree: true, childList: true, attributes: true, attributeFilter: ['data-test-script-state']})"""
-AS_IT_IS = "is not stored. Shown below is"  # no complaint: an offer
+AS_IT_IS = "is not stored. All below is of another setting"  # no complaint: an offer
 # Found by a page in the present result where nothing is chosen, or what is chosen is of another network.
-FOUND = {*SELECTION, "fix"}
+FOUND = {*SELECTION, "fix", "instead"}
 EVERY = 4  # steps between two looks from a fresh browser
 
 

@@ -35,11 +35,14 @@ def overview(table: pd.DataFrame) -> str:
 def _highest(table: pd.DataFrame, repairs: pd.DataFrame, named: pd.Series) -> str:
     """The highest of several, or the only one, and what it is against the others."""
     best = repairs[repairs["best"]].iloc[0]
-    name, stored = named[best.name], repairs[repairs["top1"].notna() & ~repairs["best"]]
-    if stored.empty:
+    others = repairs[repairs["top1"].notna() & ~repairs["best"]]
+    level, lower = others[others["top1"] == best["top1"]], others[others["top1"] != best["top1"]]
+    name = listed([named[best.name], *named[level.index]])
+    if others.empty:
         text = f"{name} reaches {accuracy(best)}"
     else:
-        text = f"{name} is highest with {accuracy(best)}: {relation([*named[stored.index]], [*stored['word']])}"
+        text = f"{name} {'are' if len(level) else 'is'} highest with {accuracy(best)}"
+        text += f": {relation([*named[lower.index]], [*lower['word']])}" if len(lower) else ""
     plain = table.loc[table["method"].eq("no_repair"), "word"]
     if len(plain) and plain.iloc[0] in (BEHIND, EQUAL):
         text += f"; {relation(['no repair'], [plain.iloc[0]])}"

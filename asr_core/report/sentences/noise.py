@@ -41,7 +41,9 @@ def _how_many(table: pd.DataFrame, name: str) -> str:
 def one(row) -> str:
     """What is certain of one difference, and what would settle it. row: of figures.noise.differences_table."""
     parts = [f"{row.first_label} minus {row.second_label}: {100 * row.gain:+.1f} points at this draw"]
-    parts[0] += f" [{100 * row.low:+.1f}, {100 * row.high:+.1f}] ({row.images_word} on these images)"
+    known = np.isfinite(row.low)
+    interval = f" [{100 * row.low:+.1f}, {100 * row.high:+.1f}]" if known else ""
+    parts[0] += f"{interval} ({row.images_word} on these images)"
     if row.draws >= FEWEST:
         parts.append(
             f"over {counted(int(row.draws), 'draw')} {100 * row.draw_mean:+.1f}, standard deviation "

@@ -12,8 +12,10 @@ def table2(table: pd.DataFrame) -> str:
     table: figures.ablation.table2_table."""
     have = table.dropna(subset="top1")
     best = have[have["best"]].iloc[0]
-    others = have[~have["best"]]
-    text = f"Here, at b = {best.b}, {best.row} is highest with {accuracy(best)}"
+    others = have[~have["best"] & (have["top1"] != best.top1)]
+    level = have[have["top1"] == best.top1]
+    highest = f"{listed(level['row'])} {'are' if len(level) > 1 else 'is'} highest"
+    text = f"Here, at b = {best.b}, {highest} with {accuracy(best)}"
     if len(have) < len(table):
         text += f" of the {len(have)} of {len(table)} rows that are stored"
     if len(others):
