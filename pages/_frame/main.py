@@ -92,6 +92,8 @@ QUIET = ("idea", "lesson", "talk", "glossary")
 # of all work.
 STYLE = """
 [data-stale=true] {transition: opacity 0s 1.5s !important}
+[data-testid=stCaptionContainer], [data-testid=stCaptionContainer] :is(p, li) {color: inherit !important}
+[data-testid=stCaptionContainer] {opacity: .82}
 [data-testid=stMainBlockContainer] {padding: 4rem 2.5rem 3rem}
 :is([data-testid=stSkillsNudge], .st-key-_prepare, .st-key-_heard) {display: none}
 """
