@@ -93,7 +93,7 @@ def test_a_stage_shows_the_view_large_with_its_setting_and_nothing_to_press(stor
     sizes = [size for chart in charts(app) for size in fonts(chart["layout"])]
     assert sizes and min(sizes) >= 20
     assert not app.sidebar.selectbox and not app.get("popover") and not app.get("download_button")
-    assert any("global L1 90 %" in item.value and "corner" in item.value for item in app.get("html") if item.value)
+    assert any("corner" in item.proto.body and "global L1 90 %" in item.proto.body for item in app.get("html"))
 
 
 def fonts(layout) -> list[float]:

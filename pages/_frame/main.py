@@ -147,10 +147,8 @@ def frame(page) -> None:
             stage.draw(found)
         with suppress(common.Ended):
             page.run()
-        with st.container(horizontal=True, key="_page_files"):
-            charts.page_zip(page.title, header.link())
-            if found is not None and found.keys:
-                charts.report_button(found, header.link())
+        if not staged:
+            charts.files(page.title, found, header.link())
     header.complaints()
     if quiet or staged:
         return
