@@ -5,7 +5,7 @@ import streamlit as st
 from asr_core.report import lesson
 from asr_core.report.lesson import STEPS, TIMES, Question, Step
 from asr_core.studies import taught
-from pages._frame import keys, lessonviews, stage, state
+from pages._frame import classroom, keys, lessonviews, stage, state
 from pages._frame.text import plain
 
 GUESSES = "_guesses"  # of this session: step -> prediction that was revealed
@@ -41,14 +41,18 @@ def predict(step: Step, number: int, numbers: dict, layers: list[str]) -> None:
     """Ask, and reveal on a click."""
     with st.container(key="_asked"):
         guess = ask(step.question, f"_guess_{number}", layers)
-    st.button(
-        "Reveal",
-        key="_reveal",
-        type="primary",
-        disabled=guess is None,
-        on_click=lambda: guesses().update({number: guess}),
-        help="Compares your prediction with what is stored.",
-    )
+    label, about = ("Reveal", "Compares your prediction with what is stored.")
+    if not classroom.answers():
+        label, about = ("Send", "Your teacher reveals the answer.")
+    if not classroom.answers() and number in guesses():
+        st.info(f"Sent: {plain(lesson.said(step.question, guesses()[number]))}")
+        return
+
+    def told() -> None:
+        guesses()[number] = guess
+        classroom.predicted(number, guess)
+
+    st.button(label, key="_reveal", type="primary", disabled=guess is None, on_click=told, help=about)
 
 
 def steps(number: int) -> None:
@@ -77,7 +81,7 @@ def draw(number: int) -> None:
     st.subheader(f"{number}. {step.title}", anchor=False)
     st.markdown(shown(step.text, numbers))
     told = st.container()
-    if number in guesses():
+    if number in guesses() and classroom.answers():
         with told:
             answer = numbers[step.question.answer]
             st.markdown(f"*{shown(step.question.text, numbers)}*")
@@ -90,6 +94,7 @@ def draw(number: int) -> None:
             predict(step, number, numbers, view.layers)
         if step.before is not None:
             lessonviews.draw(step.before, f"lesson_{number}_before", view)
+    classroom.show(number)
     st.caption(f"Shown: {plain(view.title)}. {taught.RULE} Your own setting stays as it is.")
 
 

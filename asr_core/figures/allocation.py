@@ -12,12 +12,12 @@ from asr_core.studies import transition
 from asr_core.studies.densities import densities
 
 RULES = {
-    "global_l1": "#0072B2",
-    "uniform": "#E69F00",
-    "erk": "#D55E00",
-    "lamp": "#009E73",
-    "rr": "#CC79A7",
-    "n_m": "#56B4E9",
+    "global_l1": "#005AFF",
+    "uniform": "#E57500",
+    "erk": "#8C5446",
+    "lamp": "#00AA4F",
+    "rr": "#A347B2",
+    "n_m": "#408CFF",
 }
 PATTERNS = {"first": ".", "projection": "/", "1x1": "x", "other": ""}  # hatching says what colour cannot
 HATCH = {"fillmode": "overlay", "fgcolor": "#fff", "size": 6}

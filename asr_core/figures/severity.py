@@ -20,7 +20,7 @@ AGAINST = {
     "overshoot": "overshoot: mean max(0, γ_LW − 1) over layers",
 }
 HERE = "#D55E00"
-COLOURS = ("#009E73", "#0072B2", "#E69F00", "#CC79A7")
+COLOURS = ("#00AA4F", "#005AFF", "#E57500", "#A347B2")
 SYMBOLS = ("circle", "square", "diamond", "triangle-up")
 
 

@@ -80,9 +80,8 @@ def _trace(trace: Any, size: dict) -> None:
 
 def _scaled_marks(figure: go.Figure, scale: float) -> None:
     for trace in figure.data:
-        marker = getattr(trace, "marker", None)
-        size = getattr(marker, "size", None)
-        if isinstance(size, int | float):
+        marker: Any = getattr(trace, "marker", None)
+        if marker is not None and isinstance(size := getattr(marker, "size", None), int | float):
             marker.size = size * scale
 
 

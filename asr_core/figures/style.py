@@ -21,16 +21,17 @@ from asr_core.report.naming import titles as titles
 from asr_core.spec import labels
 from asr_core.spec.repairs import RepairSpec
 
-# Okabe and Ito's palette, told apart by colour-blind readers; the shape repeats what the colour says.
+# Told apart under simulated deuteranopia, at least 3 to 1 against a white and a dark page (tests/test_colours.py); the
+# shape repeats what the colour says.
 METHODS = {
-    "dense": ("#7F7F7F", "star"),
-    "no_repair": ("#8C8C8C", "x"),
-    "bn_only": ("#E69F00", "square"),
-    "lw_bn": ("#0072B2", "triangle-up"),
-    "raw_bn": ("#CC79A7", "diamond"),
-    "asr_bn": ("#009E73", "circle"),
+    "dense": ("#616161", "star"),
+    "no_repair": ("#919191", "x"),
+    "bn_only": ("#E57500", "square"),
+    "lw_bn": ("#005AFF", "triangle-up"),
+    "raw_bn": ("#A347B2", "diamond"),
+    "asr_bn": ("#00AA4F", "circle"),
 }
-SPARE = (("#D55E00", "cross"), ("#56B4E9", "pentagon"), ("#F0E442", "hexagon"))  # for methods added later
+SPARE = (("#408CFF", "cross"), ("#BF2600", "pentagon"), ("#8C5446", "hexagon"))  # for methods added later
 REFERENCE = "#888888"  # lines such as y = x: readable on white and on black
 MAGNITUDE, RATIO = "Cividis", "RdBu_r"
 DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")

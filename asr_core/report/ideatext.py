@@ -4,6 +4,7 @@ Bold introduces a term; nothing uses one before (`glossary.unknown`).
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 INTRO = (
     "A network for images is made of **layers**, and each layer of **channels**: each listens for one pattern. How "
@@ -34,7 +35,7 @@ class Shown:
     text: str
     chart: str
     after: str
-    what: tuple[tuple[str, object], ...] = ()
+    what: tuple[tuple[str, Any], ...] = ()
 
 
 STEPS = (

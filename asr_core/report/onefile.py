@@ -48,14 +48,8 @@ def html(
 
     Layers whose channels would make the file larger than MOST are left out, the least damaged first, and named.
     """
-    parts = [
-        Part("Accuracy", overview.ACCURACY, {"repairs": repairs, "state": state}),
-        Part("The network, layer by layer", overview.STRIP, {"colour": "severity"}),
-        Part("What one scalar per layer cannot mend", spread.SPREAD, {}),
-        Part("Variance ratios of all layers", heatmaps.CELLS, {"repairs": repairs}),
-        Part("Calibration curves", curves.CURVES, {"repairs": repairs, "ways": ("reset", "keep", "cumulative")}),
-    ]
     figures: dict[str, str] = {}
+    parts = _parts(repairs, state)
     sections = [_section(f"figure{number}", part, result, figures) for number, part in enumerate(parts)]
     template = (HERE / "onefile.html").read_text()
     fixed = {
@@ -82,6 +76,16 @@ def html(
             f"the report would be {len(template) / 1e6:.1f} MB; at most {MOST / 1e6:g} MB. Ask for fewer methods."
         )
     return template
+
+
+def _parts(repairs: tuple[RepairSpec, ...], state: BatchNormState) -> list[Part]:
+    return [
+        Part("Accuracy", overview.ACCURACY, {"repairs": repairs, "state": state}),
+        Part("The network, layer by layer", overview.STRIP, {"colour": "severity"}),
+        Part("What one scalar per layer cannot mend", spread.SPREAD, {}),
+        Part("Variance ratios of all layers", heatmaps.CELLS, {"repairs": repairs}),
+        Part("Calibration curves", curves.CURVES, {"repairs": repairs, "ways": ("reset", "keep", "cumulative")}),
+    ]
 
 
 def _packed(content: bytes) -> str:

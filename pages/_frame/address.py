@@ -87,6 +87,11 @@ PAGES = {
     "present": _one("0", "0", "1"),
     "talk": _text(r"[A-Za-z0-9_=-]{1,8000}", "talk"),
     "scene": whole(1, "Scene", "", 1, 99),
+    "locked": _one("0", "0", "1"),
+    "hidden": _text(r"[a-z0-9_]{1,40}(,[a-z0-9_]{1,40}){0,40}", "list of controls"),
+    "answers": _one("1", "0", "1"),
+    "room": _text(r"[a-z0-9]{1,20}", "room"),
+    "tally": _one("0", "0", "1"),
 }
 PARAMS: dict[str, Field] = SETTING | LOOK | SELECTION | PAGES
 ON_EVERY_PAGE = {*SETTING, *LOOK}

@@ -227,6 +227,14 @@ def page_zip(title: str, address: str) -> None:
         )
 
 
+def files(title: str, view: common.View | None, address: str) -> None:
+    """At the foot of a page: its figures, and the whole setting."""
+    with st.container(horizontal=True):
+        page_zip(title, address)
+        if view is not None and view.keys:
+            report_button(view, address)
+
+
 def report_button(view: common.View, address: str) -> None:
     """The whole setting as one file."""
     st.download_button(

@@ -205,8 +205,8 @@ def view() -> View:
 
 
 def offer_to_compute() -> None:
-    """What is missing for the present choice, with its time and a button; on a stage nothing is offered."""
-    if state.get("present") == "1":
+    """What is missing for the present choice, with its time and a button; on a stage or in a class, nothing."""
+    if state.get("present") == "1" or state.get("locked") == "1":
         return
     try:
         wanted = experiment()

@@ -11,7 +11,7 @@ import streamlit as st
 
 from asr_core.fields import Field
 from asr_core.report import glossary
-from pages._frame import state
+from pages._frame import classroom, state
 from pages._frame.text import plain
 
 MOST_TOLD = 12  # stored choices that are named under a control
@@ -39,6 +39,9 @@ def control(
     disabled: bool = False,
 ) -> None:
     """The widget of a field; `stored`: values at which something is stored, which are offered and told."""
+    if classroom.hidden(name):
+        return
+    disabled = disabled or classroom.locked()
     have = list(stored or [])
     rest = {
         "key": name,
@@ -84,6 +87,9 @@ def _fraction(name: str, field: Field, have: list, rest: dict) -> None:
     """A slider over the usual and the stored values, and a box for any other, in percent."""
     options = sorted({*field.offered, *have, state.get(name)} - {None})
     st.select_slider(field.label, options, format_func=lambda one: said(field, one), **rest)
+
+    if classroom.locked():
+        return
 
     def other() -> None:
         percent = st.session_state[f"_other_{name}"]

@@ -5,9 +5,10 @@ from pathlib import Path
 
 import streamlit as st
 
+from asr_core import registry
 from asr_core.figures import style
-from asr_core.repairs.methods import COMMON
 from asr_core.report import ideatext
+from asr_core.spec.repairs import KIND
 
 HERE = Path(__file__).parent
 # Made up: variances when dense, damage in percent, and the variance of what is no answer to an image.
@@ -30,7 +31,8 @@ def data() -> dict:
     ways = [
         {"key": key, "label": label, "colour": style.METHODS[COLOURS[key]][0]} for key, label in ideatext.WAYS.items()
     ]
-    constants = {name: COMMON[name].default for name in ("eps", "floor")}
+    usual = registry.get(KIND, "asr_bn").defaults()
+    constants = {name: usual[name] for name in ("eps", "floor")}
     return {"dense": DENSE, "damages": DAMAGES, "noise": NOISE, "first": WORST, "ways": ways, **constants}
 
 

@@ -98,6 +98,8 @@ QUIET = ("idea", "lesson", "talk", "glossary")
 # of all work.
 STYLE = """
 [data-stale=true] {transition: opacity 0s 1.5s !important}
+[data-testid=stCaptionContainer], [data-testid=stCaptionContainer] :is(p, li) {color: inherit !important}
+[data-testid=stCaptionContainer] {opacity: .82}
 [data-testid=stMainBlockContainer] {padding: 4rem 2.5rem 3rem}
 :is([data-testid=stSkillsNudge], .st-key-_prepare, .st-key-_heard) {display: none}
 """
@@ -155,10 +157,8 @@ def frame(page) -> None:
             stage.draw(found)
         with suppress(common.Ended):
             page.run()
-        with st.container(horizontal=True, key="_page_files"):
-            charts.page_zip(page.title, header.link())
-            if found is not None and found.keys:
-                charts.report_button(found, header.link())
+        if not staged:
+            charts.files(page.title, found, header.link())
     header.complaints()
     if quiet or staged:
         return

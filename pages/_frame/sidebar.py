@@ -17,7 +17,7 @@ from asr_core.spec.recalibration import Recalibration
 from asr_core.spec.repairs import KIND
 from asr_core.spec.samples import CalibrationSpec, EvalSpec
 from asr_core.store import catalogue
-from pages._frame import address, controls, folded, own, state
+from pages._frame import address, classroom, controls, folded, own, state
 from pages._frame import common as common
 from pages._frame.text import problem
 
@@ -38,7 +38,8 @@ def draw(shown: common.View | None) -> None:
         _methods()
         _recalibration()
         _images(wanted)
-        own.draw()
+        if not classroom.locked():
+            own.draw()
 
 
 def changed(name: str) -> None:
@@ -88,6 +89,7 @@ def _dataset(wanted: Setting) -> None:
         "Dataset",
         list(labelled),
         key=DATASET,
+        disabled=classroom.locked(),
         format_func=lambda name: labelled[name][0],
         on_change=lambda: _choose_dataset(*labelled[st.session_state[DATASET]][1:]),
         help=declarations(DataSpec)["dataset"].help,
@@ -132,6 +134,7 @@ def _dense(wanted: Setting) -> None:
         "Identity",
         list(dict.fromkeys([None, *known, state.get(address.DENSE_ID)])),
         key=address.DENSE_ID,
+        disabled=classroom.locked(),
         format_func=lambda one: one[:12] if one else "any",
         placeholder="any",
         help="First digits of the sha256 of the weights. Training does not repeat to the bit: a recipe can have "
@@ -157,6 +160,8 @@ def _pruning(wanted: Setting, shown: common.View | None) -> None:
 
 
 def _methods() -> None:
+    if classroom.hidden("methods"):
+        return
     helps = "\n\n".join(
         f"**{labels.method_label(name)}**: {' '.join((registry.get(KIND, name).__doc__ or '').split())}"
         for name in labels.methods()
