@@ -10,7 +10,6 @@ from asr_core.errors import AsrError, ImagesAbsent
 from asr_core.jobs import estimate
 from asr_core.jobs.jobs import Job, Wanted
 from asr_core.jobs.runner import Runner
-from asr_core.pipeline import maps
 from asr_core.pipeline.plan import Task
 from asr_core.runtime import Runtime
 from asr_core.spec import labels
