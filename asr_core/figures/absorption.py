@@ -93,23 +93,37 @@ def gap_sentence(table: pd.DataFrame) -> str:
 
 
 def _verdict(way: str, rows: pd.DataFrame) -> str:
-    methods = len(style.in_table(rows))
-    names = "the method and BN only are" if methods == 1 else f"all {methods} repairs and BN only are"
     if not np.isfinite(rows["logit_gap"]).all():
         return f"Under {WAYS[way]} some logits are not finite, so the methods cannot be compared."
     if way == "cumulative":
-        logits, top1 = _reach(rows)
-        verdict = f"{names} one network"
-        if rows["logit_gap"].max() > SAME:
-            why = "a conv that is not absorbed, or variances near BatchNorm's eps"
-            verdict = f"{names} not quite one network ({why})"
-        return f"Under cumulative averaging {verdict}: logits differ by at most {logits}, top-1 by at most {top1}."
+        return _verdict_of_full(rows)
     near, last = (rows[rows["b"] == b] for b in (_reporting(rows["b"]), rows["b"].max()))
     logits, top1 = _reach(near)
     text = f"Under {WAYS[way]} at {_at(near)} logits differ by up to {logits} and top-1 by up to {top1}"
     if last["b"].iloc[0] != near["b"].iloc[0]:
         text += f"; at {_at(last)} by {' and '.join(_reach(last))}"
     return text + "."
+
+
+def _verdict_of_full(rows: pd.DataFrame) -> str:
+    """Under cumulative averaging: scales and shifts are gone, new weights are not."""
+    scales = networks(rows).map(lambda network: network.scales).astype(bool)
+    told = []
+    if scales.any():
+        methods = len(style.in_table(rows[scales]))
+        names = "the method and BN only are" if methods == 1 else f"all {methods} repairs and BN only are"
+        names = names if scales.all() else names.replace("all", "the").replace("repairs", "scales and shifts")
+        verdict = f"{names} one network"
+        if rows[scales]["logit_gap"].max() > SAME:
+            why = "a conv that is not absorbed, or variances near BatchNorm's eps"
+            verdict = f"{names} not quite one network ({why})"
+        logits, top1 = _reach(rows[scales])
+        told.append(f"{verdict}: logits differ by at most {logits}, top-1 by at most {top1}")
+    if not scales.all():
+        named = ", ".join(dict.fromkeys(rows[~scales]["label"]))
+        logits, top1 = _reach(rows[~scales])
+        told.append(f"new weights stay ({named}): logits differ by up to {logits}, top-1 by up to {top1}")
+    return f"Under cumulative averaging {'; '.join(told)}."
 
 
 def _at(rows: pd.DataFrame) -> str:
@@ -160,3 +174,19 @@ def agreement_sentence(table: pd.DataFrame) -> str:
 
 
 AGREEMENT = Chart("absorption.AGREEMENT", agreement_table, agreement_figure, agreement_sentence, agreement_limits)
+
+
+def methods_table(table: pd.DataFrame) -> pd.DataFrame:
+    """Of a `gap_table`, method by method after full re-estimation (cumulative, the largest budget): label, changes
+    (what the method changes), predicted and measured (whether BatchNorm absorbs it, in words), logit_gap, top1_gap."""
+    full = table[table["way"] == "cumulative"]
+    rows = []
+    for network, group in style.each(full) if len(full) else ():
+        last = group.loc[group["b"].idxmax()]
+        gap = last["logit_gap"]
+        measured = "not measured" if not np.isfinite(gap) else "absorbed" if gap <= SAME else "not absorbed"
+        predicted = "absorbed, where every conv is" if network.scales else "not absorbed"
+        changes = "a factor and a shift per channel" if network.scales else "the kept weights themselves"
+        values = changes, predicted, measured, gap, last["top1_gap"]
+        rows.append((last["label"], *values))
+    return pd.DataFrame(rows, columns=["label", "changes", "predicted", "measured", "logit_gap", "top1_gap"])
