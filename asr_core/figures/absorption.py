@@ -90,3 +90,19 @@ def agreement_table(result: Result, repairs=(), momentum: float = 0.1) -> pd.Dat
 
 
 AGREEMENT = Chart("absorption.AGREEMENT", agreement_table, agreement_figure, absorbed.agreement, agreement_limits)
+
+
+def methods_table(table: pd.DataFrame) -> pd.DataFrame:
+    """Of a `gap_table`, method by method after full re-estimation (cumulative, the largest budget): label, changes
+    (what the method changes), predicted and measured (whether BatchNorm absorbs it, in words), logit_gap, top1_gap."""
+    full = table[table["way"] == "cumulative"]
+    rows = []
+    for network, group in style.each(full) if len(full) else ():
+        last = group.loc[group["b"].idxmax()]
+        gap = last["logit_gap"]
+        measured = "not measured" if not np.isfinite(gap) else "absorbed" if gap <= absorbed.SAME else "not absorbed"
+        predicted = "absorbed, where every conv is" if network.scales else "not absorbed"
+        changes = "a factor and a shift per channel" if network.scales else "the kept weights themselves"
+        values = changes, predicted, measured, gap, last["top1_gap"]
+        rows.append((last["label"], *values))
+    return pd.DataFrame(rows, columns=["label", "changes", "predicted", "measured", "logit_gap", "top1_gap"])

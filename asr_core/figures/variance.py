@@ -49,8 +49,9 @@ def placed(table: pd.DataFrame, low: float, high: float) -> pd.Series:
 
 
 def unchanged(repair: RepairSpec, stage: str) -> bool:
-    """Whether `repair` changes no weights, so that before recalibration it is the network without repair."""
-    return not repair.order and stage != "recalibrated"
+    """Whether `repair` has nothing of its own at `stage`: it changes no weights, so that before recalibration it is the
+    network without repair, or is no scale, so that nothing is predicted of it."""
+    return (not repair.order and stage != "recalibrated") or (stage == "predicted" and not repair.scales)
 
 
 def repaired_rows(
@@ -71,7 +72,7 @@ def repaired_rows(
         if rows[measured].isna().all() and rows_of(result.repairs, repair)[measured].isna().all():
             continue  # of no layer: in this one alone the signal may have exploded
         own = base.merge(rows[[*by, measured, "gamma", "shrinkage"]], on=by)
-        gamma = own["gamma"].fillna(1.0)
+        gamma = own["gamma"].fillna(1.0) if repair.scales else own["gamma"]
         v = gamma**2 * own["v_pruned"] if stage == "predicted" else own[measured]
         parts.append(with_network(own[[*base, "shrinkage"]].assign(v=v, gamma=gamma), repair))
     return parts
@@ -88,7 +89,7 @@ def scatter_figure(
     """v over [low, high] against v_dense over [left, right], log-log; dead channels lie on the lower edge, diverged
     ones on the upper."""
     figure = go.Figure()
-    style.diagonal(figure, left, right, "y = x: the dense variance")
+    style.diagonal(figure, left, right, "y = x: variance as before")
     for network, rows in style.each(table):
         x = rows["v_dense"].where(rows["v_dense"] > diagnostics.FLOOR, style.floor_of(left, right))
         _marks(figure, network, rows, x, placed(rows, low, high), size_of(table, 7))

@@ -53,6 +53,11 @@ class RepairSpec:
         return (registry.get(KIND, self.method).defaults() if self.order else {}) | dict(self.params)
 
     @property
+    def scales(self) -> bool:
+        """Whether it differs from the pruned network by a factor and a shift per channel at most."""
+        return self.order is None or bool(registry.get(KIND, self.method).scales)
+
+    @property
     def changed(self) -> dict[str, Any]:
         """The parameters that are not at their default."""
         usual = registry.get(KIND, self.method).defaults() if self.order else {}

@@ -74,6 +74,7 @@ PAGES = {
     "map": _one("simultaneous-off", *(f"{order}-{bias}" for order in repairs.ORDERS for bias in ("off", "on"))),
     "fix": _text(r"[a-z0-9_]{1,40}(~[^~]{0,200}){0,3}", "repair"),
     "mapped": _one("before", "before", "after"),
+    "measured": _one("calibration", "calibration", "test"),
     "ranked": _one("damage", "channel", "damage", "gain", "disagreement"),
     "overlay": _switch(),
     "seeds": _switch(),

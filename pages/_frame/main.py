@@ -51,6 +51,12 @@ PAGES = {
     ),
     "Question": (
         (
+            "signal",
+            "Signal",
+            ":material/graphic_eq:",
+            "How much of each channel is signal, how much noise, and what of its error a factor and bias could mend.",
+        ),
+        (
             "absorption",
             "Does BatchNorm undo it?",
             ":material/layers_clear:",

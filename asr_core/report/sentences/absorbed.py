@@ -27,21 +27,33 @@ def gaps(table: pd.DataFrame) -> str:
 
 
 def _way(way: str, rows: pd.DataFrame) -> str:
-    methods = len(naming.in_table(rows))
-    names = "the method and BN only" if methods == 1 else f"all {methods} repairs and BN only"
     if not np.isfinite(rows["logit_gap"]).all():
         return f"Under {WAYS[way]} some logits are not finite, so the methods cannot be compared."
     if way == "cumulative":
-        logits, top1 = _reach(rows)
-        one = rows["logit_gap"].max() <= SAME
-        verdict = f"{names} are {'one network' if one else 'not one network'}"
-        return f"Under cumulative averaging {verdict}: logits differ by at most {logits}, top-1 by at most {top1}."
+        return _full(rows)
     near, last = (rows[rows["b"] == b] for b in (_reporting(rows["b"]), rows["b"].max()))
     logits, top1 = _reach(near)
     text = f"Under {WAYS[way]} at {_at(near)} logits differ by up to {logits} and top-1 by up to {top1}"
     if last["b"].iloc[0] != near["b"].iloc[0]:
         text += f"; at {_at(last)} by {' and '.join(_reach(last))}"
     return text + "."
+
+
+def _full(rows: pd.DataFrame) -> str:
+    """Under cumulative averaging: whether scales and shifts are gone, and how far new weights stay."""
+    scales, told = networks(rows).map(lambda network: network.scales).astype(bool), []
+    if scales.any():
+        methods, every = len(naming.in_table(rows[scales])), scales.all()
+        named = f"all {methods} repairs" if every else f"the {methods} repairs that scale and shift"
+        named = "the method" if methods == 1 else named
+        one = "one network" if rows[scales]["logit_gap"].max() <= SAME else "not one network"
+        logits, top1 = _reach(rows[scales])
+        told.append(f"{named} and BN only are {one}: logits differ by at most {logits}, top-1 by at most {top1}")
+    if not scales.all():
+        named = ", ".join(dict.fromkeys(rows[~scales]["label"]))
+        logits, top1 = _reach(rows[~scales])
+        told.append(f"methods that set new weights ({named}): logits differ by up to {logits}, top-1 by up to {top1}")
+    return f"Under cumulative averaging {'; '.join(told)}."
 
 
 def _at(rows: pd.DataFrame) -> str:
