@@ -115,6 +115,44 @@ def test_a_label_that_no_choice_has_does_not_become_the_choice():
     assert app.text_input[0].value == "resnet18" and "architecture" not in app.query_params
 
 
+def paged():
+    """Two pages with one switch."""
+    import streamlit as st
+
+    from pages._frame import state
+
+    state.begin(st.session_state.setdefault("at", "one"))
+    st.toggle("Over the image", key="overlay")
+    state.finish(True)
+
+
+def at(app, page: str, **address):
+    """The session as a browser asks for it that is on `page` with `address`."""
+    app.session_state["at"] = page
+    app.query_params.clear()
+    app.query_params.update(address)
+    return app.run()
+
+
+def test_a_browser_that_is_behind_with_the_address_changes_nothing():
+    app = AppTest.from_function(paged).run()
+    older = dict(app.query_params)
+    app.toggle[0].set_value(True).run()
+    newer = dict(app.query_params)
+    for page in ("one", "two"):
+        at(app, page, **older)
+        assert app.toggle[0].value is True
+        assert dict(app.query_params) == newer
+
+
+def test_a_step_back_to_a_page_brings_the_address_with_which_it_was_left():
+    app = AppTest.from_function(paged).run()
+    left = dict(app.query_params)
+    at(app, "two", **left).toggle[0].set_value(True).run()
+    assert dict(app.query_params) != left
+    assert at(app, "one", **left).toggle[0].value is False
+
+
 def test_a_choice_made_while_a_run_is_cut_short_counts(store, monkeypatch):  # noqa: F811
     store_result(store)
     app = opened("overview", dataset="digits")
