@@ -180,7 +180,7 @@ def test_the_paper_s_own_counts_are_33_19_and_12_of_36():
 def test_stored_cells_are_counted_under_each_recalibration(store):
     fixed(store, {"bn_only": 0.50, "lw_bn": 0.50, "asr_bn": 0.60})
     fixed(store, {"bn_only": 0.70, "lw_bn": 0.72, "asr_bn": 0.71}, sparsity=0.7)
-    table = ahead.counts(store, stored(store), Variant())
+    table = reproduction.counts(store, stored(store), Variant())
     assert list(table["where"].unique()) == [
         "the paper",
         "no recalibration",

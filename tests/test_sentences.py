@@ -5,10 +5,10 @@ import re
 
 import pytest
 
+from asr_core.cli.sentences import DOCUMENT, TEMPLATES, document
 from asr_core.measure.statistics import AHEAD, BEHIND, EQUAL, UNMEASURED
 from asr_core.report import words
-from asr_core.report.sentences import absorbed, accuracies, damage, maps, noise, paper, rules, settings, templates
-from asr_core.report.sentences.templates import TEMPLATES
+from asr_core.report.sentences import absorbed, accuracies, damage, maps, noise, paper, rules, settings
 
 MODULES = (accuracies, damage, maps, absorbed, rules, settings, noise, paper)
 # Parts of sentences and cells of tables, which stand in the sentences of others.
@@ -93,4 +93,4 @@ def test_a_relation_uses_the_four_words_alone():
 
 
 def test_the_list_of_sentences_is_what_they_say():
-    assert templates.DOCUMENT.read_text() == templates.document()
+    assert DOCUMENT.read_text() == document()

@@ -11,12 +11,11 @@ from asr_core.report.sentences import paper
 from asr_core.spec import labels
 from asr_core.spec.recalibration import REPORTED_STATE, BatchNormState
 from asr_core.spec.repairs import ORDERS, RepairSpec
-from asr_core.store import bits
+from asr_core.store import results
 from asr_core.store.results import Result
 from asr_core.store.tables import networks
 from asr_core.studies import ablation, ahead, paired
-from asr_core.studies.cells import PRUNINGS
-from asr_core.studies.reproduction import ABLATED
+from asr_core.studies.cells import ABLATED, PRUNINGS
 
 PAPER_LOOK = ("#D55E00", "line-ns")
 PLACE = ["key", "stored_row"]
@@ -27,7 +26,7 @@ def table2_table(result: Result, order: str = "simultaneous", state: BatchNormSt
     table = ablation.table2(result.accuracy, order, state)
     if table["top1"].isna().all():
         raise NothingToDraw("None of the rows of table 2 is stored at this recalibration.")
-    right = bits.of_results([result], table)
+    right = results.right_of([result], table)
     model, prune = result.setting["model"], result.setting["prune"]
     same = model["architecture"] == ABLATED.architecture and PRUNINGS[ABLATED.pruning].items() <= prune.items()
     told, alike = ahead.ordered_alike(table, right)
@@ -94,7 +93,7 @@ def surface_table(result: Result, state: BatchNormState = REPORTED_STATE) -> pd.
     table = ablation.surface_table(result.accuracy, state)
     if table["top1"].isna().all():
         raise NothingToDraw("No point of the surface is stored at this recalibration.")
-    right = bits.of_results([result], table)
+    right = results.right_of([result], table)
     table = paired.with_best(table, right).drop(columns=PLACE, errors="ignore")
     return table.assign(b=state.calib_batches)
 

@@ -10,7 +10,7 @@ from asr_core.report.sentences import accuracies, damage
 from asr_core.spec import labels
 from asr_core.spec.recalibration import REPORTED_STATE, BatchNormState
 from asr_core.spec.repairs import COLUMNS, DENSE, NO_REPAIR
-from asr_core.store import Store, bits
+from asr_core.store import Store, results
 from asr_core.store.results import Result
 from asr_core.store.tables import networks, rows_of, typed
 from asr_core.studies import ablation, noise, paired
@@ -46,7 +46,7 @@ def accuracy_table(
     absent = [repair.columns for repair in repairs if repair not in known]
     table = typed(pd.concat([found[kept], pd.DataFrame(absent, columns=COLUMNS).astype(object)], ignore_index=True))
     table = style.ordered(table.astype({"top1": float, "top1_low": float, "top1_high": float}))
-    table = paired.with_best(table, bits.of_results([result], table)).drop(
+    table = paired.with_best(table, results.right_of([result], table)).drop(
         columns=["key", "stored_row"], errors="ignore"
     )
     if len(draws) > 1:

@@ -11,8 +11,8 @@ from asr_core.spec.experiment import Setting
 from asr_core.spec.labels import method_label
 from asr_core.store import Store
 from asr_core.store.catalogue import Stored
-from asr_core.studies import ahead, protocol, reproduction
 from asr_core.studies import card as cards
+from asr_core.studies import protocol, reproduction
 from asr_core.studies.cells import ARCHITECTURES, DATASETS, PRUNING_LABELS, Variant, dataset_label
 
 MARK = "*"  # of a difference beyond noise
@@ -76,7 +76,7 @@ def band(median, low, high, digits: int = 1) -> str:
 
 
 def counts(table: pd.DataFrame, style: str = "simple") -> str:
-    """Rows of ahead.counts: '33 of 36 (1 tie)'."""
+    """Rows of reproduction.counts: '33 of 36 (1 tie)'."""
     rows = [
         (
             row.where,
@@ -134,7 +134,7 @@ def report(store: Store, stored: list[Stored], variant: Variant) -> str:
     """All tables of the paper with ours beside them."""
     table = reproduction.table1(store, stored, variant)
     second, third = (find(store, stored, variant) for find in (reproduction.table2, reproduction.table3))
-    standing = ahead.counts(store, stored, variant)
+    standing = reproduction.counts(store, stored, variant)
     blocks = [
         f"Table 1 here: {described(variant)}. paper | here | difference in points; {MARK}: beyond our 95 % "
         "interval, the spread of stored repeats and the paper's own noise (1.6 points).",
@@ -176,7 +176,7 @@ def as_json(store: Store, stored: list[Stored], variant: Variant) -> dict[str, A
         "table1": reproduction.table1(store, stored, variant),
         "table2": reproduction.table2(store, stored, variant),
         "table3": reproduction.table3(store, stored, variant),
-        "counts": ahead.counts(store, stored, variant),
+        "counts": reproduction.counts(store, stored, variant),
         "conflict": reproduction.conflict(),
         "ranges": reproduction.ranges(),
         "protocol": cards.card(setting, label, variant),

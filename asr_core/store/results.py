@@ -2,7 +2,9 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import Any
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
@@ -12,6 +14,9 @@ from asr_core.spec.keys import Keys, recipe_key
 from asr_core.spec.repairs import COLUMNS
 from asr_core.store import Store, shipping
 from asr_core.store.entries import WEIGHTS, Entry
+
+if TYPE_CHECKING:
+    import numpy as np
 
 ROW_FIELDS = (
     *COLUMNS,
@@ -48,7 +53,7 @@ class Result:
     repaired variances. layers: per network, state and layer. alphas: per network and state. A network is
     the columns method, order, bias, params. convs: the conv
     index with asked and achieved sparsity. `entry` holds per-image correctness (arrays 'correct'); the columns key and
-    stored_row of accuracy say in which of `entries` and where, see `store.bits`.
+    stored_row of accuracy say in which of `entries` and where, see `right_of`.
     In a `partial` result, what cannot be told yet is None, and so is `entry`.
     """
 
@@ -100,7 +105,7 @@ def read(entry: Entry) -> Result:
 
 
 def placed(accuracy: pd.DataFrame, entry: Entry) -> pd.DataFrame:
-    """An accuracy table with key and stored_row: where `store.bits` finds which images each row has right."""
+    """An accuracy table with key and stored_row: where `right_of` finds which images each row has right."""
     return accuracy.assign(key=entry.manifest["key"], stored_row=range(len(accuracy)))
 
 
@@ -153,3 +158,39 @@ def as_json(result: Result, *draws: Result) -> dict:
         "accuracy": accuracy.where(accuracy.notna(), None).to_dict("records"),
         "networks": alphas.where(alphas.notna(), None).to_dict("records"),
     }
+
+
+def right_of(found: Iterable[Result], rows: pd.DataFrame) -> list[Any]:
+    """Per row of the accuracy tables of `found`: bool array (image,), True where right; None where it is not kept per
+    image."""
+    entries = {entry.manifest["key"]: entry for result in found for entry in result.entries}
+    return [_one(entries.get(key), row) for key, row in _places(rows)]
+
+
+def right_in(store: Store, rows: pd.DataFrame) -> list[Any]:
+    """The same for rows of results of several settings, which name their result by `key`, their place by
+    `stored_row`."""
+    return [_one(entry_of(store, key) if isinstance(key, str) else None, row) for key, row in _places(rows)]
+
+
+def _places(rows: pd.DataFrame) -> Iterable[tuple[Any, Any]]:
+    if "key" not in rows:
+        return [(None, None)] * len(rows)
+    return zip(rows["key"], rows["stored_row"], strict=True)
+
+
+def _one(entry: Entry | Any, row: Any) -> Any:
+    found = None if entry is None else _unpacked(str(entry.folder))
+    return None if found is None else found[int(row)]
+
+
+@lru_cache(maxsize=256)  # entries never change under their keys
+def _unpacked(folder: str) -> "np.ndarray | Any":
+    """Correctness per accuracy row and test image of a stored result, None where it is not kept."""
+    import numpy as np
+
+    entry = Entry(Path(folder))
+    if not entry.has("correct.npz"):
+        return None
+    arrays = entry.arrays("correct")
+    return np.unpackbits(arrays["bits"], axis=1, count=int(arrays["n"])).astype(bool)

@@ -1,17 +1,12 @@
 """Who is ahead of whom in how many cells of the paper's table 1, in the paper and here. Imports no torch."""
 
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from asr_core.measure.statistics import AHEAD, BEHIND, EQUAL, compare, word
-from asr_core.store import Store, bits
-from asr_core.store.catalogue import Stored
-from asr_core.studies import reproduction
-from asr_core.studies.cells import METHODS, PAPER_NOISE, Variant
-from asr_core.studies.reproduction import CELL
+from asr_core.studies.cells import CELL, METHODS, PAPER_NOISE
 
 VERSUS = (("asr_bn", "lw_bn"), ("asr_bn", "bn_only"), ("lw_bn", "bn_only"))
 
@@ -60,30 +55,3 @@ def ordered_alike(table: pd.DataFrame, right: list[Any]) -> tuple[int, int]:
     gap = np.array([paper[row.first] - paper[row.second] for row in found.itertuples()], float)
     told = found["word"].isin((AHEAD, BEHIND)).to_numpy() & (np.abs(gap) > PAPER_NOISE)
     return int(told.sum()), int((told & (np.sign(gap) == np.sign(found["gain"].to_numpy(float)))).sum())
-
-
-def recalibrations(variant: Variant) -> dict[str, Variant]:
-    """`variant` without recalibration, and under each start and averaging at its budget."""
-    b, ema = variant.calib_batches or 20, f"ema {variant.momentum:g}"
-    ways = {
-        f"{ema} from reset": ("reset", "ema"),
-        f"{ema} from keep": ("keep", "ema"),
-        "cumulative": ("reset", "cumulative"),
-    }
-    made = {
-        f"{name}, b = {b}": replace(variant, start=start, averaging=averaging, calib_batches=b)
-        for name, (start, averaging) in ways.items()
-    }
-    return {"no recalibration": replace(variant, calib_batches=0), **made}
-
-
-COUNTS = ["where", "better", "worse", "cells", "wins", "ties", "losses", *WORDS]
-
-
-def counts(store: Store, stored: list[Stored], variant: Variant) -> pd.DataFrame:
-    """`wins` of the paper's table 1, and of the stored cells under each recalibration: COUNTS."""
-    parts = [wins(reproduction.table1(store, stored, variant)).assign(where="the paper")]
-    for name, way in recalibrations(variant).items():
-        table = reproduction.table1(store, stored, way)
-        parts.append(wins(table, bits.of_store(store, table)).assign(where=name))
-    return pd.concat(parts, ignore_index=True)[COUNTS]

@@ -11,7 +11,6 @@ import pandas as pd
 from asr_core.spec.experiment import ExperimentSpec, Setting
 from asr_core.spec.recalibration import NO_STATE, BatchNormState
 from asr_core.spec.repairs import BN_ONLY, COLUMNS, DENSE, NO_REPAIR, RepairSpec
-from asr_core.store import bits
 from asr_core.store.results import Result
 from asr_core.store.tables import is_of, networks
 from asr_core.studies import paired
@@ -43,7 +42,7 @@ def table(results: list[Result], repairs: Iterable[RepairSpec] = ()) -> pd.DataF
     wanted = [repair for repair in repairs if repair.order]
     rows = pd.concat([part for result in results for part in _parts(result, wanted)], ignore_index=True)
     rows = rows.drop_duplicates([*COLUMNS, "images"], ignore_index=True)
-    return _against_alone(rows, bits.of_results(results, rows))[list(FIELDS)]
+    return _against_alone(rows, results.right_of(results, rows))[list(FIELDS)]
 
 
 def _against_alone(rows: pd.DataFrame, right: list[Any]) -> pd.DataFrame:

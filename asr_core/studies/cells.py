@@ -53,6 +53,8 @@ class Cell:
         return f"{ARCHITECTURES[self.architecture]}, {dataset_label(self.dataset)}, {PRUNING_LABELS[self.pruning]}"
 
 
+CELL = ["architecture", "dataset", "pruning"]  # columns that name one
+ABLATED = Cell("resnet50", "cifar10", "global_l1_0.90")  # the setting of table 2
 CELLS = tuple(Cell(a, d, p) for a in ARCHITECTURES for d in DATASETS for p in PRUNINGS)
 TABLE1 = tuple(cell for cell in CELLS if cell.pruning != "global_l1_0.50")
 

@@ -9,13 +9,12 @@ import pandas as pd
 
 from asr_core.measure.statistics import AHEAD, BEHIND, LEVEL, holm, mcnemar_of, settled_images, word
 from asr_core.spec.repairs import ORDERS, RepairSpec
-from asr_core.store import Store, bits, results
+from asr_core.store import Store, results
 from asr_core.store.catalogue import Stored
 from asr_core.store.tables import rows_of
 from asr_core.studies import ablation, protocol, reproduction
-from asr_core.studies.cells import CANNOT_TELL, CONTRADICTS, METHODS, PAPER_NOISE, REPRODUCES, Variant
+from asr_core.studies.cells import CANNOT_TELL, CELL, CONTRADICTS, METHODS, PAPER_NOISE, REPRODUCES, Variant
 from asr_core.studies.protocol import Match
-from asr_core.studies.reproduction import CELL
 
 RECALIBRATIONS = (("reset", "ema"), ("keep", "ema"), ("reset", "cumulative"))
 BIASES = (None, False, True)
@@ -58,7 +57,7 @@ def study(store: Store, stored: list[Stored]) -> pd.DataFrame:
     for variant in variants(stored):
         grid = whole(beside_paper(reproduction.answers(store, every[variant.include_linear], variant)))
         if len(grid):
-            found[variant] = grid, pairs(grid, bits.of_store(store, grid))
+            found[variant] = grid, pairs(grid, results.right_in(store, grid))
     if not found:
         return pd.DataFrame(columns=STUDY)
     corrected = iter(holm(np.concatenate([own["p"] for _, own in found.values()])))

@@ -16,7 +16,7 @@ from asr_core.measure.statistics import compare, holm, settled, settled_images, 
 from asr_core.spec.experiment import Setting
 from asr_core.spec.recalibration import BatchNormState
 from asr_core.spec.repairs import COLUMNS, NO_REPAIR, RepairSpec
-from asr_core.store import Store, bits, results
+from asr_core.store import Store, results
 from asr_core.store.catalogue import Stored
 from asr_core.store.tables import is_of, networks, rows_of, typed
 from asr_core.studies import ablation
@@ -104,7 +104,7 @@ def differences(store: Store, table: pd.DataFrame, seed: int, draw: int) -> pd.D
     """
     here = table[table["seed"].eq(seed) & table["draw"].eq(draw)]
     here = here.sort_values("top1", ascending=False, kind="stable")  # so that no difference here is negative
-    right = dict(zip(networks(here).astype(object), bits.of_store(store, here), strict=True))
+    right = dict(zip(networks(here).astype(object), results.right_in(store, here), strict=True))
     wide = _wide(table, "top1")[list(right)]
     found = compare(right).drop(columns="p").rename(columns={"word": "images_word"})
     told = pd.DataFrame([_pair(row, wide, seed, draw, len(found)) for row in found.itertuples()], index=found.index)

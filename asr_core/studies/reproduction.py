@@ -10,18 +10,16 @@ from asr_core.jobs import estimate
 from asr_core.spec.experiment import Setting
 from asr_core.spec.recalibration import NO_STATE
 from asr_core.spec.repairs import COLUMNS, DENSE, NO_REPAIR
-from asr_core.store import Store
+from asr_core.store import Store, results
 from asr_core.store.catalogue import Stored
 from asr_core.store.tables import rows_of
-from asr_core.studies import ablation, protocol, severity
-from asr_core.studies.cells import DATASETS, METHODS, PAPER_NOISE, PRUNINGS, Cell, Variant, dataset_label
+from asr_core.studies import ablation, ahead, protocol, severity
+from asr_core.studies.cells import ABLATED, CELL, DATASETS, METHODS, PAPER_NOISE, PRUNINGS, Cell, Variant, dataset_label
 from asr_core.studies.protocol import Match
 
-CELL = ["architecture", "dataset", "pruning"]
 STEPS = (0, 10, 20, 30, 50)  # of table 3
 PAPER_STEP = 20  # of table 1
 BAND = (0.025, 0.975)  # quantiles: what table 3 prints as "[min, max]", see `ranges`
-ABLATED = Cell("resnet50", "cifar10", "global_l1_0.90")  # the setting of table 2
 ANSWER = [*COLUMNS, "key", "stored_row", "top1", "top1_low", "top1_high", "n_eval"]
 MADE = ["repeat", "seed", "network"]
 STATE = ["start", "averaging", "momentum", "calib_batches"]
@@ -137,6 +135,33 @@ def _step(row: Any, ours: pd.DataFrame, names: dict[str, str]) -> tuple:
         same = float(paper.loc[cells].median())
     published = row.median / 100, row.min / 100, row.max / 100
     return row.dataset, row.step, *published, len(top1), median, low, high, same
+
+
+def recalibrations(variant: Variant) -> dict[str, Variant]:
+    """`variant` without recalibration, and under each start and averaging at its budget."""
+    b, ema = variant.calib_batches or 20, f"ema {variant.momentum:g}"
+    ways = {
+        f"{ema} from reset": ("reset", "ema"),
+        f"{ema} from keep": ("keep", "ema"),
+        "cumulative": ("reset", "cumulative"),
+    }
+    made = {
+        f"{name}, b = {b}": replace(variant, start=start, averaging=averaging, calib_batches=b)
+        for name, (start, averaging) in ways.items()
+    }
+    return {"no recalibration": replace(variant, calib_batches=0), **made}
+
+
+COUNTS = ["where", "better", "worse", "cells", "wins", "ties", "losses", *ahead.WORDS]
+
+
+def counts(store: Store, stored: list[Stored], variant: Variant) -> pd.DataFrame:
+    """`wins` of the paper's table 1, and of the stored cells under each recalibration: COUNTS."""
+    parts = [ahead.wins(table1(store, stored, variant)).assign(where="the paper")]
+    for name, way in recalibrations(variant).items():
+        table = table1(store, stored, way)
+        parts.append(ahead.wins(table, results.right_in(store, table)).assign(where=name))
+    return pd.concat(parts, ignore_index=True)[COUNTS]
 
 
 def conflict() -> pd.DataFrame:

@@ -8,7 +8,7 @@ import pandas as pd
 from asr_core.spec.experiment import Setting
 from asr_core.spec.recalibration import BatchNormState
 from asr_core.spec.repairs import RepairSpec
-from asr_core.store import Store, bits, catalogue, results, tables
+from asr_core.store import Store, catalogue, results, tables
 from asr_core.store.catalogue import Stored
 from asr_core.studies import ablation, paired
 
@@ -47,7 +47,7 @@ def _measuring(setting: Setting) -> dict[str, Any]:
 @lru_cache(maxsize=4)  # entries never change under their keys
 def accuracies(store: Store, grouped: tuple[tuple[str, ...], ...]) -> pd.DataFrame:
     """Accuracy rows of all settings: `point` (number of the setting), `label`, `architecture`, the columns of the
-    accuracy table with key and stored_row (see `store.bits`), FACTS. Shared: never change it.
+    accuracy table with key and stored_row (see `results.right_in`), FACTS. Shared: never change it.
 
     Results that are gone are left out. Only accuracy tables are read.
     """
@@ -77,7 +77,7 @@ def gains(
     better, worse = (rows_of(rows, repair, state).set_index("point") for repair in repairs)
     points = better.index.intersection(worse.index)
     better, worse = better.loc[points].reset_index(), worse.loc[points].reset_index()
-    found = paired.against(better, worse, bits.of_store(store, better), bits.of_store(store, worse))
+    found = paired.against(better, worse, results.right_in(store, better), results.right_in(store, worse))
     columns = ["point", "key", "label", "architecture", "network", *FACTS, *paired.COMPARED, "n_eval"]
     return found.rename(columns={"dense_id": "network"})[columns]
 

@@ -17,7 +17,7 @@ from asr_core.spec.keys import canonical
 from asr_core.spec.parts import PruneSpec
 from asr_core.spec.recalibration import NO_STATE, BatchNormState
 from asr_core.spec.repairs import BN_ONLY, COLUMNS, DENSE, NO_REPAIR, RepairSpec
-from asr_core.store import Store, bits, catalogue, results
+from asr_core.store import Store, catalogue, results
 from asr_core.store.catalogue import Stored
 from asr_core.store.entries import Entry
 from asr_core.store.tables import rows_of
@@ -95,7 +95,7 @@ def read(store: Store, grouped: tuple[tuple[str, ...], ...]) -> tuple[pd.DataFra
     change them.
 
     Both: rule, pruning, sparsity (asked), achieved. Accuracy rows: those of results, and key, stored_row (by which
-    `store.bits` finds the images), images (which test images). Conv rows: the conv index with kept and weights.
+    `results.right_in` finds the images), images (which test images). Conv rows: the conv index with kept and weights.
     """
     rows, convs = [], []
     for keys in grouped:
@@ -167,7 +167,7 @@ def judged(store: Store, table: pd.DataFrame) -> pd.DataFrame:
         repair, alone = rows["repair"], rows["bn_only"]
         same = (repair["images"] == alone["images"]).to_numpy()
         right = [
-            [own if ok else None for own, ok in zip(bits.of_store(store, part), same, strict=True)]
+            [own if ok else None for own, ok in zip(results.right_in(store, part), same, strict=True)]
             for part in (repair, alone)
         ]
         words = paired.against(repair, alone, *right)["word"]
@@ -204,7 +204,7 @@ def verdict(store: Store, table: pd.DataFrame) -> pd.DataFrame:
     """
     rows = table[table["role"] == "repair"].sort_values("top1", ascending=False, kind="stable").reset_index(drop=True)
     groups = [list(at.itertuples()) for _, at in rows.groupby("sparsity") if len(at) > 1]
-    right = dict(enumerate(bits.of_store(store, rows)))
+    right = dict(enumerate(results.right_in(store, rows)))
     pairs = [(a.Index, b.Index) for group in groups for a, b in combinations(group, 2) if a.images == b.images]
     found = compare(right, pairs)
     told = {(row.first, row.second): row for row in found.itertuples()}

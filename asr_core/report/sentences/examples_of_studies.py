@@ -6,12 +6,10 @@ import numpy as np
 import pandas as pd
 
 from asr_core.measure.statistics import AHEAD, EQUAL, UNMEASURED
-from asr_core.report import fidelitytext
 from asr_core.report.sentences import absorbed, noise, paper, rules, settings
 from asr_core.report.sentences.examples import ASR, LW, NAN, Case, _accuracies, of
 from asr_core.spec.repairs import BN_ONLY
 from asr_core.studies import transition
-from asr_core.studies.cells import CANNOT_TELL, CONTRADICTS, REPRODUCES, Variant
 
 
 def _band(inside: dict[str, list[str]], b: int = 20) -> str:
@@ -133,20 +131,4 @@ def table2() -> list[Case]:
         ("all equal", lambda: _table2(["", EQUAL, EQUAL], [0.5, 0.5, 0.5], 0)),
         ("one row stored", lambda: _table2(["", "", ""], [NAN, NAN, 0.6], 0)),
         ("the paper's own network", lambda: _table2([AHEAD, AHEAD, ""], [0.3, 0.4, 0.6], 3, same=True)),
-    ]
-
-
-def _protocols(verdicts: list[str], images: float = 2000.0) -> str:
-    variants = [Variant(order=order) for order in ("simultaneous", "sequential")][: len(verdicts)]
-    told = {"cells": 3, "tested": 18, "spread": 0.02, "paper_spread": 0.04, "images": images, "verdict": verdicts}
-    return fidelitytext.conclusion(pd.DataFrame({"variant": variants}).assign(**told))
-
-
-def protocols() -> list[Case]:
-    """Of fidelitytext.conclusion."""
-    return [
-        ("usual", lambda: _protocols([REPRODUCES, CANNOT_TELL])),
-        ("against", lambda: _protocols([CONTRADICTS, CONTRADICTS], NAN)),
-        ("cannot tell", lambda: _protocols([CANNOT_TELL])),
-        ("nothing stored", lambda: fidelitytext.conclusion(pd.DataFrame())),
     ]
