@@ -21,8 +21,8 @@ from asr_core.jobs.jobs import Wanted
 from asr_core.jobs.runner import Runner
 from asr_core.pipeline import allocations, assembly, maps, plan
 from asr_core.spec.dense import DenseSpec
+from asr_core.spec.digests import key
 from asr_core.spec.experiment import ExperimentSpec, from_dict
-from asr_core.spec.keys import key
 from asr_core.spec.parts import DataSpec, ModelSpec, PruneSpec
 from asr_core.spec.recalibration import BatchNormState
 from asr_core.spec.repairs import BN_ONLY, DENSE, NO_REPAIR, RepairSpec

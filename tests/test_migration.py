@@ -11,8 +11,9 @@ from fake_results import fake_result
 
 from asr_core.cli.main import main
 from asr_core.pipeline import allocations, maps, migration
+from asr_core.spec.digests import key
 from asr_core.spec.experiment import from_dict
-from asr_core.spec.keys import Keys, key, recipe_key
+from asr_core.spec.keys import Keys, recipe_key
 from asr_core.spec.recalibration import REPORTED_STATE
 from asr_core.spec.repairs import BN_ONLY, COLUMNS, DENSE, RepairSpec
 from asr_core.store import Store, results

@@ -11,8 +11,7 @@ from hostile import IMAGE, TAG, hostile_store
 from made_results import store_result
 
 from asr_core.cli.main import main
-from asr_core.figures import variance
-from asr_core.report import onefile
+from asr_core.figures import onefile, variance
 from asr_core.spec.repairs import BN_ONLY
 from asr_core.store import Store, catalogue, results
 from asr_core.studies import taught

@@ -18,7 +18,7 @@ from asr_core import prune, registry, repair, repair_factors
 from asr_core.errors import SpecError, UnknownName
 from asr_core.pruning import masks
 from asr_core.repairs.methods import Factors
-from asr_core.spec.keys import key
+from asr_core.spec.digests import key
 from asr_core.spec.labels import label
 from asr_core.spec.parts import PruneSpec
 from asr_core.spec.repairs import ORDERS, RepairSpec

@@ -13,11 +13,12 @@ from hypothesis import strategies as st
 from asr_core import registry
 from asr_core.errors import AsrError, SpecError, UnknownName
 from asr_core.fields import Field, declarations, declared, whole
+from asr_core.spec import digests as spec_keys
 from asr_core.spec import experiment as spec
-from asr_core.spec import keys as spec_keys
 from asr_core.spec.dense import DenseSpec
+from asr_core.spec.digests import canonical, key
 from asr_core.spec.experiment import ExperimentSpec, Setting, setting_fields
-from asr_core.spec.keys import Keys, canonical, key, recipe_key
+from asr_core.spec.keys import Keys, recipe_key
 from asr_core.spec.labels import label
 from asr_core.spec.parts import Chosen, DataSpec, ModelSpec, PruneSpec
 from asr_core.spec.recalibration import REPORTED_STATE, BatchNormState, Recalibration, default_states

@@ -32,7 +32,7 @@ def report(store: Store, output: Path, **values: Any) -> None:
     values |= {name: values[name] or usual for name, usual in given.items()}
     experiment = asked.experiment(store, **plain(values))
     result, repairs, missing = stored(store, experiment)
-    from asr_core.report import onefile  # loads what draws figures
+    from asr_core.figures import onefile  # loads what draws figures
 
     output.write_text(onefile.html(result, repairs), encoding="utf-8")
     absent = f"; not stored and so not in it: {', '.join(missing)}" if missing else ""

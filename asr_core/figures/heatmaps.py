@@ -5,7 +5,6 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from asr_core.figures import Chart, NothingToDraw, style
-from asr_core.figures.variance import unchanged
 from asr_core.report.sentences import damage
 from asr_core.spec.repairs import COLUMNS, NO_REPAIR
 from asr_core.store.results import Result
@@ -41,7 +40,7 @@ def _statistics(layers: pd.DataFrame, repairs, stage: str) -> pd.DataFrame:
     base = rows_of(layers[layers["state"] == "repaired"], NO_REPAIR)
     parts = [base.assign(row=SHARE, statistic="share", value=base["below_p5"])]
     measured = layers[layers["state"] == stage]
-    for repair in [NO_REPAIR, *(repair for repair in style.in_order(repairs) if not unchanged(repair, stage))]:
+    for repair in [NO_REPAIR, *(repair for repair in style.in_order(repairs) if not repair.unchanged(stage))]:
         rows = base if repair == NO_REPAIR else rows_of(measured, repair)
         parts += [rows.assign(statistic=q, value=rows[q]) for q in ("q25", "q75")]
     columns = [*COLUMNS, "layer", "depth", "row", "statistic", "value", "severity"]

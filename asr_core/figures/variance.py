@@ -48,12 +48,6 @@ def placed(table: pd.DataFrame, low: float, high: float) -> pd.Series:
     return inside.where(~table["diverged"], style.floor_of(high, low))
 
 
-def unchanged(repair: RepairSpec, stage: str) -> bool:
-    """Whether `repair` has nothing of its own at `stage`: it changes no weights, so that before recalibration it is the
-    network without repair, or is no scale, so that nothing is predicted of it."""
-    return (not repair.order and stage != "recalibrated") or (stage == "predicted" and not repair.scales)
-
-
 def repaired_rows(
     result: Result, base: pd.DataFrame, repairs, stage: str, layer: str | None = None
 ) -> list[pd.DataFrame]:
@@ -67,7 +61,7 @@ def repaired_rows(
     by = ["layer", "channel"] if layer is None else ["channel"]
     measurements = result.repairs if layer is None else result.repairs[result.repairs["layer"] == layer]
     parts = []
-    for repair in style.in_order(repair for repair in repairs if not unchanged(repair, stage)):
+    for repair in style.in_order(repair for repair in repairs if not repair.unchanged(stage)):
         rows = rows_of(measurements, repair)
         if rows[measured].isna().all() and rows_of(result.repairs, repair)[measured].isna().all():
             continue  # of no layer: in this one alone the signal may have exploded

@@ -14,7 +14,7 @@ from typing import Any
 from asr_core.errors import DataError, ImagesAbsent
 from asr_core.images.splits import Opened
 from asr_core.images.trees import Tree, opened_tree, read_tree
-from asr_core.spec.keys import key
+from asr_core.spec.digests import key
 from asr_core.store import Store, disk_errors
 from asr_core.store.entries import Entry, write_json
 

@@ -19,8 +19,8 @@ from asr_core.pipeline import allocations, maps, signals
 from asr_core.pipeline.maps import MapSpec
 from asr_core.pipeline.plan import Task
 from asr_core.runtime import Runtime
+from asr_core.spec.digests import key
 from asr_core.spec.experiment import ExperimentSpec, from_dict
-from asr_core.spec.keys import key
 from asr_core.spec.recalibration import BatchNormState
 from asr_core.store import Store, results
 from asr_core.store.entries import write_json

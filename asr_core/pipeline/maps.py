@@ -16,9 +16,10 @@ from asr_core.errors import DataError, SpecError, StoreError
 from asr_core.images import data
 from asr_core.pipeline import plan
 from asr_core.pipeline.plan import MapTask, Task
+from asr_core.spec.digests import key
 from asr_core.spec.experiment import ExperimentSpec
 from asr_core.spec.experiment import from_dict as experiment_from
-from asr_core.spec.keys import Keys, key
+from asr_core.spec.keys import Keys
 from asr_core.spec.parts import DataSpec
 from asr_core.spec.recalibration import NO_STATE, BatchNormState
 from asr_core.spec.repairs import DENSE, NO_REPAIR, RepairSpec

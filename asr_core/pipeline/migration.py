@@ -14,8 +14,9 @@ import pandas as pd
 
 from asr_core import registry
 from asr_core.pipeline import allocations, damage, maps
+from asr_core.spec.digests import key
 from asr_core.spec.experiment import ExperimentSpec, from_dict
-from asr_core.spec.keys import Keys, key, recipe_key
+from asr_core.spec.keys import Keys, recipe_key
 from asr_core.spec.recalibration import BatchNormState
 from asr_core.spec.repairs import DENSE, KIND, NO_REPAIR, RepairSpec
 from asr_core.store import Store

@@ -10,11 +10,10 @@ from dataclasses import dataclass
 import pandas as pd
 
 from asr_core import registry
-from asr_core.repairs.methods import PASS
 from asr_core.spec.experiment import ExperimentSpec
 from asr_core.spec.keys import Keys, measures, recipe_key
 from asr_core.spec.recalibration import NO_STATE, REPORTED_STATE, BatchNormState
-from asr_core.spec.repairs import DENSE, NO_REPAIR, RepairSpec
+from asr_core.spec.repairs import DENSE, NO_REPAIR, PASS, RepairSpec
 from asr_core.store import Store
 
 READING = "our reading of the abstract of arXiv 2605.25508"  # what RR is here

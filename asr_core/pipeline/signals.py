@@ -12,8 +12,9 @@ import pandas as pd
 from asr_core.images import data
 from asr_core.pipeline import plan
 from asr_core.pipeline.plan import Task
+from asr_core.spec.digests import key
 from asr_core.spec.experiment import ExperimentSpec
-from asr_core.spec.keys import Keys, key
+from asr_core.spec.keys import Keys
 from asr_core.spec.recalibration import NO_STATE, BatchNormState
 from asr_core.spec.repairs import NO_REPAIR, RepairSpec
 from asr_core.store import Store

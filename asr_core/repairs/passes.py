@@ -18,9 +18,8 @@ from asr_core.errors import ModelError
 from asr_core.measure import guards, inputs, signal, stats
 from asr_core.networks import models
 from asr_core.repairs.equations import Equations
-from asr_core.repairs.methods import PASS
 from asr_core.repairs.repair_model import LayerRepair, apply_repairs, corrected, layer_repair
-from asr_core.spec.repairs import RepairSpec
+from asr_core.spec.repairs import PASS, RepairSpec
 
 # A pass of one batch holds all statistics images; above this it goes layer by layer.
 MAX_PIXELS = 256 * 224 * 224

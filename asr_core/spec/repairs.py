@@ -12,6 +12,7 @@ from asr_core.checks import choose, flag
 from asr_core.errors import SpecError
 from asr_core.fields import Part, choice, declared
 
+PASS = ("covariance", "inputs")  # of what methods need, what a pass of both networks together measures
 ORDERS = ("simultaneous", "sequential")
 BIASES = {"off": False, "on": True}
 METHODS = ("bn_only", "lw_bn", "raw_bn", "asr_bn")
@@ -56,6 +57,11 @@ class RepairSpec:
     def scales(self) -> bool:
         """Whether it differs from the pruned network by a factor and a shift per channel at most."""
         return self.order is None or bool(registry.get(KIND, self.method).scales)
+
+    def unchanged(self, stage: str) -> bool:
+        """Whether it has nothing of its own at `stage`: it changes no weights, so that before recalibration it is the
+        network without repair, or is no scale, so that nothing is predicted of it."""
+        return (not self.order and stage != "recalibrated") or (stage == "predicted" and not self.scales)
 
     @property
     def changed(self) -> dict[str, Any]:

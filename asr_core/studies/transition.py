@@ -12,8 +12,8 @@ from typing import Any
 import pandas as pd
 
 from asr_core.measure.statistics import AHEAD, EQUAL, LEVEL, UNMEASURED, compare
+from asr_core.spec.digests import canonical
 from asr_core.spec.experiment import Setting
-from asr_core.spec.keys import canonical
 from asr_core.spec.parts import PruneSpec
 from asr_core.spec.recalibration import NO_STATE, BatchNormState
 from asr_core.spec.repairs import BN_ONLY, COLUMNS, DENSE, NO_REPAIR, RepairSpec

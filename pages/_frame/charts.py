@@ -4,10 +4,9 @@ from dataclasses import replace
 
 import streamlit as st
 
-from asr_core.figures import Chart, NothingToDraw, style
+from asr_core.figures import Chart, NothingToDraw, onefile, style
 from asr_core.figures.room import make_room
 from asr_core.figures.sized import for_stage
-from asr_core.report import onefile
 from pages._frame import common, export, folded, picture, plot, state
 from pages._frame.export import Drawn
 from pages._frame.text import plain

@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
     from asr_core.repairs.equations import Equations
 
-NEEDS = ("covariance", "inputs", "weights", "batchnorm")
-PASS = ("covariance", "inputs")  # what a pass of both networks together measures
 PRIORS = ("median", "mean", "fixed")
 COMMON = {
     "eps": number(
@@ -94,7 +92,8 @@ class Layer:
 class RepairMethod(Configurable):
     """One way to compute factors. `changes_weights` is False for recalibration alone.
 
-    needs: what is measured for it beside means and variances, of NEEDS. biases: the values of `bias` that it takes.
+    needs: what is measured for it beside means and variances, of covariance, inputs, weights, batchnorm. biases: the
+    values of `bias` that it takes.
     scales: whether what it does is a factor and a shift per channel, which BatchNorm absorbs.
     """
 
