@@ -85,10 +85,9 @@ def judged(table: pd.DataFrame) -> pd.DataFrame:
     beyond_spread = (
         (difference.abs() > numbers["spread"]).astype("boolean").mask(difference.isna() | numbers["spread"].isna())
     )
+    beyond = beyond_interval & beyond_spread.fillna(True) & (difference.abs() > PAPER_NOISE)
     judgement = {"difference": difference, "beyond_interval": beyond_interval, "beyond_spread": beyond_spread}
-    return table.assign(
-        **numbers, **judgement, beyond=beyond_interval & beyond_spread.fillna(True) & (difference.abs() > PAPER_NOISE)
-    )
+    return table.assign(**numbers, **judgement, beyond=beyond.mask(beyond_interval.isna()))
 
 
 def table2(store: Store, stored: list[Stored], variant: Variant) -> pd.DataFrame:
