@@ -24,8 +24,9 @@ def signal(store: Store, start: str, averaging: str, calib_batches: int, **value
     from asr_core.pipeline import run as pipeline
 
     given = plain({"start": start, "averaging": averaging, "momentum": values["momentum"]})
-    budget = {} if calib_batches is None else {"calib_batches": calib_batches}
-    wanted = BatchNormState.of(**given, **budget)
+    if calib_batches is not None:
+        given["calib_batches"] = calib_batches
+    wanted = BatchNormState.of(**given)
     where = runtime(values)
     experiment = asked.experiment(store, **plain(values))
     with shown() as report:

@@ -21,7 +21,9 @@ class Equations:
     def __init__(self, conv: nn.Conv2d):
         self.conv, self.groups = conv, conv.groups
         self.inputs = conv.weight[0].numel()  # K
-        self.count, self.mean, self.target = 0, 0.0, 0.0
+        self.count = 0
+        self.mean: Any = 0.0  # (g, K) once there are rows
+        self.target: Any = 0.0  # (g, out / g)
         self.rows: Any = []  # (inputs (g, n, K), targets (g, n, out / g)), not centred; None once there are products
         self.products: Any = (0.0, 0.0)  # centred U'U (g, K, K), U'Y (g, K, out / g)
 
