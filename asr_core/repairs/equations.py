@@ -96,7 +96,8 @@ class Equations:
         found = squares.new_zeros(len(channels), self.inputs)
         while len(order):
             largest = int(sizes[order[-1]])
-            batch, order = (part := max(1, SOLVED // largest**2)) and (order[-part:], order[:-part])
+            part = max(1, SOLVED // largest**2)
+            batch, order = order[-part:], order[:-part]
             group = torch.div(batch, own, rounding_mode="floor").to(squares.device)
             places, used = _places(channels[batch], largest)
             places, used = places.to(squares.device), used.to(squares.device)
