@@ -39,7 +39,7 @@ def tasks(
     spec: ExperimentSpec, store: Store, dense_id: str | None, state: BatchNormState, counts: tuple[int, int]
 ) -> list[Task]:
     """The tables that are not stored; the first costs the passes of the dense network too."""
-    keys, found = Keys(spec, dense_id or "unknown"), {}
+    keys, found = Keys(spec, dense_id or "unknown"), dict[str, Task]()
     images = spec.calibration.stat_images + plan.signal_tests(spec, counts[1])
     for network, each in networks(spec, state):
         name = key_of(keys, network, each)

@@ -81,7 +81,7 @@ def compute_evaluation(lab: Lab, task: Task):
         "bins": bins,
     }
     facts = {"top1": scored.top1, "top1_low": scored.low, "top1_high": scored.high, "n_eval": len(indices)}
-    files = {"predictions.npz": kept}
+    files: dict[str, Any] = {"predictions.npz": kept}
     if 2 * outputs.size <= LOGIT_BYTES:
         files["logits.npy"] = outputs.clip(-HALF, HALF).astype("float16")
     return files, facts | measured

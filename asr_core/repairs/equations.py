@@ -5,7 +5,7 @@ U'U (K, K) and U'Y (K, out / groups). While there are fewer rows than K, the row
 smaller, and so is what has to be solved.
 """
 
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import nn
@@ -21,7 +21,7 @@ class Equations:
     def __init__(self, conv: nn.Conv2d):
         self.conv, self.groups = conv, conv.groups
         self.inputs = conv.weight[0].numel()  # K
-        self.count, self.mean, self.target = 0, 0.0, 0.0
+        self.count, self.mean, self.target = 0, cast(Any, 0.0), cast(Any, 0.0)
         self.rows: Any = []  # (inputs (g, n, K), targets (g, n, out / g)), not centred; None once there are products
         self.products: Any = (0.0, 0.0)  # centred U'U (g, K, K), U'Y (g, K, out / g)
 
@@ -94,7 +94,8 @@ class Equations:
         found = squares.new_zeros(len(channels), self.inputs)
         while len(order):
             largest = int(sizes[order[-1]])
-            batch, order = (part := max(1, SOLVED // largest**2)) and (order[-part:], order[:-part])
+            part = max(1, SOLVED // largest**2)
+            batch, order = order[-part:], order[:-part]
             group = torch.div(batch, own, rounding_mode="floor").to(squares.device)
             places, used = _places(channels[batch], largest)
             places, used = places.to(squares.device), used.to(squares.device)

@@ -42,7 +42,7 @@ def canonical(value: Any) -> str:
     """Canonical JSON of a spec, dict or scalar: sorted keys, no spaces, no NaN."""
 
     def plain(item: Any) -> Any:
-        if isinstance(item, Part):
+        if isinstance(item, Part | BatchNormState):
             return item.canonical()
         if is_dataclass(item):  # not `asdict`: what lies within is asked in its turn what a key takes of it
             return {field.name: getattr(item, field.name) for field in fields(item)}

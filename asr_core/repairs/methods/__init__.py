@@ -106,6 +106,11 @@ class RepairMethod(Configurable):
     scales = True
     fallback_words = "prior variance at the floor, factor 1 in the whole of"
 
+    @classmethod
+    def runs_both(cls) -> bool:
+        """Whether what it needs takes a pass of the dense and the pruned network together."""
+        return bool(set(cls.needs) & set(PASS))
+
     @staticmethod
     def factors(v_dense, v_pruned, params: dict) -> Factors:
         """Factors from variances, float64 tensors of shape (channel,), activation units squared."""
