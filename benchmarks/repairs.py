@@ -73,7 +73,8 @@ def row(method: str, dense, pruned, root: Path, tests: tuple, draws: int) -> tup
 @click.option("--weights", required=True, help="Weights of a CIFAR ResNet-20.")
 @click.option("--sparsity", default=0.8, help="Share of the conv weights that go.")
 @click.option("--draws", default=3, help="Draws of the statistics images.")
-def main(images: Path, weights: str, sparsity: float, draws: int) -> None:
+@click.option("--methods", default=",".join(METHODS), help="Repair methods, separated by commas.")
+def main(images: Path, weights: str, sparsity: float, draws: int, methods: str) -> None:
     """Measure every repair, and write the table."""
     torch.set_num_threads(1)
     dense = CifarResNet(20, 10)
@@ -83,10 +84,10 @@ def main(images: Path, weights: str, sparsity: float, draws: int) -> None:
     tests = pictures(images, "test", walk(images, "test", 0)[:TESTS])
     top1 = 100 * evaluate(dense, *tests).top1
     rows = []
-    for method in ("no_repair", *METHODS):
+    for method in ("no_repair", *methods.split(",")):
         rows.append(row(method, dense, pruned, images, tests, draws))
         click.echo(" | ".join(rows[-1]))
-    TARGET.write_text(page(rows, top1, sparsity, draws))
+        TARGET.write_text(page(rows, top1, sparsity, draws))  # what is there so far, should it be stopped
 
 
 def page(rows: list[tuple], top1: float, sparsity: float, draws: int) -> str:
@@ -95,7 +96,7 @@ def page(rows: list[tuple], top1: float, sparsity: float, draws: int) -> str:
 
 Written by `python -m benchmarks.repairs` on {date.today()} (torch {torch.__version__}, one thread). ResNet-20 on
 CIFAR-10, dense {top1:.1f} %; global L1, {100 * sparsity:g} % of conv weights removed; {TESTS} test images (an accuracy:
-about 2 points either way); sequential, mean correction on, {STATISTICS} statistics images, {draws} draws of them, no
+about 2 points either way); sequential, mean correction on, {STATISTICS} statistics images, {draws} draw(s) of them, no
 recalibration.
 
 {tabulate(rows, headers=HEADERS, tablefmt="github", disable_numparse=True)}

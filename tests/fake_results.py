@@ -1,8 +1,6 @@
 """Stored results with made-up numbers but true shapes and keys: pages and figures are tested on them in
 milliseconds."""
 
-from dataclasses import asdict
-
 import numpy as np
 import pandas as pd
 
@@ -47,7 +45,7 @@ def fake_result(
         "dense_id": dense_id,
         "sparsity_asked": sparsity,
         "sparsity_achieved": sparsity,
-        "recalibrated_state": asdict(REPORTED_STATE),
+        "recalibrated_state": REPORTED_STATE.canonical(),
     }
     tables = {
         "accuracy": fake_accuracy(spec, dense_id, sparsity, random),

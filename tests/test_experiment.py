@@ -145,6 +145,7 @@ def test_json_rows_have_null_where_a_field_does_not_apply(first):
         "start",
         "averaging",
         "momentum",
+        "pseudo_count",
         "stat_images",
         "distinct_images",
     ]

@@ -63,7 +63,7 @@ PINNED = {
         lambda: key("repair", "a-pruned-network", RepairSpec.of("lw_bn", "simultaneous", False)),
     ),
     "evaluation": (
-        "463482936649f225a166a38a",
+        "bf4b1242af1c3ee847a2b183",
         lambda: key(
             "evaluation", "a-network", EvalSpec(eval_images=None, subset=0), BatchNormState.of("reset", "ema", 0.1, 20)
         ),

@@ -17,16 +17,14 @@ from asr_core.store import Store
 @GRID
 @state()
 @click.pass_obj
-def signal(store: Store, start: str, averaging: str, calib_batches: int, **values: Any) -> None:
+def signal(store: Store, **values: Any) -> None:
     """Store correlation with the dense output and the error in three parts, of every channel of no repair and of each
     repaired network, before recalibration and after it; on the statistics images and as many test images."""
     from asr_core.cli.terminal import shown  # it loads torch, which --help does without
     from asr_core.pipeline import run as pipeline
 
-    given = plain({"start": start, "averaging": averaging, "momentum": values["momentum"]})
-    if calib_batches is not None:
-        given["calib_batches"] = calib_batches
-    wanted = BatchNormState.of(**given)
+    way = {name: values.pop(name) for name in ("start", "averaging", "calib_batches", "pseudo_count")}
+    wanted = BatchNormState.of(**plain(way | {"momentum": values["momentum"]}))
     where = runtime(values)
     experiment = asked.experiment(store, **plain(values))
     with shown() as report:

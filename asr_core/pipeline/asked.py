@@ -67,7 +67,7 @@ def grid(methods=METHODS, orders=ORDERS, biases=tuple(BIASES), **params: Any) ->
 
 
 def experiment(
-    store: Store, *, methods=None, orders=None, biases=None, budgets=BUDGETS, momentum=0.1, **values: Any
+    store: Store, *, methods=None, orders=None, biases=None, budgets=BUDGETS, momentum=0.1, presets=(), **values: Any
 ) -> ExperimentSpec:
     """The experiment of flat values: of a setting, of the parameters of methods, and of the grid. Raises AsrError.
 
@@ -77,5 +77,5 @@ def experiment(
     params = {name: values.pop(name) for name in registry.parameters("repair method") if name in values}
     given = {"methods": methods, "orders": orders, "biases": biases}
     chosen = grid(**{name: tuple(value) for name, value in given.items() if value is not None}, **params)
-    states = default_states(tuple(budgets), momentum)
+    states = default_states(tuple(budgets), momentum, tuple(presets))
     return ExperimentSpec.of_setting(setting(store, **values), chosen, states)

@@ -1,6 +1,5 @@
 """Stored stages put together as the tables of a result: all of them at the end, those there are while a job runs."""
 
-from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -36,6 +35,7 @@ def accuracy_row(
         "averaging": state.averaging,
         "momentum": state.momentum,
         "calib_batches": state.calib_batches,
+        "pseudo_count": state.pseudo_count,
         "draw": spec.calibration.draw,
         "stat_images": spec.calibration.stat_images if network.order else None,
         "distinct_images": min(images, train_images) if images else None,
@@ -70,7 +70,7 @@ def accuracy_table(
             rows[-1] |= {name: entry[name] for name in CONFIDENCE}
             kept.append(arrays)
     table = pd.DataFrame(rows, columns=[*ROW_FIELDS, "logit_gap", *CONFIDENCE])
-    types = {"stat_images": "Int64", "distinct_images": "Int64", "momentum": "Float64"}
+    types = {"stat_images": "Int64", "distinct_images": "Int64", "pseudo_count": "Int64", "momentum": "Float64"}
     return typed(table).astype(types), kept
 
 
@@ -171,7 +171,7 @@ def setting_of(spec: ExperimentSpec, dense_id: str, store: Store, label: str) ->
         **spec.facts(),
         "sparsity_asked": spec.prune.chosen.asked(spec.prune.parameters),
         "sparsity_achieved": store.find("prune", Keys(spec, dense_id).prune)["achieved"],
-        "recalibrated_state": asdict(recalibrated) if recalibrated else None,
+        "recalibrated_state": recalibrated.canonical() if recalibrated else None,
     }
 
 

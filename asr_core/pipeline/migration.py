@@ -232,5 +232,5 @@ def renamed(table: pd.DataFrame, repairs: dict[str, RepairSpec], draw: int) -> p
     head = pd.DataFrame({name: [columns[text][name] for text in table["slug"]] for name in DENSE.columns})
     if "top1" in table:
         rest = table.assign(draw=draw).drop(columns=["slug", *(n for n in head if n in table)])
-        return typed(head.join(rest))[[*ROW_FIELDS, "logit_gap"]]
+        return typed(head.join(rest))[[*(name for name in ROW_FIELDS if name != "pseudo_count"), "logit_gap"]]
     return typed(head.join(table.drop(columns="slug").rename(columns={"bias": "b_new"})))

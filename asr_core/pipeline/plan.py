@@ -13,7 +13,7 @@ from asr_core import registry
 from asr_core.spec.experiment import ExperimentSpec
 from asr_core.spec.keys import Keys, measures, recipe_key
 from asr_core.spec.recalibration import NO_STATE, REPORTED_STATE, BatchNormState
-from asr_core.spec.repairs import DENSE, NO_REPAIR, PASS, RepairSpec
+from asr_core.spec.repairs import DENSE, NO_REPAIR, RepairSpec
 from asr_core.store import Store
 
 READING = "our reading of the abstract of arXiv 2605.25508"  # what RR is here
@@ -73,7 +73,7 @@ def tasks(spec: ExperimentSpec, dense_id: str | None, train_images: int, test_im
         *(Task("stats", keys.stats(network, NO_STATE), stat, network) for network in (DENSE, NO_REPAIR)),
     ]
     for repair in (r for r in spec.repairs if r.order):
-        both = set(registry.get("repair method", repair.method).needs) & set(PASS)
+        both = registry.get("repair method", repair.method).runs_both()
         passes = 2 * stat if both else stat if repair.order == "sequential" else 0
         found.append(Task("repair", keys.network(repair), passes, repair))
         found.append(Task("stats", keys.stats(repair, NO_STATE), stat, repair))

@@ -19,7 +19,7 @@ from asr_core.measure import guards, inputs, signal, stats
 from asr_core.networks import models
 from asr_core.repairs.equations import Equations
 from asr_core.repairs.repair_model import LayerRepair, apply_repairs, corrected, layer_repair
-from asr_core.spec.repairs import PASS, RepairSpec
+from asr_core.spec.repairs import RepairSpec
 
 # A pass of one batch holds all statistics images; above this it goes layer by layer.
 MAX_PIXELS = 256 * 224 * 224
@@ -90,7 +90,7 @@ def compute_repairs(
     repaired_layers = list(dense_stats)[1 if spec.parameters["skip_first"] else 0 :]
     needs = registry.get("repair method", spec.method).needs
     known = Known.of(dense, needs) if needs else Known(None)
-    if spec.order == "simultaneous" and not set(needs) & set(PASS):
+    if spec.order == "simultaneous" and not registry.get("repair method", spec.method).runs_both():
         convs = models.conv_layers(pruned)
         _check_ran(repaired_layers, pruned_stats)
         return {
@@ -129,7 +129,7 @@ class _Way:
     @property
     def both(self) -> bool:
         """Whether the dense network runs too."""
-        return bool(set(self.needs) & set(PASS))
+        return bool(registry.get("repair method", self.spec.method).runs_both())
 
     def fits(self) -> bool:
         """Whether all images fit into one batch, and the dense network's outputs of them into memory."""

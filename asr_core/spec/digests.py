@@ -8,8 +8,6 @@ import json
 from dataclasses import fields, is_dataclass
 from typing import Any
 
-from asr_core.fields import Part
-
 # Raise a stage's number when its meaning changes: old entries are then never found again.
 STAGE_VERSIONS = {
     "images": 2,
@@ -33,7 +31,7 @@ def canonical(value: Any) -> str:
     """Canonical JSON of a spec, dict or scalar: sorted keys, no spaces, no NaN."""
 
     def plain(item: Any) -> Any:
-        if isinstance(item, Part):
+        if hasattr(item, "canonical"):  # it says itself what a key takes of it
             return item.canonical()
         if is_dataclass(item):  # not `asdict`: what lies within is asked in its turn what a key takes of it
             return {field.name: getattr(item, field.name) for field in fields(item)}

@@ -25,6 +25,7 @@ ROW_FIELDS = (
     "averaging",
     "momentum",
     "calib_batches",
+    "pseudo_count",
     "draw",
     "stat_images",
     "distinct_images",
@@ -37,7 +38,7 @@ ROW_FIELDS = (
 TABLES = ("accuracy", "channels", "repairs", "layers", "alphas", "convs")
 # What tells the rows of a table apart, where results of one setting can hold different rows.
 UNIQUE = {
-    "accuracy": [*COLUMNS, "start", "averaging", "momentum", "calib_batches"],
+    "accuracy": [*COLUMNS, "start", "averaging", "momentum", "calib_batches", "pseudo_count"],
     "repairs": [*COLUMNS, "layer", "channel"],
     "layers": [*COLUMNS, "state", "layer"],
     "alphas": [*COLUMNS, "state"],
@@ -99,13 +100,18 @@ def entries(store: Store, keys: Iterable[str]) -> list[Entry]:
 
 def read(entry: Entry) -> Result:
     """A stored result entry as tables; a shipped one may come without `channels` and `repairs`, which are then None."""
-    tables = {name: shipping.expanded(entry.table(name)) if entry.has(f"{name}.parquet") else None for name in TABLES}
+    tables: dict[str, Any] = {
+        name: shipping.expanded(entry.table(name)) if entry.has(f"{name}.parquet") else None for name in TABLES
+    }
     tables["accuracy"] = placed(tables["accuracy"], entry)
     return Result(entry["setting"], **tables, entry=entry, entries=(entry,))
 
 
 def placed(accuracy: pd.DataFrame, entry: Entry) -> pd.DataFrame:
-    """An accuracy table with key and stored_row: where `right_of` finds which images each row has right."""
+    """An accuracy table with key and stored_row: where `right_of` finds which images each row has right; and with
+    pseudo_count, which tables of before there was one lack."""
+    if "pseudo_count" not in accuracy:
+        accuracy = accuracy.assign(pseudo_count=pd.Series(pd.NA, accuracy.index, dtype="Int64"))
     return accuracy.assign(key=entry.manifest["key"], stored_row=range(len(accuracy)))
 
 
@@ -136,13 +142,14 @@ def merge(found: list[Result]) -> Result:
     tables: dict[str, Any] = {}
     for name in TABLES:
         there = [table for result in found if (table := getattr(result, name)) is not None]
-        whole = (
-            pd.concat(there, ignore_index=True).drop_duplicates(UNIQUE[name], ignore_index=True)
-            if name in UNIQUE and there
-            else None
-        )
+        whole = _rows_once(there, UNIQUE[name]) if name in UNIQUE and there else None
         tables[name] = whole if name in UNIQUE else next(iter(there), None)
     return replace(found[0], **tables, entries=tuple(entry for result in found for entry in result.entries))
+
+
+def _rows_once(tables: list[pd.DataFrame], names: list[str]) -> pd.DataFrame:
+    whole = pd.concat(tables, ignore_index=True)
+    return whole.drop_duplicates([name for name in names if name in whole], ignore_index=True)
 
 
 def as_json(result: Result, *draws: Result) -> dict:

@@ -76,7 +76,7 @@ def surface_repairs(orders=ORDERS, biases=(False, True)) -> tuple[RepairSpec, ..
 def rows_in(accuracy: pd.DataFrame, state: BatchNormState) -> pd.DataFrame:
     """Rows of an accuracy table in one BatchNorm state."""
     keep = accuracy["calib_batches"].eq(state.calib_batches)
-    for name in ("start", "averaging", "momentum"):
+    for name in ("start", "averaging", "momentum", *(("pseudo_count",) if "pseudo_count" in accuracy else ())):
         value = getattr(state, name)
         keep &= accuracy[name].isna() if value is None else accuracy[name].eq(value).fillna(False).astype(bool)
     return accuracy[keep]

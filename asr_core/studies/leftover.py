@@ -26,7 +26,7 @@ def share_left(state: BatchNormState) -> float:
     """a: the fraction of the starting statistics that is left after recalibration; 1 without any."""
     if state.calib_batches == 0:
         return 1.0
-    return 0.0 if state.averaging == "cumulative" else (1 - state.momentum) ** state.calib_batches
+    return state.weights[1]
 
 
 def moments(result: Result) -> tuple[pd.DataFrame, RepairSpec]:

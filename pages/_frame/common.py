@@ -42,7 +42,7 @@ def look() -> Look:
 def _look_of(given: dict) -> Look:
     params = {name: given[name] for name, field in address.METHOD_PARAMETERS.items() if applies(field, given)}
     shown = repairs(*(tuple(given[name]) for name in ("methods", "orders", "biases")), **params)
-    names = ("start", "averaging", "momentum", "calib_batches")
+    names = ("start", "averaging", "momentum", "calib_batches", "pseudo_count")
     return Look(shown, BatchNormState.of(**{name: given[name] for name in names}), given["momentum"])
 
 
@@ -72,7 +72,8 @@ def experiment() -> ExperimentSpec:
     """What must be stored for the present choice: the chosen repairs at the default and chosen recalibrations."""
     seen = look()
     budgets = sorted({*BUDGETS, seen.bn_state.calib_batches} - {0})
-    return ExperimentSpec.of_setting(chosen(), seen.repairs, default_states(tuple(budgets), seen.momentum))
+    states = dict.fromkeys((*default_states(tuple(budgets), seen.momentum), seen.bn_state))
+    return ExperimentSpec.of_setting(chosen(), seen.repairs, tuple(states))
 
 
 def present() -> View | None:

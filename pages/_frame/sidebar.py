@@ -183,11 +183,21 @@ def _method_parameters() -> None:
             _control(name, field)
 
 
+# Fields of a recalibration that say nothing, by averaging.
+IDLE = {
+    "ema": ("pseudo_count",),
+    "cumulative": ("start", "momentum", "pseudo_count"),
+    "pseudo": ("start", "momentum"),
+    "forgetting": ("start", "momentum", "calib_batches", "pseudo_count"),
+    "tuning": ("start", "momentum", "calib_batches", "pseudo_count"),
+}
+
+
 def _recalibration() -> None:
     with st.expander("BatchNorm recalibration", icon=":material/tune:", expanded=True):
         ema = state.get("averaging") == "ema"
         for name, field in declarations(Recalibration).items():
-            _control(name, field, disabled=not ema and name in ("start", "momentum"))
+            _control(name, field, disabled=name in IDLE[state.get("averaging")])
         if ema and state.get("calib_batches"):
             left = (1 - state.get("momentum")) ** state.get("calib_batches")
             st.caption(f"a = (1 − momentum)ᵇ = {left:.3f} of the starting statistics is left")

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from asr_core.checks import positive
 from asr_core.fields import choice, flag, number
 from asr_core.registry import Configurable
+from asr_core.spec.repairs import PASS
 
 if TYPE_CHECKING:
     import torch
@@ -104,6 +105,11 @@ class RepairMethod(Configurable):
     biases: tuple[bool, ...] = (False, True)
     scales = True
     fallback_words = "prior variance at the floor, factor 1 in the whole of"
+
+    @classmethod
+    def runs_both(cls) -> bool:
+        """Whether what it needs takes a pass of the dense and the pruned network together."""
+        return bool(set(cls.needs) & set(PASS))
 
     @staticmethod
     def factors(v_dense, v_pruned, params: dict) -> Factors:
