@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from asr_core import runtime
+from asr_core import checks, runtime
 from asr_core.measure import absorption, activations, evaluation, stats
 from asr_core.pipeline.lab import Lab, Report
 from asr_core.pipeline.plan import READING, MapTask, RepairabilityTask, Task
@@ -22,7 +22,8 @@ KEPT_LOGITS = 64  # images whose logits are kept, to see whether two networks ar
 def compute_prune(lab: Lab, task: Task):
     model = lab.network(DENSE)
     images = lab.stat_batch if task.images else None
-    chosen, table = masks.choose_masks(model, lab.spec.prune.pruning, images, **lab.spec.prune.parameters)
+    prune = lab.spec.prune
+    chosen, table = masks.choose_masks(model, prune.pruning, images, prune.ignore, **prune.parameters)
     runtime.give_back_memory()  # the magnitudes of all weights
     if task.images:
         lab.report.advance(task.images)
@@ -44,7 +45,9 @@ def compute_repair(lab: Lab, task: Task):
     dense_stats = lab.stored_stats(DENSE)
     pruned_stats = lab.stored_stats(NO_REPAIR) if task.network.order == "simultaneous" else None
     pruned = lab.network(NO_REPAIR)
-    repairs = repair_model.compute_repairs(pruned, lab.stat_batch, task.network, dense_stats, pruned_stats)
+    layers = masks.prunable(pruned, lab.spec.prune.parameters["include_linear"])
+    whole = checks.left_out(layers, lab.spec.prune.ignore)
+    repairs = repair_model.compute_repairs(pruned, lab.stat_batch, task.network, dense_stats, pruned_stats, whole)
     lab.report.advance(task.images)
     fallback = [name for name, repair in repairs.items() if repair.factors.fallback]
     return {"factors.parquet": repair_model.repairs_table(repairs)}, {"fallback": fallback}

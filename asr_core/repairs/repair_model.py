@@ -2,6 +2,7 @@
 
 import copy
 import warnings
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -50,15 +51,24 @@ def layer_repair(conv: nn.Conv2d, dense: stats.Moments, pruned: stats.Moments, s
     return LayerRepair(factors, torch.where(new.isfinite(), new, old), alive, finite)
 
 
-def compute_repairs(pruned: nn.Module, batch, spec: RepairSpec, dense_stats: dict, pruned_stats: dict | Any) -> dict:
+def compute_repairs(
+    pruned: nn.Module,
+    batch,
+    spec: RepairSpec,
+    dense_stats: dict,
+    pruned_stats: dict | Any,
+    left_out: Collection[str] = (),
+) -> dict:
     """LayerRepair by layer for a network, in either order; `pruned` is not changed.
 
     `dense_stats`, `pruned_stats`: from stats.collect on the same images (`pruned_stats` is needed for
-    order `simultaneous` only); `batch`: the statistics images as one tensor, for `sequential` only.
+    order `simultaneous` only); `batch`: the statistics images as one tensor, for `sequential` only;
+    `left_out`: layers that no repair touches.
     """
     repaired_layers = list(dense_stats)
     if spec.parameters["skip_first"]:
         repaired_layers = repaired_layers[1:]
+    repaired_layers = [name for name in repaired_layers if name not in left_out]
     if spec.order == "simultaneous":
         convs = models.conv_layers(pruned)
         _check_ran(repaired_layers, pruned_stats)

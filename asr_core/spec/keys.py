@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 # Raise a stage's number when its meaning changes: old entries are then never found again.
 STAGE_VERSIONS = {
     "images": 2,
-    "order": 1,
     "dense": 1,
     "prune": 1,
     "stats": 1,

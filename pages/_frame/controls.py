@@ -9,6 +9,7 @@ from typing import Any
 
 import streamlit as st
 
+from asr_core.errors import AsrError
 from asr_core.fields import Field
 from pages._frame import state
 from pages._frame.text import plain
@@ -40,6 +41,8 @@ def control(
     """The widget of a field; `stored`: values at which something is stored, which are offered and told."""
     have = list(stored or [])
     rest = {"key": name, "help": field.help, "on_change": on_change, "args": (name,), "disabled": disabled}
+    if field.kind == "text":
+        rest |= {"on_change": _typed, "args": (name, field, on_change), "accept_new_options": True}
     label = f"{field.label} ({field.unit})" if field.unit not in ("", "%") else field.label
     if field.many:
         st.pills(label, field.options, selection_mode="multi", **rest)
@@ -53,6 +56,19 @@ def control(
         _number(label, field, bounds or (field.low, field.high), rest)
     if stored is not None:
         told([said(field, value) for value in have])
+
+
+def _typed(name: str, field: Field, on_change: Callable) -> None:
+    """A callback: what was typed is checked; what cannot be is said, and the value stays as it was."""
+    value = st.session_state[name]
+    try:
+        if value is not None:
+            st.session_state[name] = value = field.checked(name, value)
+    except AsrError as error:
+        state.put(**{name: state.before(name)})
+        state.complain(str(error))
+    else:
+        on_change(name)
 
 
 def _select(label: str, field: Field, have: list, value: Any, rest: dict) -> None:
