@@ -2,7 +2,7 @@
 PYTHON ?= python3
 PY := .venv/bin/python
 
-.PHONY: run example test docs bench bench-ui clean
+.PHONY: run example test docs bench bench-ui bench-published clean
 
 .venv/installed: requirements.txt
 	$(PYTHON) -c 'import sys; assert sys.version_info >= (3, 11), f"Python 3.11 or newer is needed, this is {sys.version.split()[0]}; set PYTHON=..."'
@@ -32,6 +32,9 @@ bench: .venv/installed  ## speed against a straightforward script and against th
 
 bench-ui: .venv/installed  ## speed and memory of the dashboard, over a running server and headless Chromium
 	$(PY) -m benchmarks.ui
+
+bench-published: .venv/installed  ## accuracy of public checkpoints beside the published one, where ../shared/data is
+	$(PY) -m benchmarks.published
 
 clean:  ## remove the environment; results in cache/ stay
 	rm -rf .venv

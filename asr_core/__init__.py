@@ -1,8 +1,8 @@
 """ASR Lens: what one-shot pruning breaks in a CNN, and what each training-free repair mends.
 
 From a notebook: `load_weights`, `prune`, `repairability`, `channel_stats`, `repair_factors`, `repair`, `recalibrate`,
-`evaluate`, `signal`, `activation_maps`. They are imported on first use, so that reading stored tables never imports
-torch.
+`evaluate`, `signal`, `activation_maps`, and `study` for all of it at once. They are imported on first use, so that
+reading stored tables never imports torch.
 """
 
 import importlib
@@ -18,6 +18,7 @@ _HOMES = {
     "evaluate": "asr_core.measure.evaluation",
     "signal": "asr_core.measure.signal",
     "activation_maps": "asr_core.measure.activations",
+    "study": "asr_core.pipeline.study",
 }
 __all__ = list(_HOMES)
 

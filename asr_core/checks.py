@@ -3,12 +3,15 @@ remedy."""
 
 import math
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Mapping
 from difflib import get_close_matches
+from fnmatch import fnmatchcase
 from numbers import Real
 from typing import Any
 
 from asr_core.errors import SpecError, UnknownName
+
+MOST_LISTED = 40  # layers that a message names
 
 
 def choose(kind: str, name: Any, choices: Collection[Any]) -> Any:
@@ -77,8 +80,35 @@ def nearest_layer(layer: str, layers: list[str]) -> str:
     return f"unknown layer {layer[:80]!r}.{hint} The network has {len(layers)} convs, {layers[0]} to {layers[-1]}."
 
 
+def left_out(layers: Iterable[str], ignore: str | None) -> set[str]:
+    """The layers whose names match one of the patterns in `ignore` (fnmatch, between commas).
+
+    Raises SpecError for a pattern that matches none, and where nothing else is left.
+
+    >>> sorted(left_out(["conv1", "layer1.0.conv1", "layer2.0.conv1"], "conv1,layer1.*"))
+    ['conv1', 'layer1.0.conv1']
+    """
+    layers, found = list(layers), set()
+    for pattern in (ignore or "").split(",") if ignore else []:
+        matching = {name for name in layers if fnmatchcase(name, pattern)}
+        if not matching:
+            raise SpecError(
+                f"no layer is called {pattern}; the {len(layers)} layers are {', '.join(layers[:MOST_LISTED])}"
+                f"{', ...' if len(layers) > MOST_LISTED else ''}."
+            )
+        found |= matching
+    if found and found == set(layers):
+        raise SpecError(f"ignore {ignore} leaves no layer to prune; leave some of the {len(layers)} layers in.")
+    return found
+
+
 def digest(name: str, value: Any) -> str:
     """Return `value` if it is 8 to 64 hexadecimal digits; raise SpecError otherwise."""
     if not isinstance(value, str) or not re.fullmatch("[0-9a-f]{8,64}", value):
         raise SpecError(f"{name} is {str(value)[:60]!r}; it is a digest of content, 8 to 64 hexadecimal digits.")
     return value
+
+
+def plain(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Values without those that are None or NaN."""
+    return {n: v for n, v in values.items() if v is not None and not (isinstance(v, float) and math.isnan(v))}

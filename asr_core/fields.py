@@ -1,17 +1,16 @@
 """Values of a setting, each declared once: label, help, unit, choices, check and default.
 
-From a `Field` alone the command line's option, the sidebar's control, the address and the words in labels are made.
-Spec parts declare theirs with `declared(...)`; rules, methods and sources in their dict `parameters`.
+From a `Field` alone the option, the sidebar's control, the address and the words in labels are made. Spec parts declare
+theirs with `declared(...)`; rules, methods and sources in their dict `parameters`.
 """
 
 import dataclasses
-import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
-from asr_core import checks
-from asr_core.errors import SpecError
+from asr_core import checks, registry
+from asr_core.errors import SpecError, UnknownName
 
 ON, OFF = "on", "off"
 
@@ -20,15 +19,13 @@ ON, OFF = "on", "off"
 class Field:
     """One declared value.
 
-    kind: whole | number | choice | flag | text. check: (name, value) -> normalised value, raising SpecError.
-    unit stands behind the label. low, high: bounds of a number's control. choices: of a choice, or a function that
-    lists them. many: several of the choices, as a tuple; `one` is what messages call one of
-    them. optional: None is allowed, and `none` says what it means.
-    words: how a value that is not the default reads in a label ("{}" is the value); without it, label and value.
-    derived: known from images or weights, so without option and control. silent: left out of keys at its default, so
-    that a field can be added without renaming what is stored. offered: usual values of a number, to choose from.
-    named: how a choice reads. when: (other parameter, value) under which alone this one says something, such as
-    ("prior", "fixed").
+    kind: whole | number | choice | flag | text. check: (name, value) -> normalised value, raising SpecError. unit:
+    behind the label. low, high: bounds of a number's control. choices: of a choice, or a function that lists them.
+    many: several of the choices, as a tuple; `one` is what messages call one of them. optional: None is allowed, and
+    `none` says what it means. words: how a value that is not the default reads in a label ("{}" is the value); without
+    it, label and value. derived: known from images or weights, so without option and control. silent: left out of keys
+    at its default, so that a field can be added without renaming what is stored. offered: usual values of a number, to
+    choose from. named: how a choice reads. when: (other parameter, value) under which alone it says something.
     """
 
     kind: str
@@ -184,11 +181,69 @@ class Part:
         return cls(**{name: values[name] for name in declarations(cls) if values.get(name) is not None})
 
 
-def applies(field: Field, params: Mapping[str, Any]) -> bool:
-    """Whether a parameter says something beside the others."""
-    return field.when is None or params.get(field.when[0]) == field.when[1]
+class Chosen(Part):
+    """A part whose first field names something registered, which may declare parameters of its own: `params` holds
+    them as sorted (name, value) pairs, `parameters` as a dict."""
+
+    kind: ClassVar[str]
+    params: tuple[tuple[str, Any], ...]
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        named = self.chosen.named(**dict(self.params))
+        object.__setattr__(self, "params", tuple(sorted(named.items())))
+
+    @property
+    def chosen(self) -> type[Any]:
+        """The registered class."""
+        return registry.get(self.kind, getattr(self, next(iter(declarations(type(self))))))
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """All parameters with their values."""
+        return self.chosen.defaults() | dict(self.params)
+
+    def values(self) -> dict[str, Any]:
+        return super().values() | self.parameters
+
+    def canonical(self) -> dict[str, Any]:
+        own = {name: value for name, value in super().canonical().items() if name in declarations(type(self))}
+        return own | {"params": self.params}
+
+    @classmethod
+    def of(cls, chosen: str | None = None, /, **values: Any) -> Self:
+        """The part of a registered name and further fields or parameters; raises UnknownName for any other.
+
+        >>> PruneSpec.of("erk", sparsity=0.5).words
+        'ERK 50 %'
+        """
+        if chosen is not None:
+            values = {next(iter(declarations(cls))): chosen} | values
+        part = cls.pick(**values)
+        for name in values:
+            if name not in declarations(cls) and name not in part.chosen.parameters:
+                raise UnknownName(f"parameter of {part.chosen.name}", name, part.chosen.parameters)
+        return part
+
+    @classmethod
+    def pick(cls, **values: Any) -> Self:
+        """The part of those `values` that are its fields or parameters of what they choose; None is not given."""
+        part = super().pick(**values)
+        given = {name: values[name] for name in part.chosen.parameters if values.get(name) is not None}
+        values = Part.values(part) | {"params": tuple(given.items())}
+        return cls(**values)
+
+    @classmethod
+    def foreign(cls, **values: Any) -> list[str]:
+        """Names of given `values` that only other registered choices know."""
+        part = super().pick(**values)
+        given = [n for n in registry.parameters(cls.kind) if values.get(n) is not None]
+        return [n for n in given if n not in part.chosen.parameters]
 
 
-def plain(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Values without those that are None or NaN."""
-    return {n: v for n, v in values.items() if v is not None and not (isinstance(v, float) and math.isnan(v))}
+def worded(part: Part, but: tuple[str, ...] = ()) -> list[str]:
+    """What of a part is not at its default, in words: ['linear head']. What a part chooses is named elsewhere."""
+    known = declarations(type(part)) | (part.chosen.parameters if isinstance(part, Chosen) else {})
+    skip = {*but, *(list(known)[:1] if isinstance(part, Chosen) else ())}
+    given = {n: v for n, v in part.values().items() if n not in skip and v != known[n].default}
+    return [known[n].worded(v) for n, v in given.items() if not known[n].derived]

@@ -138,3 +138,8 @@ def parameters(kind: str) -> dict[str, Field]:
             if found.setdefault(parameter, field) is not field:
                 raise TypeError(f"{kind} {name!r} declares {parameter!r} anew; share the declaration, or rename it.")
     return found
+
+
+def applies(field: Field, params: dict[str, Any]) -> bool:
+    """Whether a parameter says something beside the others."""
+    return field.when is None or params.get(field.when[0]) == field.when[1]

@@ -22,7 +22,7 @@ from asr_core.pipeline import run as experiment
 from asr_core.spec.dense import DenseSpec
 from asr_core.spec.experiment import ExperimentSpec
 from asr_core.spec.keys import recipe_key
-from asr_core.spec.parts import ModelSpec
+from asr_core.spec.model import ModelSpec
 from asr_core.spec.recalibration import default_states
 from asr_core.spec.samples import CalibrationSpec, EvalSpec
 from asr_core.store import Store

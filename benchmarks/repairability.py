@@ -9,7 +9,7 @@ from asr_core.networks import models
 from asr_core.pipeline.allocations import SPARSITIES
 from asr_core.pruning import repairability as distortion
 from asr_core.pruning.rules import smallest
-from asr_core.spec.parts import ModelSpec
+from asr_core.spec.model import ModelSpec
 from benchmarks.report import Line
 
 TOLERANCE = 1e-4  # relative, of RR

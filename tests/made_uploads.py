@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 
 from asr_core.networks import fit, models
-from asr_core.spec.parts import ModelSpec
+from asr_core.spec.model import ModelSpec
 
 MODEL = ModelSpec.of(architecture="shufflenet_v2_x0_5", stem="small")
 TREE = [f"{split}/{name}/{i}.png" for split in ("train", "test") for name in ("cat", "dog") for i in range(2)]

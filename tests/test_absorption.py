@@ -9,7 +9,7 @@ from torch.nn import functional as F
 
 from asr_core.measure.absorption import conv_index
 from asr_core.networks import models
-from asr_core.spec.parts import ModelSpec
+from asr_core.spec.model import ModelSpec
 
 
 def conv(inputs=3, outputs=4, **options) -> nn.Conv2d:

@@ -16,7 +16,7 @@ from torch import nn
 from asr_core import prune, recalibrate, repair
 from asr_core.networks import models
 from asr_core.repairs import batchnorm
-from asr_core.spec.parts import ModelSpec
+from asr_core.spec.model import ModelSpec
 from asr_core.spec.recalibration import NO_STATE, BatchNormState
 
 # Few batches from reset: that the start still shows is what these tests are about.

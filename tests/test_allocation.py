@@ -15,7 +15,8 @@ from asr_core.networks import models
 from asr_core.pruning import masks
 from asr_core.pruning.budget import kept_per_layer
 from asr_core.spec.experiment import Setting
-from asr_core.spec.parts import ModelSpec, PruneSpec
+from asr_core.spec.model import ModelSpec
+from asr_core.spec.parts import PruneSpec
 from asr_core.store import catalogue
 
 SCORES = st.one_of(st.floats(1e-6, 1e6), st.sampled_from([0.0, math.nan, 1.0]))

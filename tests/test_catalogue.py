@@ -3,7 +3,8 @@
 import pytest
 
 from asr_core.spec.experiment import Setting
-from asr_core.spec.parts import ModelSpec, PruneSpec
+from asr_core.spec.model import ModelSpec
+from asr_core.spec.parts import PruneSpec
 from asr_core.store import catalogue
 from asr_core.store.catalogue import Stored
 

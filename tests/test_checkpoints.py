@@ -22,7 +22,7 @@ from torch.nn.utils import parametrizations, prune, spectral_norm, weight_norm
 from asr_core.errors import WeightsError
 from asr_core.networks import layouts, models, weights
 from asr_core.networks.suffixes import SUFFIXES
-from asr_core.spec.parts import ModelSpec
+from asr_core.spec.model import ModelSpec
 
 
 def network(seed: int = 0, classes: int = 3) -> nn.Sequential:

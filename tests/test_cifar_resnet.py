@@ -9,7 +9,7 @@ from asr_core.networks import models, weights
 from asr_core.networks.cifar_resnet import Block, CifarResNet
 from asr_core.networks.sources.cifar import CifarResNets
 from asr_core.pruning import masks
-from asr_core.spec.parts import ModelSpec
+from asr_core.spec.model import ModelSpec
 
 
 def network(architecture="cifar_resnet20", size=32, **options) -> nn.Module:

@@ -24,7 +24,8 @@ from asr_core.runtime import Runtime
 from asr_core.spec.dense import DenseSpec
 from asr_core.spec.experiment import ExperimentSpec
 from asr_core.spec.keys import Keys
-from asr_core.spec.parts import DataSpec, ModelSpec, PruneSpec
+from asr_core.spec.model import ModelSpec
+from asr_core.spec.parts import DataSpec, PruneSpec
 from asr_core.spec.recalibration import NO_STATE, BatchNormState, default_states
 from asr_core.spec.repairs import DENSE, NO_REPAIR, RepairSpec
 from asr_core.spec.samples import CalibrationSpec, EvalSpec

@@ -116,7 +116,7 @@ def test_the_digits_come_first_then_a_network_trained_on_the_pictures_at_every_p
 
 def test_published_networks_are_read_from_their_files(tmp_path, pictures, monkeypatch):
     from asr_core.networks import models
-    from asr_core.spec.parts import ModelSpec
+    from asr_core.spec.model import ModelSpec
 
     monkeypatch.undo()
     torch.manual_seed(0)

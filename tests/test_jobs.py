@@ -23,7 +23,8 @@ from asr_core.pipeline import allocations, assembly, maps, plan
 from asr_core.spec.dense import DenseSpec
 from asr_core.spec.digests import key
 from asr_core.spec.experiment import ExperimentSpec, from_dict
-from asr_core.spec.parts import DataSpec, ModelSpec, PruneSpec
+from asr_core.spec.model import ModelSpec
+from asr_core.spec.parts import DataSpec, PruneSpec
 from asr_core.spec.recalibration import BatchNormState
 from asr_core.spec.repairs import BN_ONLY, DENSE, NO_REPAIR, RepairSpec
 from asr_core.spec.samples import CalibrationSpec, EvalSpec

@@ -12,7 +12,7 @@ from asr_core.errors import ModelError
 from asr_core.networks import models, surgery
 from asr_core.networks.sources import cifar
 from asr_core.networks.sources import torchvision as sources
-from asr_core.spec.parts import ModelSpec, architectures
+from asr_core.spec.model import ModelSpec, architectures
 
 
 def network(architecture="resnet18", size=32, classes=10, **options) -> nn.Module:

@@ -13,7 +13,7 @@ from asr_core.errors import SpecError
 from asr_core.networks import models
 from asr_core.pipeline import asked
 from asr_core.repairs import batchnorm
-from asr_core.spec.keys import canonical, key
+from asr_core.spec.digests import canonical, key
 from asr_core.spec.labels import recalibration
 from asr_core.spec.recalibration import BatchNormState, default_states
 from asr_core.store import Store

@@ -25,7 +25,8 @@ from asr_core.report import allocation
 from asr_core.spec.dense import DenseSpec
 from asr_core.spec.experiment import ExperimentSpec
 from asr_core.spec.keys import Keys
-from asr_core.spec.parts import ModelSpec, PruneSpec
+from asr_core.spec.model import ModelSpec
+from asr_core.spec.parts import PruneSpec
 from asr_core.spec.recalibration import BatchNormState
 from asr_core.spec.repairs import RepairSpec
 from asr_core.spec.samples import CalibrationSpec, EvalSpec

@@ -13,7 +13,8 @@ from asr_core.runtime import Runtime
 from asr_core.spec.dense import DenseSpec
 from asr_core.spec.experiment import ExperimentSpec
 from asr_core.spec.keys import recipe_key
-from asr_core.spec.parts import DataSpec, ModelSpec
+from asr_core.spec.model import ModelSpec
+from asr_core.spec.parts import DataSpec
 from asr_core.spec.recalibration import BatchNormState
 from asr_core.spec.repairs import RepairSpec
 from asr_core.spec.samples import CalibrationSpec, EvalSpec

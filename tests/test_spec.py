@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from asr_core import registry
 from asr_core.errors import AsrError, SpecError, UnknownName
-from asr_core.fields import Field, declarations, declared, whole
+from asr_core.fields import Chosen, Field, declarations, declared, whole
 from asr_core.spec import digests as spec_keys
 from asr_core.spec import experiment as spec
 from asr_core.spec.dense import DenseSpec
@@ -20,7 +20,8 @@ from asr_core.spec.digests import canonical, key
 from asr_core.spec.experiment import ExperimentSpec, Setting, setting_fields
 from asr_core.spec.keys import Keys, recipe_key
 from asr_core.spec.labels import label
-from asr_core.spec.parts import Chosen, DataSpec, ModelSpec, PruneSpec
+from asr_core.spec.model import ModelSpec
+from asr_core.spec.parts import DataSpec, PruneSpec
 from asr_core.spec.recalibration import REPORTED_STATE, BatchNormState, Recalibration, default_states
 from asr_core.spec.repairs import RepairChoice, RepairSpec
 from asr_core.spec.repairs import repairs as default_repairs
@@ -271,8 +272,14 @@ def test_every_field_has_a_label_a_help_and_a_default_that_passes_its_check(name
     assert field.default is None or field.checked(name, field.default) == field.default
 
 
+TEXTS = {"class_map": ["0,217,482", "1,0"], "logits": ["out", "1", "-1"], "ignore": ["conv1", "conv1,layer1.*"]}
+TEXTS["normalization"] = ["dataset", "imagenet", "0.5,0.5,0.5/0.25,0.25,0.25"]
+
+
 def values_of(name: str, field: Field) -> st.SearchStrategy:
     """Valid values of a field, None left out."""
+    if name in TEXTS:
+        return st.sampled_from(TEXTS[name])
     if field.many:
         return st.lists(st.sampled_from(field.options), min_size=1, unique=True).map(tuple)
     if field.options:
@@ -326,6 +333,7 @@ def settings(draw) -> Setting:
         drawn |= {"digest": drawn["digest"] or "0123abcd", "classes": drawn["classes"] or 2}
     if drawn["source"] == "file":
         drawn["weights_digest"] = drawn["weights_digest"] or "0123abcd"
+    drawn["outputs"] = 1000 if drawn["class_map"] else None
     low, high = sorted((drawn["keep_n"] or 2, drawn["group_m"] or 4))
     return Setting.of(**drawn | {"keep_n": low, "group_m": high + (low == high)})
 
@@ -434,6 +442,13 @@ def test_a_silent_field_of_a_part_with_a_choice_is_in_no_key_at_its_default():
             lambda: DenseSpec(source="file", weights_digest="../x"),
             "weights_digest is '../x'; it is a digest of content",
         ),
+        (
+            lambda: DataSpec(normalization="ImageNet"),
+            "normalization is 'ImageNet'; give dataset, imagenet, or means/stand",
+        ),
+        (lambda: DataSpec(normalization="1,1,1/1,1,0"), "the last three above 0"),
+        (lambda: DataSpec(normalization="1,1/1,1,1"), "such as 0.5,0.5,0.5/0.25,0.25,0.25"),
+        (lambda: PruneSpec(ignore="conv1; rm"), "ignore is 'conv1; rm'; give names of layers with"),
         (lambda: CalibrationSpec(stat_images=1), "stat_images is 1; give a whole number of at least 2"),
         (lambda: CalibrationSpec(calib_batch_size=1.5), "calib_batch_size is 1.5; give a whole number"),
         (lambda: EvalSpec(eval_images=0), "eval_images is 0; give a whole number of at least 1"),
@@ -456,7 +471,6 @@ def test_a_bad_value_is_refused_with_the_value_the_rule_and_the_remedy(build, me
     "build, near",
     [
         (lambda: DataSpec(dataset="digit"), "digits"),
-        (lambda: DataSpec(normalization="ImageNet"), "imagenet"),
         (lambda: ModelSpec(architecture="resnet-18"), "resnet18"),
         (lambda: ModelSpec.of(stem="smal"), "small"),
         (lambda: ModelSpec.of(head="liner"), "linear"),

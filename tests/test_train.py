@@ -11,7 +11,7 @@ from torch import nn
 from asr_core.errors import DataError, ModelError
 from asr_core.networks import models, sgd, train, weights
 from asr_core.spec.dense import DenseSpec
-from asr_core.spec.parts import ModelSpec
+from asr_core.spec.model import ModelSpec
 
 SMALL = ModelSpec.of("shufflenet_v2_x0_5", stem="half")
 

@@ -11,7 +11,7 @@ from torch import nn
 
 from asr_core.errors import WeightsError
 from asr_core.networks import models, weights
-from asr_core.spec.parts import ModelSpec
+from asr_core.spec.model import ModelSpec
 
 
 def network(classes: int = 3) -> nn.Module:

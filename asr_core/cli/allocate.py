@@ -5,8 +5,8 @@ from typing import Any
 
 import click
 
+from asr_core.checks import plain
 from asr_core.cli.options import BUDGET, JSON, MACHINE, NETWORK, fields_of, numbers, runtime, together
-from asr_core.fields import plain
 from asr_core.pipeline import allocations, asked
 from asr_core.report import allocation
 from asr_core.spec.samples import CalibrationSpec

@@ -9,10 +9,11 @@ import click
 
 from asr_core import registry
 from asr_core.errors import SpecError
-from asr_core.fields import Field, choice, declarations
+from asr_core.fields import Chosen, Field, choice, declarations
+from asr_core.images import class_maps
 from asr_core.pipeline import allocations
 from asr_core.runtime import DEVICES, Runtime
-from asr_core.spec import dense, parts, recalibration, repairs, samples
+from asr_core.spec import dense, model, parts, recalibration, repairs, samples
 
 MOST_LISTED = 8  # choices that a help text lists
 
@@ -63,7 +64,7 @@ def fields_of(part: type, *but: str) -> list[Callable]:
     """Options of all fields of a spec part and of the parameters of what it chooses; derived ones and `but` have
     none."""
     found = declarations(part)
-    found |= registry.parameters(part.kind) if issubclass(part, parts.Chosen) else {}
+    found |= registry.parameters(part.kind) if issubclass(part, Chosen) else {}
     return [option(name, field) for name, field in found.items() if not field.derived and name not in but]
 
 
@@ -88,11 +89,24 @@ DATASET = click.option(
     + " | folder:PATH (an ImageFolder tree with train/ and test/).",
 )
 
+ARCHITECTURE = click.option(
+    "--architecture", default=None, metavar="NAME", help=_help(declarations(model.ModelSpec)["architecture"])
+)
+CLASS_MAP = click.option(
+    "--class-map",
+    default=None,
+    metavar="FILE",
+    help=f"{class_maps.FORM[:1].upper()}{class_maps.FORM[1:]}: the output of each class, of a head with more outputs "
+    f"(--outputs, {class_maps.IMAGENET} if not given); or a word: {', '.join(class_maps.BUILT_IN)}.",
+)
+
 NETWORK = together(
     DATASET,
     click.option("--data-dir", metavar="DIR", help="Where downloads go [default: ASR_DATA_DIR, or data/ here]."),
     *fields_of(parts.DataSpec, "dataset"),
-    *fields_of(parts.ModelSpec),
+    ARCHITECTURE,
+    *fields_of(model.ModelSpec, "architecture", "class_map"),
+    CLASS_MAP,
     *fields_of(dense.DenseSpec),
     click.option("--weights", metavar="FILE", help="A state_dict of the dense network (.safetensors, .pt, .pth)."),
 )

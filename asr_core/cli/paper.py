@@ -6,8 +6,9 @@ from typing import Any
 import click
 
 from asr_core import checks
+from asr_core.checks import plain
 from asr_core.cli.options import JSON, option, state
-from asr_core.fields import declarations, plain
+from asr_core.fields import declarations
 from asr_core.report import fidelitytext, papertext
 from asr_core.spec.recalibration import Recalibration
 from asr_core.spec.repairs import ORDERS

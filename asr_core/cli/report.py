@@ -5,9 +5,9 @@ from typing import Any
 
 import click
 
+from asr_core.checks import plain
 from asr_core.cli.options import GRID, SETTING, runtime
 from asr_core.errors import StoreError
-from asr_core.fields import plain
 from asr_core.pipeline import asked
 from asr_core.spec import labels
 from asr_core.spec.experiment import ExperimentSpec

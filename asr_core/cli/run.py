@@ -6,9 +6,9 @@ from typing import Any
 
 import click
 
+from asr_core.checks import plain
 from asr_core.cli.options import GRID, JSON, SETTING, runtime
 from asr_core.errors import SpecError
-from asr_core.fields import plain
 from asr_core.pipeline import asked
 from asr_core.report import textreport
 from asr_core.spec.draws import MOST, each

@@ -4,8 +4,8 @@ from typing import Any
 
 import click
 
+from asr_core.checks import plain
 from asr_core.cli.options import GRID, SETTING, runtime, state
-from asr_core.fields import plain
 from asr_core.pipeline import asked, signals
 from asr_core.report import signaltext
 from asr_core.spec.recalibration import BatchNormState

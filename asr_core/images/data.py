@@ -55,8 +55,14 @@ def counts(data: DataSpec, store: Store) -> tuple[int, int]:
     return data.chosen.sizes_of(data, store)
 
 
+def class_folders(data: DataSpec, store: Store, data_dir: Path | str | None = None) -> tuple[str, ...]:
+    """Name of each class, or of its folder, in the order of the labels; raises DataError for images that are not at
+    hand."""
+    return data.chosen.class_folders_of(data, store, data_directory(data_dir))
+
+
 def images_key(data: DataSpec) -> str:
-    """Store key of the decoded images: both normalisations share them."""
+    """Store key of the decoded images: all normalisations share them."""
     return key("images", replace(data, normalization="dataset"))
 
 
@@ -79,7 +85,8 @@ def load(data: DataSpec, store: Store, progress=None, data_dir: Path | str | Non
             entry = store.get_or_compute("images", found, compute, spec=decoded)
     labels = entry.arrays("labels")
     own = entry["mean"], entry["std"]
-    mean, std = own if data.normalization == "dataset" else (IMAGENET_MEAN, IMAGENET_STD)
+    known = {"dataset": own, "imagenet": (IMAGENET_MEAN, IMAGENET_STD)}
+    mean, std = data.given_normalization or known[data.normalization]
     return Dataset(
         spec=data,
         label=entry["label"],
@@ -112,7 +119,7 @@ class Dataset:
     """Decoded images in a fixed order.
 
     train_images, test_images: uint8 (N, H, W, 3), memory-mapped and read-only; labels: int64 (N,).
-    mean, std: per channel, of values in [0, 1]: the training split's or ImageNet's, as
+    mean, std: per channel, of values in [0, 1]: the training split's, ImageNet's or given ones, as
     `spec.normalization` says.
     """
 

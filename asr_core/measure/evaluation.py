@@ -1,7 +1,6 @@
 """Top-1 accuracy of a network with its interval."""
 
 import warnings
-from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,6 +12,7 @@ from asr_core.errors import DataError, ModelError, SpecError
 from asr_core.measure import guards, stats
 from asr_core.measure.guards import Images
 from asr_core.measure.statistics import wilson
+from asr_core.networks.outputs import described
 
 
 class Evaluation(NamedTuple):
@@ -41,7 +41,7 @@ def _logits_of(model: nn.Module, batch: torch.Tensor, output: Any) -> np.ndarray
     found = given if output is None else _picked(given, output)
     if not isinstance(found, torch.Tensor):
         raise ModelError(
-            f"the network returns {_described(found)}; name its logits with output=, or wrap it to return them."
+            f"the network returns {described(found)}; name its logits with output=, or wrap it to return them."
         )
     if found.ndim != 2 or len(found) != images or found.shape[1] < 2:
         one = (
@@ -58,15 +58,7 @@ def _picked(given: Any, output: Any) -> Any:
     try:
         return given[output]
     except (KeyError, IndexError, TypeError, AttributeError, RuntimeError):
-        raise SpecError(f"output is {output!r}, but the network returns {_described(given)}.") from None
-
-
-def _described(given: Any) -> str:
-    if isinstance(given, Mapping):
-        return f"a mapping of {', '.join(map(repr, given))}"
-    return (
-        f"a {type(given).__name__} of {len(given)}" if isinstance(given, (tuple, list)) else f"a {type(given).__name__}"
-    )
+        raise SpecError(f"output is {output!r}, but the network returns {described(given)}.") from None
 
 
 def predictions_of(outputs: np.ndarray) -> np.ndarray:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from asr_core.errors import AsrError
 from asr_core.networks.known_weights import KEPT
-from asr_core.spec.parts import ModelSpec
+from asr_core.spec.model import ModelSpec
 
 
 def main(path: str, spec: str) -> int:

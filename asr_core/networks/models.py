@@ -3,16 +3,17 @@ graph."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import fx, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from asr_core.errors import ModelError
+from asr_core.errors import ModelError, SpecError
+from asr_core.networks import outputs
 
 if TYPE_CHECKING:
-    from asr_core.spec.parts import ModelSpec
+    from asr_core.spec.model import ModelSpec
 
 
 CHANNELS = 64  # of a layer, that are worked on at once
@@ -24,17 +25,23 @@ def build(model: ModelSpec, classes: int, image_size: int) -> nn.Module:
     Weights come from the current torch generator: the same torch.manual_seed gives the same
     network. Raises ModelError, before any image is computed, if the network cannot run at that size.
     """
+    if model.columns and len(model.columns) != classes:
+        raise SpecError(f"the class map has {len(model.columns)} classes, the images {classes}; give one for each.")
     try:
-        network = model.chosen.build(model.architecture, model.parameters, classes, image_size).eval()
+        network = model.chosen.build(model.architecture, model.parameters, model.outputs or classes, image_size).eval()
     except ValueError as error:  # attention grids, for example, are fixed while a network is built
         raise _cannot_run(model, image_size, error) from None
+    outputs.shaped(network, model.logits, model.columns)
     _check_size(network, model, classes, image_size)
     return network.to(memory_format=torch.channels_last)
 
 
 def outline(model: ModelSpec, classes: int, image_size: int) -> nn.Module:
     """The network of `build` without data in its tensors, where torch can make it so: to check, or to load weights
-    into."""
+    into. Somebody else's code keeps its data: it may hold tensors that no state_dict knows."""
+    if model.chosen.foreign:
+        with torch.random.fork_rng():
+            return build(model, classes, image_size)
     try:
         with torch.device("meta"):
             return build(model, classes, image_size)
@@ -127,15 +134,34 @@ def meta_forward(network: nn.Module, image_size: int, batch: int = 2) -> torch.T
 
 def _check_size(network: nn.Module, model: ModelSpec, classes: int, image_size: int):
     try:
-        shape = tuple(meta_forward(network, image_size).shape)
-    except (RuntimeError, ValueError, AssertionError) as error:
+        found = _tried(network, image_size)
+    except outputs.Unlike as error:
+        raise ModelError(str(error)) from None
+    except Exception as error:
         raise _cannot_run(model, image_size, error) from None
-    if shape != (2, classes):
-        raise _cannot_run(model, image_size, f"it returns shape {shape} for 2 images and {classes} classes")
+    if not isinstance(found, torch.Tensor):
+        raise ModelError(
+            f"{model.architecture} returns {outputs.described(found)}; name its logits: --logits NAME_OR_INDEX."
+        )
+    if tuple(found.shape) != (2, classes):
+        raise _cannot_run(
+            model, image_size, f"it returns shape {tuple(found.shape)} for 2 images and {classes} classes"
+        )
+
+
+def _tried(network: nn.Module, image_size: int) -> Any:
+    """What the network returns for 2 images: shapes only, or where its forward needs numbers, of zeros."""
+    try:
+        return meta_forward(network, image_size)
+    except Exception:
+        if any(tensor.is_meta for tensor in network.parameters()):
+            raise
+    with torch.no_grad():
+        return network(torch.zeros(2, 3, image_size, image_size))
 
 
 def _cannot_run(model: ModelSpec, image_size: int, reason) -> ModelError:
-    reason = " ".join(str(reason).split())[:160]
+    reason = model.chosen.reason(reason) if isinstance(reason, Exception) else str(reason)
     remedy = model.chosen.remedy(model.architecture, model.parameters)
     parts = ", ".join(f"{name} {value!r}" for name, value in model.parameters.items())
     named = f"{model.architecture} with {parts}" if parts else model.architecture

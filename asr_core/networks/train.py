@@ -21,7 +21,7 @@ from asr_core.networks.weights import load_imagenet
 
 if TYPE_CHECKING:
     from asr_core.spec.dense import DenseSpec
-    from asr_core.spec.parts import ModelSpec
+    from asr_core.spec.model import ModelSpec
 
 
 FEATURE_BATCH = 256  # images of one forward through the frozen part

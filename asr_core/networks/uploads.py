@@ -10,7 +10,7 @@ from typing import BinaryIO
 from asr_core.errors import WeightsError
 from asr_core.networks import known_weights, suffixes
 from asr_core.networks.known_weights import KEPT, Known
-from asr_core.spec.parts import ModelSpec
+from asr_core.spec.model import ModelSpec
 from asr_core.store import Store
 from asr_core.store.entries import PROJECT, WEIGHTS
 from asr_core.store.received import check_size, digest_of, publish

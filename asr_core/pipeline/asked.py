@@ -1,26 +1,42 @@
 """From flat values, as a command line or a notebook gives them, to a validated experiment. Imports no torch."""
 
+from dataclasses import replace
 from typing import Any
 
 from asr_core import registry
 from asr_core.errors import SpecError, UnknownName
-from asr_core.images import data
-from asr_core.networks import known_weights
+from asr_core.fields import Chosen, declarations
+from asr_core.images import class_maps, data
+from asr_core.networks import known_weights, named
 from asr_core.registry import parameters
 from asr_core.spec.dense import DenseSpec
 from asr_core.spec.experiment import PARTS, ExperimentSpec, Setting
-from asr_core.spec.parts import Chosen, PruneSpec
+from asr_core.spec.model import ModelSpec
+from asr_core.spec.parts import DataSpec, PruneSpec
 from asr_core.spec.recalibration import BUDGETS, default_states
 from asr_core.spec.repairs import BIASES, METHODS, ORDERS, RepairSpec, repairs
 from asr_core.store import Store
 
 
-def setting(store: Store, *, dataset: str = "digits", weights: str | None = None, **values: Any) -> Setting:
+def setting(
+    store: Store,
+    *,
+    dataset: str = "digits",
+    weights: str | None = None,
+    class_map: str | None = None,
+    **values: Any,
+) -> Setting:
     """The setting of flat `values` named as the spec's fields; None takes the default. Raises AsrError for bad ones.
 
-    dataset may be folder:PATH. weights: path of a file with the dense network, known by its tensors (torch is imported
-    only for one that the store does not know yet).
+    dataset may be folder:PATH. architecture may be module:function or PATH/file.py:function, whose code is then
+    imported. weights: path of a file with the dense network, known by its tensors (torch is imported only for one that
+    the store does not know yet). class_map: path of a file, or a word (asr_core.images.class_maps).
     """
+    if (architecture := values.get("architecture")) and _is_reference(architecture):
+        values["architecture"] = named.admit(architecture)
+    if class_map is not None:
+        values["outputs"] = values.get("outputs") or class_maps.IMAGENET
+        values["class_map"] = "0,1"  # until the images are known
     if weights is not None and values.get("source") not in (None, "file"):
         raise SpecError(f"--weights gives the dense network, so --source {values['source']} cannot hold; leave it out.")
     if weights is not None:
@@ -30,12 +46,36 @@ def setting(store: Store, *, dataset: str = "digits", weights: str | None = None
     found = Setting.of(**values)  # what is wrong is said before a folder is read
     _refuse_foreign(values)
     found = found.with_(data=data.resolve(dataset, store, **values))
+    if class_map is not None:
+        values["class_map"] = class_maps.outputs_of(class_map, data.class_folders(found.data, store))
+    found = found.with_(model=_identified(ModelSpec.pick(**values), found.data))
     return found if weights is None else found.with_(dense=_of_file(weights, found, store))
+
+
+def _is_reference(architecture: str) -> bool:
+    """Whether it names code that this process may import because its caller says so."""
+    own = named.is_own(architecture) or ".py:" in architecture
+    return own and not architecture.startswith(f"{named.NOTEBOOK}:")
+
+
+def _identified(model: ModelSpec, images: DataSpec) -> ModelSpec:
+    """The network with the digest of what it does, where somebody else's function builds it."""
+    if not named.is_own(model.architecture):
+        return model
+    from asr_core.networks.own import digest_of
+
+    return replace(
+        model, network_digest=digest_of(model.architecture, model.outputs or images.classes, images.image_size)
+    )
 
 
 def pruning(**values: Any) -> PruneSpec:
     """The pruning of flat values; raises UnknownName for a given parameter that its rule does not have."""
-    plain = {name: value for name, value in values.items() if name in {"pruning"} | parameters(PruneSpec.kind).keys()}
+    plain = {
+        name: value
+        for name, value in values.items()
+        if name in declarations(PruneSpec).keys() | parameters(PruneSpec.kind).keys()
+    }
     found = PruneSpec.pick(**plain)
     _refuse_foreign(plain)
     return found

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from asr_core.checks import nearest_layer
 from asr_core.errors import SpecError
 from asr_core.measure import guards
-from asr_core.networks import models
+from asr_core.networks import models, named, own
 from asr_core.pipeline import allocations, assembly, plan, signals
 from asr_core.pipeline import maps as stored_maps
 from asr_core.pipeline.lab import Lab, Report
@@ -51,8 +51,10 @@ def check(lab: Lab) -> None:
     spec = lab.spec
     network = models.outline(spec.model, spec.data.classes, spec.data.image_size)
     models.check_network(network)
+    if named.is_own(spec.model.architecture):
+        own.check_digest(spec.model.architecture, spec.model.network_digest, network)
     guards.own_weights(network, spec.prune.parameters["include_linear"], biases=True, finite=False)
-    masks.check_budget(network, spec.prune.pruning, **spec.prune.parameters)
+    masks.check_budget(network, spec.prune.pruning, spec.prune.ignore, **spec.prune.parameters)
     lab.check_own_weights(network)
     lab.data.check_counts(spec.calibration.stat_images, spec.evaluation.eval_images)
 

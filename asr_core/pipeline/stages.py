@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from asr_core import registry, runtime
+from asr_core import checks, registry, runtime
 from asr_core.measure import absorption, activations, confidence, evaluation, stats
 from asr_core.pipeline.lab import Lab, Report
 from asr_core.pipeline.plan import READING, MapTask, RepairabilityTask, Task
@@ -26,7 +26,8 @@ HALF = float(np.finfo(np.float16).max)
 def compute_prune(lab: Lab, task: Task):
     model = lab.network(DENSE)
     images = lab.stat_batch if task.images else None
-    chosen, table = masks.choose_masks(model, lab.spec.prune.pruning, images, **lab.spec.prune.parameters)
+    prune = lab.spec.prune
+    chosen, table = masks.choose_masks(model, prune.pruning, images, prune.ignore, **prune.parameters)
     runtime.give_back_memory()  # the magnitudes of all weights
     if task.images:
         lab.report.advance(task.images)
@@ -49,9 +50,10 @@ def compute_repair(lab: Lab, task: Task):
     pruned_stats = lab.stored_stats(NO_REPAIR) if task.network.order == "simultaneous" else None
     needs = registry.get("repair method", task.network.method).needs
     dense = copy.deepcopy(lab.network(DENSE)) if needs else None  # the pruned one is built in its memory
-    repairs = passes.compute_repairs(
-        lab.network(NO_REPAIR), lab.stat_batch, task.network, dense_stats, pruned_stats, dense
-    )
+    pruned = lab.network(NO_REPAIR)
+    layers = masks.prunable(pruned, lab.spec.prune.parameters["include_linear"])
+    whole = checks.left_out(layers, lab.spec.prune.ignore)
+    repairs = passes.compute_repairs(pruned, lab.stat_batch, task.network, dense_stats, pruned_stats, dense, whole)
     lab.report.advance(task.images)
     fallback = [name for name, repair in repairs.items() if repair.factors.fallback]
     files: dict[str, Any] = {"factors.parquet": repair_model.repairs_table(repairs)}

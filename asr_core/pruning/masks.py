@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from asr_core import registry
+from asr_core.checks import left_out
 from asr_core.errors import ModelError, SpecError
 from asr_core.measure import absorption, guards
 from asr_core.measure.guards import Images
@@ -16,6 +17,8 @@ from asr_core.networks import models
 from asr_core.pruning.budget import check_floors
 from asr_core.pruning.repairability import repairability
 from asr_core.pruning.rules import kept_of
+
+LEFT_OUT = "left out by name"
 
 
 def prunable(model: nn.Module, include_linear: bool = False) -> dict[str, torch.Tensor]:
@@ -25,18 +28,25 @@ def prunable(model: nn.Module, include_linear: bool = False) -> dict[str, torch.
 
 
 def choose_masks(
-    model: nn.Module, rule: str, images: Images | None = None, **params: Any
+    model: nn.Module, rule: str, images: Images | None = None, ignore: str | None = None, **params: Any
 ) -> tuple[dict[str, torch.Tensor], pd.DataFrame]:
-    """Masks (True = keep) by layer, and the per-layer table of `prune`."""
+    """Masks (True = keep) by layer, and the per-layer table of `prune`; layers that are left out keep all."""
     cls = registry.get("pruning rule", rule)
     params = cls.checked(**params)
     models.check_network(model, batchnorm=False)
     guards.own_weights(model, params["include_linear"])
-    weights = prunable(model, params["include_linear"])
+    every = prunable(model, params["include_linear"])
+    whole = left_out(every, ignore)
+    weights = {name: weight for name, weight in every.items() if name not in whole}
     measured = _repairability(model, rule, images, params) if cls.measures else {}
     masks, skipped = cls.masks(weights, params, floors(model, weights, params), measured)
     masks = {name: mask.cpu() for name, mask in masks.items()}
-    return masks, layer_table(masks, cls.asked(params), skipped, cls.ties(weights, masks, params))
+    table = layer_table(masks, cls.asked(params), skipped, cls.ties(weights, masks, params))
+    kept = {name: torch.ones(every[name].shape, dtype=torch.bool) for name in every if name in whole}
+    if kept:
+        rest = layer_table(kept, 0.0, dict.fromkeys(kept, LEFT_OUT), dict.fromkeys(kept, (0, 0)))
+        table = pd.concat([table, rest]).set_index("layer").loc[list(every)].reset_index()
+    return {name: (masks | kept)[name] for name in every if name in masks or name in kept}, table
 
 
 def floors(model: nn.Module, weights: dict[str, torch.Tensor], params: dict) -> dict[str, int]:
@@ -44,17 +54,20 @@ def floors(model: nn.Module, weights: dict[str, torch.Tensor], params: dict) -> 
     least = {name: math.ceil(round(params.get("min_density", 0.0) * w.numel(), 6)) for name, w in weights.items()}
     if params.get("keep_first"):
         first = absorption.conv_index(model)["layer"].iloc[0]
-        least[first] = weights[first].numel()
+        if first in weights:
+            least[first] = weights[first].numel()
     heads = [name for name, w in weights.items() if w.ndim == 2]
     if params.get("keep_head") and heads:
         least[heads[-1]] = weights[heads[-1]].numel()
     return {name: count for name, count in least.items() if count}
 
 
-def check_budget(model: nn.Module, rule: str, **params: Any) -> None:
-    """Raise SpecError if what the layers must keep exceeds what the sparsity leaves; `model` may be an outline."""
+def check_budget(model: nn.Module, rule: str, ignore: str | None = None, **params: Any) -> None:
+    """Raise SpecError if what the layers must keep exceeds what the sparsity leaves, or for patterns that leave out
+    none or all; `model` may be an outline."""
     params = registry.get("pruning rule", rule).checked(**params)
     weights = prunable(model, params["include_linear"])
+    weights = {name: weights[name] for name in weights.keys() - left_out(weights, ignore)}
     if least := floors(model, weights, params):
         check_floors(least, kept_of(weights, params["sparsity"]))
 
@@ -80,7 +93,8 @@ def layer_table(masks: dict[str, torch.Tensor], asked: float, skipped: dict[str,
 
 
 def achieved(table: pd.DataFrame) -> float:
-    """Overall sparsity of a layer table: removed / all prunable weights."""
+    """Overall sparsity of a layer table: removed / all prunable weights; layers that were left out do not count."""
+    table = table[table["skipped"] != LEFT_OUT]
     return float(1 - table["kept"].sum() / table["weights"].sum())
 
 
@@ -93,12 +107,15 @@ def apply_masks(model: nn.Module, masks: dict[str, torch.Tensor]) -> nn.Module:
     return model
 
 
-def prune(model: nn.Module, rule: str, images: Images | None = None, **params: Any) -> tuple[nn.Module, pd.DataFrame]:
+def prune(
+    model: nn.Module, rule: str, images: Images | None = None, ignore: str | None = None, **params: Any
+) -> tuple[nn.Module, pd.DataFrame]:
     """A pruned copy of `model`, and a table per layer; `model` is not changed.
 
     rule: `global_l1`, `uniform`, `erk`, `lamp`, `rr` (sparsity in [0, 1), keep_first, keep_head, min_density), or `n_m`
     (keep_n, group_m); all take `include_linear`. images: what `rr` measures the layers on, a tensor (N, 3, H, W),
-    normalised as the network expects, or an iterable of such batches; no other rule looks at them. Table columns:
+    normalised as the network expects, or an iterable of such batches; no other rule looks at them. ignore: patterns of
+    the names of layers that are left out, as "conv1,layer1.*". Table columns:
     layer, weights, kept, asked and achieved (sparsities in [0, 1]), skipped (a reason, or ''), tied and tied_cut: where
     weights of equal magnitude lay at the threshold and only some could go, how many they were and how many went (the
     earlier in registration order go first; rounded weights have many). Of a compiled network, the copy is not compiled.
@@ -111,7 +128,7 @@ def prune(model: nn.Module, rule: str, images: Images | None = None, **params: A
     0.9 ['layer', 'weights', 'kept']
     """
     model = guards.network(model)
-    masks, table = choose_masks(model, rule, images, **params)
+    masks, table = choose_masks(model, rule, images, ignore, **params)
     return apply_masks(guards.copied(model), masks), table
 
 

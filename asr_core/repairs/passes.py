@@ -6,7 +6,7 @@ are made first and kept, as long as they fit into memory.
 
 import copy
 import warnings
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -79,15 +79,22 @@ class Measured:
 
 
 def compute_repairs(
-    pruned: nn.Module, batch, spec: RepairSpec, dense_stats: dict, pruned_stats: dict | Any, dense: Any = None
+    pruned: nn.Module,
+    batch,
+    spec: RepairSpec,
+    dense_stats: dict,
+    pruned_stats: dict | Any,
+    dense: Any = None,
+    left_out: Collection[str] = (),
 ) -> dict[str, LayerRepair]:
     """LayerRepair by layer for a network, in either order; `pruned` is not changed.
 
     `dense_stats`, `pruned_stats`: from stats.collect on the same images (`pruned_stats` is needed for
     order `simultaneous` only); `batch`: the statistics images as one tensor, for what needs a pass; `dense`: the dense
-    network, for methods with `needs`.
+    network, for methods with `needs`; `left_out`: layers that no repair touches.
     """
     repaired_layers = list(dense_stats)[1 if spec.parameters["skip_first"] else 0 :]
+    repaired_layers = [name for name in repaired_layers if name not in left_out]
     needs = registry.get("repair method", spec.method).needs
     known = Known.of(dense, needs) if needs else Known(None)
     if spec.order == "simultaneous" and not registry.get("repair method", spec.method).runs_both():

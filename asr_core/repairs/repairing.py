@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from asr_core import registry
+from asr_core.checks import left_out
 from asr_core.errors import DataError, ModelError, SpecError
 from asr_core.measure import guards, stats
 from asr_core.measure.guards import Images
@@ -66,6 +67,7 @@ def repair(
     method: str,
     order: str = "simultaneous",
     bias: bool | None = None,
+    ignore: str | None = None,
     **params: Any,
 ) -> tuple[nn.Module, pd.DataFrame]:
     """A repaired copy of `pruned` and its per-channel factor table; neither network is changed.
@@ -75,10 +77,10 @@ def repair(
     `asr_core/repairs/methods`. order: `simultaneous`
     (all statistics first) or `sequential` (each layer after those before it; one forward pass, or one per layer where
     a conv runs several times: its statistics are of all its runs). bias: the mean correction of eq. 10; None takes
-    the method's default. Columns of the table: see `repairs_table`. Warns of layers that are left as they are: at the
-    prior floor, with statistics that are not finite, pruned but never run, or if there is none but the first. Raises
-    UnknownName, SpecError for bad parameters, ModelError for networks without convs, of different layouts, or whose
-    weights are computed or shared, DataError without images.
+    the method's default. ignore: patterns of the names of convs that stay as they are, as "conv1,layer1.*". Columns of
+    the table: see `repairs_table`. Warns of layers that are left as they are: at the prior floor, with statistics that
+    are not finite, pruned but never run, or if there is none but the first. Raises UnknownName, SpecError for bad
+    parameters, ModelError for networks of another kind or of different layouts, DataError without images.
 
     >>> from asr_core.networks.cifar_resnet import CifarResNet
     >>> dense, images = CifarResNet(20, 10), torch.randn(8, 3, 32, 32)
@@ -95,7 +97,8 @@ def repair(
     images = _one_batch(images)
     dense_stats = stats.collect(dense, images)
     pruned_stats = stats.collect(pruned, images) if order == "simultaneous" else None
-    repairs = compute_repairs(pruned, images, spec, dense_stats, pruned_stats, dense)
+    whole = left_out(models.conv_layers(pruned), ignore)
+    repairs = compute_repairs(pruned, images, spec, dense_stats, pruned_stats, dense, whole)
     warn_fallbacks(repairs, method)
     _warn_left_alone(pruned, repairs, dense_stats, method)
     return apply_repairs(guards.copied(pruned), repairs), repairs_table(repairs)

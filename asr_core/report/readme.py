@@ -9,7 +9,7 @@ from asr_core.errors import StoreError
 from asr_core.report import textreport
 from asr_core.spec.experiment import Setting
 from asr_core.spec.labels import label, recalibration
-from asr_core.spec.parts import ModelSpec
+from asr_core.spec.model import ModelSpec
 from asr_core.spec.recalibration import NO_STATE, REPORTED_STATE, BatchNormState
 from asr_core.spec.repairs import BN_ONLY, DENSE, METHODS, NO_REPAIR, repairs
 from asr_core.spec.samples import CalibrationSpec

@@ -5,10 +5,11 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Self
 
 from asr_core.errors import SpecError, UnknownName
-from asr_core.fields import Field, Part, declarations
+from asr_core.fields import Chosen, Field, Part, declarations
 from asr_core.registry import parameters
 from asr_core.spec.dense import DenseSpec
-from asr_core.spec.parts import Chosen, DataSpec, ModelSpec, PruneSpec
+from asr_core.spec.model import ModelSpec
+from asr_core.spec.parts import DataSpec, PruneSpec
 from asr_core.spec.recalibration import BatchNormState, default_states
 from asr_core.spec.repairs import RepairSpec, repairs
 from asr_core.spec.samples import CalibrationSpec, EvalSpec

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from asr_core import registry
-from asr_core.spec.parts import ModelSpec
+from asr_core.spec.model import ModelSpec
 from asr_core.spec.recalibration import BatchNormState
 from asr_core.spec.repairs import KIND, METHODS, RepairSpec
 

@@ -1,80 +1,33 @@
-"""The parts of a setting: which images, which network, how it came to be, what is pruned.
+"""The parts of a setting: which images, what is pruned.
 
 Each is frozen and validated; each field is declared once (asr_core.fields). Imports neither torch nor pandas.
 """
 
+import math
+import re
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
 from asr_core import registry
-from asr_core.checks import digest
-from asr_core.errors import SpecError, UnknownName
-from asr_core.fields import Part, choice, declarations, declared, text, whole
+from asr_core.checks import as_number, digest
+from asr_core.errors import SpecError
+from asr_core.fields import Chosen, choice, declared, text, whole, worded
 
 NORMALIZATIONS = ("dataset", "imagenet")
 
 
-class Chosen(Part):
-    """A part whose first field names something registered, which may declare parameters of its own.
-
-    `params` holds them as sorted (name, value) pairs, `parameters` as a dict.
-    """
-
-    kind: ClassVar[str]
-    params: tuple[tuple[str, Any], ...]
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        named = self.chosen.named(**dict(self.params))
-        object.__setattr__(self, "params", tuple(sorted(named.items())))
-
-    @property
-    def chosen(self) -> type[Any]:
-        """The registered class."""
-        return registry.get(self.kind, getattr(self, next(iter(declarations(type(self))))))
-
-    @property
-    def parameters(self) -> dict[str, Any]:
-        """All parameters with their values."""
-        return self.chosen.defaults() | dict(self.params)
-
-    def values(self) -> dict[str, Any]:
-        return super().values() | self.parameters
-
-    def canonical(self) -> dict[str, Any]:
-        own = {name: value for name, value in super().canonical().items() if name in declarations(type(self))}
-        return own | {"params": self.params}
-
-    @classmethod
-    def of(cls, chosen: str | None = None, /, **values: Any) -> Self:
-        """The part of a registered name and further fields or parameters; raises UnknownName for any other.
-
-        >>> PruneSpec.of("erk", sparsity=0.5).words
-        'ERK 50 %'
-        """
-        if chosen is not None:
-            values = {next(iter(declarations(cls))): chosen} | values
-        part = cls.pick(**values)
-        for name in values:
-            if name not in declarations(cls) and name not in part.chosen.parameters:
-                raise UnknownName(f"parameter of {part.chosen.name}", name, part.chosen.parameters)
-        return part
-
-    @classmethod
-    def pick(cls, **values: Any) -> Self:
-        """The part of those `values` that are its fields or parameters of what they choose; None is not given."""
-        part = super().pick(**values)
-        given = {name: values[name] for name in part.chosen.parameters if values.get(name) is not None}
-        values = Part.values(part) | {"params": tuple(given.items())}
-        return cls(**values)
-
-    @classmethod
-    def foreign(cls, **values: Any) -> list[str]:
-        """Names of given `values` that only other registered choices know."""
-        part = super().pick(**values)
-        return [
-            n for n in registry.parameters(cls.kind) if values.get(n) is not None and n not in part.chosen.parameters
-        ]
+def _normalization(name: str, value: Any) -> str:
+    if value in NORMALIZATIONS:
+        return value
+    parts = [part.split(",") for part in str(value).replace(" ", "").split("/")]
+    numbers = [[as_number(one) for one in part] for part in parts]
+    finite = all(math.isfinite(one) for part in numbers for one in part)
+    if not finite or [len(part) for part in numbers] != [3, 3] or min(numbers[1]) <= 0:
+        raise SpecError(
+            f"{name} is {str(value)[:60]!r}; give {', '.join(NORMALIZATIONS)}, or means/standard deviations of values "
+            "in [0, 1] such as 0.5,0.5,0.5/0.25,0.25,0.25 (the last three above 0)."
+        )
+    return "/".join(",".join(repr(one) for one in part) for part in numbers)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,21 +40,35 @@ class DataSpec(Chosen):
         choice("digits", "Dataset", "Images that train, calibrate and test.", lambda: registry.names("image source"))
     )
     digest: str | None = declared(
-        text(None, "Images", "Digest of a folder's content.", digest, optional=True, derived=True)
+        text(None, "Images", "Digest of a folder's pixels.", digest, optional=True, derived=True)
     )
     image_size: int = declared(
         whole(32, "Image side", "Side of the square input.", 8, 1024, unit="pixels", offered=(32, 64, 128, 224))
     )
     classes: int = declared(whole(None, "Classes", "Classes of a folder.", 2, optional=True, derived=True))
     normalization: str = declared(
-        choice(
+        text(
             "dataset",
             "Normalisation",
-            "Mean and standard deviation of inputs: of the training images (dataset) or ImageNet's (imagenet).",
-            NORMALIZATIONS,
+            "Mean and standard deviation of inputs: of the training images (dataset), ImageNet's (imagenet), or given "
+            "for values in [0, 1], as R,G,B/R,G,B.",
+            _normalization,
+            choices=NORMALIZATIONS,
         )
     )
     params: tuple[tuple[str, Any], ...] = ()
+
+    @property
+    def given_normalization(self) -> tuple[tuple[float, ...], tuple[float, ...]] | None:
+        """(means, standard deviations) where they are given as numbers.
+
+        >>> DataSpec(normalization="0.5,0.5,0.5/1,1,1").given_normalization
+        ((0.5, 0.5, 0.5), (1.0, 1.0, 1.0))
+        """
+        if self.normalization in NORMALIZATIONS:
+            return None
+        mean, std = (tuple(map(float, part.split(","))) for part in self.normalization.split("/"))
+        return mean, std
 
     @classmethod
     def pick(cls, **values: Any) -> Self:
@@ -120,46 +87,11 @@ class DataSpec(Chosen):
         object.__setattr__(self, "classes", self.classes or fixed)
 
 
-def architectures() -> list[str]:
-    """Names of all architectures that the sources of networks list."""
-    return [
-        name for source in registry.names("network source") for name in registry.get("network source", source).names()
-    ]
-
-
-def _architecture(name: str, value: Any) -> str:
-    source_of(value)
-    return value
-
-
-def source_of(architecture: str) -> type[Any]:
-    """The source of networks that knows `architecture`; raises UnknownName."""
-    for name in registry.names("network source"):
-        if registry.get("network source", name).knows(architecture):
-            return registry.get("network source", name)
-    raise UnknownName("architecture", architecture, architectures())
-
-
-@dataclass(frozen=True, kw_only=True)
-class ModelSpec(Chosen):
-    """Which network: an architecture by name, and the parameters of the source that knows it (such as stem and
-    head)."""
-
-    kind: ClassVar[str] = "network source"
-
-    architecture: str = declared(
-        text("cifar_resnet20", "Architecture", "Name of a network.", _architecture, choices=architectures)
-    )
-    params: tuple[tuple[str, Any], ...] = ()
-
-    @property
-    def chosen(self) -> type[Any]:
-        return source_of(self.architecture)
-
-    @property
-    def words(self) -> str:
-        """The architecture and what of it is changed: 'vgg16_bn, linear head'."""
-        return ", ".join([self.architecture, *worded(self)])
+def _patterns(name: str, value: Any) -> str:
+    parts = [part.strip() for part in str(value).split(",") if part.strip()]
+    if not parts or not all(re.fullmatch(r"[\w.*?\[\]!-]{1,100}", part) for part in parts):
+        raise SpecError(f"{name} is {str(value)[:60]!r}; give names of layers with * and ?, such as conv1,layer1.*")
+    return ",".join(sorted(set(parts)))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -178,6 +110,17 @@ class PruneSpec(Chosen):
             one="pruning rule",
         )
     )
+    ignore: str | None = declared(
+        text(
+            None,
+            "Left out",
+            "Layers that are neither pruned nor repaired: patterns of names, such as conv1,layer1.*",
+            _patterns,
+            optional=True,
+            silent=True,
+            words="without {}",
+        )
+    )
     params: tuple[tuple[str, Any], ...] = ()
 
     @property
@@ -193,10 +136,3 @@ class PruneSpec(Chosen):
         named = self.chosen.title(self.parameters)
         more = worded(self, but=("sparsity", *self.chosen.titled))
         return named, f" ({', '.join(more)})" if more else ""
-
-
-def worded(part: Part, but: tuple[str, ...] = ()) -> list[str]:
-    """What of a part is not at its default, in words: ['linear head']."""
-    known = declarations(type(part)) | (part.chosen.parameters if isinstance(part, Chosen) else {})
-    own = list(part.parameters.items()) if isinstance(part, Chosen) else list(part.values().items())
-    return [known[n].worded(v) for n, v in own if v != known[n].default and n not in but]

@@ -45,7 +45,7 @@ def _images(setting: Setting, label: str) -> list[Row]:
     subset = "the whole test split" if tested is None else f"{tested:,}, a fixed random part of the test split"
     return [
         ("input size", NOT_STATED, f"{side} x {side} pixels"),
-        ("normalisation", NOT_STATED, scaled[setting.data.normalization]),
+        ("normalisation", NOT_STATED, scaled.get(setting.data.normalization, setting.data.normalization)),
         ("images", "CIFAR-10, CIFAR-100, Imagenette", label),
         ("test images", "“top-1 test accuracy”; how many: not stated", subset),
     ]

@@ -3,9 +3,9 @@
 from dataclasses import dataclass, replace
 
 from asr_core.errors import DataError
+from asr_core.fields import worded
 from asr_core.images import data
 from asr_core.spec.experiment import ExperimentSpec, Setting
-from asr_core.spec.parts import worded
 from asr_core.spec.recalibration import NO_STATE
 from asr_core.store import Store
 from asr_core.store.catalogue import Stored, keys_of

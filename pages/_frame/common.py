@@ -8,8 +8,8 @@ from dataclasses import replace
 import streamlit as st
 
 from asr_core.errors import AsrError
-from asr_core.fields import applies
 from asr_core.pipeline import assembly
+from asr_core.registry import applies
 from asr_core.spec.digests import canonical
 from asr_core.spec.experiment import ExperimentSpec, Setting
 from asr_core.spec.recalibration import BUDGETS, BatchNormState, default_states

@@ -9,6 +9,7 @@ from typing import Any
 
 import streamlit as st
 
+from asr_core.errors import AsrError
 from asr_core.fields import Field
 from asr_core.report import glossary
 from pages._frame import classroom, state
@@ -43,13 +44,15 @@ def control(
         return
     disabled = disabled or classroom.locked()
     have = list(stored or [])
-    rest = {
+    rest: dict[str, Any] = {
         "key": name,
         "help": glossary.with_term(field.label, field.help),
         "on_change": on_change,
         "args": (name,),
         "disabled": disabled,
     }
+    if field.kind == "text":
+        rest |= {"on_change": _typed, "args": (name, field, on_change), "accept_new_options": True}
     label = f"{field.label} ({field.unit})" if field.unit not in ("", "%") else field.label
     if field.many:
         st.pills(label, field.options, selection_mode="multi", **rest)
@@ -63,6 +66,19 @@ def control(
         _number(label, field, bounds or (field.low, field.high), rest)
     if stored is not None:
         told([said(field, value) for value in have])
+
+
+def _typed(name: str, field: Field, on_change: Callable) -> None:
+    """A callback: what was typed is checked; what cannot be is said, and the value stays as it was."""
+    value = st.session_state[name]
+    try:
+        if value is not None:
+            st.session_state[name] = value = field.checked(name, value)
+    except AsrError as error:
+        state.put(**{name: state.before(name)})
+        state.complain(str(error))
+    else:
+        on_change(name)
 
 
 def _select(label: str, field: Field, have: list, value: Any, rest: dict) -> None:

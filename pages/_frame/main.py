@@ -6,6 +6,7 @@ from contextlib import contextmanager, suppress
 import streamlit as st
 
 from asr_core.errors import AsrError
+from asr_core.networks import named
 from pages._frame import charts, common, document, header, plot, sidebar, stage, state
 from pages._frame.text import problem
 
@@ -116,6 +117,7 @@ def main() -> None:
     # Before st.navigation: the browser would otherwise fetch the page's own icon from the net as its tab's icon.
     st.set_page_config(page_title="ASR Lens", page_icon="🔬", layout="wide")
     plot.prepare()
+    named_networks()
     pages = {
         section: [
             st.Page(f"../{file}.py", title=title, icon=icon, url_path=file, help=about, default=file == document.FRONT)
@@ -143,6 +145,13 @@ def main() -> None:
     finally:
         state.finish(whole)
     settle()
+
+
+@st.cache_resource(show_spinner=False)
+def named_networks() -> None:
+    """Once per process: the networks that the server's owner names may be imported by its jobs."""
+    with one_line():
+        named.admit_server()
 
 
 @st.cache_resource(show_spinner=False)

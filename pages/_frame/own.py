@@ -8,7 +8,8 @@ from asr_core.fields import declarations
 from asr_core.images import folders, uploads
 from asr_core.networks import suffixes
 from asr_core.networks import uploads as weights
-from asr_core.spec.parts import DataSpec, ModelSpec
+from asr_core.spec.model import ModelSpec
+from asr_core.spec.parts import DataSpec
 from asr_core.spec.samples import IMAGES
 from asr_core.store.received import LARGEST
 from pages._frame import address, controls, folded, state

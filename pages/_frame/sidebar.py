@@ -6,13 +6,17 @@ import streamlit as st
 
 from asr_core import registry
 from asr_core.errors import AsrError
-from asr_core.fields import Field, applies, declarations
+from asr_core.fields import Chosen, Field, declarations
 from asr_core.images import folders
+from asr_core.images.class_maps import IMAGENET
 from asr_core.images.data import counts
+from asr_core.networks import named
+from asr_core.registry import applies
 from asr_core.spec import labels
 from asr_core.spec.dense import SOURCES, DenseSpec
 from asr_core.spec.experiment import Setting
-from asr_core.spec.parts import Chosen, DataSpec, ModelSpec, PruneSpec
+from asr_core.spec.model import ModelSpec
+from asr_core.spec.parts import DataSpec, PruneSpec
 from asr_core.spec.recalibration import Recalibration
 from asr_core.spec.repairs import KIND
 from asr_core.spec.samples import CalibrationSpec, EvalSpec
@@ -50,14 +54,41 @@ def changed(name: str) -> None:
     state.put(instead=False)
     if name in {*declarations(DataSpec), *declarations(ModelSpec), *declarations(DenseSpec), "stem", "head"}:
         state.put(**{address.DENSE_ID: None})
-    if name in ("architecture", "stem", "head"):
+    if name == "class_map":
+        state.put(outputs=(state.get("outputs") or IMAGENET) if state.get("class_map") else None)
+    if name in ("architecture", "stem", "head", "outputs", "class_map"):
         let_go_of_weights()
+    if name in {*declarations(DataSpec), "architecture", "outputs", "class_map"}:
+        identify()
+
+
+def identify() -> None:
+    """What the chosen own network does, as a process says that may import it; of one that nobody may import here, what
+    is stored of it did. One that cannot be built is not chosen."""
+    name, digest = state.get("architecture"), None
+    try:
+        if named.is_own(name):
+            there = [item.setting.model for item in common.stored() if item.setting.model.architecture == name]
+            if name in named.listed() or not there:
+                classes = state.get("outputs") or state.get("classes") or _fixed_classes()
+                digest = named.digest(name, classes, state.get("image_size"))
+            else:
+                digest = there[-1].network_digest
+    except AsrError as error:
+        state.complain(str(error))
+        before = state.before("architecture")
+        state.put(architecture=before if before != name else declarations(ModelSpec)["architecture"].default)
+    state.put(network_digest=digest)
 
 
 def let_go_of_weights() -> None:
     """The present weights file is of another network: from a callback."""
     if state.get("source") == "file":
         state.put(source="scratch", weights_digest=None)
+
+
+def _fixed_classes() -> int:
+    return registry.get("image source", state.get("dataset")).classes
 
 
 def _control(name: str, field: Field, wanted: Setting | None = None, **more) -> None:
@@ -75,7 +106,9 @@ def _parameters(part: Chosen, wanted: Setting, silent: bool) -> None:
 
 def _network(wanted: Setting, shown: common.View | None) -> None:
     _dataset(wanted)
-    _control("architecture", declarations(ModelSpec)["architecture"], wanted)
+    field = declarations(ModelSpec)["architecture"]
+    stored = [item.setting.model.architecture for item in common.stored()]
+    _control("architecture", replace(field, choices=list(dict.fromkeys([*field.options, *stored]))), wanted)
     folded.expander("Dense network", "_open_dense", lambda: _dense(wanted), icon=":material/deployed_code:")
     if shown is not None and len(several := catalogue.identities(common.stored(), shown.setting)) > 1:
         st.caption(f"shown: dense network {shown.dense_id[:12]}, one of {len(several)} of its recipe")
@@ -124,6 +157,8 @@ def _choose_dataset(dataset: str, digest: str | None, classes: int | None) -> No
 def _dense(wanted: Setting) -> None:
     rest = {n: f for n, f in declarations(DataSpec).items() if not f.derived and n not in ("dataset", "normalization")}
     rest |= {n: f for n, f in declarations(DenseSpec).items() if not f.derived}
+    shown = {"logits", "class_map", *(["outputs"] if state.get("class_map") else [])}
+    rest |= {n: f for n, f in declarations(ModelSpec).items() if n in shown}
     if not state.get("weights_digest"):  # given under Own network and data
         rest["source"] = replace(rest["source"], choices=[name for name in SOURCES if name != "file"])
     for name, field in rest.items():
@@ -147,16 +182,16 @@ def _pruning(wanted: Setting, shown: common.View | None) -> None:
     field = declarations(PruneSpec)["pruning"]
     _control("pruning", replace(field, help=" ".join((wanted.prune.chosen.__doc__ or field.help).split())), wanted)
     _parameters(wanted.prune, wanted, silent=False)
-    if any(field.silent for field in wanted.prune.chosen.parameters.values()):
-        folded.expander(
-            "Layers that keep weights",
-            "_open_floors",
-            lambda: _parameters(wanted.prune, wanted, True),
-            icon=":material/lock:",
-        )
+    folded.expander("Layers that keep weights", "_open_floors", lambda: _kept(wanted), icon=":material/lock:")
     if shown is not None and shown.stands_in is None:
         facts = shown.result.setting
         st.caption(f"asked {100 * facts['sparsity_asked']:.4g} %, achieved {100 * facts['sparsity_achieved']:.2f} %")
+
+
+def _kept(wanted: Setting) -> None:
+    """Layers that are left out, and what the others keep at least."""
+    _control("ignore", declarations(PruneSpec)["ignore"], wanted)
+    _parameters(wanted.prune, wanted, True)
 
 
 def _methods() -> None:

@@ -9,7 +9,8 @@ from visitor import PAGES, PATIENCE
 from asr_core.fields import declarations
 from asr_core.networks import models
 from asr_core.spec.dense import DenseSpec
-from asr_core.spec.parts import DataSpec, ModelSpec
+from asr_core.spec.model import ModelSpec
+from asr_core.spec.parts import DataSpec
 from pages._frame.address import DENSE_ID, SETTING
 
 WEIGHTS = {"source", "weights_digest", DENSE_ID}

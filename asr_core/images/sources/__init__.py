@@ -35,3 +35,8 @@ class ImageSource(Configurable):
         """Training and test images, nothing decoded; raises DataError for a folder never seen here."""
         assert cls.sizes is not None, f"{cls.__name__} declares no sizes, so it needs a sizes_of of its own"
         return cls.sizes
+
+    @classmethod
+    def class_folders_of(cls, data: DataSpec, store: Store, directory: Path) -> tuple[str, ...]:
+        """Name of each class, or of its folder, in the order of the labels; raises DataError."""
+        return cls.open(data, store, directory).class_names

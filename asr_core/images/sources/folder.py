@@ -24,3 +24,7 @@ class Folder(ImageSource):
     @classmethod
     def sizes_of(cls, data, store):
         return folders.counts(data.digest, store)
+
+    @classmethod
+    def class_folders_of(cls, data, store, directory):
+        return folders.locate(data.digest, store).class_names

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from asr_core.errors import DataError
 from asr_core.images import trees
+from asr_core.images.class_maps import IMAGENETTE
 from asr_core.images.download import download_errors
 from asr_core.images.sources import ImageSource
 from asr_core.registry import register
@@ -36,6 +37,10 @@ class Imagenette(ImageSource):
             tree = _complete(root, archive)
         names = datasets.Imagenette(directory, size=variant).classes
         return trees.opened_tree(tree, tuple(synonyms[0] for synonyms in names))
+
+    @classmethod
+    def class_folders_of(cls, data, store, directory):
+        return tuple(IMAGENETTE)
 
 
 def variant_of(image_size: int) -> str:

@@ -13,7 +13,10 @@ if TYPE_CHECKING:
 
 
 class NetworkSource(Configurable):
-    """Architectures by name. `parameters`: what can be chosen of them, such as a stem."""
+    """Architectures by name. `parameters`: what can be chosen of them, such as a stem. foreign: built by code of
+    somebody else's, of which nothing is known."""
+
+    foreign = False
 
     @classmethod
     def names(cls) -> tuple[str, ...]:
@@ -37,3 +40,8 @@ class NetworkSource(Configurable):
     def remedy(cls, architecture: str, params: dict[str, Any]) -> str:
         """What to use where the network cannot run on images of a size."""
         return "a larger image size"
+
+    @classmethod
+    def reason(cls, error: Exception) -> str:
+        """What the network raised, in one line of bounded length."""
+        return " ".join(str(error).split())[:160]

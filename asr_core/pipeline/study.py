@@ -1,0 +1,104 @@
+"""A network that lives in a notebook, through the whole experiment: its tables in memory, its results in the store."""
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from torch import nn
+
+from asr_core.errors import DataError
+from asr_core.measure import guards
+from asr_core.networks import named
+from asr_core.pipeline import asked
+from asr_core.pipeline import run as pipeline
+from asr_core.runtime import Runtime
+from asr_core.store import Store
+from asr_core.store.received import publish
+from asr_core.store.results import Result
+
+LAYOUT = "give (train, test), each a pair (images, labels): uint8 (N, H, W, 3) and N class indices"
+
+
+def study(
+    network: nn.Module,
+    images: str | tuple,
+    *,
+    name: str,
+    store: Store | Path | str | None = None,
+    device: str = "auto",
+    **values: Any,
+) -> Result:
+    """Prune, repair, recalibrate and test a trained network, as `python -m asr_core run` does; returns its tables.
+
+    images: a dataset (`"cifar10"`, `"folder:PATH"`), or ((train_images, train_labels), (test_images, test_labels)):
+    uint8 (N, H, W, 3) and N class indices, not normalised: `normalization` says how they become inputs. name: a word by
+    which the dashboard shows the results, as network `notebook:NAME`; the network itself is known by its weights and
+    by what it does. store: of the results (None: the dashboard's own). values: fields of a setting and of its repairs,
+    by their names on the command line (sparsity=0.9, methods=("asr_bn",), logits="out"). The network is not changed,
+    and stays in this process: the dashboard shows what is stored, and computes no more of it. Figures draw from the
+    tables (asr_core.figures). Raises AsrError, in one line, for whatever cannot be studied.
+
+    >>> import tempfile
+    >>> network = nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.ReLU(), nn.Conv2d(8, 8, 3),
+    ...     nn.BatchNorm2d(8), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 10))
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     found = study(network, "digits", name="mine", store=folder, sparsity=0.5, methods=("asr_bn",), budgets=(1,))
+    >>> found.setting["model"]["architecture"], sorted(set(found.channels["layer"]))
+    ('notebook:mine', ['0', '3'])
+    """
+    store = store if isinstance(store, Store) else Store(store)
+    store.check_writable()
+    model = guards.copied(guards.network(network)).cpu().eval()
+    architecture = named.hold(name, model)
+    if not isinstance(images, str):
+        side = int(min(np.shape(images[0][0])[1:3])) if len(np.shape(images[0][0])) == 4 else None
+        values["image_size"] = values.get("image_size") or side
+        images = f"folder:{_tree(images, name, store)}"
+    with store.workspace() as part:
+        weights = _saved(model, part / "weights.safetensors")
+        spec = asked.experiment(store, architecture=architecture, dataset=images, weights=weights, **values)
+        return pipeline.run(spec, store, where=Runtime(device=device, weights=weights))
+
+
+def _saved(model: nn.Module, path: Path) -> str:
+    from safetensors.torch import save_file
+
+    save_file({n: t.detach().clone().contiguous() for n, t in model.state_dict().items()}, path)
+    return str(path)
+
+
+def _tree(images: Any, name: str, store: Store) -> Path:
+    """The images as an ImageFolder tree of PNG files in the store, so that what is stored can be gone on with."""
+    try:
+        (x_train, y_train), (x_test, y_test) = [(np.asarray(x), guards.class_labels(y)) for x, y in images]
+    except (TypeError, ValueError):
+        raise DataError(f"images are a {type(images).__name__} of another form; {LAYOUT}.") from None
+    for split, x, y in (("training", x_train, y_train), ("test", x_test, y_test)):
+        if x.dtype != np.uint8 or x.ndim != 4 or x.shape[-1] != 3 or len(x) != len(y):
+            raise DataError(f"{split} images are {x.dtype} {x.shape} with {len(y)} labels; {LAYOUT}.")
+        present, classes = np.unique(y), int(max(y_train.max(), y_test.max())) + 1
+        if len(present) < classes:
+            raise DataError(
+                f"{split} images have {len(present)} of {classes} classes; give some of each in both parts."
+            )
+    whole = hashlib.sha256(f"{x_train.shape} {x_test.shape}".encode())
+    for part in (x_train, y_train, x_test, y_test):
+        whole.update(part.tobytes())
+    target = store.uploads / whole.hexdigest()[:24] / name
+    if not target.is_dir():
+        with store.workspace() as scratch:
+            _write(scratch / "images" / "train", x_train, y_train)
+            _write(scratch / "images" / "test", x_test, y_test)
+            publish(scratch / "images", target)
+    return target
+
+
+def _write(folder: Path, images: np.ndarray, labels: np.ndarray) -> None:
+    from PIL import Image
+
+    digits = len(str(int(labels.max())))
+    for i, (image, label) in enumerate(zip(images, labels, strict=True)):
+        place = folder / f"{label:0{digits}d}"
+        place.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image).save(place / f"{i:06d}.png")
