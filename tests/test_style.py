@@ -28,6 +28,12 @@ def test_a_legend_names_what_differs_and_the_line_over_the_figure_what_is_shared
     assert overview.ACCURACY.figure(table).layout.title.text == "sequential, bias on, b = 20"
 
 
+@pytest.mark.parametrize("axis", ["xaxis", "yaxis"])
+def test_an_axis_without_a_title_keeps_no_room_for_one(axis):
+    figure = style.finish(go.Figure(go.Scatter(x=[1], y=[1])), 300, "", "")
+    assert "title" not in figure.to_plotly_json()["layout"][axis]
+
+
 def test_variants_of_a_method_are_told_apart(tmp_path):
     both = [RepairSpec.of("asr_bn", order, False) for order in ("sequential", "simultaneous")]
     table = overview.ACCURACY.table(store_result(Store(tmp_path)), both)

@@ -88,8 +88,9 @@ def finish(figure: go.Figure, height: int, x: str, y: str, shared: str = "", top
     if shared:
         place = {"x": 0, "xref": "paper", "xanchor": "left", "y": 1, "yref": "container", "yanchor": "top"}
         figure.update_layout(title={"text": shared, "font": {"size": 12}, "pad": {"t": 5}, **place})
-    figure.update_xaxes(title=x, automargin=True)
-    figure.update_yaxes(title=y, automargin=True)
+    # None: for an empty title Plotly keeps a title's room free.
+    figure.update_xaxes(title=x or None, automargin=True)
+    figure.update_yaxes(title=y or None, automargin=True)
     return figure
 
 

@@ -57,10 +57,8 @@ async function show(plot) {
 
 async function draw(plot, {figure, config, clicks}) {
     await loadPlotly(); // _document.py
-    const page = getComputedStyle(plot), font = `11.25px ${page.getPropertyValue("--st-font")}`;
-    await document.fonts.load(font).catch(() => {}); // else Plotly measures labels in another font and widens the margins
     const layout = {
-        ...figure.layout, template: template(page), width: plot.clientWidth || undefined,
+        ...figure.layout, template: template(getComputedStyle(plot)), width: plot.clientWidth || undefined,
         clickmode: "event", dragmode: figure.layout.dragmode ?? (clicks ? "pan" : "zoom"),
     };
     await Plotly.react(plot, figure.data, layout, {...config, modeBarButtonsToAdd: [FULLSCREEN]});
