@@ -74,7 +74,7 @@ def difference(only_a: int, only_b: int, n: int) -> tuple[float, float, float]:
     """(value, low, high) of the difference of two shares on the same n images: 95 % by Bonett and Price (2012).
 
     >>> [round(value, 3) for value in difference(9, 1, 100)]
-    [0.08, 0.013, 0.144]
+    [0.08, 0.014, 0.143]
     """
     both, apart = only_a + only_b + 2, only_a - only_b
     middle, total = apart / (n + 2), n + 2
