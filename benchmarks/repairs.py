@@ -74,7 +74,8 @@ def row(method: str, dense, pruned, root: Path, tests: tuple, draws: int) -> tup
 @click.option("--sparsity", default=0.8, help="Share of the conv weights that go.")
 @click.option("--draws", default=3, help="Draws of the statistics images.")
 @click.option("--methods", default=",".join(METHODS), help="Repair methods, separated by commas.")
-def main(images: Path, weights: str, sparsity: float, draws: int, methods: str) -> None:
+@click.option("--begun", type=Path, help="What a stopped run printed: its rows are not measured again.")
+def main(images: Path, weights: str, sparsity: float, draws: int, methods: str, begun: Path | None) -> None:
     """Measure every repair, and write the table."""
     torch.set_num_threads(1)
     dense = CifarResNet(20, 10)
@@ -83,9 +84,11 @@ def main(images: Path, weights: str, sparsity: float, draws: int, methods: str) 
     pruned, _ = prune(dense, "global_l1", sparsity=sparsity)
     tests = pictures(images, "test", walk(images, "test", 0)[:TESTS])
     top1 = 100 * evaluate(dense, *tests).top1
+    known = {line.partition(" | ")[0]: tuple(line.strip().split(" | ")) for line in begun.open()} if begun else {}
     rows = []
     for method in ("no_repair", *methods.split(",")):
-        rows.append(row(method, dense, pruned, images, tests, draws))
+        there = known.get(method_label(method))
+        rows.append(there or row(method, dense, pruned, images, tests, draws))
         click.echo(" | ".join(rows[-1]))
         TARGET.write_text(page(rows, top1, sparsity, draws))  # what is there so far, should it be stopped
 

@@ -135,7 +135,7 @@ def fake_accuracy(spec: ExperimentSpec, dense_id: str, sparsity: float, random) 
             slow = (0.8 if state.start != "keep" else 0.3) * (1 - 10 * own)
             top1 = 0.93 - 0.2 * cost - cost * _left(state) * slow + 0.003 * random.normal()
             rows.append(_row(spec, dense_id, repair, state, float(np.clip(top1, 0.05, 1))))
-    types = {"stat_images": "Int64", "distinct_images": "Int64", "momentum": "Float64"}
+    types = {"stat_images": "Int64", "distinct_images": "Int64", "pseudo_count": "Int64", "momentum": "Float64"}
     return typed(pd.DataFrame(rows)).astype(types)
 
 

@@ -231,6 +231,7 @@ def renamed(table: pd.DataFrame, repairs: dict[str, RepairSpec], draw: int) -> p
     columns = {text: network.columns for text, network in repairs.items()}
     head = pd.DataFrame({name: [columns[text][name] for text in table["slug"]] for name in DENSE.columns})
     if "top1" in table:
-        rest = table.assign(draw=draw).drop(columns=["slug", *(n for n in head if n in table)])
-        return typed(head.join(rest))[[*(name for name in ROW_FIELDS if name != "pseudo_count"), "logit_gap"]]
+        none = pd.Series(pd.NA, table.index, dtype="Int64")
+        rest = table.assign(draw=draw, pseudo_count=none).drop(columns=["slug", *(n for n in head if n in table)])
+        return typed(head.join(rest))[[*ROW_FIELDS, "logit_gap"]]
     return typed(head.join(table.drop(columns="slug").rename(columns={"bias": "b_new"})))
