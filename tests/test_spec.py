@@ -472,8 +472,8 @@ def test_a_bad_value_is_refused_with_the_value_the_rule_and_the_remedy(build, me
     [
         (lambda: DataSpec(dataset="digit"), "digits"),
         (lambda: ModelSpec(architecture="resnet-18"), "resnet18"),
-        (lambda: ModelSpec.of(stem="smal"), "small"),
-        (lambda: ModelSpec.of(head="liner"), "linear"),
+        (lambda: ModelSpec.of("resnet18", stem="smal"), "small"),
+        (lambda: ModelSpec.of("resnet18", head="liner"), "linear"),
         (lambda: DenseSpec(source="scrach"), "scratch"),
         (lambda: DenseSpec(precision="bfloat"), "bfloat16"),
         (lambda: PruneSpec.of("globall1"), "global_l1"),
