@@ -13,6 +13,14 @@ AVERAGINGS = ("ema", "cumulative", *PRESETS)
 FORGETTING = (0.9,) * 5 + (0.1,) * 10  # momentum of each batch
 TUNING = 100  # batches
 BUDGETS = (10, 20, 30, 50)
+# Fields of a recalibration that say nothing, by averaging.
+IDLE = {
+    "ema": ("pseudo_count",),
+    "cumulative": ("start", "momentum", "pseudo_count"),
+    "pseudo": ("start", "momentum"),
+    "forgetting": ("start", "momentum", "calib_batches", "pseudo_count"),
+    "tuning": ("start", "momentum", "calib_batches", "pseudo_count"),
+}
 
 
 def _momentum(name: str, value: Any) -> float:

@@ -17,7 +17,7 @@ from asr_core.spec.dense import SOURCES, DenseSpec
 from asr_core.spec.experiment import Setting
 from asr_core.spec.model import ModelSpec
 from asr_core.spec.parts import DataSpec, PruneSpec
-from asr_core.spec.recalibration import Recalibration
+from asr_core.spec.recalibration import IDLE, Recalibration
 from asr_core.spec.repairs import KIND
 from asr_core.spec.samples import CalibrationSpec, EvalSpec
 from asr_core.store import catalogue
@@ -216,16 +216,6 @@ def _method_parameters() -> None:
     for name, field in address.METHOD_PARAMETERS.items():
         if name in known and applies(field, given):
             _control(name, field)
-
-
-# Fields of a recalibration that say nothing, by averaging.
-IDLE = {
-    "ema": ("pseudo_count",),
-    "cumulative": ("start", "momentum", "pseudo_count"),
-    "pseudo": ("start", "momentum"),
-    "forgetting": ("start", "momentum", "calib_batches", "pseudo_count"),
-    "tuning": ("start", "momentum", "calib_batches", "pseudo_count"),
-}
 
 
 def _recalibration() -> None:
