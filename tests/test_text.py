@@ -114,7 +114,7 @@ def test_no_part_of_an_address_is_read_as_markdown(store, value):
 
 @pytest.mark.parametrize("page", PAGES)
 def test_names_of_images_and_layers_are_shown_as_they_are(store, page):
-    app = opened(page, dataset="digits")
+    app = opened(page)
     text = rendered(app)
     assert live(text) == []
     assert page in ("glossary", "talk") or IMAGE in shown(text)

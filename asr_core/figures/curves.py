@@ -167,7 +167,7 @@ def _line(figure: go.Figure, network: RepairSpec, rows: pd.DataFrame, dash: str,
         legendgroup=name,
         line={"color": colour, "dash": dash, "width": 2},
         marker={"color": colour, "symbol": symbol, "size": 8},
-        customdata=whole[told].astype(float).to_numpy(),
+        customdata=whole[told].astype("Float64").to_numpy(float, na_value=np.nan),
         hovertemplate=f"<b>{name}</b><br>"
         "b = %{customdata[0]}, %{customdata[1]} images (%{customdata[2]} distinct)<br>"
         "%{y:.2f} % [%{customdata[3]:.1%}, %{customdata[4]:.1%}]<extra></extra>",
