@@ -74,13 +74,13 @@ def repair(
 
     dense, pruned: networks of the same layout. images: tensor or array (N, 3, H, W), normalised, or an iterable of such
     batches; 64 in the paper. method: `lw_bn`, `raw_bn`, `asr_bn` (`bn_only` changes nothing), or another of
-    `asr_core/repairs/methods`. order: `simultaneous`
-    (all statistics first) or `sequential` (each layer after those before it; one forward pass, or one per layer where
-    a conv runs several times: its statistics are of all its runs). bias: the mean correction of eq. 10; None takes
-    the method's default. ignore: patterns of the names of convs that stay as they are, as "conv1,layer1.*". Columns of
-    the table: see `repairs_table`. Warns of layers that are left as they are: at the prior floor, with statistics that
-    are not finite, pruned but never run, or if there is none but the first. Raises UnknownName, SpecError for bad
-    parameters, ModelError for networks of another kind or of different layouts, DataError without images.
+    `asr_core/repairs/methods`. order: `simultaneous` (all statistics first) or `sequential` (each layer after those
+    before it; one forward pass, or one per layer where a conv runs several times). bias: the mean correction of eq. 10;
+    None: the method's default. ignore: patterns of the names of convs that stay as they are, as "conv1,layer1.*".
+    Columns of the table: see `repairs_table`. Warns of layers that are left as they are: at the prior floor, with
+    statistics that are not finite, pruned but never run, or if there is none but the first. Raises UnknownName,
+    SpecError for bad parameters, ModelError for networks of another kind or of different layouts, DataError without
+    images.
 
     >>> from asr_core.networks.cifar_resnet import CifarResNet
     >>> dense, images = CifarResNet(20, 10), torch.randn(8, 3, 32, 32)
