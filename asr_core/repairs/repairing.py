@@ -92,12 +92,10 @@ def repair(
     dense, pruned = guards.network(dense), guards.network(pruned)
     if not registry.get("repair method", method).changes_weights:
         return guards.copied(pruned), repairs_table({})
-    guards.own_weights(pruned, biases=True)
-    _check_same_layout(dense, pruned)
+    whole = _checked(dense, pruned, ignore)
     images = _one_batch(images)
     dense_stats = stats.collect(dense, images)
     pruned_stats = stats.collect(pruned, images) if order == "simultaneous" else None
-    whole = left_out(models.conv_layers(pruned), ignore)
     repairs = compute_repairs(pruned, images, spec, dense_stats, pruned_stats, dense, whole)
     warn_fallbacks(repairs, method)
     _warn_left_alone(pruned, repairs, dense_stats, method)
@@ -132,6 +130,13 @@ def _warn_left_alone(pruned: nn.Module, repairs: dict[str, LayerRepair], ran: An
         warnings.warn(
             f"{method}: statistics that are not finite in {', '.join(wild)}; these channels do not count", stacklevel=3
         )
+
+
+def _checked(dense: nn.Module, pruned: nn.Module, ignore: str | None) -> set[str]:
+    """The convs that stay as they are; raises ModelError for networks that cannot be repaired."""
+    guards.own_weights(pruned, biases=True)
+    _check_same_layout(dense, pruned)
+    return left_out(models.conv_layers(pruned), ignore)
 
 
 def _check_same_layout(dense: nn.Module, pruned: nn.Module) -> None:
