@@ -73,13 +73,14 @@ def repair(
     """A repaired copy of `pruned` and its per-channel factor table; neither network is changed.
 
     dense, pruned: networks of the same layout. images: tensor or array (N, 3, H, W), normalised, or an iterable of such
-    batches; 64 in the paper. method: a name in `asr_core/repairs/methods`. order: `simultaneous` (all statistics first)
-    or `sequential` (each layer after those before it; one forward pass, or one per layer where a conv runs several
-    times: its statistics are of all its runs). bias: the mean correction of eq. 10; None takes the method's default.
-    ignore: patterns of the names of convs that stay as they are, as "conv1,layer1.*". Columns of the table: see
-    `repairs_table`. Warns of layers that are left as they are: at the prior floor, with statistics that are not finite,
-    pruned but never run, or if there is none but the first. Raises UnknownName, SpecError for bad parameters,
-    ModelError for networks of another kind or of different layouts, DataError without images.
+    batches; 64 in the paper. method: `lw_bn`, `raw_bn`, `asr_bn` (`bn_only` changes nothing), or another of
+    `asr_core/repairs/methods`. order: `simultaneous` (all statistics first) or `sequential` (each layer after those
+    before it; one forward pass, or one per layer where a conv runs several times). bias: the mean correction of eq. 10;
+    None: the method's default. ignore: patterns of the names of convs that stay as they are, as "conv1,layer1.*".
+    Columns of the table: see `repairs_table`. Warns of layers that are left as they are: at the prior floor, with
+    statistics that are not finite, pruned but never run, or if there is none but the first. Raises UnknownName,
+    SpecError for bad parameters, ModelError for networks of another kind or of different layouts, DataError without
+    images.
 
     >>> from asr_core.networks.cifar_resnet import CifarResNet
     >>> dense, images = CifarResNet(20, 10), torch.randn(8, 3, 32, 32)
@@ -91,12 +92,10 @@ def repair(
     dense, pruned = guards.network(dense), guards.network(pruned)
     if not registry.get("repair method", method).changes_weights:
         return guards.copied(pruned), repairs_table({})
-    guards.own_weights(pruned, biases=True)
-    _check_same_layout(dense, pruned)
+    whole = _checked(dense, pruned, ignore)
     images = _one_batch(images)
     dense_stats = stats.collect(dense, images)
-    pruned_stats = None if order == "sequential" else stats.collect(pruned, images)
-    whole = left_out(models.conv_layers(pruned), ignore)
+    pruned_stats = stats.collect(pruned, images) if order == "simultaneous" else None
     repairs = compute_repairs(pruned, images, spec, dense_stats, pruned_stats, dense, whole)
     warn_fallbacks(repairs, method)
     _warn_left_alone(pruned, repairs, dense_stats, method)
@@ -131,6 +130,13 @@ def _warn_left_alone(pruned: nn.Module, repairs: dict[str, LayerRepair], ran: An
         warnings.warn(
             f"{method}: statistics that are not finite in {', '.join(wild)}; these channels do not count", stacklevel=3
         )
+
+
+def _checked(dense: nn.Module, pruned: nn.Module, ignore: str | None) -> set[str]:
+    """The convs that stay as they are; raises ModelError for networks that cannot be repaired."""
+    guards.own_weights(pruned, biases=True)
+    _check_same_layout(dense, pruned)
+    return left_out(models.conv_layers(pruned), ignore)
 
 
 def _check_same_layout(dense: nn.Module, pruned: nn.Module) -> None:
