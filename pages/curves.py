@@ -77,7 +77,8 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
 def seeds(found: common.View) -> list[tuple[str, ...]]:
     """Keys of the stored settings that differ from the shown one in their training seed, one per seed; of its draw if
     there is one."""
-    everything, by_seed = common.stored(), {}
+    everything = common.stored()
+    by_seed: dict[Any, Any] = {}
     for free in (SEEDS[:1], SEEDS):  # the same draw, where it is stored
         shown = fixed(found.setting, free)
         for item in everything:

@@ -152,7 +152,7 @@ def test_a_failed_job_shows_its_reason_and_leaves_the_page_alive(store, page):
     app.run()
     app.switch_page(f"../{page}.py").run()
     assert not app.exception and app.error[0].value == "The computation failed: no room on the disk"
-    assert len(charts(app)) == CHARTS[page] and "Retry" in [button.label for button in app.button]
+    assert not charts(app) and "Retry" in [button.label for button in app.button]
 
 
 @pytest.mark.parametrize("page", PAGES)

@@ -34,8 +34,8 @@ def run(store: Store, as_json: bool, draws: int | None, **values: Any) -> None:
         raise SpecError(f"--draws {draws} measures draws 0 to {draws - 1}, so --draw {values['draw']} cannot hold.")
     experiment = asked.experiment(store, **plain(values))
     wanted = [experiment] if draws is None else each(experiment, draws)
-    found = [results.find(one, store) for one in wanted]
-    if None in found:
+    found: list[Any] = [results.find(one, store) for one in wanted]
+    if any(one is None for one in found):
         from asr_core.cli.terminal import shown  # only where something is computed: it loads torch
         from asr_core.pipeline import run as pipeline
 

@@ -156,18 +156,18 @@ def _line(figure: go.Figure, network: RepairSpec, rows: pd.DataFrame, dash: str,
         legendgroup=name,
         mode="lines",
     )
-    gap = pd.DataFrame([dict.fromkeys(rows)]).astype(object)
-    whole = pd.concat([part for run in runs for part in (run.astype(object), gap)][:-1], ignore_index=True)
     told = ["batches", "images", "distinct_images", "top1_low", "top1_high"]
+    drawn = [run[["x", "top1", *told]].astype(float) for run in runs]
+    whole = pd.concat([part for run in drawn for part in (run, run.iloc[:1] * np.nan)][:-1], ignore_index=True)
     figure.add_scatter(
-        x=whole["x"].astype(float),
-        y=100 * whole["top1"].astype(float),
+        x=whole["x"].to_numpy(),
+        y=100 * whole["top1"].to_numpy(),
         mode="lines+markers",
         name=name,
         legendgroup=name,
         line={"color": colour, "dash": dash, "width": 2},
         marker={"color": colour, "symbol": symbol, "size": 8},
-        customdata=whole[told].astype(float).to_numpy(),
+        customdata=whole[told].to_numpy(),
         hovertemplate=f"<b>{name}</b><br>"
         "b = %{customdata[0]}, %{customdata[1]} images (%{customdata[2]} distinct)<br>"
         "%{y:.2f} % [%{customdata[3]:.1%}, %{customdata[4]:.1%}]<extra></extra>",

@@ -11,7 +11,7 @@ import pandas as pd
 from asr_core.spec.experiment import ExperimentSpec, Setting
 from asr_core.spec.recalibration import NO_STATE, BatchNormState
 from asr_core.spec.repairs import BN_ONLY, COLUMNS, DENSE, NO_REPAIR, RepairSpec
-from asr_core.store.results import Result
+from asr_core.store.results import Result, right_of
 from asr_core.store.tables import is_of, networks
 from asr_core.studies import paired
 
@@ -42,7 +42,7 @@ def table(results: list[Result], repairs: Iterable[RepairSpec] = ()) -> pd.DataF
     wanted = [repair for repair in repairs if repair.order]
     rows = pd.concat([part for result in results for part in _parts(result, wanted)], ignore_index=True)
     rows = rows.drop_duplicates([*COLUMNS, "images"], ignore_index=True)
-    return _against_alone(rows, results.right_of(results, rows))[list(FIELDS)]
+    return _against_alone(rows, right_of(results, rows))[list(FIELDS)]
 
 
 def _against_alone(rows: pd.DataFrame, right: list[Any]) -> pd.DataFrame:
