@@ -1,8 +1,10 @@
 # Each target is all the set-up there is: it creates .venv from requirements.txt when needed.
 PYTHON ?= python3
 PY := .venv/bin/python
+# Files of tests/browser that `make test` runs; all of them, and the walks, are run by `make test-browser`.
+BROWSER := choices click_through colour_schemes compute
 
-.PHONY: run example test docs bench bench-ui bench-published clean
+.PHONY: run example test test-browser docs bench bench-ui bench-published clean
 
 .venv/installed: requirements.txt
 	$(PYTHON) -c 'import sys; assert sys.version_info >= (3, 11), f"Python 3.11 or newer is needed, this is {sys.version.split()[0]}; set PYTHON=..."'
@@ -22,6 +24,9 @@ test: .venv/installed  ## format, lint, types, imports, all tests, those in a re
 	$(PY) -m mypy
 	.venv/bin/lint-imports
 	$(PY) -m pytest --numprocesses auto --dist loadfile --ignore tests/browser --ignore tests/journeys
+	$(PY) -m pytest $(addprefix tests/browser/test_,$(addsuffix .py,$(BROWSER)))
+
+test-browser: .venv/installed  ## all tests that drive a real browser, and the walks of fixed seeds
 	$(PY) -m pytest tests/browser tests/journeys
 
 docs: .venv/installed  ## an API reference from docstrings, in docs/api

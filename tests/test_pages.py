@@ -234,7 +234,7 @@ def test_a_result_that_was_shipped_without_channels_says_so(store, page):
         ({"architecture": "resnet81"}, "unknown architecture 'resnet81'. Did you mean"),
         ({"sparsity": "95"}, "For 95 % write 0.95"),
         ({"sparsity": "nan"}, "sparsity is nan"),
-        ({"layer": "features.0"}, "resnet18 has no layer 'features.0'; showing"),
+        ({"layer": "features.0"}, "cifar_resnet20 has no layer 'features.0'; showing"),
         ({"layer": "conv1", "channel": "999"}, "conv1 has no channel 999; showing 15"),
         ({"layer": "../../etc"}, "is no layer name"),
         (
