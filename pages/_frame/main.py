@@ -125,7 +125,7 @@ def main() -> None:
         ]
         for section, files in PAGES.items()
     }
-    page = st.navigation(pages)
+    page = st.navigation(pages, expanded=True)  # no page hides behind "view more"
     st.set_page_config(page_title=f"{page.title} · ASR Lens")
     st.html(f"<style>{STYLE}</style>")
     st.session_state["_shown"] = page.url_path or document.FRONT
