@@ -266,6 +266,7 @@ def test_rr_runs_from_end_to_end_and_its_passes_are_planned(first, root):
         "keep_first": False,
         "keep_head": False,
         "min_density": 0.0,
+        "ignore": None,
     }
     assert results.find(TINY, Store(root)) is not None
 

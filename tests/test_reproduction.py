@@ -23,6 +23,7 @@ from asr_core.studies.cells import Cell, Variant
 
 CIFAR_90 = Cell("resnet18", "cifar10", "global_l1_0.90")
 JPEG = {"dataset_label": "CIFAR-10 (JPEG copy)"}
+RESNET18 = {"architecture": "resnet18"}  # a network of the paper
 
 
 @pytest.fixture
@@ -32,7 +33,7 @@ def store(tmp_path):
 
 def item(label="CIFAR-10 (JPEG copy)", key="k", rows=10, dense_id="ab", **setting) -> Stored:
     """A catalogue entry with that label."""
-    usual = {"dataset": "folder", "digest": "0123456789abcdef", "classes": 10, "sparsity": 0.9}
+    usual = {"dataset": "folder", "digest": "0123456789abcdef", "classes": 10, "sparsity": 0.9} | RESNET18
     return Stored(key, Setting.of(**usual | setting), dense_id, {"dataset_label": label}, rows, "2026")
 
 
@@ -46,7 +47,7 @@ def fixed(store: Store, top1: dict, half: float = 0.02, **setting):
             mine = rows["method"] == method
             rows.loc[mine, ["top1", "top1_low", "top1_high"]] = value, value - half, value + half
 
-    return store_result(store, change=change, **{"dataset": "cifar10", "sparsity": 0.9} | setting)
+    return store_result(store, change=change, **{"dataset": "cifar10", "sparsity": 0.9} | RESNET18 | setting)
 
 
 def row_of(table, method, cell=CIFAR_90):
@@ -226,7 +227,7 @@ def test_the_minimum_of_table_3_is_a_quantile_of_table_1():
 
 
 def test_the_card_quotes_the_paper_and_names_what_it_leaves_open():
-    setting = Setting.of(dataset="cifar10", eval_images=2000, epochs=12)
+    setting = Setting.of(dataset="cifar10", eval_images=2000, epochs=12, **RESNET18)
     card = protocol_card(setting, "CIFAR-10 (JPEG copy)", Variant(order="sequential")).set_index("aspect")
     assert "ImageNet-pretrained" in card.loc["weights", "paper"] and card.loc["weights", "here"] == "random start"
     for aspect in ("optimiser, learning rate", "input size", "pruned tensors", "averaging, momentum"):

@@ -96,7 +96,7 @@ def test_a_wrong_link_says_what_is_wrong_and_shows_the_nearest_view(server, visi
     visitor = visit(server, link)
     assert said in visitor.messages
     assert visitor.address.items() >= kept.items()
-    assert visitor.crumbs[0].startswith("resnet18") and not visitor.broken()
+    assert visitor.crumbs[0].startswith("cifar_resnet20") and not visitor.broken()
     assert visitor.charts or visitor.offers_to_compute
 
 
