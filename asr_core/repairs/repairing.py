@@ -71,10 +71,10 @@ def repair(
     batches; 64 in the paper. method: `lw_bn`, `raw_bn`, `asr_bn` (`bn_only` changes nothing). order: `simultaneous`
     (all statistics first) or `sequential` (each layer after those before it; one forward pass, or one per layer where
     a conv runs several times: its statistics are of all its runs). bias: the mean correction of eq. 10; None takes
-    the method's default. ignore: patterns of the names of convs that stay as they are, as "conv1,layer1.*". Columns of
-    the table: see `repairs_table`. Warns of layers that are left as they are: at the prior floor, with statistics that
-    are not finite, pruned but never run, or if there is none but the first. Raises UnknownName, SpecError for bad
-    parameters, ModelError for networks of another kind or of different layouts, DataError without images.
+    the method's default. ignore: patterns of names of convs that stay as they are, "conv1,layer1.*". Columns: see
+    `repairs_table`. Warns of layers that are left as they are: at the prior floor, with statistics that are not finite,
+    pruned but never run, or if there is none but the first. Raises UnknownName, SpecError for bad parameters,
+    ModelError for networks of another kind or of different layouts, DataError without images.
 
     >>> from asr_core.networks.cifar_resnet import CifarResNet
     >>> dense, images = CifarResNet(20, 10), torch.randn(8, 3, 32, 32)
@@ -88,10 +88,9 @@ def repair(
         return guards.copied(pruned), repairs_table({})
     guards.own_weights(pruned, biases=True)
     _check_same_layout(dense, pruned)
-    images = _one_batch(images)
+    images, whole = _one_batch(images), left_out(models.conv_layers(pruned), ignore)
     dense_stats = stats.collect(dense, images)
     pruned_stats = stats.collect(pruned, images) if order == "simultaneous" else None
-    whole = left_out(models.conv_layers(pruned), ignore)
     repairs = compute_repairs(pruned, images, spec, dense_stats, pruned_stats, whole)
     warn_fallbacks(repairs, method)
     _warn_left_alone(pruned, repairs, dense_stats, method)
