@@ -10,7 +10,6 @@ from asr_core.fields import Chosen, Field, declarations
 from asr_core.images import folders
 from asr_core.images.class_maps import IMAGENET
 from asr_core.images.data import counts
-from asr_core.networks import named
 from asr_core.registry import applies
 from asr_core.spec import labels
 from asr_core.spec.dense import SOURCES, DenseSpec
@@ -57,36 +56,13 @@ def changed(name: str) -> None:
     if name in ("architecture", "stem", "head", "outputs", "class_map"):
         let_go_of_weights()
     if name in {*declarations(DataSpec), "architecture", "outputs", "class_map"}:
-        identify()
-
-
-def identify() -> None:
-    """What the chosen own network does, as a process says that may import it; of one that nobody may import here, what
-    is stored of it did. One that cannot be built is not chosen."""
-    name, digest = state.get("architecture"), None
-    try:
-        if named.is_own(name):
-            there = [item.setting.model for item in common.stored() if item.setting.model.architecture == name]
-            if name in named.listed() or not there:
-                classes = state.get("outputs") or state.get("classes") or _fixed_classes()
-                digest = named.digest(name, classes, state.get("image_size"))
-            else:
-                digest = there[-1].network_digest
-    except AsrError as error:
-        state.complain(str(error))
-        before = state.before("architecture")
-        state.put(architecture=before if before != name else declarations(ModelSpec)["architecture"].default)
-    state.put(network_digest=digest)
+        own.identify()
 
 
 def let_go_of_weights() -> None:
     """The present weights file is of another network: from a callback."""
     if state.get("source") == "file":
         state.put(source="scratch", weights_digest=None)
-
-
-def _fixed_classes() -> int:
-    return registry.get("image source", state.get("dataset")).classes
 
 
 def _control(name: str, field: Field, wanted: Setting | None = None, **more) -> None:
@@ -149,6 +125,7 @@ def _choose_dataset(dataset: str, digest: str | None, classes: int | None) -> No
     if (before or registry.get("image source", state.before("dataset")).classes) != (classes or fixed):
         let_go_of_weights()
     state.put(dataset=dataset, digest=digest, classes=classes, **{address.DENSE_ID: None})
+    own.identify()
 
 
 def _dense(wanted: Setting) -> None:
