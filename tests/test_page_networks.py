@@ -7,8 +7,10 @@ from made_networks import CODE
 from small import SPEED
 from streamlit.testing.v1 import AppTest
 
+from asr_core.fields import declarations
 from asr_core.jobs.runner import Runner
 from asr_core.networks import named, own
+from asr_core.spec.model import ModelSpec
 from asr_core.store import Store
 from asr_core.store.entries import PROJECT
 
@@ -29,7 +31,7 @@ def opened(**address) -> AppTest:
     app = AppTest.from_file(PROJECT / "pages/_frame/main.py", default_timeout=300)
     for name, value in address.items():
         app.query_params[name] = value
-    app.session_state["_open_dense"] = app.session_state["_open_floors"] = True
+    app.session_state["_open_dense"] = app.session_state["_open_floors"] = app.session_state["_open_own"] = True
     app.run()
     assert not app.exception
     return app
@@ -63,8 +65,9 @@ def test_an_address_imports_nothing_that_nobody_named(store):
     app = opened(dataset="digits", architecture="antigravity:fly")
     assert app.selectbox(key="architecture").value == "antigravity:fly"
     choose(app, "image_size", 64)
-    assert "antigravity:fly is not among those that this server may import" in complaints(app)
-    assert app.selectbox(key="architecture").value == "resnet18" and "antigravity" not in sys.modules
+    assert "is not among those that this server may import" in complaints(app)
+    assert app.selectbox(key="architecture").value == declarations(ModelSpec)["architecture"].default
+    assert "antigravity" not in sys.modules
 
 
 def test_layers_are_left_out_by_a_typed_pattern(store):

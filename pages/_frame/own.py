@@ -148,6 +148,7 @@ def identify() -> None:
                 digest = there[-1].network_digest
     except AsrError as error:
         state.complain(str(error))
+        st.session_state[SAID] = "error", str(error)  # a complaint is gone once something else has changed
         before = state.before("architecture")
         state.put(architecture=before if before != name else declarations(ModelSpec)["architecture"].default)
     state.put(network_digest=digest)
