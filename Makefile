@@ -18,7 +18,7 @@ run: .venv/installed  ## start the dashboard on http://127.0.0.1:8501
 example: .venv/installed  ## run the main job on the embedded default and print its table
 	$(PY) -m asr_core run
 
-test: .venv/installed  ## format, lint, types, imports, all tests
+test: .venv/installed  ## format, lint, types, imports, all tests, those in a real browser one by one
 	$(PY) -m ruff format --check .
 	$(PY) -m ruff check .
 	$(PY) -m mypy

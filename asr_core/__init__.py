@@ -1,8 +1,8 @@
 """ASR Lens: what one-shot pruning breaks in a CNN, and what each training-free repair mends.
 
 From a notebook: `load_weights`, `prune`, `repairability`, `channel_stats`, `repair_factors`, `repair`, `recalibrate`,
-`evaluate`, `activation_maps`, and `study` for all of it at once. They are imported on first use, so that reading stored
-tables never imports torch.
+`evaluate`, `signal`, `activation_maps`, and `study` for all of it at once. They are imported on first use, so that
+reading stored tables never imports torch.
 """
 
 import importlib
@@ -16,6 +16,7 @@ _HOMES = {
     "repair": "asr_core.repairs.repairing",
     "recalibrate": "asr_core.repairs.batchnorm",
     "evaluate": "asr_core.measure.evaluation",
+    "signal": "asr_core.measure.signal",
     "activation_maps": "asr_core.measure.activations",
     "study": "asr_core.pipeline.study",
 }

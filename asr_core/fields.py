@@ -214,6 +214,7 @@ class Chosen(Part):
     def of(cls, chosen: str | None = None, /, **values: Any) -> Self:
         """The part of a registered name and further fields or parameters; raises UnknownName for any other.
 
+        >>> from asr_core.spec.parts import PruneSpec
         >>> PruneSpec.of("erk", sparsity=0.5).words
         'ERK 50 %'
         """

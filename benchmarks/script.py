@@ -23,7 +23,7 @@ def times(cache: Path, address: dict, page: str, changes: list, rounds: int) -> 
         "-m",
         "benchmarks.script",
         json.dumps(address),
-        page or "overview",
+        page,
         json.dumps(changes * (rounds + 1)),
     ]
     done = subprocess.run(

@@ -15,8 +15,6 @@ from urllib.parse import urlencode
 import click
 import psutil
 
-from asr_core.jobs import estimate
-from asr_core.spec.experiment import ExperimentSpec
 from asr_core.store import Store
 from asr_core.store.entries import versions
 from benchmarks import crowd, dashboard, report, script, stopwatch, wide
@@ -26,7 +24,7 @@ BARE = """import plotly.graph_objects as go
 import streamlit as st
 st.plotly_chart(go.Figure(go.Scatter(x=[1, 2, 3], y=[1, 3, 2])))
 """
-PAGES = ("", "variance", "heatmaps", "curves", "absorption", "severity", "ablation")
+PAGES = ("overview", "variance", "heatmaps", "curves", "absorption", "severity", "ablation")
 USERS, VIEWS, TABS = 10, 200, 50
 MIB = 2**20
 FEWER = ["bn_only", "lw_bn", "asr_bn"]
@@ -35,22 +33,10 @@ CONTROLS = (
     ("variance", "scatter", (("stage", 3, "predicted"), ("stage", 2, "recalibrated"), ("stage", 1, "repaired"))),
     ("variance", "scatter", (("methods", 3, FEWER), ("methods", 3, ["bn_only", "lw_bn", "raw_bn", "asr_bn"]))),
     ("heatmaps", "cells_map", (("rows", 2, "damage"), ("rows", 1, "depth"))),
-    ("", "accuracy", (("averaging", 2, "cumulative"), ("averaging", 1, "ema"))),
+    ("overview", "accuracy", (("averaging", 2, "cumulative"), ("averaging", 1, "ema"))),
     ("curves", "curves", (("x", 2, "images"), ("x", 1, "batches"))),
 )
 LARGE = CONTROLS[0]  # the one that draws most points
-SPEED = {  # seconds per image: known, so that no measuring disturbs the measurement
-    "start": 3.0,
-    "build": 0.5,
-    "assemble": 0.25,
-    "evaluation": 0.002,
-    "recalibration": 0.004,
-    "stats": 0.006,
-    "repair": 0.008,
-    "train": 0.02,
-    "decode": 0.0001,
-    "maps": 0.002,
-}
 
 
 def say(text: str) -> None:
@@ -81,10 +67,8 @@ def main(repeats, quick, json_file):
 
 def measured(scratch: Path, repeats: int, views: int, tabs: int) -> list[Line]:
     """All lines of the table."""
-    cache = dashboard.cache_with_shipped(scratch / "cache")
-    store = Store(cache)
-    estimate.remember(ExperimentSpec(), store, SPEED)
-    setting = wide.store_wide(store)
+    cache = dashboard.prepared_cache(scratch / "cache")
+    setting = wide.store_wide(Store(cache))
     with dashboard.browser() as browser:
         say("starts and first charts")
         lines = first_lines(browser, cache, scratch, repeats)
@@ -220,7 +204,7 @@ def one_of_ten(context, server, setting: dict, repeats: int) -> list[float]:
 @contextmanager
 def computing(context, server):
     """While it lasts, the server's worker computes a setting that is not stored."""
-    page = stopwatch.open_page(context, f"{server.url}/?dataset=digits&sparsity=0.63")
+    page = stopwatch.open_page(context, f"{server.url}/overview?dataset=digits&sparsity=0.63")
     page.get_by_role("button", name="Compute", exact=True).click()
     page.get_by_text("image passes ·").wait_for(timeout=120_000)
     yield

@@ -4,6 +4,7 @@ import pandas as pd
 import streamlit as st
 
 from asr_core.figures import ablation
+from asr_core.report.sentences import paper as words
 from asr_core.spec.experiment import ExperimentSpec
 from asr_core.spec.recalibration import NO_STATE, BatchNormState
 from asr_core.spec.repairs import BIASES, ORDERS
@@ -71,15 +72,13 @@ offer(
 
 st.subheader("Granularity and prior", anchor=False)
 st.caption(
-    "Top-1 % at the chosen recalibration. Under cumulative averaging all points must agree, since BatchNorm absorbs "
-    "every factor; look at b = 0 or an ema to see the repair itself."
+    "Top-1 % at the chosen recalibration. Under cumulative averaging all points must agree where BatchNorm follows "
+    "every conv, since it absorbs every factor; look at b = 0 or an ema to see the repair itself."
 )
 charts.show(ablation.SURFACE, "surface", state=bn_state)
 cells = grid.surface_table(view.result.accuracy, seen.bn_state)
 maps = {f"{o}-{b}": cells[cells["order"].eq(o) & cells["bias"].eq(on)] for o in ORDERS for b, on in BIASES.items()}
-absent = {
-    name: [ablation.point_label(row) for row in rows.itertuples() if pd.isna(row.top1)] for name, rows in maps.items()
-}
+absent = {name: [words.point(row) for row in rows.itertuples() if pd.isna(row.top1)] for name, rows in maps.items()}
 if any(absent.values()):
     which = st.selectbox(
         "Complete a map",

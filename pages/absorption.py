@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import pandas as pd
 import streamlit as st
 
 from asr_core.figures import absorption, signal
@@ -67,6 +68,26 @@ def superscript(number: int) -> str:
     return str(number).translate(str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹"))
 
 
+def methods(gap: pd.DataFrame, number: int) -> None:
+    """Method by method: what it changes, and whether a full re-estimation undoes it."""
+    table = absorption.methods_table(gap)
+    if table.empty:
+        st.caption("No cumulative recalibration is stored for these methods, so none is said to be absorbed or not.")
+        return
+    shown = table.assign(top1_gap=100 * table["top1_gap"])
+    st.dataframe(
+        shown,
+        hide_index=True,
+        key=f"_methods_{number}",
+        alt="Whether BatchNorm, fully re-estimated, absorbs each method: predicted and measured.",
+        column_config={
+            "label": "method",
+            "logit_gap": st.column_config.NumberColumn("largest logit difference to BN only", format="%.3g"),
+            "top1_gap": st.column_config.NumberColumn("top-1 minus BN only, points", format="%+.1f"),
+        },
+    )
+
+
 def convs(found: common.View, key: str) -> None:
     """Which convs are absorbed, and why the others are not."""
     table = found.result.convs
@@ -130,7 +151,9 @@ st.caption(
     "factors, means and variances by the identity, no network run."
 )
 what: dict[str, Any] = {"repairs": repairs_of, "momentum": momentum}
-charts.show(absorption.GAP, "gaps", how={"show": state.get("gap")}, **what)
+gaps = charts.show(absorption.GAP, "gaps", how={"show": state.get("gap")}, **what)
+for number, gap in enumerate(gaps):
+    methods(gap, number)
 
 left, right = st.columns(2) if state.get("pin") is None else (st.container(), st.container())
 with left:

@@ -1,7 +1,5 @@
 """Calibration curves: accuracy against the number of batches or images."""
 
-from typing import Any
-
 import streamlit as st
 
 from asr_core.errors import AsrError
@@ -39,7 +37,7 @@ def about() -> None:
         "Each line is one repair; x is what it costs in training images. At b = 0 BatchNorm keeps the dense network's "
         "statistics. With an ema, a share a = (1 − momentum)ᵇ of the starting statistics is still in BatchNorm after b "
         "batches (lower plot): from *reset* that is a variance of 1 that has nothing to do with the network, and a gap "
-        "between methods that closes as a vanishes comes from there. Where BatchNorm follows every conv, cumulative "
+        "between methods that is gone once a has vanished goes with it. Where BatchNorm follows every conv, cumulative "
         "averaging undoes any repair, so that its lines coincide. Dash: way of recalibration; open marks: without mean "
         "correction; a dot in the mark: sequential collection."
     )
@@ -68,15 +66,24 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
         key="seeds",
         help="Mean over seeds; the band is the least and largest value. Each seed is a dense network of its own.",
     )
+    st.toggle(
+        "All stored draws",
+        key="draws",
+        help="Mean over calibration draws of the shown dense network; the band is the least and largest value. With "
+        "both, the band is over draws of the shown seed.",
+    )
 
 
 def seeds(found: common.View) -> list[tuple[str, ...]]:
-    """Keys of the stored settings that differ from the shown one in their seed, one per seed."""
-    everything, shown = common.stored(), fixed(found.setting, SEEDS)
-    by_seed: dict[Any, Any] = {}
-    for item in everything:
-        if item.setting.dense.seed != found.setting.dense.seed and fixed(item.setting, SEEDS) == shown:
-            by_seed.setdefault(item.setting.dense.seed, item)
+    """Keys of the stored settings that differ from the shown one in their training seed, one per seed; of its draw if
+    there is one."""
+    everything = common.stored()
+    by_seed: dict[int, catalogue.Stored] = {}
+    for free in (SEEDS[:1], SEEDS):  # the same draw, where it is stored
+        shown = fixed(found.setting, free)
+        for item in everything:
+            if item.setting.dense.seed != found.setting.dense.seed and fixed(item.setting, free) == shown:
+                by_seed.setdefault(item.setting.dense.seed, item)
     every = (catalogue.covering(everything, item.setting, item.dense_id) for item in by_seed.values())
     return [tuple(item.key for item in items) for items in every]
 
@@ -85,11 +92,16 @@ free = {"batches": [], "images": ["stat_images"]}[state.get("x")]
 more = {}
 for found in common.views():
     keys = others(found, *free) if free else []
-    keys += seeds(found) if state.get("seeds") else []
+    if state.get("draws"):
+        keys += [(key,) for key in common.draws(found) if key not in found.keys]
+    elif state.get("seeds"):
+        keys += seeds(found)
     more[found.keys] = tuple(dict.fromkeys(keys))
 with st.container():  # has its place also when empty, so that the chart stays where it is
     if state.get("seeds") and not seeds(view):
-        st.caption("No other seed of this setting is stored; compute one by changing the seed in the sidebar.")
+        st.caption("No other seed of this setting is stored.")
+    if state.get("draws") and len(common.draws(view)) < 2:
+        st.caption("No other calibration draw of this setting is stored: python -m asr_core run --draws 16 adds them.")
 
 drawn = charts.show(
     curves.CURVES,

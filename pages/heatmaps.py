@@ -16,15 +16,17 @@ def headline(found: common.View) -> None:
     undefined = share is None or share != share
     st.metric(
         f"{common.which(found)}Within-layer share of the damage, {plain(found.title)}",
-        "undefined" if undefined else f"{share:.0%}",
-        help="Variance of ln γ_raw over live channels, split into between layers and within layers. One scalar per "
-        "layer can mend the first part only.",
+        "undefined" if undefined else f"{share:.1%}",
+        help="Damage of a channel is d = ln γ_raw, 0 for none. The share is Σ (d − layer mean)² / Σ d² over live "
+        "channels of repaired layers: what is left of the mean-square damage when each layer gets the scalar that "
+        "fits it best.",
     )
+    live = facts["live_share"]
     st.caption(
-        "No channel is live, so there is nothing to split."
+        "No live channel of a repaired layer is damaged, so there is nothing to split."
         if undefined
-        else f"What one scalar per layer cannot repair; the other {1 - share:.0%} it can. "
-        f"{facts['live_share']:.1%} of the repaired layers' channels are live."
+        else f"What one scalar per layer cannot mend; the other {1 - share:.1%} it can. {live:.1%} of the repaired "
+        "layers' channels are live; the others are dead, and no factor brings them back."
     )
 
 

@@ -24,6 +24,8 @@ def title(job: Job) -> str:
     network, seed = f"{found.model.architecture} · {found.data.dataset}", f"seed {found.dense.seed}"
     if wanted.repairability:
         return f"{network} · {seed} · repairability of each layer"
+    if wanted.signal:
+        return f"{network} · {found.prune.words} · {seed} · signal of each channel"
     what = (
         f"maps of {wanted.maps.layer}"
         if wanted.maps

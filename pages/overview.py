@@ -3,7 +3,7 @@
 import streamlit as st
 
 from asr_core.figures import overview
-from asr_core.report import textreport
+from asr_core.report import glossary, textreport
 from pages._frame import charts, common, folded, state, tables
 from pages._frame.text import plain
 
@@ -42,16 +42,17 @@ def card(found: common.View) -> None:
             ),
             (
                 "Within-layer share",
-                "undefined" if share is None or share != share else f"{share:.0%}",
-                "Part of the damage that one scalar per layer cannot repair.",
+                "undefined" if share is None or share != share else f"{share:.1%}",
+                "Σ (d − layer mean)² / Σ d² over live channels, d = ln γ_raw: the part of the mean-square damage that "
+                "one scalar per layer cannot mend.",
             ),
             (
                 "Dead channels",
                 f"{facts['dead']} of {facts['channels']}",
-                "Channels whose pruned variance is zero: no factor brings them back.",
+                "Channels whose pruned variance is zero: no factor of their own brings them back.",
             ),
         ):
-            st.metric(label, value, help=help, width="content")
+            st.metric(label, value, help=glossary.with_term(label, help), width="content")
     st.caption(plain(textreport.describe(facts)))
 
 
@@ -99,15 +100,19 @@ for column, found in zip(st.columns(len(common.views())), common.views(), strict
         card(found)
 
 st.subheader("Accuracy", anchor=False)
+several = len(common.draws(view)) > 1
 st.caption(
     f"One-shot pruning, then each repair, then BatchNorm recalibration: {view.look.recalibration}. Lines are 95 % "
     "Wilson intervals; open markers: without mean correction."
+    + (f" Wide bars: least and largest of {len(common.draws(view))} calibration draws." if several else "")
 )
 charts.show(
     overview.ACCURACY,
     "accuracy",
-    repairs=lambda found: found.repairs,
+    repairs=lambda found: found.look.repairs,
     state=lambda found: found.look.bn_state,
+    store=common.store(),
+    draws=common.draws,
 )
 
 st.subheader("The network, layer by layer", anchor=False)

@@ -4,6 +4,7 @@ import pandas as pd
 import streamlit as st
 
 from asr_core.figures import severity
+from asr_core.report.sentences.settings import why_none
 from asr_core.spec.recalibration import BatchNormState
 from asr_core.spec.repairs import BIASES
 from asr_core.studies import severity as settings
@@ -48,7 +49,7 @@ def prior(found: common.View) -> str:
 def interval(row, name: str) -> str:
     """'0.61 [0.12, 0.86]', or that it cannot be told."""
     value, low, high = row[name], row[f"{name}_low"], row[f"{name}_high"]
-    return "cannot be told" if pd.isna(value) else f"{value:.2f} [{low:.2f}, {high:.2f}]"
+    return why_none(row) if pd.isna(value) else f"{value:.2f} [{low:.2f}, {high:.2f}]"
 
 
 def numbers() -> None:
@@ -62,6 +63,7 @@ def numbers() -> None:
                     "gain against": row["against"],
                     "b": str(row["b"]),
                     "settings": str(row["n"]),
+                    "networks": str(row["networks"]),
                     "Pearson r": interval(row, "pearson"),
                     "Spearman ρ": interval(row, "spearman"),
                     "the paper's r": published(row["paper_pearson"]),
@@ -87,13 +89,13 @@ def about() -> None:
     st.markdown(
         "Each mark is one stored setting (network, dataset, pruning, seed): how much one method gains over another "
         "(y) against how badly pruning hurt the channel variances (x). The paper's figures 6 and 9 draw this for its "
-        "36 settings. Vertical bars are 95 % intervals of the gain (Newcombe, from both Wilson intervals). A ring "
+        "36 settings. Vertical bars are 95 % intervals of the gain on the same test images (Bonett and Price). A ring "
         "marks the present setting. **Click a mark to open its setting.**"
     )
     st.caption(
-        "Correlation intervals by Fisher's z. Settings that share a network are not independent, so the intervals "
-        "are narrower than they should be. The paper does not define its severity; ours is mean |√(v_pruned / "
-        "v_dense) − 1| over channels."
+        "Correlation intervals by resampling dense networks, since settings that share one are not independent; none "
+        "is given for fewer than 5 networks or 8 distinct values. The paper does not define its severity; ours is "
+        "mean |√(v_pruned / v_dense) − 1| over channels."
     )
 
 

@@ -1,9 +1,13 @@
 """Channel variance: one layer, every channel, every method."""
 
+import pandas as pd
 import streamlit as st
 
 from asr_core.figures import energy, multiples, spectrum, variance
+from asr_core.spec import labels
+from asr_core.store.tables import networks, rows_of, typed
 from pages._frame import charts, common, folded, state, tables
+from pages._frame.text import plain
 
 view = common.view()
 layer = common.layer_of(view)
@@ -36,7 +40,7 @@ def fits(table, number: int) -> None:
     """Both alphas of each network with the quality of the fit; `number`: of the table among those drawn."""
     known_by = [(found.stamp, common.layer_in(found), found.repairs) for found in common.views()]
     found = fitted(table, repr(known_by), state.get("stage"), number)
-    plain = found["alpha_ratio"].between(1e-3, 1e4).all()
+    near = found["alpha_ratio"].between(1e-3, 1e4).all()
     spans = [
         f"[{low:.2f}, {high:.2f}]" if low == low else "too few channels"
         for low, high in zip(found["slope_low"], found["slope_high"], strict=True)
@@ -45,7 +49,20 @@ def fits(table, number: int) -> None:
         ["network", "alpha (ratio)", "alpha (slope)", "R²", "channels", "dropped"], axis=1
     )
     shown.insert(3, "95 % interval", spans)
-    tables.short_table(shown, ("", ".3f" if plain else ".2e", ".3f", "", ".3f", "", ""))
+    tables.short_table(shown, ("", ".3f" if near else ".2e", ".3f", "", ".3f", "", ""))
+
+
+def factors_over_draws(channel: int) -> None:
+    """How far this channel's factors move with the calibration draw, where several draws are stored with factors."""
+    every = [result.repairs for key in common.draws(view) if len((result := common.opened((key,))).repairs)]
+    mine = [rows[(rows["layer"] == layer) & (rows["channel"] == channel)] for rows in every]
+    if len(mine) < 2:
+        return
+    found = pd.concat([typed(rows.astype({"layer": object})) for rows in mine], ignore_index=True)
+    found = rows_of(found, *view.repairs).dropna(subset="gamma")
+    spread = found.groupby(networks(found), observed=True)["gamma"].agg(["mean", "std", "size"])
+    parts = [f"{labels.label(network)} {row['mean']:.4g} ± {row['std']:.2g}" for network, row in spread.iterrows()]
+    st.caption(plain(f"Factor γ over {len(mine)} calibration draws, mean ± standard deviation: {'; '.join(parts)}."))
 
 
 def numbers(table, channel: int) -> None:
@@ -59,6 +76,7 @@ def numbers(table, channel: int) -> None:
     )
     names = {"label": "network", "v": "variance", "gamma": "factor γ", "shrinkage": "shrinkage"}
     tables.number_table(rows, names, f"Variances and factors of channel {channel}.")
+    factors_over_draws(channel)
     st.button("Its spatial maps", icon=":material/image:", on_click=state.go, args=("maps",))
 
 
@@ -84,9 +102,10 @@ def about() -> None:
     """What is drawn here, and how to read it."""
     st.markdown(
         "Each mark is one output channel of the layer: its activation variance in the dense network (x) against that "
-        "after pruning and repair (y), over the statistics images, before BatchNorm. On the dashed line a repair is "
-        "exact. A layer-wise factor moves all marks of a layer up by the same distance; it cannot change their slope "
-        "or spread. Marks on the dotted line at the bottom are dead: no factor can bring them back."
+        "after pruning and repair (y), over the statistics images, before BatchNorm. On the dashed line the variance "
+        "is the dense one, which says nothing of what the channel carries. A layer-wise factor moves all marks of a "
+        "layer up by the same distance; it cannot change their slope or spread. Marks on the dotted line at the bottom "
+        "are dead: no factor can bring them back; on one at the top they diverged."
     )
     st.latex(
         r"\alpha_\mathrm{ratio} = \exp\,\overline{\ln (v_\mathrm{repaired}/v_\mathrm{dense})} \qquad "

@@ -36,6 +36,17 @@ def known_speed(monkeypatch):
     monkeypatch.setattr(Runner, "speed", lambda self, experiment: SPEED)
 
 
+@pytest.fixture(scope="session")
+def chromium():
+    """One browser for all tests of a worker."""
+    from benchmarks import dashboard
+
+    if dashboard.chromium() is None:
+        pytest.skip("no Chromium on this machine (Debian: apt-get install chromium fonts-dejavu-core)")
+    with dashboard.browser() as found:
+        yield found
+
+
 @pytest.fixture
 def use(monkeypatch):
     """use(store) makes a store the one that pages and figures open."""

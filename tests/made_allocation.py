@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 from fake_results import TESTS, fake_result
 
-from asr_core.measure.intervals import wilson
+from asr_core.measure.statistics import wilson
 from asr_core.pipeline import allocations
 from asr_core.spec.experiment import ExperimentSpec, Setting
 from asr_core.spec.recalibration import NO_STATE, REPORTED_STATE

@@ -1,7 +1,7 @@
 """fake_results, with logit gaps that shrink as the start is forgotten, convs of both verdicts, and tables that a test
 may spoil."""
 
-from fake_results import fake_result
+from fake_results import fake_result, right
 
 from asr_core.spec.recalibration import NO_STATE, BatchNormState
 from asr_core.store import Store, results
@@ -21,9 +21,8 @@ def store_result(store: Store, change=None, **setting) -> Result:
     if change:
         change(tables)
     facts, key = entry.manifest["facts"], entry.manifest["key"]
-    store.put(
-        "result", key, {f"{name}.parquet": table for name, table in tables.items()}, facts, entry.manifest["spec"]
-    )
+    files = {f"{name}.parquet": table for name, table in tables.items()} | {"correct.npz": right(tables["accuracy"])}
+    store.put("result", key, files, facts, entry.manifest["spec"])
     return open_results(store, (key,))
 
 

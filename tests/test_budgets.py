@@ -9,6 +9,7 @@ from streamlit.testing.v1 import AppTest
 from asr_core.figures import NothingToDraw, curves
 from asr_core.figures import budgets as figures
 from asr_core.jobs.runner import Runner
+from asr_core.report.sentences import accuracies
 from asr_core.spec.experiment import Setting
 from asr_core.spec.recalibration import NO_STATE, BatchNormState
 from asr_core.spec.repairs import BN_ONLY, RepairSpec
@@ -113,15 +114,15 @@ def test_the_sentence_says_who_is_ahead_where(store):
         return change
 
     few, many = store_result(store, level(0.99), **at(8)), store_result(store, level(0.01), **at(64))
-    told = figures.equal_sentence(figures.equal_table(few, [ASR], [many]))
-    assert "At equal budgets (2 compared), the best repair is ahead at 8 images, BN only at the others." in told
-    assert "99.0 %" in told and "64 images" in told
-    assert "ahead of BN only at each" in figures.equal_sentence(figures.equal_table(few, [ASR]))
-    assert "BN only is ahead of every repair" in figures.equal_sentence(figures.equal_table(many, [ASR]))
+    told = accuracies.equal(figures.equal_table(few, [ASR], [many]))
+    assert "1 repair x 2 budgets: ahead in 1, behind in 1 of 2 (McNemar on the same images, Holm over 2 pairs)" in told
+    assert "99.0 % (ahead)" in told and "64 images" in told
+    assert "ahead in 1 of 1" in accuracies.equal(figures.equal_table(few, [ASR]))
+    assert "behind in 1 of 1" in accuracies.equal(figures.equal_table(many, [ASR]))
 
 
 def test_nothing_to_compare_is_said(store):
-    with pytest.raises(NothingToDraw, match="compute them below"):
+    with pytest.raises(NothingToDraw, match="at an equal number of images"):
         figures.equal_table(store_result(store), [ASR])
 
 
@@ -130,7 +131,7 @@ def test_the_page_draws_stored_budgets_and_offers_the_missing_ones(store):
     for count in (8, 64):
         store_result(store, **at(count))
     app = page(methods="asr_bn")
-    assert "At equal budgets (2 compared)" in words(app) and len(charts(app)) == 3
+    assert "1 repair x 2 budgets" in words(app) and len(charts(app)) == 3
     assert any(name.endswith("· cumulative") for name in names(app, -1))
     assert any(expander.label == "4 of 6 budgets are not stored for the chosen repairs" for expander in app.expander)
     assert app.selectbox(key="_budget").options == ["16", "32", "128", "256"]

@@ -118,42 +118,54 @@ def test_overshoot_is_the_mean_excess_of_the_layer_wise_factor_over_repaired_lay
     assert diagnostics.network_damage(channels)["overshoot"] == pytest.approx(0.5, abs=1e-6)
 
 
-# --- within and between layers ---
+# --- what one scalar per layer cannot mend ---
+
+HALF_LOG = math.log(2) / 2  # ln gamma_raw where the dense variance is twice the pruned one
 
 
 def test_the_within_layer_share_by_hand():
-    """log2 of v_dense / v_pruned is 1, 3 in one layer and 5, 7 in the other (the first conv is left out):
-    layer means 2 and 6, variance within 1, between 4."""
+    """d is 1, 3 in one layer and 5, 7 in the other, in units of HALF_LOG (the first conv is left out): layer means
+    2 and 6, so that (1 + 1 + 1 + 1) of (1 + 9 + 25 + 49) is left."""
     channels = table(([9, 9], [1, 9]), ([2, 8], [1, 1]), ([32, 128], [1, 1]))
     found = diagnostics.mismatch(channels)
-    unit = (math.log(2) / 2) ** 2
-    assert found["within_var"] == pytest.approx(unit * 1, rel=1e-6)
-    assert found["between_var"] == pytest.approx(unit * 4, rel=1e-6)
-    assert found["within_share"] == pytest.approx(0.2, rel=1e-6)
-    assert found["between_share"] == pytest.approx(0.8, rel=1e-6)
+    assert found["within_share"] == pytest.approx(4 / 84, rel=1e-6)
+    assert found["within_var"] == pytest.approx(HALF_LOG**2, rel=1e-6)
+    assert found["damage"] == pytest.approx(HALF_LOG**2 * 21, rel=1e-6)
     assert found["live_share"] == 1
 
 
-def test_layers_count_by_their_channels():
-    """1, 1, 1 and 5: means 1 and 5 with weights 3 and 1 around 2: between 3, within 0."""
+def test_uniform_damage_with_a_little_scatter_has_a_small_share():
+    """Around the network's mean, all of this scatter lies within layers; it is no damage that a scalar leaves."""
+    found = diagnostics.mismatch(table(([1], [1]), ([4.0, 4.04], [1, 1]), ([4.04, 4.0], [1, 1])))
+    assert found["within_share"] == pytest.approx((math.log(1.01) / 4) ** 2 / (HALF_LOG * 2) ** 2, rel=0.02)
+    assert found["within_share"] < 1e-4
+
+
+def test_a_scalar_that_mends_all_leaves_no_share():
     found = diagnostics.mismatch(table(([1], [1]), ([2, 2, 2], [1, 1, 1]), ([32], [1])))
-    assert found["between_var"] == pytest.approx((math.log(2) / 2) ** 2 * 3, rel=1e-6)
     assert found["within_share"] == pytest.approx(0, abs=1e-12)
+    assert found["damage"] == pytest.approx(HALF_LOG**2 * 7, rel=1e-6)
 
 
-def test_dead_channels_are_left_out_of_the_shares_and_lower_the_live_share():
+def test_channels_that_are_hurt_in_opposite_ways_leave_a_share_of_one():
+    found = diagnostics.mismatch(table(([1], [1]), ([2, 1], [1, 2])))
+    assert found["within_share"] == pytest.approx(1, rel=1e-6)
+
+
+def test_dead_channels_are_left_out_of_the_share_and_lower_the_live_share():
     found = diagnostics.mismatch(table(([1], [1]), ([2, 8, 5, 0], [1, 1, 0, 1])))
     assert found["live_share"] == 0.5
-    assert found["within_share"] == 1 and found["between_share"] == 0
+    assert found["within_share"] == pytest.approx(2 / 10, rel=1e-6)
 
 
-def test_shares_without_variance_or_without_live_channels_are_nan():
-    same = diagnostics.mismatch(table(([1], [1]), ([1, 1], [1, 1])))
-    assert math.isnan(same["within_share"]) and same["within_var"] == 0 and same["live_share"] == 1
+def test_the_share_without_damage_or_without_live_channels_is_nan():
+    same = diagnostics.mismatch(table(([1], [1]), ([1, 1], [1 - 1e-8, 1 - 1e-8])))
+    assert math.isnan(same["within_share"]) or same["damage"] < 1e-30
     dead = diagnostics.mismatch(table(([1], [1]), ([1, 1], [0, 0])))
     assert math.isnan(dead["within_share"]) and dead["live_share"] == 0
     only_first = diagnostics.mismatch(table(([1, 2], [1, 1])))
     assert math.isnan(only_first["within_share"]) and math.isnan(only_first["live_share"])
+    assert math.isnan(diagnostics.shares([0.0], [0.0], [3])["within_share"])
 
 
 @given(pruned=VARIANCES, scales=st.lists(st.floats(1e-2, 1e2), min_size=3, max_size=3))

@@ -23,11 +23,11 @@ def test_every_page_and_the_bare_address_have_it():
 
 
 def test_the_front_page_s_own_name_leads_to_the_bare_address_with_the_whole_state():
-    route = next(route for route in document.routes() if route.path == "/overview")
+    route = next(route for route in document.routes() if route.path == "/idea")
     asked = {
         "type": "http",
         "method": "GET",
-        "path": "/overview",
+        "path": "/idea",
         "query_string": b"sparsity=0.9&layer=layer1.0.conv1",
         "headers": [],
         "server": ("127.0.0.1", 80),

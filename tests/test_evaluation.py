@@ -13,7 +13,7 @@ from torch import nn
 from asr_core import evaluate
 from asr_core.errors import DataError
 from asr_core.measure import evaluation
-from asr_core.measure.intervals import mcnemar, wilson
+from asr_core.measure.statistics import mcnemar, wilson
 
 
 class Echo(nn.Module):

@@ -17,6 +17,7 @@ from asr_core import evaluate, recalibrate
 from asr_core.errors import AsrError, DataError, ModelError
 from asr_core.images import data
 from asr_core.jobs.jobs import Wanted
+from asr_core.measure import confidence
 from asr_core.pipeline import asked, lab, plan
 from asr_core.pipeline import run as experiment
 from asr_core.runtime import Runtime
@@ -28,7 +29,7 @@ from asr_core.spec.parts import DataSpec, PruneSpec
 from asr_core.spec.recalibration import NO_STATE, BatchNormState, default_states
 from asr_core.spec.repairs import DENSE, NO_REPAIR, RepairSpec
 from asr_core.spec.samples import CalibrationSpec, EvalSpec
-from asr_core.store import Store, results
+from asr_core.store import Store, answers, results
 from asr_core.store.tables import is_of, networks
 from benchmarks import setting
 
@@ -145,6 +146,7 @@ def test_json_rows_have_null_where_a_field_does_not_apply(first):
         "start",
         "averaging",
         "momentum",
+        "pseudo_count",
         "stat_images",
         "distinct_images",
     ]
@@ -155,6 +157,14 @@ def test_stored_correctness_is_that_of_the_rows(first):
     stored = first[0].entry.arrays("correct")
     correct = np.unpackbits(stored["bits"], axis=1, count=int(stored["n"]))
     np.testing.assert_allclose(correct.mean(1), first[0].accuracy["top1"])
+
+
+def test_stored_answers_and_confidences_are_those_of_the_rows(first):
+    result, found = first[0], answers.read(first[0].entry)
+    np.testing.assert_allclose(found.correct.mean(1), result.accuracy["top1"])
+    assert found.labels.shape == (60,)
+    np.testing.assert_allclose([confidence.ece(bins) for bins in found.bins], result.accuracy["ece"], atol=1e-6)
+    np.testing.assert_allclose(found.bins[:, :, 1].sum(1) / 60, result.accuracy["confidence"], rtol=1e-5)
 
 
 def test_every_table_covers_the_network(first):

@@ -1,9 +1,11 @@
 """The study of the paper's protocol: its measures by hand, its verdicts, and the document that it writes."""
 
+import numpy as np
 import pandas as pd
 import pytest
 from made_results import store_result
 
+from asr_core.measure.statistics import holm, mcnemar_of, word
 from asr_core.report import fidelitytext
 from asr_core.spec.recalibration import REPORTED_STATE as REPORTED
 from asr_core.spec.repairs import RepairSpec
@@ -19,93 +21,111 @@ def store(tmp_path):
     return Store(tmp_path)
 
 
-def grid(*cells, half: float = 0.01) -> pd.DataFrame:
-    """Cells given as ((ours of bn, lw, asr), (the paper's)); intervals of plus and minus `half`."""
+IMAGES = 400
+
+
+def right(share: float) -> np.ndarray:
+    """Which images a network has right: who has more right is right on all images of the others."""
+    return np.arange(IMAGES) < round(share * IMAGES)
+
+
+def grid(*cells, seeds=(0,)) -> pd.DataFrame:
+    """Cells given as ((ours of bn, lw, asr), (the paper's))."""
     rows = [
         {
             "architecture": "resnet18",
             "dataset": "cifar10",
             "pruning": str(number),
+            "network": "made up",
+            "seed": seed,
             "method": method,
             "top1": top1,
-            "top1_low": top1 - half,
-            "top1_high": top1 + half,
             "paper": paper,
         }
         for number, (ours, papers) in enumerate(cells)
+        for seed in seeds
         for method, top1, paper in zip(fidelity.METHODS, ours, papers, strict=True)
     ]
     return pd.DataFrame(rows)
 
 
-def test_a_grid_in_the_paper_s_order_correlates_fully():
-    found = fidelity.compare(grid(((0.5, 0.6, 0.7), (0.3, 0.4, 0.6)), ((0.8, 0.85, 0.9), (0.7, 0.75, 0.9))))
-    assert (found["cells"], found["values"]) == (2, 6)
-    assert (found["spearman"], found["kendall"]) == pytest.approx((1, 1))
+def judged(table: pd.DataFrame) -> dict:
+    """The summary of one protocol, corrected for its own pairs alone."""
+    own = fidelity.pairs(table, [right(share) for share in table["top1"]])
+    words = [word(gain, p) for gain, p in zip(own["gain"], holm(own["p"]), strict=True)]
+    return fidelity.summary(table, own.assign(word=words))
+
+
+def test_a_grid_in_the_paper_s_order_is_alike_in_every_pair_told_apart():
+    found = judged(grid(((0.5, 0.6, 0.7), (0.3, 0.4, 0.6)), ((0.8, 0.85, 0.9), (0.7, 0.75, 0.9))))
+    assert (found["cells"], found["pairs"], found["told"], found["alike"], found["against"]) == (2, 6, 6, 6, 0)
     assert found["distance"] == pytest.approx((0.2 + 0.2 + 0.1 + 0.1 + 0.1 + 0.0) / 6)
     assert found["spread"] == pytest.approx((0.2 + 0.1) / 2) and found["paper_spread"] == pytest.approx((0.3 + 0.2) / 2)
-    assert (found["told"], found["alike"]) == (6, 6)
+    assert found["p"] == pytest.approx(2 / 2**6)
 
 
-def test_gains_do_not_credit_a_grid_for_knowing_which_cell_is_harder():
-    found = fidelity.compare(grid(((0.2, 0.19, 0.18), (0.2, 0.22, 0.24)), ((0.8, 0.77, 0.76), (0.8, 0.85, 0.9))))
-    assert found["spearman"] == pytest.approx(1 - 6 * 16 / (6 * 35))
-    assert found["gain_spearman"] == pytest.approx(-1)
+def test_gaps_of_the_paper_under_its_own_noise_are_neither_alike_nor_against():
+    found = judged(grid(((0.5, 0.6, 0.7), (0.40, 0.39, 0.38))))
+    assert (found["told"], found["alike"], found["against"]) == (3, 0, 1)
+    assert judged(grid(((0.5, 0.6, 0.7), (0.400, 0.395, 0.390))))["against"] == 0
 
 
-def test_kendall_counts_ties():
-    assert fidelity.kendall([1, 2, 3, 4], [1, 2, 2, 3]) == pytest.approx(5 / 30**0.5)
+def test_pairs_that_are_apart_in_the_paper_alone_are_open_and_say_how_many_images_would_tell():
+    found = judged(grid(((0.5, 0.5, 0.5), (0.3, 0.4, 0.5))))
+    assert (found["told"], found["open"]) == (0, 3)
+    assert 40 < found["images"] < 200
 
 
-def test_pairs_whose_intervals_overlap_or_that_the_paper_ties_are_not_told():
-    close = grid(((0.50, 0.51, 0.60), (0.3, 0.4, 0.2)))
-    assert fidelity.pairs(close) == (2, 0)
-    tied = grid(((0.50, 0.55, 0.60), (0.3, 0.3, 0.4)))
-    assert fidelity.pairs(tied) == (2, 2)
+def test_seeds_of_a_cell_are_pooled_and_no_row_of_their_own():
+    shares = ((0.5, 0.508, 0.5), (0.3, 0.4, 0.3))
+    one, several = judged(grid(shares)), judged(grid(shares, seeds=range(4)))
+    assert (one["pairs"], several["pairs"], several["networks"]) == (3, 3, 4)
+    assert one["told"] == 0 and several["told"] == 2
 
 
 def test_a_cell_that_lacks_a_method_does_not_count():
     whole = grid(((0.5, 0.6, 0.7), (0.3, 0.4, 0.6)), ((0.8, 0.85, 0.9), (0.7, 0.75, 0.9)))
-    found = fidelity.compare(fidelity.whole(whole.iloc[:-1]))
-    assert (found["cells"], found["values"]) == (1, 3)
-    assert pd.isna(found["spearman"]) and pd.isna(found["gain_spearman"])  # three values tell no rank correlation
+    found = judged(fidelity.whole(whole.iloc[:-1]))
+    assert (found["cells"], found["pairs"]) == (1, 3)
+
+
+def test_pairs_that_are_not_kept_per_image_are_not_told():
+    table = grid(((0.5, 0.6, 0.7), (0.3, 0.4, 0.6)))
+    own = fidelity.pairs(table, [None] * len(table))
+    assert own["p"].isna().all() and own["gain"].notna().all()
 
 
 @pytest.mark.parametrize(
-    ("told", "alike", "said"),
+    ("alike", "against", "said"),
     [
-        (5, 5, fidelity.REPRODUCES),
-        (4, 4, fidelity.CANNOT_TELL),
-        (5, 0, fidelity.CONTRADICTS),
-        (9, 8, fidelity.REPRODUCES),
-        (9, 7, fidelity.CANNOT_TELL),
+        (6, 0, fidelity.REPRODUCES),
+        (5, 0, fidelity.CANNOT_TELL),
+        (0, 6, fidelity.CONTRADICTS),
+        (9, 1, fidelity.REPRODUCES),
+        (8, 2, fidelity.CANNOT_TELL),
         (0, 0, fidelity.CANNOT_TELL),
     ],
 )
-def test_the_verdict_is_a_sign_test_at_five_percent(told, alike, said):
-    assert fidelity.verdict({"told": told, "alike": alike}) == said
+def test_the_verdict_is_a_two_sided_sign_test_at_five_percent(alike, against, said):
+    assert fidelity.verdict(alike, against, mcnemar_of(alike, against)) == said
 
 
-def test_the_study_crosses_start_averaging_order_and_bias(store):
+def test_the_study_has_one_row_per_distinct_protocol(store):
     store_result(store, dataset="cifar10", sparsity=0.9)
+    store_result(store, dataset="cifar10", sparsity=0.9, seed=1)
     study = fidelity.study(store, stored(store))
-    assert len(study) == len(set(study["variant"])) == 3 * 2 * 3
-    assert set(study["network"]) == {"ResNet-18, from scratch, 5 epochs, 32 pixels, seed 0"}
-    assert set(study["verdict"]) == {fidelity.CANNOT_TELL}
+    assert len(study) == len(set(study["variant"])) == 2 * 2 * 3 + 1
+    assert [v.averaging for v in study["variant"]].count("cumulative") == 1
+    assert set(study["networks"]) == {2} and set(study["verdict"]) == {fidelity.CANNOT_TELL}
 
 
-def test_stored_values_of_eps_and_of_pruned_tensors_become_rows(store):
-    repairs = tuple(
-        RepairSpec.of(method, eps=eps)
-        for method in fidelity.METHODS
-        for eps in (1e-8, 1e-5)
-        if (method, eps) != ("bn_only", 1e-5)
-    )
+def test_pruned_linear_layers_become_rows_and_eps_does_not(store):
+    repairs = tuple(RepairSpec.of(method) for method in fidelity.METHODS)
+    repairs += tuple(RepairSpec.of(method, eps=1e-5) for method in fidelity.METHODS[1:])
     store_result(store, dataset="cifar10", sparsity=0.9, repairs=repairs, states=(REPORTED,))
     store_result(store, dataset="cifar10", sparsity=0.9, include_linear=True, states=(REPORTED,))
     study = fidelity.study(store, stored(store))
-    kept = {(variant.eps, variant.include_linear) for variant in study.loc[study["cells"] == 1, "variant"]}
-    assert kept == {(None, False), (1e-5, False), (None, True)}
+    assert {(v.eps, v.include_linear) for v in study["variant"]} == {(None, False), (None, True)}
 
 
 def test_overshoot_stands_beside_figures_10_and_11(store):
@@ -130,17 +150,19 @@ def test_nothing_stored_is_said_in_words(store):
     assert "nothing can be told" in document(store, [])
 
 
-def test_what_cannot_be_told_is_said_and_absorption_is_named(store):
-    def change(tables):
-        rows = tables["accuracy"]
-        rows.loc[rows["averaging"].eq("cumulative").fillna(False), ["top1", "top1_low", "top1_high"]] = 0.6, 0.58, 0.62
-
+def test_what_cannot_be_told_is_said_with_the_images_that_would_tell(store):
     for sparsity in (0.7, 0.9):
-        store_result(store, change=change, dataset="cifar10", sparsity=sparsity)
+        store_result(store, dataset="cifar10", sparsity=sparsity)
     text = document(store, stored(store))
     assert "for none can it be told" in text or "it cannot be told" in text
-    assert "gaps like the paper's do not come from cumulative, b = 20" in text
-    assert "0.0 under cumulative, b = 20" in text
+    assert "2 cells" in text
+
+
+def test_rows_sort_as_numbers(store):
+    store_result(store, dataset="cifar10", sparsity=0.9)
+    rows = fidelitytext.study_rows(fidelity.study(store, stored(store)))
+    assert set(rows.columns) == set(fidelitytext.HEADERS)
+    assert {rows[name].dtype.kind for name in ("gap", "paper_gap", "distance", "images")} == {"f"}
 
 
 def test_the_document_is_what_the_shipped_results_say():

@@ -21,8 +21,8 @@ from asr_core.jobs.jobs import Wanted
 from asr_core.jobs.runner import Runner
 from asr_core.pipeline import allocations, assembly, maps, plan
 from asr_core.spec.dense import DenseSpec
+from asr_core.spec.digests import key
 from asr_core.spec.experiment import ExperimentSpec, from_dict
-from asr_core.spec.keys import key
 from asr_core.spec.model import ModelSpec
 from asr_core.spec.parts import DataSpec, PruneSpec
 from asr_core.spec.recalibration import BatchNormState
@@ -379,9 +379,10 @@ def test_what_could_not_be_measured_may_be_asked_for_again_after_a_while(tmp_pat
 
 def test_measuring_ends_by_itself_where_it_takes_too_long(tmp_path):
     code = (
-        "import time; from asr_core.jobs import estimate, probe, worker; from asr_core.store import Store; "
-        "estimate.PATIENCE = 1;"
-        "probe.measure = lambda *rest: time.sleep(600); worker.measure(Store('.'), '{}')"
+        "import json, time; from asr_core.jobs import estimate, probe, worker; from asr_core.store import Store; "
+        "from asr_core.spec.experiment import ExperimentSpec; estimate.PATIENCE = 1; "
+        "probe.measure = lambda *rest: time.sleep(600); "
+        "worker.measure(Store('.'), json.dumps(ExperimentSpec().as_dict()))"
     )
     ended = subprocess.run(
         [sys.executable, "-c", f"import sys; sys.path.insert(0, {str(PROJECT)!r}); {code}"], cwd=tmp_path

@@ -11,8 +11,9 @@ from fake_results import fake_result
 
 from asr_core.cli.main import main
 from asr_core.pipeline import allocations, maps, migration
+from asr_core.spec.digests import key
 from asr_core.spec.experiment import from_dict
-from asr_core.spec.keys import Keys, key, recipe_key
+from asr_core.spec.keys import Keys, recipe_key
 from asr_core.spec.recalibration import REPORTED_STATE
 from asr_core.spec.repairs import BN_ONLY, COLUMNS, DENSE, RepairSpec
 from asr_core.store import Store, results
@@ -144,3 +145,36 @@ def test_an_entry_that_belongs_to_no_stored_result_is_left_alone(old):
     Store(store.shipped).put("maps", "0" * 24, {"maps.npy": np.ones(2)}, facts)
     migration.migrate(store)
     assert (store.shipped / "maps" / ("0" * 24) / MANIFEST).is_file()
+
+
+def earlier(store: Store, channels: bool = True) -> dict:
+    """Facts of a shipped result with the share of an earlier definition; returns the present ones."""
+    now = fake_result(store)
+    files = {name: now.path(name) for name in now.manifest["files"] if channels or name != "channels.parquet"}
+    tables = {name: pd.read_parquet(path) for name, path in files.items()}
+    setting = {n: v for n, v in now["setting"].items() if n not in ("damage", "within_share")}
+    setting |= {"within_share": 0.5, "between_share": 0.5, "between_var": 1.0}
+    facts = now.manifest["facts"] | {"setting": setting}
+    Store(store.shipped).put("result", now.manifest["key"], tables, facts, now.manifest["spec"])
+    return now["setting"]
+
+
+@pytest.mark.parametrize("channels", [True, False])
+def test_a_share_of_an_earlier_definition_is_made_again_from_the_stored_tables(tmp_path, channels):
+    store = Store(tmp_path)
+    now = earlier(store, channels)
+    assert migration.migrate(store) == 1
+    (manifest,) = Store(store.shipped).manifests("result")
+    found = manifest["facts"]["setting"]
+    assert found.keys() == now.keys()
+    assert found["within_share"] == pytest.approx(now["within_share"], rel=1e-6 if channels else 1e-3)
+    assert found["damage"] == pytest.approx(now["damage"], rel=1e-6 if channels else 1e-3)
+    assert found["live_share"] == pytest.approx(now["live_share"])
+
+
+def test_a_share_is_made_again_once(tmp_path):
+    store = Store(tmp_path)
+    earlier(store)
+    migration.migrate(store)
+    assert migration.migrate(store) == 0
+    assert Store(store.shipped).verify() == []

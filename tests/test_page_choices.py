@@ -5,9 +5,22 @@ from made_results import store_result
 from streamlit.testing.v1 import AppTest
 from test_pages import opened, store, turned, words  # noqa: F401 - store is a fixture
 
+from pages._frame import sidebar
 from pages._frame.address import LOOK, SETTING
 
-OTHERS = ("variance", "heatmaps", "curves", "maps", "absorption", "allocation", "severity", "ablation", "paper", "jobs")
+OTHERS = (
+    "variance",
+    "heatmaps",
+    "curves",
+    "maps",
+    "absorption",
+    "allocation",
+    "noise",
+    "severity",
+    "ablation",
+    "paper",
+    "jobs",
+)
 CONTROLS = {"dataset": "_images"}  # parameters whose control has another key
 OPEN = ("_open_dense", "_open_images", "_open_own")  # parts of the sidebar that are folded
 
@@ -102,6 +115,56 @@ def test_a_label_that_no_choice_has_does_not_become_the_choice():
     assert app.text_input[0].value == "resnet18" and "architecture" not in app.query_params
 
 
+def paged():
+    """Two pages with one switch."""
+    import streamlit as st
+
+    from pages._frame import state
+
+    state.begin(st.session_state.setdefault("at", "one"))
+    st.toggle("Over the image", key="overlay")
+    state.finish(True)
+
+
+def at(app, page: str, **address):
+    """The session as a browser asks for it that is on `page` with `address`."""
+    app.session_state["at"] = page
+    app.query_params.clear()
+    app.query_params.update(address)
+    return app.run()
+
+
+def test_a_browser_that_is_behind_with_the_address_changes_nothing():
+    app = AppTest.from_function(paged).run()
+    older = dict(app.query_params)
+    app.toggle[0].set_value(True).run()
+    newer = dict(app.query_params)
+    for page in ("one", "two"):
+        at(app, page, **older)
+        assert app.toggle[0].value is True
+        assert dict(app.query_params) == newer
+
+
+def test_a_step_back_to_a_page_brings_the_address_with_which_it_was_left():
+    app = AppTest.from_function(paged).run()
+    left = dict(app.query_params)
+    at(app, "two", **left).toggle[0].set_value(True).run()
+    assert dict(app.query_params) != left
+    assert at(app, "one", **left).toggle[0].value is False
+
+
+def test_a_choice_made_while_a_run_is_cut_short_counts(store, monkeypatch):  # noqa: F811
+    store_result(store)
+    app = opened("overview", dataset="digits")
+    with monkeypatch.context() as cut:
+        cut.setattr(sidebar, "draw", lambda shown: 1 / 0)
+        assert app.run().exception
+    app.session_state["sparsity"] = 0.8  # its slider is still on the screen
+    app.run()
+    assert app.query_params["sparsity"] == "0.8"
+    assert app.select_slider(key="sparsity").value == 0.8
+
+
 def test_what_a_job_has_stored_changes_no_choice(store):  # noqa: F811
     store_result(store, sparsity=0.5)
     app = opened("overview", dataset="digits", sparsity="0.93")
@@ -121,6 +184,8 @@ def test_the_nearest_stored_setting_is_chosen_by_a_click_alone(store):  # noqa: 
     button = app.button(key="_nearest")
     assert button.label == "Show the nearest stored setting (stem imagenet → half, epochs 5 → 9 …)"
     button.click().run()
+    assert app.query_params["sparsity"] == "0.93" and "stem" not in app.query_params
+    app.button(key="_adopt").click().run()
     assert app.query_params["stem"] == "half" and app.query_params["epochs"] == "9"
     assert app.query_params["sparsity"] == "0.5" and "is not stored" not in words(app)
 

@@ -3,15 +3,12 @@
 import pytest
 from drawn import drawn
 from made_results import store_result
-from streamlit.testing.v1 import AppTest
+from paged import PAGES, opened
 
 from asr_core.figures import style
 from asr_core.jobs.runner import Runner
 from asr_core.store import Store
-from asr_core.store.entries import PROJECT
 from pages._frame import document, export
-
-PAGES = sorted(path.stem for path in (PROJECT / "pages").glob("[!_]*.py"))
 
 
 @pytest.fixture
@@ -26,16 +23,6 @@ def started(monkeypatch):
     found = []
     monkeypatch.setattr(Runner, "_spawn", lambda self, arguments, **streams: found.append(arguments))
     return found
-
-
-def opened(page: str, **address) -> AppTest:
-    app = AppTest.from_file(PROJECT / "pages/_frame/main.py", default_timeout=60)
-    for name, value in address.items():
-        app.query_params[name] = value
-    app.run()
-    app.switch_page(f"../{page}.py").run()
-    assert not app.exception
-    return app
 
 
 @pytest.mark.parametrize("page", PAGES)

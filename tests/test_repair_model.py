@@ -26,7 +26,7 @@ from torch import nn
 from asr_core import channel_stats, prune, repair
 from asr_core.errors import DataError, ModelError, SpecError, UnknownName
 from asr_core.measure import stats
-from asr_core.repairs import repair_model
+from asr_core.repairs import passes, repair_model
 from asr_core.repairs.methods import Factors
 from asr_core.repairs.repair_model import LayerRepair
 from asr_core.spec.repairs import ORDERS, RepairSpec
@@ -199,7 +199,7 @@ def test_sequential_repair_runs_the_pruned_network_once():
 def test_layer_by_layer_gives_the_same_factors_as_one_pass(cls, method, monkeypatch):
     dense, pruned, images = pair(cls)
     expected = repair(dense, pruned, images, method, "sequential")[1]
-    monkeypatch.setattr(repair_model, "MAX_PIXELS", 0)
+    monkeypatch.setattr(passes, "MAX_PIXELS", 0)
     before = fingerprint(pruned)
     with pytest.warns(
         UserWarning, match="16 statistics images exceed one batch; sequential repair goes layer by layer"
@@ -227,7 +227,7 @@ def test_a_conv_that_runs_twice_gets_one_factor_from_the_statistics_of_both_runs
 
 
 def test_a_conv_that_runs_twice_can_go_layer_by_layer(monkeypatch):
-    monkeypatch.setattr(repair_model, "MAX_PIXELS", 0)
+    monkeypatch.setattr(passes, "MAX_PIXELS", 0)
     with pytest.warns(UserWarning, match="layer by layer"):
         repair(*pair(Twice), "lw_bn", "sequential")
 
@@ -459,7 +459,7 @@ def test_compute_repairs_takes_stored_statistics():
     expected = repair(dense, pruned, images, "asr_bn")[1]
     collected = [stats.collect(m, [images]) for m in (dense, pruned)]
     calls = count_calls(pruned)
-    repairs = repair_model.compute_repairs(pruned, None, RepairSpec.of("asr_bn"), *collected)
+    repairs = passes.compute_repairs(pruned, None, RepairSpec.of("asr_bn"), *collected)
     pd.testing.assert_frame_equal(repair_model.repairs_table(repairs), expected)
     assert not calls
 

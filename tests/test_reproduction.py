@@ -13,11 +13,11 @@ from asr_core.cli.main import main
 from asr_core.networks import sgd
 from asr_core.report.words import number
 from asr_core.spec.experiment import Setting
-from asr_core.spec.recalibration import BatchNormState
+from asr_core.spec.recalibration import REPORTED_STATE, BatchNormState
 from asr_core.spec.repairs import RepairSpec
 from asr_core.store import Store
 from asr_core.store.catalogue import Stored, stored
-from asr_core.studies import ablation, protocol, reproduction
+from asr_core.studies import ablation, ahead, protocol, reproduction
 from asr_core.studies.card import card as protocol_card
 from asr_core.studies.cells import Cell, Variant
 
@@ -169,9 +169,7 @@ def test_table_3_takes_the_median_over_settings_seeds_once(store):
 
 
 def test_the_paper_s_own_counts_are_33_19_and_12_of_36():
-    found = reproduction.wins(
-        ablation.published("table1").assign(paper=lambda t: t["top1_percent"], top1_low=0.0, top1_high=0.0), "paper"
-    )
+    found = ahead.wins(ablation.published("table1").assign(paper=lambda t: t["top1_percent"] / 100))
     assert found[["better", "worse", "cells", "wins", "ties", "losses"]].values.tolist() == [
         ["asr_bn", "lw_bn", 36, 33, 1, 2],
         ["asr_bn", "bn_only", 36, 19, 0, 17],
@@ -191,8 +189,23 @@ def test_stored_cells_are_counted_under_each_recalibration(store):
         "cumulative, b = 20",
     ]
     here = table[table["where"] == "cumulative, b = 20"].set_index(["better", "worse"])
-    assert here.loc[("asr_bn", "lw_bn"), ["cells", "wins", "ties", "losses", "clear"]].tolist() == [2, 1, 0, 1, 1]
-    assert here.loc[("lw_bn", "bn_only"), ["cells", "wins", "ties", "losses", "clear"]].tolist() == [2, 1, 1, 0, 0]
+    columns = ["cells", "wins", "ties", "losses", "ahead", "behind", "equal"]
+    assert here.loc[("asr_bn", "lw_bn"), columns].tolist() == [2, 1, 0, 1, 1, 1, 0]
+    assert here.loc[("lw_bn", "bn_only"), columns].tolist() == [2, 1, 1, 0, 1, 0, 1]
+
+
+def test_gaps_of_the_paper_under_its_own_noise_may_be_equal():
+    found = ahead.wins(ablation.published("table1").assign(paper=lambda t: t["top1_percent"] / 100))
+    assert found["equal"].tolist() == [21, 18, 18]
+    assert (found[["ahead", "behind", "equal"]].sum(axis=1) == 36).all()
+
+
+def test_figure_7_takes_the_same_settings_at_every_step(store):
+    fixed(store, {"bn_only": 0.9}, sparsity=0.7)
+    fixed(store, {"bn_only": 0.1}, sparsity=0.9, states=(REPORTED_STATE,))
+    table = reproduction.table3(store, stored(store), Variant()).set_index(["dataset", "step"])
+    assert set(table.loc["CIFAR-10", "settings"]) == {1} and table.loc[("CIFAR-10", 20), "median"] == 0.9
+    assert table.loc[("CIFAR-10", 20), "paper_same"] == pytest.approx(0.8308, abs=0.2)
 
 
 def test_tables_1_and_2_disagree_on_the_same_setting():

@@ -9,12 +9,11 @@ import pandas as pd
 import pytest
 
 from asr_core.measure import diagnostics
-from asr_core.pipeline import assembly
 from asr_core.pipeline import run as experiment
 from asr_core.spec.experiment import from_dict
 from asr_core.spec.recalibration import NO_STATE, BatchNormState
 from asr_core.spec.repairs import COLUMNS, RepairSpec
-from asr_core.store import Store, catalogue, results, shipping
+from asr_core.store import Store, catalogue, results, shipping, tables
 from asr_core.store.entries import PROJECT
 from asr_core.store.tables import networks
 
@@ -120,7 +119,7 @@ def test_a_rounded_table_is_within_half_a_percent_and_keeps_zeros_and_gaps():
 @pytest.mark.parametrize("most", [1e30, 3.4e38, 1e70])
 def test_variances_of_a_signal_that_explodes_survive_rounding(most):
     table = pd.DataFrame({"v_repaired": [0.0, 1e-38, most, np.inf, np.nan], "gamma": 1.5})
-    found = shipping.expanded(shipping.compact(assembly.halved(table)))
+    found = shipping.expanded(shipping.compact(tables.halved(table)))
     assert found["gamma"].dtype == np.float32 and (found["v_repaired"].dtype == np.float32) == (most < 3e38)
     np.testing.assert_allclose(found["v_repaired"], table["v_repaired"], rtol=0.05)
 

@@ -13,11 +13,12 @@ from hypothesis import strategies as st
 from asr_core import registry
 from asr_core.errors import AsrError, SpecError, UnknownName
 from asr_core.fields import Chosen, Field, declarations, declared, whole
+from asr_core.spec import digests as spec_keys
 from asr_core.spec import experiment as spec
-from asr_core.spec import keys as spec_keys
 from asr_core.spec.dense import DenseSpec
+from asr_core.spec.digests import canonical, key
 from asr_core.spec.experiment import ExperimentSpec, Setting, setting_fields
-from asr_core.spec.keys import Keys, canonical, key, recipe_key
+from asr_core.spec.keys import Keys, recipe_key
 from asr_core.spec.labels import label
 from asr_core.spec.model import ModelSpec
 from asr_core.spec.parts import DataSpec, PruneSpec
@@ -63,7 +64,7 @@ PINNED = {
         lambda: key("repair", "a-pruned-network", RepairSpec.of("lw_bn", "simultaneous", False)),
     ),
     "evaluation": (
-        "463482936649f225a166a38a",
+        "bf4b1242af1c3ee847a2b183",
         lambda: key(
             "evaluation", "a-network", EvalSpec(eval_images=None, subset=0), BatchNormState.of("reset", "ema", 0.1, 20)
         ),
@@ -471,8 +472,8 @@ def test_a_bad_value_is_refused_with_the_value_the_rule_and_the_remedy(build, me
     [
         (lambda: DataSpec(dataset="digit"), "digits"),
         (lambda: ModelSpec(architecture="resnet-18"), "resnet18"),
-        (lambda: ModelSpec.of(stem="smal"), "small"),
-        (lambda: ModelSpec.of(head="liner"), "linear"),
+        (lambda: ModelSpec.of("resnet18", stem="smal"), "small"),
+        (lambda: ModelSpec.of("resnet18", head="liner"), "linear"),
         (lambda: DenseSpec(source="scrach"), "scratch"),
         (lambda: DenseSpec(precision="bfloat"), "bfloat16"),
         (lambda: PruneSpec.of("globall1"), "global_l1"),

@@ -1,5 +1,6 @@
 """Legends: networks in one order, named by what differs, what they share over the figure; figures open no store."""
 
+import json
 import re
 
 import plotly.graph_objects as go
@@ -26,6 +27,12 @@ def test_a_legend_names_what_differs_and_the_line_over_the_figure_what_is_shared
     table = overview.ACCURACY.table(store_result(Store(tmp_path)), ONE_WAY)
     assert table["label"].tolist() == ["dense", "no repair", "BN only", "LW+BN (eq. 1)", "raw+BN", "ASR+BN"]
     assert overview.ACCURACY.figure(table).layout.title.text == "sequential, bias on, b = 20"
+
+
+@pytest.mark.parametrize("axis", ["xaxis", "yaxis"])
+def test_an_axis_without_a_title_keeps_no_room_for_one(axis):
+    figure = style.finish(go.Figure(go.Scatter(x=[1], y=[1])), 300, "", "")
+    assert "title" not in json.loads(style.for_screen(figure))["layout"][axis]
 
 
 def test_variants_of_a_method_are_told_apart(tmp_path):

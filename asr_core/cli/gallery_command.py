@@ -16,12 +16,12 @@ from asr_core.jobs import estimate, probe
 from asr_core.networks.weights import weights_identity
 from asr_core.pipeline import kernels
 from asr_core.pipeline import run as experiment
-from asr_core.pipeline.lab import Lab, Report, train_dense
+from asr_core.pipeline.lab import Lab, Report, ensure_dense
 from asr_core.report import textreport
 from asr_core.runtime import Runtime
-from asr_core.runtime import facts as facts_of
 from asr_core.spec.experiment import ExperimentSpec
 from asr_core.spec.keys import recipe_key
+from asr_core.spec.recalibration import REPORTED_STATE
 from asr_core.store import Store, results, shipping
 from asr_core.store.entries import WEIGHTS, Entry
 
@@ -32,17 +32,20 @@ MEASURED = 4.0  # seconds for each rate of a network, before hours of work
 @click.option(
     "--images", metavar="PATH", help="ImageFolder tree of CIFAR-10 for the results on it [default: digits only]."
 )
+@click.option(
+    "--checkpoints", metavar="PATH", help="Folder of the published networks that README names; needs --images too."
+)
 @click.option("--threads", default=None, type=int, metavar="N", help="CPU threads [default: torch's].")
 @click.pass_obj
-def gallery(store: Store, images: str | None, threads: int | None) -> None:
+def gallery(store: Store, images: str | None, checkpoints: str | None, threads: int | None) -> None:
     """Compute and ship the results that come with the project; skips what is shipped, prints the cost first."""
-    compute(store, images, Runtime(threads=threads))
+    compute(store, pieces.pieces(store, images, checkpoints), Runtime(threads=threads))
 
 
-def compute(store: Store, images: str | None, where: Runtime) -> None:
-    """Compute and ship what the gallery lacks: its cost first, then each piece, and at the end how the estimate
+def compute(store: Store, everything: list[pieces.Piece], where: Runtime) -> None:
+    """Compute and ship what is not shipped of `everything`: its cost first, then each piece, and how the estimate
     held."""
-    wanted = [piece for piece in pieces.pieces(store, images) if not pieces.shipped(piece, store)]
+    wanted = [piece for piece in everything if not pieces.shipped(piece, store)]
     expected, begun = _costs(wanted, store, where), time.perf_counter()
     for number, piece in enumerate(wanted, start=1):
         with shown() as report:
@@ -64,7 +67,7 @@ def _costs(wanted: list, store: Store, where: Runtime) -> list[float]:
         tasks = [task for name, task in names.items() if name not in known]
         known |= names.keys()
         name = estimate.network_name(spec), spec.data
-        speeds[name] = speeds.get(name) or _speed(spec, store, where)
+        speeds[name] = speeds.get(name) or _speed(spec, store, replace(where, weights=piece.weights))
         costs.append(estimate.seconds(tasks, speeds[name], len(spec.repairs)))
         click.echo(f"{textreport.cost(spec, tasks)}: {estimate.duration(costs[-1])}")
     click.echo(f"{len(wanted)} pieces to compute, about {estimate.duration(sum(costs))}")
@@ -80,12 +83,9 @@ def _speed(spec: ExperimentSpec, store: Store, where: Runtime) -> estimate.Speed
 
 
 def make(piece: pieces.Piece, where: Store, report: Report, runtime: Runtime) -> None:
-    """Compute the piece and ship it; the default digits network itself is shipped, before anything is computed from
-    it."""
-    spec = piece.experiment
-    if recipe_key(spec) == recipe_key(ExperimentSpec()) and not results.dense_ids(
-        Store(where.shipped), spec, with_weights=True
-    ):
+    """Compute the piece and ship it; a network trained here is shipped itself, before anything is computed from it."""
+    spec, runtime = piece.experiment, replace(runtime, weights=piece.weights)
+    if spec.dense.source == "scratch" and not results.find(spec, where) and not _known(spec, where):
         ship_dense(Lab(spec, where, report, runtime))
     found = experiment.run(spec, where, report, runtime)
     dense_id = found.setting["dense_id"]
@@ -95,6 +95,8 @@ def make(piece: pieces.Piece, where: Store, report: Report, runtime: Runtime) ->
         ship_kernels(where.find("dense", dense_id, WEIGHTS), piece.maps, where)
     if piece.repairability:
         experiment.repairability(spec, where, dense_id, report=report, where=runtime)
+    if piece.signal:
+        experiment.signal(spec, where, REPORTED_STATE, dense_id, report, runtime)
     for stage, key in pieces.extra_keys(piece, dense_id):
         shipping.ship_whole(stage, where.find(stage, key), where)
     if not Store(where.shipped).has("result", found.entry.folder.name):
@@ -102,12 +104,17 @@ def make(piece: pieces.Piece, where: Store, report: Report, runtime: Runtime) ->
     shipping.ship_recipe(where.find("dense", dense_id, WEIGHTS), where)
 
 
+def _known(spec: ExperimentSpec, where: Store) -> bool:
+    return bool(results.dense_ids(Store(where.shipped), spec))
+
+
 def ship_dense(lab: Lab) -> None:
-    """Train the recipe's network, round its conv and linear weights to float16, and put it into cache/shipped."""
-    model, facts = train_dense(lab)
-    state = {name: t.half() if t.ndim > 1 else t for name, t in model.state_dict().items()}
+    """Train the recipe's network, or take the trained one, round its conv and linear weights to float16, and put it
+    into cache/shipped."""
+    trained = lab.store.find("dense", ensure_dense(lab), WEIGHTS)
+    state = {name: t.half() if t.ndim > 1 else t for name, t in trained.weights().items()}
     dense_id = weights_identity(state)
-    facts |= {"recipe": recipe_key(lab.spec), "dense_id": dense_id, "rounded": "float16", **facts_of(lab.device)}
+    facts = trained.manifest["facts"] | {"dense_id": dense_id, "rounded": "float16"}
     Store(lab.store.shipped).put("dense", dense_id, {WEIGHTS: state}, facts, lab.spec.dense.values())
 
 

@@ -1,4 +1,4 @@
-"""The command line: python -m asr_core run | maps | allocate | gallery | readme | paper | cache."""
+"""The command line of python -m asr_core: each command is imported when it is called."""
 
 import importlib
 import warnings
@@ -18,7 +18,13 @@ COMMANDS = {
     "maps": ("asr_core.cli.maps:maps", "Store the output maps of one conv."),
     "paper": ("asr_core.cli.paper:paper", "The paper's tables with the stored results beside them."),
     "readme": ("asr_core.cli.readme:readme", "Write the results section of README.md from the shipped results."),
+    "report": ("asr_core.cli.report:report", "Write a stored setting as one HTML file that needs no network."),
+    "sentences": ("asr_core.cli.sentences:sentences", "Write docs/sentences.md: what pages and figures say."),
     "run": ("asr_core.cli.run:run", "Train or load a network, prune it, repair it, and print the table."),
+    "signal": (
+        "asr_core.cli.signal:signal",
+        "Store how much of each channel is signal, and what its error consists of.",
+    ),
 }
 
 

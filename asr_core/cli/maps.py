@@ -20,13 +20,14 @@ from asr_core.store import Store
 @click.option("--images", default=8, metavar="N", help="The first N images of the evaluation subset.")
 @state(calib_batches=0)
 @click.pass_obj
-def maps(store: Store, layer: str, images: int, start: str, averaging: str, calib_batches: int, **values: Any) -> None:
+def maps(store: Store, layer: str, images: int, **values: Any) -> None:
     """Store the output maps of one conv: dense, pruned and each repaired network, all channels."""
     from asr_core.cli.terminal import shown  # it loads torch, which --help does without
     from asr_core.pipeline import run as pipeline
 
-    given = plain({"start": start, "averaging": averaging, "momentum": values["momentum"]})
-    wanted = MapSpec(layer=layer, state=BatchNormState.of(**given, calib_batches=calib_batches or 0), images=images)
+    way = {name: values.pop(name) for name in ("start", "averaging", "pseudo_count")} | {"momentum": values["momentum"]}
+    chosen = BatchNormState.of(**plain(way), calib_batches=values.pop("calib_batches") or 0)
+    wanted = MapSpec(layer=layer, state=chosen, images=images)
     where = runtime(values)
     experiment = asked.experiment(store, **plain(values))
     with shown() as report:

@@ -9,7 +9,7 @@ import click
 
 from asr_core import registry
 from asr_core.errors import SpecError
-from asr_core.fields import Chosen, Field, declarations
+from asr_core.fields import Chosen, Field, choice, declarations
 from asr_core.images import class_maps
 from asr_core.pipeline import allocations
 from asr_core.runtime import DEVICES, Runtime
@@ -128,6 +128,15 @@ MACHINE = together(
     click.option("--threads", default=None, type=int, metavar="N", help="CPU threads [default: torch's]."),
 )
 
+PRESETS = choice(
+    (),
+    "Presets",
+    "Further ways of recalibration: pseudo (pseudo-count 16 at each budget), forgetting, tuning.",
+    recalibration.PRESETS,
+    many=True,
+    one="preset",
+)
+
 GRID = together(
     *fields_of(repairs.RepairChoice),
     *(option(name, field) for name, field in registry.parameters("repair method").items()),
@@ -139,6 +148,7 @@ GRID = together(
         metavar="B,B,...",
         help="Recalibration budgets b in batches; b = 0 is always there.",
     ),
+    option("presets", PRESETS),
     option("momentum", declarations(recalibration.Recalibration)["momentum"]),
     MACHINE,
 )

@@ -6,29 +6,32 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from asr_core.figures import Chart, NothingToDraw, style
+from asr_core.report import words
+from asr_core.report.sentences import paper
 from asr_core.spec import labels
 from asr_core.spec.recalibration import REPORTED_STATE, BatchNormState
 from asr_core.spec.repairs import ORDERS, RepairSpec
+from asr_core.store import results
 from asr_core.store.results import Result
 from asr_core.store.tables import networks
-from asr_core.studies import ablation
+from asr_core.studies import ablation, ahead, paired
+from asr_core.studies.cells import ABLATED, PRUNINGS
 
 PAPER_LOOK = ("#D55E00", "line-ns")
-PRIOR_LABELS = {
-    ("median", 0.0): "none",
-    ("median", 0.1): "0.1 × median",
-    ("median", 1.0): "median",
-    ("median", 10.0): "10 × median",
-    ("mean", 1.0): "mean",
-}
+PLACE = ["key", "stored_row"]
 
 
 def table2_table(result: Result, order: str = "simultaneous", state: BatchNormState = REPORTED_STATE) -> pd.DataFrame:
     """ablation.table2 at one recalibration."""
     table = ablation.table2(result.accuracy, order, state)
     if table["top1"].isna().all():
-        raise NothingToDraw("None of the rows of table 2 is stored at this recalibration; compute them below.")
-    return table.assign(b=state.calib_batches)
+        raise NothingToDraw("None of the rows of table 2 is stored at this recalibration.")
+    right = results.right_of([result], table)
+    model, prune = result.setting["model"], result.setting["prune"]
+    same = model["architecture"] == ABLATED.architecture and PRUNINGS[ABLATED.pruning].items() <= prune.items()
+    told, alike = ahead.ordered_alike(table, right)
+    table = paired.with_best(table, right).drop(columns=PLACE, errors="ignore")
+    return table.assign(b=state.calib_batches, told=told, alike=alike, same_network=same)
 
 
 def table2_figure(table: pd.DataFrame, low: float = 0.0, high: float = 1.0) -> go.Figure:
@@ -38,17 +41,7 @@ def table2_figure(table: pd.DataFrame, low: float = 0.0, high: float = 1.0) -> g
     for network, row in zip(networks(have), have.itertuples(), strict=True):
         _ours(figure, network, row)
     _published(figure, table)
-    missing = table[table["top1"].isna()]
-    figure.add_scatter(
-        x=[100 * low + 1] * len(missing),
-        y=missing["row"],
-        mode="text",
-        text=["not stored"] * len(missing),
-        textposition="middle right",
-        textfont={"color": style.REFERENCE},
-        showlegend=False,
-        hoverinfo="skip",
-    )
+    style.not_stored(figure, 100 * low, table.loc[table["top1"].isna(), "row"])
     figure.update_xaxes(range=[100 * low, 100 * high])
     figure.update_yaxes(categoryorder="array", categoryarray=list(table["row"])[::-1], type="category")
     shared = f"{table['order'].dropna().iloc[0]}, b = {table['b'].iloc[0]}"
@@ -67,7 +60,7 @@ def _ours(figure: go.Figure, network: RepairSpec, row) -> None:
         textposition="top center",
         showlegend=False,
         marker={"color": colour, "symbol": symbol, "size": 12, "line": {"width": 2}},
-        hovertemplate=f"{labels.label(network)}<br>{_percent(row)}<extra>here</extra>",
+        hovertemplate=f"{labels.label(network)}<br>{words.accuracy(row)}<extra>here</extra>",
     )
 
 
@@ -92,48 +85,16 @@ def table2_limits(tables) -> dict:
     return {"low": round(max(0.0, low - pad), 3), "high": round(min(1.02, high + pad), 3)}
 
 
-def table2_sentence(table: pd.DataFrame) -> str:
-    """Best row here, and how many pairs of rows are ordered as in the paper."""
-    have = table.dropna(subset="top1")
-    best = have.loc[have["top1"].idxmax()]
-    text = f"Here, at b = {best.b}, {best.row} is highest with {_percent(best)}"
-    if len(have) < len(table):
-        text += f" among the {len(have)} of {len(table)} rows that are stored"
-    told, alike = _pairs(have)
-    if told:
-        text += f". Of {told} pairs of rows whose intervals do not overlap here, {alike} are ordered as in the paper"
-    elif len(have) > 1:
-        text += ". The intervals of all rows overlap, so that no order can be told"
-    reach = f"{100 * table['paper'].min():.1f} to {100 * table['paper'].max():.1f} %"
-    return text + (
-        f". The paper's numbers are of another network and dataset ({reach}): compare the order, not the height."
-    )
-
-
-def _percent(row) -> str:
-    return f"{100 * row.top1:.1f} % [{100 * row.top1_low:.1f}, {100 * row.top1_high:.1f}]"
-
-
-def _pairs(have: pd.DataFrame) -> tuple[int, int]:
-    """(pairs of rows with separate intervals, those of them ordered as in the paper)."""
-    rows = list(have.itertuples())
-    apart = [
-        (a, b)
-        for i, a in enumerate(rows)
-        for b in rows[i + 1 :]
-        if a.top1_low > b.top1_high or b.top1_low > a.top1_high
-    ]
-    return len(apart), sum((a.top1 > b.top1) == (a.paper > b.paper) for a, b in apart)
-
-
-TABLE2 = Chart("ablation.TABLE2", table2_table, table2_figure, table2_sentence, table2_limits)
+TABLE2 = Chart("ablation.TABLE2", table2_table, table2_figure, paper.table2, table2_limits)
 
 
 def surface_table(result: Result, state: BatchNormState = REPORTED_STATE) -> pd.DataFrame:
     """ablation.surface_table for both orders and bias settings at one recalibration."""
     table = ablation.surface_table(result.accuracy, state)
     if table["top1"].isna().all():
-        raise NothingToDraw("No point of the surface is stored at this recalibration; compute it below.")
+        raise NothingToDraw("No point of the surface is stored at this recalibration.")
+    right = results.right_of([result], table)
+    table = paired.with_best(table, right).drop(columns=PLACE, errors="ignore")
     return table.assign(b=state.calib_batches)
 
 
@@ -152,7 +113,7 @@ def surface_figure(table: pd.DataFrame, low: float = 0.0, high: float = 1.0) -> 
     style.finish(figure, 700, "", "", f"b = {table['b'].iloc[0]}", top=30, coloraxis=colours)
     figure.update_layout(margin={"r": 132})
     figure.update_xaxes(title="prior of the shrinkage", row=2)
-    sizes = [size_label(size) for size in reversed(ablation.GROUP_SIZES)]
+    sizes = [paper.size(size) for size in reversed(ablation.GROUP_SIZES)]
     figure.update_yaxes(type="category", categoryorder="array", categoryarray=sizes, showgrid=False)
     figure.update_yaxes(title="channels per factor", col=1)
     return figure.update_xaxes(showgrid=False)
@@ -160,8 +121,8 @@ def surface_figure(table: pd.DataFrame, low: float = 0.0, high: float = 1.0) -> 
 
 def _map(rows: pd.DataFrame, low: float, high: float) -> tuple:
     """Cells by colour, and what is written on them: dark on light, light on dark, a dot where nothing is stored."""
-    x = [PRIOR_LABELS[where] for where in zip(rows["prior"], rows["scale"], strict=True)]
-    y = [size_label(size) for size in rows["group_size"]]
+    x = [paper.PRIORS[where] for where in zip(rows["prior"], rows["scale"], strict=True)]
+    y = [paper.size(size) for size in rows["group_size"]]
     shades = (rows["top1"] - low) / (high - low)
     written = ["·" if np.isnan(row.top1) else _cell(row) for row in rows.itertuples()]
     colours = [style.REFERENCE if np.isnan(shade) else "#fff" if shade < 0.55 else "#111" for shade in shades]
@@ -187,17 +148,6 @@ def _named(row) -> str:
     return labels.method_label(row.named).split("+")[0] + (" mean" if row.prior == "mean" else "")
 
 
-def size_label(size: int) -> str:
-    """1, 4, ... or 'all' channels of a layer."""
-    return "all" if size == 0 else str(size)
-
-
-def point_label(row) -> str:
-    """A point of the surface in words: '4 channels per factor, prior 10 × median'."""
-    channels = "channel" if row.group_size == 1 else "channels"
-    return f"{size_label(row.group_size)} {channels} per factor, prior {PRIOR_LABELS[row.prior, row.scale]}"
-
-
 def _cell(row) -> str:
     value = f"{100 * row.top1:.1f}"
     return f"<b>{_named(row)}</b><br>{value}" if _named(row) else value
@@ -210,17 +160,4 @@ def surface_limits(tables) -> dict:
     return {"low": round(float(low), 4), "high": round(float(max(high, low + 0.01)), 4)}
 
 
-def surface_sentence(table: pd.DataFrame) -> str:
-    """Best point of the surface, and whether the paper's methods reach it."""
-    have = table.dropna(subset="top1")
-    best = have.loc[have["top1"].idxmax()]
-    where = f"{best.order}, bias {'on' if best.bias else 'off'}, {point_label(best)}"
-    same = have[have["top1_high"] >= best.top1_low]
-    among = int(same["named"].notna().sum()) or "none"
-    return (
-        f"{len(have)} of {len(table)} points are stored at b = {best.b}. The best, {_percent(best)}, is at {where}; "
-        f"the intervals of {len(same) - 1} other points reach it, {among} of the paper's methods among them."
-    )
-
-
-SURFACE = Chart("ablation.SURFACE", surface_table, surface_figure, surface_sentence, surface_limits)
+SURFACE = Chart("ablation.SURFACE", surface_table, surface_figure, paper.surface, surface_limits)

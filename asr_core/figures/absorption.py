@@ -4,15 +4,13 @@ import numpy as np
 import pandas as pd
 
 from asr_core.figures import Chart, NothingToDraw, style
-from asr_core.figures.absorption_drawn import WAYS, agreement_figure, agreement_limits, gap_figure, gap_limits
+from asr_core.figures.absorption_drawn import agreement_figure, agreement_limits, gap_figure, gap_limits
+from asr_core.report.sentences import absorbed
 from asr_core.spec.recalibration import BatchNormState
 from asr_core.spec.repairs import BN_ONLY, COLUMNS
 from asr_core.store.results import Result
 from asr_core.store.tables import networks, rows_of
 from asr_core.studies import leftover
-from asr_core.studies.severity import correlation
-
-SAME = 0.05  # a largest logit difference up to which two networks count as one function
 
 
 def _state(way: str, b: int, momentum: float) -> BatchNormState:
@@ -30,13 +28,12 @@ def _comparable(result: Result, repairs) -> pd.DataFrame:
     chosen = rows_of(rows, *(repair for repair in repairs if repair.order))
     if chosen.empty:
         raise NothingToDraw(
-            "None of the chosen methods that change weights is stored. "
-            "Choose LW, raw or ASR in the sidebar, or compute them."
+            "None of the chosen methods that change weights is stored. Choose LW, raw or ASR in the sidebar."
         )
     if chosen["logit_gap"].notna().sum() == 0:
         raise NothingToDraw(
             "Logits are compared with BN only, which is not stored for this setting. "
-            "Compute it with BN only among the methods."
+            "It is there once BN only is among the computed methods."
         )
     return chosen
 
@@ -46,7 +43,7 @@ def gap_table(result: Result, repairs=(), momentum: float = 0.1) -> pd.DataFrame
     logit_gap, top1_gap (top-1 minus that of BN only, fraction), predicted (leftover.predicted_error, NaN at b = 0)."""
     rows = _by_way(_comparable(result, repairs), momentum)
     if rows.empty:
-        raise NothingToDraw("Nothing is stored for this momentum; choose a stored one or compute this one.")
+        raise NothingToDraw("Nothing is stored for this momentum; choose a stored one.")
     plain = _by_way(rows_of(result.accuracy, BN_ONLY), momentum).set_index(["way", "b"])["top1"]
     table = rows.join(plain.rename("plain"), on=["way", "b"])
     table = table.assign(
@@ -80,53 +77,7 @@ def _by_way(rows: pd.DataFrame, momentum: float) -> pd.DataFrame:
     return found[found["way"] != ""].drop_duplicates([*COLUMNS, "way", "b"]).sort_values(["b"], kind="stable")
 
 
-def gap_sentence(table: pd.DataFrame) -> str:
-    """The verdict: are the methods one network, in which way of recalibration, and how far apart otherwise."""
-    parts = [_verdict(way, table[table["way"] == way]) for way in WAYS if (table["way"] == way).any()]
-    none = table[table["b"] == 0]
-    if none["logit_gap"].notna().any():
-        logits, top1 = _reach(none)
-        parts.append(
-            f"Without recalibration nothing is absorbed: logits differ by up to {logits}, top-1 by up to {top1}."
-        )
-    return " ".join(parts)
-
-
-def _verdict(way: str, rows: pd.DataFrame) -> str:
-    methods = len(style.in_table(rows))
-    names = "the method and BN only are" if methods == 1 else f"all {methods} repairs and BN only are"
-    if not np.isfinite(rows["logit_gap"]).all():
-        return f"Under {WAYS[way]} some logits are not finite, so the methods cannot be compared."
-    if way == "cumulative":
-        logits, top1 = _reach(rows)
-        verdict = f"{names} one network"
-        if rows["logit_gap"].max() > SAME:
-            why = "a conv that is not absorbed, or variances near BatchNorm's eps"
-            verdict = f"{names} not quite one network ({why})"
-        return f"Under cumulative averaging {verdict}: logits differ by at most {logits}, top-1 by at most {top1}."
-    near, last = (rows[rows["b"] == b] for b in (_reporting(rows["b"]), rows["b"].max()))
-    logits, top1 = _reach(near)
-    text = f"Under {WAYS[way]} at {_at(near)} logits differ by up to {logits} and top-1 by up to {top1}"
-    if last["b"].iloc[0] != near["b"].iloc[0]:
-        text += f"; at {_at(last)} by {' and '.join(_reach(last))}"
-    return text + "."
-
-
-def _at(rows: pd.DataFrame) -> str:
-    return f"b = {rows['b'].iloc[0]} (a = {rows['a'].iloc[0]:.3f})"
-
-
-def _reach(rows: pd.DataFrame) -> tuple[str, str]:
-    """Largest differences of logits and of top-1."""
-    return f"{rows['logit_gap'].max():.2g}", f"{100 * rows['top1_gap'].abs().max():.1f} points"
-
-
-def _reporting(budgets: pd.Series) -> int:
-    """The paper's reporting budget, or the stored one nearest to it."""
-    return min(set(budgets), key=lambda b: abs(b - 20))
-
-
-GAP = Chart("absorption.GAP", gap_table, gap_figure, gap_sentence, gap_limits)
+GAP = Chart("absorption.GAP", gap_table, gap_figure, absorbed.gaps, gap_limits)
 
 
 def agreement_table(result: Result, repairs=(), momentum: float = 0.1) -> pd.DataFrame:
@@ -134,29 +85,24 @@ def agreement_table(result: Result, repairs=(), momentum: float = 0.1) -> pd.Dat
     table = gap_table(result, repairs, momentum)
     use = table["way"].notna() & (table["predicted"] > 0) & (table["logit_gap"] > 0) & np.isfinite(table["logit_gap"])
     if not use.any():
-        raise NothingToDraw(
-            "No recalibrated network has both a prediction and a measurement; compute the default budgets."
-        )
+        raise NothingToDraw("No recalibrated network has both a prediction and a measurement.")
     return table[use].reset_index(drop=True)
 
 
-def agreement_sentence(table: pd.DataFrame) -> str:
-    """How well the prediction orders what was measured."""
-    found = correlation(table["predicted"], table["logit_gap"])
-    if np.isnan(found["spearman"]):
-        return f"{found['n']} points are too few to tell how well the prediction orders the measurements."
-    text = (
-        "The predicted channel error, from factors and variances alone, ranks the measured logit differences of "
-        f"{found['n']} recalibrated networks with Spearman ρ = {found['spearman']:.2f}"
-    )
-    ema = table[table["way"] != "cumulative"]
-    within = correlation(ema["predicted"], ema["logit_gap"])
-    if len(ema) < len(table) and not np.isnan(within["spearman"]):
-        alone = f"ρ = {within['spearman']:.2f} ({within['n']} networks)"
-        text += f"; within the exponential averages alone {alone}"
-    if found["spearman"] > 0.7:
-        return text + ". What is left of the starting statistics sets the methods apart."
-    return text + ". So something else than left-over starting statistics sets the methods apart here."
+AGREEMENT = Chart("absorption.AGREEMENT", agreement_table, agreement_figure, absorbed.agreement, agreement_limits)
 
 
-AGREEMENT = Chart("absorption.AGREEMENT", agreement_table, agreement_figure, agreement_sentence, agreement_limits)
+def methods_table(table: pd.DataFrame) -> pd.DataFrame:
+    """Of a `gap_table`, method by method after full re-estimation (cumulative, the largest budget): label, changes
+    (what the method changes), predicted and measured (whether BatchNorm absorbs it, in words), logit_gap, top1_gap."""
+    full = table[table["way"] == "cumulative"]
+    rows = []
+    for network, group in style.each(full) if len(full) else ():
+        last = group.loc[group["b"].idxmax()]
+        gap = last["logit_gap"]
+        measured = "not measured" if not np.isfinite(gap) else "absorbed" if gap <= absorbed.SAME else "not absorbed"
+        predicted = "absorbed, where every conv is" if network.scales else "not absorbed"
+        changes = "a factor and a shift per channel" if network.scales else "the kept weights themselves"
+        values = changes, predicted, measured, gap, last["top1_gap"]
+        rows.append((last["label"], *values))
+    return pd.DataFrame(rows, columns=["label", "changes", "predicted", "measured", "logit_gap", "top1_gap"])

@@ -5,18 +5,19 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from asr_core.figures import Chart, NothingToDraw, style
+from asr_core.report.sentences import rules
 from asr_core.store import Store
 from asr_core.store.results import Result
 from asr_core.studies import transition
 from asr_core.studies.densities import densities
 
 RULES = {
-    "global_l1": "#0072B2",
-    "uniform": "#E69F00",
-    "erk": "#D55E00",
-    "lamp": "#009E73",
-    "rr": "#CC79A7",
-    "n_m": "#56B4E9",
+    "global_l1": "#005AFF",
+    "uniform": "#E57500",
+    "erk": "#8C5446",
+    "lamp": "#00AA4F",
+    "rr": "#A347B2",
+    "n_m": "#408CFF",
 }
 PATTERNS = {"first": ".", "projection": "/", "1x1": "x", "other": ""}  # hatching says what colour cannot
 HATCH = {"fillmode": "overlay", "fgcolor": "#fff", "size": 6}
@@ -44,9 +45,7 @@ def bars_table(result: Result, store: Store, groups) -> pd.DataFrame:
     sparsity = result.setting["sparsity_asked"]
     table = densities(convs, sparsity)
     if table.empty:
-        raise NothingToDraw(
-            "No finished result is stored at this sparsity yet, so there are no densities to compare. Compute one."
-        )
+        raise NothingToDraw("No finished result is stored at this sparsity yet, so there are no densities to compare.")
     by = table.groupby("rule", sort=False)
     whole = by["kept"].transform("sum") / by["weights"].transform("sum")
     return table.assign(sparsity=sparsity, whole=whole)
@@ -65,7 +64,7 @@ def bars_figure(table: pd.DataFrame, low: float = 1e-3) -> go.Figure:
         marker = {"color": style.REFERENCE, "pattern": HATCH | {"shape": PATTERNS[kind]}}
         figure.add_bar(x=[None], y=[None], name=KINDS[kind], marker=marker)
     x, y = "conv layers in execution order", "share of weights kept"
-    style.finish(figure, 190 + 110 * len(rules), x, y, barmode="overlay", bargap=0.15)
+    style.finish(figure, 250 + 95 * len(rules), x, y, barmode="overlay", bargap=0.15)
     figure.update_layout(showlegend=len(figure.data) > len(rules))
     style.layer_axis(figure, table, 0.7)
     figure.update_yaxes(**_density_ticks(bottoms.values(), low), zeroline=False, gridcolor=style.GRID)
@@ -134,18 +133,4 @@ def bars_limits(tables) -> dict:
     return {"low": float(max(LOWEST, min(0.1, 10.0 ** np.floor(np.log10(least)))))} if least == least else {}
 
 
-def bars_sentence(table: pd.DataFrame) -> str:
-    """Per rule, the densest and the sparsest layer."""
-    parts = []
-    for _, rows in table.groupby("rule", sort=False):
-        most, least = rows.loc[rows["density"].idxmax()], rows.loc[rows["density"].idxmin()]
-        sparsest = f"{least['density']:.3g} of {least['layer']}"
-        parts.append(f"{most['rule']} keeps {most['density']:.3g} of {most['layer']} and {sparsest}")
-    at, rules = style.percent(table["sparsity"].iloc[0]), f"{len(parts)} rule{'s' if len(parts) > 1 else ''}"
-    return (
-        f"Share of each conv's weights that is kept at {at} sparsity, by {rules}: {'; '.join(parts)}. "
-        "The dotted line is the density of all convs together."
-    )
-
-
-DENSITIES = Chart("allocation.DENSITIES", bars_table, bars_figure, bars_sentence, bars_limits, wide=True)
+DENSITIES = Chart("allocation.DENSITIES", bars_table, bars_figure, rules.bars, bars_limits, wide=True)

@@ -5,11 +5,12 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from asr_core.figures import Chart, NothingToDraw, style
+from asr_core.report.sentences import accuracies
 from asr_core.spec.repairs import COLUMNS, DENSE, NO_REPAIR, RepairSpec
 from asr_core.store.results import Result
 from asr_core.store.tables import rows_of
 
-WAYS = {"reset": "ema from reset", "keep": "ema from kept", "cumulative": "cumulative", "none": "no recalibration"}
+WAYS = accuracies.WAYS
 TITLES = {"batches": "recalibration batches b", "images": "training images (statistics and recalibration)"}
 
 
@@ -17,20 +18,27 @@ def curves_table(result: Result, repairs=(), ways=("reset",), momentum=0.1, x="b
     """One row per point: COLUMNS, label, line, way, batches, images, distinct_images, top1, interval, n_eval, seeds, x.
 
     dense and no_repair are rows with way `none`. images: training images a point needs, statistics
-    images included. `more` results of other seeds turn points into means with their least and largest
-    value; those of other numbers of statistics images add points without recalibration (x = images).
+    images included. `more` results of other seeds, or of other calibration draws of the same dense network, turn
+    points into means with their least and largest value (`over`: seeds or draws); those of other numbers of statistics
+    images add points without recalibration (x = images).
     """
-    same = [r for r in more if r.setting["dense_id"] == result.setting["dense_id"]]
+    drawn = [r for r in more if _draw(r) != _draw(result) and r.setting["dense_id"] == result.setting["dense_id"]]
+    same = [r for r in more if _draw(r) == _draw(result) and r.setting["dense_id"] == result.setting["dense_id"]]
     others = [r for r in more if r.setting["dense_id"] != result.setting["dense_id"]]
     table = _points(result, repairs, ways, momentum, x)
     if x == "images":
         found = [_points(r, repairs, (), momentum, x) for r in same]
         table = pd.concat([table, *(rows[~is_reference(rows)] for rows in found)], ignore_index=True)
-    if others:
-        table = _over_seeds([table, *(_points(r, repairs, ways, momentum, x) for r in others)])
+    if drawn or others:
+        table = _over_seeds([table, *(_points(r, repairs, ways, momentum, x) for r in drawn or others)])
+        table = table.assign(over="draws" if drawn else "seeds")
     if table.empty:
-        raise NothingToDraw("No accuracy is stored for this setting yet; compute it.")
+        raise NothingToDraw("No accuracy is stored for this setting.")
     return lined(table.assign(x=table[x].astype(float)))
+
+
+def _draw(result: Result) -> int:
+    return result.setting["calibration"]["draw"]
 
 
 def is_reference(table: pd.DataFrame) -> pd.Series:
@@ -42,7 +50,8 @@ def lined(table: pd.DataFrame) -> pd.DataFrame:
     """A table in order, with `label`, and `line`: label, way of recalibration, number of seeds."""
     table = style.labelled(style.ordered(table, "way", "x"))
     line = table["label"] + np.where(is_reference(table), "", " · " + table["way"].map(WAYS))
-    return table.assign(line=line + np.where(table["seeds"] > 1, " · " + table["seeds"].astype(str) + " seeds", ""))
+    several = " · " + table["seeds"].astype(str) + " " + table["over"].astype(str)
+    return table.assign(line=line + np.where(table["seeds"] > 1, several, ""))
 
 
 def _points(result: Result, repairs, ways, momentum, x: str) -> pd.DataFrame:
@@ -64,7 +73,7 @@ def _points(result: Result, repairs, ways, momentum, x: str) -> pd.DataFrame:
     images = np.maximum(passed, found["stat_images"].fillna(0).astype(int))
     numbers = ["calib_batches", "distinct_images", "stat_images", "top1", "top1_low", "top1_high", "n_eval"]
     found = found[[*COLUMNS, "way", *numbers]].rename(columns={"calib_batches": "batches"})
-    return found.assign(images=images, seeds=1)
+    return found.assign(images=images, seeds=1, over="seeds")
 
 
 def _over_seeds(tables: list[pd.DataFrame]) -> pd.DataFrame:
@@ -73,7 +82,7 @@ def _over_seeds(tables: list[pd.DataFrame]) -> pd.DataFrame:
     Each line keeps the points that most of its seeds have, so that a mean never changes its seeds on the way.
     """
     groups = pd.concat(tables).groupby([*COLUMNS, "way", "batches", "images"], as_index=False, dropna=False, sort=False)
-    first = ("top1_low", "top1_high", "n_eval", "distinct_images", "stat_images")
+    first = ("over", "top1_low", "top1_high", "n_eval", "distinct_images", "stat_images")
     level = {name: ("top1", how) for name, how in (("top1", "mean"), ("least", "min"), ("largest", "max"))}
     table = groups.agg(**level, seeds=("top1", "size"), **{name: (name, "first") for name in first})
     several = table["seeds"] > 1
@@ -94,10 +103,15 @@ def curves_figure(
         _level(figure, network, rows, left, right)
     for network, of_network in style.each(lines):
         for way, rows in of_network.groupby("way", sort=False):
-            _line(figure, network, rows, style.DASHES[ways.index(way) % len(style.DASHES)])
+            grid = sorted(lines.loc[lines["way"] == way, "x"].unique())
+            _line(figure, network, rows, style.DASHES[ways.index(way) % len(style.DASHES)], grid)
     _along(figure, x, left, right)
     figure.update_yaxes(range=[100 * low, 100 * high], gridcolor=style.GRID)
-    band = "95 % interval" if table["seeds"].max() == 1 else f"least and largest of {table['seeds'].max()} seeds"
+    band = (
+        "95 % interval"
+        if table["seeds"].max() == 1
+        else f"least and largest of {table['seeds'].max()} {table['over'].iloc[0]}"
+    )
     below = 16 * (2 + len(figure.data) // 2)  # pixels that the legend takes under the plot
     shared = style.legend(table)[1]
     style.finish(figure, 460 + below, TITLES[x], f"top-1 accuracy, % (band: {band})", shared)
@@ -125,13 +139,15 @@ def _level(figure: go.Figure, network: RepairSpec, rows: pd.DataFrame, left: flo
     )
 
 
-def _line(figure: go.Figure, network: RepairSpec, rows: pd.DataFrame, dash: str) -> None:
+def _line(figure: go.Figure, network: RepairSpec, rows: pd.DataFrame, dash: str, grid: list[float]) -> None:
+    """One line with its band; both end where a value of `grid` that others have is not stored."""
     colour, symbol = style.look_of(network)
     name = rows["line"].iloc[0]
-    x, low, high = rows["x"].to_numpy(), 100 * rows["top1_low"].to_numpy(), 100 * rows["top1_high"].to_numpy()
+    runs = [run for run in _runs(rows, grid) if len(run)]
+    band = [_outline(run) for run in runs]
     figure.add_scatter(
-        x=np.concatenate([x, x[::-1]]),
-        y=np.concatenate([high, low[::-1]]),
+        x=np.concatenate([x for x, _ in band]),
+        y=np.concatenate([y for _, y in band]),
         fill="toself",
         fillcolor=style.faint(colour),
         line={"width": 0},
@@ -140,19 +156,35 @@ def _line(figure: go.Figure, network: RepairSpec, rows: pd.DataFrame, dash: str)
         legendgroup=name,
         mode="lines",
     )
+    gap = pd.DataFrame([dict.fromkeys(rows)]).astype(object)
+    whole = pd.concat([part for run in runs for part in (run.astype(object), gap)][:-1], ignore_index=True)
+    told = ["batches", "images", "distinct_images", "top1_low", "top1_high"]
     figure.add_scatter(
-        x=x,
-        y=100 * rows["top1"].to_numpy(),
+        x=whole["x"].astype(float),
+        y=100 * whole["top1"].astype(float),
         mode="lines+markers",
         name=name,
         legendgroup=name,
         line={"color": colour, "dash": dash, "width": 2},
         marker={"color": colour, "symbol": symbol, "size": 8},
-        customdata=rows[["batches", "images", "distinct_images", "top1_low", "top1_high"]].astype(float).to_numpy(),
+        customdata=whole[told].astype("Float64").to_numpy(float, na_value=np.nan),
         hovertemplate=f"<b>{name}</b><br>"
         "b = %{customdata[0]}, %{customdata[1]} images (%{customdata[2]} distinct)<br>"
         "%{y:.2f} % [%{customdata[3]:.1%}, %{customdata[4]:.1%}]<extra></extra>",
     )
+
+
+def _runs(rows: pd.DataFrame, grid: list[float]) -> list[pd.DataFrame]:
+    """The rows of a line in runs of neighbours on `grid`."""
+    place = rows["x"].map({x: number for number, x in enumerate(grid)}).to_numpy()
+    ends = np.flatnonzero(np.diff(place) > 1) + 1
+    return [rows.iloc[part] for part in np.split(np.arange(len(rows)), ends)]
+
+
+def _outline(rows: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+    """A band around a run, closed, and a break after it."""
+    x, low, high = (rows[name].to_numpy(float) for name in ("x", "top1_low", "top1_high"))
+    return np.concatenate([x, x[::-1], [np.nan]]), 100 * np.concatenate([high, low[::-1], [np.nan]])
 
 
 def curves_limits(tables) -> dict:
@@ -167,23 +199,6 @@ def curves_limits(tables) -> dict:
         "left": round(left, 2),
         "right": round(right, 2),
     }
-
-
-def curves_sentence(table: pd.DataFrame) -> str:
-    """How far the methods lie apart at the smallest and the largest budget of each way."""
-    lines = table[~is_reference(table)]
-    if lines.empty:
-        return "None of the chosen repairs is stored for this setting."
-    parts = []
-    for way, rows in lines.groupby("way", sort=False):
-        budgets = rows[(rows["batches"] > 0) | (way == "none")]
-        for at in dict.fromkeys([budgets["x"].min(), budgets["x"].max()] if len(budgets) else []):
-            here = budgets[budgets["x"] == at]
-            unit = "b = " if here["x"].iloc[0] == here["batches"].iloc[0] else "images = "
-            reach = f"{100 * here['top1'].min():.1f} to {100 * here['top1'].max():.1f} %"
-            parts.append(f"{WAYS[way]}, {unit}{at:g}: {reach}")
-    methods = len(style.in_table(lines))
-    return f"Top-1 accuracy over the {methods} chosen {'repairs' if methods > 1 else 'repair'}: {'; '.join(parts)}."
 
 
 def curves_difference(pinned: pd.DataFrame, current: pd.DataFrame) -> pd.DataFrame:
@@ -220,7 +235,7 @@ CURVES = Chart(
     "curves.CURVES",
     curves_table,
     curves_figure,
-    curves_sentence,
+    accuracies.curves,
     curves_limits,
     curves_difference,
     curves_difference_figure,

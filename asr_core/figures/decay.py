@@ -5,6 +5,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from asr_core.figures import Chart, style
+from asr_core.report.sentences import accuracies
 from asr_core.store.results import Result
 
 
@@ -33,15 +34,4 @@ def decay_figure(table: pd.DataFrame, left: float = 0, right: float = 50) -> go.
     return style.finish(figure, 220, "recalibration batches b", "a = (1 − momentum)<sup>b</sup>")
 
 
-def decay_sentence(table: pd.DataFrame) -> str:
-    """The left-over at the paper's budgets."""
-    stated = [f"{row.a:.3f} at b = {row.b}" for row in table[table["b"].isin([10, 20, 30, 50])].itertuples()]
-    momentum = table["momentum"].iloc[0]
-    held = ", ".join(stated) or "all"
-    return (
-        f"With momentum {momentum:g} an ema still holds {held} of its starting statistics; "
-        "cumulative averaging holds none."
-    )
-
-
-DECAY = Chart("decay.DECAY", decay_table, decay_figure, decay_sentence)
+DECAY = Chart("decay.DECAY", decay_table, decay_figure, accuracies.decay)

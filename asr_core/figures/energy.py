@@ -1,11 +1,11 @@
 """Whether the weights that a channel keeps explain the variance that it keeps."""
 
-import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
 from asr_core.figures import Chart, NothingToDraw, cloud, style
 from asr_core.measure import diagnostics
+from asr_core.report.sentences import damage
 from asr_core.store.results import Result
 
 
@@ -13,7 +13,7 @@ def energy_table(result: Result, layer: str) -> pd.DataFrame:
     """Per channel of `layer`: kept_energy (share of squared weights kept), variance_kept = v_pruned / v_dense."""
     table = result.channels[result.channels["layer"] == layer]
     if table.empty:
-        raise NothingToDraw(f"No channel statistics of {layer} are stored for this setting yet; compute it.")
+        raise NothingToDraw(f"No channel statistics of {layer} are stored for this setting.")
     table = table[table["v_dense"] > diagnostics.FLOOR].reset_index(drop=True)
     if table.empty or table["kept_energy"].isna().all():
         raise NothingToDraw(f"{layer} has no channel with dense variance and known kept weights.")
@@ -49,15 +49,4 @@ def energy_limits(tables) -> dict:
     return {"high": round(max(1.05, *(1.05 * t["variance_kept"].max() for t in tables)), 3)}
 
 
-def energy_sentence(table: pd.DataFrame) -> str:
-    """Whether kept weights explain kept variance."""
-    rank = table[["kept_energy", "variance_kept"]].corr("spearman").iloc[0, 1] if len(table) > 2 else np.nan
-    less = (table["variance_kept"] < table["kept_energy"]).mean()
-    tie = "undefined" if not np.isfinite(rank) else f"{rank:.2f}"
-    return (
-        f"The rank correlation of kept weight energy and kept variance is {tie}; {less:.0%} of the channels of "
-        f"{table['layer'].iloc[0]} keep less variance than weight energy."
-    )
-
-
-ENERGY = Chart("energy.ENERGY", energy_table, energy_figure, energy_sentence, energy_limits)
+ENERGY = Chart("energy.ENERGY", energy_table, energy_figure, damage.energy, energy_limits)

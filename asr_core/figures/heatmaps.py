@@ -5,7 +5,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from asr_core.figures import Chart, NothingToDraw, style
-from asr_core.figures.variance import unchanged
+from asr_core.report.sentences import damage
 from asr_core.spec.repairs import COLUMNS, NO_REPAIR
 from asr_core.store.results import Result
 from asr_core.store.tables import rows_of
@@ -25,7 +25,7 @@ def cells_table(result: Result, repairs=(), stage: str = "repaired", by: str = "
     `repairs` at `stage` (`repaired` or `recalibrated`). by: `depth` or `damage` orders the layers.
     """
     if result.layers.empty:
-        raise NothingToDraw("No channel statistics are stored for this setting yet; compute it.")
+        raise NothingToDraw("No channel statistics are stored for this setting.")
     table = _statistics(result.layers, repairs, stage)
     base = table[table["statistic"] == "share"]
     order = base.sort_values("depth" if by == "depth" else "severity", ascending=by == "depth")["layer"]
@@ -40,7 +40,7 @@ def _statistics(layers: pd.DataFrame, repairs, stage: str) -> pd.DataFrame:
     base = rows_of(layers[layers["state"] == "repaired"], NO_REPAIR)
     parts = [base.assign(row=SHARE, statistic="share", value=base["below_p5"])]
     measured = layers[layers["state"] == stage]
-    for repair in [NO_REPAIR, *(repair for repair in style.in_order(repairs) if not unchanged(repair, stage))]:
+    for repair in [NO_REPAIR, *(repair for repair in style.in_order(repairs) if not repair.unchanged(stage))]:
         rows = base if repair == NO_REPAIR else rows_of(measured, repair)
         parts += [rows.assign(statistic=q, value=rows[q]) for q in ("q25", "q75")]
     columns = [*COLUMNS, "layer", "depth", "row", "statistic", "value", "severity"]
@@ -153,21 +153,6 @@ def _clickable(figure: go.Figure, table: pd.DataFrame, rows: list[str]) -> None:
     )
 
 
-def cells_sentence(table: pd.DataFrame) -> str:
-    """How far from 1 the ratios are, per network."""
-    ratios = table[table["statistic"] != "share"]
-    share = table.loc[table["statistic"] == "share", "value"].mean()
-    names, shared = style.in_words(style.in_table(ratios))
-    parts = []
-    for network, rows in style.each(ratios):
-        far = rows["log2"].abs().median()
-        parts.append(f"{names[network]} ×{2**far:.3g}" if np.isfinite(far) else f"{names[network]} undefined")
-    return (
-        f"On average {share:.0%} of a layer's channels fall under the dense 5th percentile. "
-        f"Typical distance of the ratios from 1{shared}: {', '.join(parts)}."
-    )
-
-
 def cells_difference(pinned: pd.DataFrame, current: pd.DataFrame) -> pd.DataFrame:
     """log2 ratio (or share) of current minus pinned, of cells in both."""
     by = [*COLUMNS, "layer", "statistic"]
@@ -197,7 +182,7 @@ CELLS = Chart(
     "heatmaps.CELLS",
     cells_table,
     cells_figure,
-    cells_sentence,
+    damage.cells,
     difference=cells_difference,
     difference_figure=cells_difference_figure,
     wide=True,

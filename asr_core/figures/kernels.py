@@ -7,6 +7,7 @@ import plotly.graph_objects as go
 from asr_core.errors import StoreError
 from asr_core.figures import Chart, NothingToDraw, style
 from asr_core.pipeline import kernels
+from asr_core.report.sentences import maps as words
 from asr_core.spec import labels
 from asr_core.spec.experiment import from_dict
 from asr_core.spec.repairs import DENSE, NO_REPAIR, RepairSpec
@@ -92,20 +93,4 @@ def limits(tables) -> dict:
     return {"span": max(float(weights[list(networks(weights))].abs().max().max()) for weights in tables) or 1.0}
 
 
-def sentence(weights: pd.DataFrame) -> str:
-    """What pruning left of the kernel, and what the repairs multiply it by."""
-    names = list(networks(weights))
-    dense, pruned = weights[names[0]], weights[names[1]]
-    kept, energy = int((pruned != 0).sum()), float((pruned**2).sum() / (dense**2).sum()) if (dense != 0).any() else 0.0
-    inputs = weights.loc[pruned != 0, "input"].nunique()
-    text = (
-        f"Pruning left {kept} of {len(weights)} weights of this kernel, from {inputs} of {weights['input'].nunique()} "
-        f"input channels, with {energy:.1%} of its energy (sum of squares)."
-    )
-    if kept == 0:
-        return text + " Nothing is left to scale: the channel is dead."
-    factors = [f"{name} {weights[name].abs().sum() / pruned.abs().sum():.3g}" for name in names[2:]]
-    return text + (f" Repairs multiply what is left by: {', '.join(factors)}." if factors else "")
-
-
-KERNEL = Chart("kernels.KERNEL", table, figure, sentence, limits)
+KERNEL = Chart("kernels.KERNEL", table, figure, words.kernel, limits)

@@ -7,8 +7,9 @@ import numpy as np
 import pandas as pd
 
 from asr_core.errors import DataError
-from asr_core.figures import Chart, NothingToDraw, map_difference, map_pixels, map_sheets, map_words, sprites, style
+from asr_core.figures import Chart, NothingToDraw, map_difference, map_pixels, map_sheets, sprites, style
 from asr_core.pipeline import maps
+from asr_core.report.sentences import maps as words
 from asr_core.spec import experiment as spec
 from asr_core.spec import labels
 from asr_core.spec.experiment import ExperimentSpec
@@ -51,7 +52,7 @@ def table(
     wanted = maps.MapSpec(layer=layer, state=state, images=images)
     found = maps.read(experiment, store, dense or result.setting["dense_id"], wanted)
     if found is None or NO_REPAIR not in found.of:
-        raise NothingToDraw(f"The maps of {layer} are not stored for this setting; compute them.")
+        raise NothingToDraw(f"The maps of {layer} are not stored for this setting.")
     count, channels, height, width = found.of[DENSE].shape
     if not 0 <= channel < channels:
         raise NothingToDraw(f"{layer} has {channels} channels, 0 to {channels - 1}; there is no channel {channel}.")
@@ -91,9 +92,9 @@ MAPS = Chart(
     "maps.MAPS",
     table,
     map_sheets.figure,
-    map_words.sentence,
+    words.sentence,
     map_sheets.limits,
     map_difference.difference,
     map_difference.difference_figure,
 )
-PIXELS = Chart("maps.PIXELS", one_image, map_pixels.figure, map_words.pixel_sentence, map_sheets.limits)
+PIXELS = Chart("maps.PIXELS", one_image, map_pixels.figure, words.pixel_sentence, map_sheets.limits)

@@ -7,6 +7,7 @@ import plotly.graph_objects as go
 from asr_core.figures import Chart, NothingToDraw, cloud, style
 from asr_core.figures.variance import repaired_rows, scatter_limits
 from asr_core.measure import diagnostics
+from asr_core.report.sentences import damage
 from asr_core.spec.repairs import COLUMNS, NO_REPAIR
 from asr_core.store.results import Result
 from asr_core.store.tables import with_network
@@ -21,7 +22,7 @@ def panels_table(result: Result, repairs=(), stage: str = "repaired") -> pd.Data
     """
     base = result.channels[result.channels["v_dense"] > diagnostics.FLOOR]
     if base.empty:
-        raise NothingToDraw("No channel statistics are stored for this setting yet; compute it.")
+        raise NothingToDraw("No channel statistics are stored for this setting.")
     rank = base.groupby("layer", sort=False)["v_dense"].rank(method="first")
     step = np.maximum(1, base.groupby("layer", sort=False)["v_dense"].transform("size") / MOST)
     base = base[(rank // step) != ((rank - 1) // step)][["layer", "depth", "channel", "v_dense", "v_pruned"]]
@@ -67,8 +68,8 @@ def panels_figure(
 
 
 def _unit(values: pd.Series, low: float, high: float) -> pd.Series:
-    """log position within [low, high] as [0, 1]; dead channels lie on 0, what is not finite nowhere."""
-    logs = np.log10(values.where(np.isfinite(values)).mask(values <= diagnostics.FLOOR, low).clip(low, high))
+    """log position within [low, high] as [0, 1]; dead channels lie on 0, diverged ones on 1."""
+    logs = np.log10(values.where(np.isfinite(values), high).mask(values <= diagnostics.FLOOR, low).clip(low, high))
     return (logs - np.log10(low)) / (np.log10(high) - np.log10(low))
 
 
@@ -101,15 +102,4 @@ def _frames(figure: go.Figure, place: dict, marked: str | None, diagonal: list) 
     )
 
 
-def panels_sentence(table: pd.DataFrame) -> str:
-    """In how many layers each network's typical variance is within a factor of two of the dense one."""
-    live = table[table["v"] > diagnostics.FLOOR]
-    names, shared = style.in_words(style.in_table(live))
-    parts = []
-    for network, rows in style.each(live):
-        near = np.log2(rows["v"] / rows["v_dense"]).groupby(rows["layer"]).median().abs() <= 1
-        parts.append(f"{names[network]} {near.sum()} of {near.size}")
-    return f"Layers whose median channel variance is within a factor of 2 of the dense one{shared}: {'; '.join(parts)}."
-
-
-PANELS = Chart("multiples.PANELS", panels_table, panels_figure, panels_sentence, scatter_limits, wide=True)
+PANELS = Chart("multiples.PANELS", panels_table, panels_figure, damage.panels, scatter_limits, wide=True)

@@ -1,14 +1,19 @@
 """Overview: accuracy of each method at one budget, and the network as a strip of layers coloured by damage."""
 
+from typing import Any
+
 import pandas as pd
 import plotly.graph_objects as go
 
 from asr_core.figures import Chart, NothingToDraw, style
+from asr_core.report.sentences import accuracies, damage
+from asr_core.spec import labels
 from asr_core.spec.recalibration import REPORTED_STATE, BatchNormState
 from asr_core.spec.repairs import COLUMNS, DENSE, NO_REPAIR
+from asr_core.store import Store, results
 from asr_core.store.results import Result
-from asr_core.store.tables import networks, rows_of
-from asr_core.studies import ablation
+from asr_core.store.tables import networks, rows_of, typed
+from asr_core.studies import ablation, noise, paired
 
 DAMAGES = {
     "severity": ("severity", "mean |√(v_pruned / v_dense) − 1| over channels"),
@@ -17,25 +22,50 @@ DAMAGES = {
     "overshoot": ("overshoot", "max(0, γ_LW − 1)"),
     "achieved": ("sparsity of the layer", "share of its weights removed"),
 }
+MEASURED, PLACE = ["top1", "top1_low", "top1_high", "n_eval"], ["key", "stored_row"]
 
 
-def accuracy_table(result: Result, repairs=(), state: BatchNormState = REPORTED_STATE) -> pd.DataFrame:
-    """dense, no repair, and each repair in one BatchNorm state: COLUMNS, label, top1, interval, n_eval, b."""
+def accuracy_table(
+    result: Result, repairs=(), state: BatchNormState = REPORTED_STATE, store: Store | Any = None, draws=()
+) -> pd.DataFrame:
+    """dense, no repair, and each of `repairs` in one BatchNorm state: COLUMNS, label, top1, interval, n_eval (NaN: not
+    stored), b, recalibration, what `paired.with_best` adds, and noise.over_draws.
+
+    draws: keys, in `store`, of the results that differ from `result` in their calibration draw alone, its own too.
+    """
     rows = result.accuracy
     chosen = ablation.rows_in(rows_of(rows, *repairs), state)
     references = rows_of(rows[rows["calib_batches"].eq(0)], DENSE, NO_REPAIR)
-    table = pd.concat([references, chosen]).drop_duplicates(COLUMNS)
-    if table.empty:
-        raise NothingToDraw("No accuracy is stored for this setting yet; compute it.")
-    table = table[[*COLUMNS, "top1", "top1_low", "top1_high", "n_eval"]]
-    return style.labelled(style.ordered(table)).assign(b=state.calib_batches)
+    found = pd.concat([references, chosen]).drop_duplicates(COLUMNS)
+    if found.empty:
+        raise NothingToDraw("No accuracy is stored for this setting.")
+    kept = [
+        name for name in (*COLUMNS, "top1", "top1_low", "top1_high", "n_eval", "key", "stored_row") if name in found
+    ]
+    known = set(networks(found).unique())
+    absent = [repair.columns for repair in repairs if repair not in known]
+    table = typed(pd.concat([found[kept], pd.DataFrame(absent, columns=COLUMNS).astype(object)], ignore_index=True))
+    table = style.ordered(table.astype({"top1": float, "top1_low": float, "top1_high": float}))
+    table = paired.with_best(table, results.right_of([result], table)).drop(
+        columns=["key", "stored_row"], errors="ignore"
+    )
+    if len(draws) > 1:
+        table = table.merge(noise.over_draws(store, draws, repairs, state), on=COLUMNS, how="left")
+    else:
+        table = table.assign(draws=1, draw_mean=float("nan"), draw_low=float("nan"), draw_high=float("nan"))
+    return style.labelled(table).assign(b=state.calib_batches, recalibration=labels.recalibration(state))
 
 
 def accuracy_figure(table: pd.DataFrame, low: float = 0.0, high: float = 1.0) -> go.Figure:
-    """Dots with 95 % intervals, one line per method, dense on top."""
+    """Dots with 95 % intervals, one line per method, dense on top; what is not stored says so on its line."""
     figure = go.Figure()
     for network, rows in style.each(table):
+        if rows["top1"].isna().all():
+            style.not_stored(figure, 100 * low, rows["label"])
+            continue
         colour, symbol = style.look_of(network)
+        if rows["draws"].gt(1).all():
+            _draws(figure, rows, colour)
         figure.add_scatter(
             x=100 * rows["top1"],
             y=rows["label"],
@@ -54,6 +84,20 @@ def accuracy_figure(table: pd.DataFrame, low: float = 0.0, high: float = 1.0) ->
     return style.finish(figure, 90 + 42 * len(table), title, "", _shared(table))
 
 
+def _draws(figure: go.Figure, rows: pd.DataFrame, colour: str) -> None:
+    """A wide faint bar from the least to the largest accuracy over calibration draws."""
+    reach = style.interval(rows["draw_mean"], rows["draw_low"], rows["draw_high"], thickness=11, width=0)
+    figure.add_scatter(
+        x=100 * rows["draw_mean"],
+        y=rows["label"],
+        error_x=reach | {"color": style.faint(colour, 0.3)},
+        mode="markers",
+        marker={"color": colour, "symbol": "line-ns", "size": 11, "line": {"width": 2, "color": colour}},
+        hovertemplate=f"%{{y}}<br>mean of {int(rows['draws'].iloc[0])} draws %{{x:.2f}} %<extra></extra>",
+        showlegend=False,
+    )
+
+
 def _shared(table: pd.DataFrame) -> str:
     repaired = not table["method"].isin(style.REFERENCES).all()
     return style.joined(style.legend(table)[1], f"b = {table['b'].iloc[0]}" if repaired else "")
@@ -61,40 +105,18 @@ def _shared(table: pd.DataFrame) -> str:
 
 def accuracy_limits(tables) -> dict:
     """From a little under the lowest interval to a little over the highest."""
-    low, high = min(t["top1_low"].min() for t in tables), max(t["top1_high"].max() for t in tables)
+    low = min(t[["top1_low", "draw_low"]].min().min() for t in tables)
+    high = max(t[["top1_high", "draw_high"]].max().max() for t in tables)
+    if not low <= high:
+        return {"low": 0.0, "high": 1.0}
     pad = 0.08 * max(high - low, 0.05)
     return {"low": round(max(0.0, low - pad), 3), "high": round(min(1.02, high + pad), 3)}
-
-
-def accuracy_sentence(table: pd.DataFrame) -> str:
-    """What pruning cost, which repair gives most back, and whether the runner-up differs."""
-    by = table.set_index("method")
-    words = [f"dense {_percent(by.loc['dense'])}"] if "dense" in by.index else []
-    words += [f"pruned without repair {_percent(by.loc['no_repair'])}"] if "no_repair" in by.index else []
-    text = f"Top-1 accuracy: {', '.join(words)}."
-    repairs = table[~table["method"].isin(style.REFERENCES)].sort_values("top1", ascending=False, kind="stable")
-    if repairs.empty:
-        return text + " None of the chosen repairs is stored at this budget."
-    names, shared = style.in_words(networks(repairs))
-    named = networks(repairs).map(names)
-    best, rest = repairs.iloc[0], repairs.iloc[1:]
-    text += f" At b = {best.b}{shared}, {named.iloc[0]} is highest with {_percent(best)}"
-    same = rest[rest["top1_high"] >= best.top1_low]
-    if rest.empty:
-        return text + "."
-    if same.empty:
-        return text + f", clear of {named.iloc[1]} ({100 * rest.iloc[0].top1:.1f} %)."
-    return text + f"; the intervals of {len(same)} of the {len(rest)} others reach it, so they may be equal."
-
-
-def _percent(row) -> str:
-    return f"{100 * row.top1:.1f} % [{100 * row.top1_low:.1f}, {100 * row.top1_high:.1f}]"
 
 
 def accuracy_difference(pinned: pd.DataFrame, current: pd.DataFrame) -> pd.DataFrame:
     """Current minus pinned top-1, of the methods in both (fractions)."""
     both = current.merge(pinned[[*COLUMNS, "top1"]], on=COLUMNS, suffixes=("", "_pinned"))
-    return both.assign(difference=both["top1"] - both["top1_pinned"])
+    return both.assign(difference=both["top1"] - both["top1_pinned"]).dropna(subset="difference")
 
 
 def accuracy_difference_figure(table: pd.DataFrame, low: float = 0.0, high: float = 1.0) -> go.Figure:
@@ -120,7 +142,7 @@ ACCURACY = Chart(
     "overview.ACCURACY",
     accuracy_table,
     accuracy_figure,
-    accuracy_sentence,
+    accuracies.overview,
     accuracy_limits,
     accuracy_difference,
     accuracy_difference_figure,
@@ -131,7 +153,7 @@ def damage_table(result: Result) -> pd.DataFrame:
     """One row per layer: depth, channels, dead, dead_share, severity, within_spread, overshoot, achieved, absorbed."""
     layers = result.layers.drop_duplicates("layer").sort_values("depth")
     if layers.empty:
-        raise NothingToDraw("No channel statistics are stored for this setting yet; compute it.")
+        raise NothingToDraw("No channel statistics are stored for this setting.")
     columns = ["layer", "depth", "channels", "dead", "severity", "within_spread", "overshoot", "live_share"]
     convs = result.convs[["layer", "achieved", "absorbed"]]
     table = layers[columns].merge(convs, on="layer", how="left")
@@ -180,26 +202,4 @@ def strip_limits(tables) -> dict:
     return {"high": float(max(t["damage"].max() for t in tables)) or 1.0}
 
 
-def strip_sentence(table: pd.DataFrame) -> str:
-    """Where the damage is."""
-    name = table["shown"].iloc[0]
-    live = table.dropna(subset="damage")
-    if live.empty:
-        return f"No layer has a {name}: all channels are dead."
-    worst = live.loc[live["damage"].idxmax()]
-    half = live["depth"] > live["depth"].median()
-    text = f"The {name} is largest in {worst.layer} ({worst.damage:.2f})"
-    if half.any():
-        early, late = live.loc[~half, "damage"].mean(), live.loc[half, "damage"].mean()
-        text += f"; on average it {_trend(early, late)} ({early:.2f} in the first half, {late:.2f} in the second)"
-    dead = int(table["dead"].sum())
-    return text + f". {dead} of {int(table['channels'].sum())} channels are dead."
-
-
-def _trend(early: float, late: float) -> str:
-    if late > 1.25 * early:
-        return "grows with depth"
-    return "falls with depth" if early > 1.25 * late else "is about as large early as late"
-
-
-STRIP = Chart("overview.STRIP", strip_table, strip_figure, strip_sentence, strip_limits, wide=True)
+STRIP = Chart("overview.STRIP", strip_table, strip_figure, damage.strip, strip_limits, wide=True)

@@ -5,9 +5,11 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from asr_core.figures import Chart, NothingToDraw, style
+from asr_core.report.sentences import paper as sentences
 from asr_core.store.results import Result
+from asr_core.studies.reproduction import STEP
 
-FIELDS = ("dataset", "step", "paper_median", "paper_low", "paper_high", "settings", "median", "low", "high")
+FIELDS = tuple(STEP)
 LOOKS = {"paper": ("the paper", "#D55E00", "solid"), "here": ("here", "#0072B2", "dash")}
 
 
@@ -20,16 +22,19 @@ def steps_table(result: Result, rows=()) -> pd.DataFrame:
     """
     table = pd.DataFrame(list(rows), columns=list(FIELDS))
     if not table["settings"].any():
-        raise NothingToDraw(
-            "No stored setting is on one of the paper's datasets; compute one on the page's first part."
-        )
+        raise NothingToDraw("No stored setting is on one of the paper's datasets.")
     numbers = ["median", "low", "high"]
     table = table.astype(dict.fromkeys([*numbers, *(f"paper_{name}" for name in numbers)], float))
-    columns = ["dataset", "step", *numbers]
+    columns = ["dataset", "step", *numbers, "paper_same"]
     names = {f"paper_{name}": name for name in numbers}
-    paper = table[["dataset", "step", *names]].rename(columns=names).assign(whose="paper", settings=pd.NA)
+    paper = (
+        table[["dataset", "step", *names]]
+        .rename(columns=names)
+        .assign(whose="paper", settings=pd.NA, paper_same=float("nan"))
+    )
     here = table.loc[table["settings"] > 0, [*columns, "settings"]].assign(whose="here")
-    return pd.concat([paper, here], ignore_index=True).astype({"settings": "Int64"})[["whose", *columns, "settings"]]
+    table = pd.concat([paper, here], ignore_index=True).astype({"settings": "Int64", "paper_same": float})
+    return table[["whose", *columns, "settings"]]
 
 
 def steps_figure(table: pd.DataFrame) -> go.Figure:
@@ -74,21 +79,4 @@ def _band(rows: pd.DataFrame, name: str, colour: str, dash: str) -> list[go.Scat
     return [band, line]
 
 
-def steps_sentence(table: pd.DataFrame) -> str:
-    """How many settings stand behind each median, and what the last steps still gain."""
-    parts = []
-    ours = table[(table["whose"] == "here") & (table["dataset"] != "Overall")]
-    for dataset, rows in ours.groupby("dataset", sort=False):
-        median, count, gain = rows.set_index("step")["median"], int(rows["settings"].max()), ""
-        if {20, 50} <= set(median.index):
-            gain = f", and {100 * (median[50] - median[20]):+.1f} points from b = 20 to 50"
-        parts.append(f"{dataset}: median of {count} stored setting{'s' if count > 1 else ''}{gain}")
-    paper = table[table["whose"] == "paper"].set_index(["dataset", "step"])["median"]
-    gain = 100 * (paper["Overall", 50] - paper["Overall", 20])
-    return (
-        f"BN only over settings. {'; '.join(parts)}. "
-        f"The paper's median over all of its settings gains {gain:+.1f} points from b = 20 to 50."
-    )
-
-
-STEPS = Chart("paper.STEPS", steps_table, steps_figure, steps_sentence, wide=True)
+STEPS = Chart("paper.STEPS", steps_table, steps_figure, sentences.steps, wide=True)

@@ -9,6 +9,7 @@ import plotly.graph_objects as go
 from asr_core.figures import Chart, NothingToDraw, style
 from asr_core.pipeline.allocations import repairability_of
 from asr_core.pipeline.plan import READING
+from asr_core.report.sentences import rules
 from asr_core.spec.experiment import ExperimentSpec, Setting
 from asr_core.spec.recalibration import NO_STATE
 from asr_core.store import Store
@@ -30,8 +31,7 @@ def repairability_table(result: Result, store: Store) -> pd.DataFrame:
     found = repairability_of(store, asked, result.setting["dense_id"])
     if found is None:
         raise NothingToDraw(
-            "The repairability of this network's layers is not stored yet; "
-            "compute it here, or with python -m asr_core allocate."
+            "The repairability of this network's layers is not stored; python -m asr_core allocate measures it."
         )
     layers, _ = found
     depth = result.convs[["layer", "depth"]].drop_duplicates()
@@ -130,28 +130,11 @@ def repairability_limits(tables) -> dict:
     return {"low": float(10.0 ** max(low, high - 6)), "high": float(10.0 ** max(high, low + 1))}
 
 
-def repairability_sentence(table: pd.DataFrame) -> str:
-    """At the highest trial sparsity: which layers a repair mends best and worst, and where it makes things worse."""
-    rows = table[(table["measure"] == "rr") & (table["sparsity"] == table["sparsity"].max())]
-    at, known = style.percent(rows["sparsity"].iloc[0]), rows.dropna(subset="value")
-    if known.empty:
-        return f"RR ({READING}) is undefined in every layer at {at}: pruning one layer alone changes nothing."
-    best, worst = known.loc[known["value"].idxmin()], known.loc[known["value"].idxmax()]
-    text = (
-        f"RR ({READING}): with one layer pruned to {at}, channelwise variance matching leaves between "
-        f"{best['value']:.2g} of the damage ({best['layer']}) and {worst['value']:.2g} ({worst['layer']}), "
-        f"in the median {known['value'].median():.2g}"
-    )
-    above, absent = int((known["value"] > 1).sum()), len(rows) - len(known)
-    text += f"; above 1, that is worse than no repair, in {above} of {len(rows)} layers"
-    return text + (f"; undefined in {absent}." if absent else ".")
-
-
 REPAIRABILITY = Chart(
     "repairability.REPAIRABILITY",
     repairability_table,
     repairability_figure,
-    repairability_sentence,
+    rules.repairability,
     repairability_limits,
     wide=True,
 )

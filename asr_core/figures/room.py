@@ -52,7 +52,7 @@ def _labels(figure: go.Figure, axis, direction: str) -> list[str]:
         given = [getattr(trace, direction, None) for trace in figure.data]
         return [str(value) for value in chain.from_iterable(values for values in given if values is not None)]
     if axis.type == "log":
-        return ["2×10-6" if axis.dtick == "D2" else "10-6"]
+        return ["10-6"]
     return [f"{end:.3g}" for end in axis.range or (0.25,)]
 
 

@@ -5,6 +5,8 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from asr_core.figures import Chart, NothingToDraw, style
+from asr_core.measure.statistics import correlation
+from asr_core.report.sentences import settings as sentences
 from asr_core.spec import labels
 from asr_core.spec.recalibration import REPORTED_STATE, BatchNormState
 from asr_core.store import Store
@@ -18,7 +20,7 @@ AGAINST = {
     "overshoot": "overshoot: mean max(0, γ_LW − 1) over layers",
 }
 HERE = "#D55E00"
-COLOURS = ("#009E73", "#0072B2", "#E69F00", "#CC79A7")
+COLOURS = ("#00AA4F", "#005AFF", "#E57500", "#A347B2")
 SYMBOLS = ("circle", "square", "diamond", "triangle-up")
 
 
@@ -39,7 +41,7 @@ def gain_table(
     """
     rows = settings.accuracies(store, tuple(map(tuple, groups)))
     parts = [
-        settings.gains(rows, gain, order, bias, prior, state).assign(order=order, bias=bias)
+        settings.gains(store, rows, gain, order, bias, prior, state).assign(order=order, bias=bias)
         for order in orders
         for bias in biases
         if len(rows)
@@ -48,7 +50,7 @@ def gain_table(
     if table.empty:
         raise NothingToDraw(
             f"No stored setting holds both methods of {GAINS[gain]} at this recalibration. "
-            "Compute one, or choose another b, order or mean correction."
+            "Choose another b, order or mean correction."
         )
     here = result.entry and result.entry.manifest["key"]
     mine = [here in groups[point] for point in table["point"]]
@@ -57,6 +59,7 @@ def gain_table(
         "against": against,
         "b": state.calib_batches,
         "recalibration": labels.recalibration(state),
+        "absorbed": state.averaging == "cumulative" and state.calib_batches > 0,
     }
     return table.assign(x=table[against].astype(float), here=mine, **told)
 
@@ -116,7 +119,7 @@ def gain_limits(tables) -> dict:
     wide = rows["against"].iloc[0] == "overshoot" and least > 0 and most / least > 20
     pad = 0.08 * max(most - least, 0.1)
     ends = (least / 1.6, most * 1.6) if wide else (max(0.0, least - pad), most + pad)
-    low, high = rows["gain_low"].min(), rows["gain_high"].max()
+    low, high = rows[["gain_low", "gain"]].min().min(), rows[["gain_high", "gain"]].max().max()
     return {
         "low": round(ends[0], 4),
         "high": round(ends[1], 4),
@@ -125,45 +128,20 @@ def gain_limits(tables) -> dict:
     }
 
 
-def gain_sentence(table: pd.DataFrame) -> str:
-    """The correlations, or that there are too few settings to tell."""
-    first = table.iloc[0]
-    texts = []
-    for (order, bias), rows in table.groupby(["order", "bias"], sort=False):
-        found = correlation_text(settings.correlation(rows["x"], rows["gain"]))
-        above = f"the gain is positive in {(rows['gain'] > 0).sum()} of {len(rows)}"
-        texts.append(f"{order}, bias {'on' if bias else 'off'}: {found}; {above}")
-    return (
-        f"Gain of {first.gained} against {first.against} at b = {first.b} ({first.recalibration}), "
-        f"one point per stored setting. {'. '.join(texts)}."
-    )
-
-
-def correlation_text(found: dict) -> str:
-    """'n = 14, Pearson r = 0.61 [0.12, 0.86], Spearman ρ = 0.70 [...]', or why not."""
-    if found["n"] < settings.FEWEST:
-        count = f"{found['n']} setting{'' if found['n'] == 1 else 's'}"
-        return f"{count}, and a correlation cannot be told from fewer than {settings.FEWEST}"
-    if np.isnan(found["pearson"]):
-        return f"n = {found['n']}, and all values are equal, so that a correlation cannot be told"
-    r, rho = (f"{found[n]:.2f} [{found[f'{n}_low']:.2f}, {found[f'{n}_high']:.2f}]" for n in ("pearson", "spearman"))
-    return f"n = {found['n']}, Pearson r = {r}, Spearman ρ = {rho}"
-
-
 def correlations(store: Store, groups, gain: str, order: str, bias: bool, prior: str, states) -> pd.DataFrame:
-    """Ours and the paper's by damage and BatchNorm state: against, b, severity.correlation, paper_pearson and
+    """Ours and the paper's by damage and BatchNorm state: against, b, statistics.correlation, paper_pearson and
     paper_spearman (NaN: none)."""
     rows = settings.accuracies(store, tuple(map(tuple, groups)))
     paper = ablation.published("severity").set_index(["gain", "against", "calib_batches"]).add_prefix("paper_")
     found = []
     for against in AGAINST:
         for state in states:
-            none = pd.DataFrame(columns=[against, "gain"])
-            points = settings.gains(rows, gain, order, bias, prior, state) if len(rows) else none
+            none = pd.DataFrame(columns=[against, "gain", "network"])
+            points = settings.gains(store, rows, gain, order, bias, prior, state) if len(rows) else none
             where = {"gain": gain, "against": against, "calib_batches": state.calib_batches}
-            found.append(where | settings.correlation(points[against], points["gain"]))
+            found.append(where | correlation(points[against], points["gain"], points["network"]))
     table = pd.DataFrame(found).join(paper, on=["gain", "against", "calib_batches"])
     return table.rename(columns={"calib_batches": "b"})
 
 
-GAIN = Chart("severity.GAIN", gain_table, gain_figure, gain_sentence, gain_limits)
+GAIN = Chart("severity.GAIN", gain_table, gain_figure, sentences.gains, gain_limits)

@@ -5,10 +5,11 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from asr_core.figures import Chart, NothingToDraw, style
+from asr_core.report.sentences import absorbed
 from asr_core.spec.recalibration import REPORTED_STATE, BatchNormState
 from asr_core.spec.repairs import COLUMNS
 from asr_core.store.results import Result
-from asr_core.store.tables import networks, typed
+from asr_core.store.tables import typed
 from asr_core.studies import leftover
 
 
@@ -64,26 +65,4 @@ def signal_limits(tables) -> dict:
     return {"high": round(1.08 * float(max([1.0, *values[np.isfinite(values)]])), 3)}
 
 
-def signal_sentence(table: pd.DataFrame) -> str:
-    """How far from full strength the methods' channels are, in their worst layers."""
-    distance = table["signal"].sub(1).abs()
-    worst = table.loc[distance.groupby(networks(table), observed=True, sort=False).idxmax().dropna()]
-    worst = worst.assign(distance=distance)
-    if (worst["distance"] < 0.02).all():
-        return (
-            "Predicted: nothing of the starting statistics is left. Every method's channels come out of BatchNorm at "
-            "full strength, so repairs cannot matter here."
-        )
-    far = worst.sort_values("distance", ascending=False, kind="stable")
-    words = [f"{row.label} {row.signal:.2g} in {row.layer}" for row in far.head(3).itertuples()]
-    left, rest = len(far) - 3, ""
-    if left > 0:
-        stay = "one stays" if left == 1 else f"{left} stay"
-        rest = f"; the other {stay} within {far['distance'].iloc[3]:.2g} of 1"
-    return (
-        "Predicted: the starting statistics still change how strong channels come out of BatchNorm. Furthest from 1, "
-        f"median over a layer's channels: {'; '.join(words)}{rest}."
-    )
-
-
-SIGNAL = Chart("signal.SIGNAL", signal_table, signal_figure, signal_sentence, signal_limits)
+SIGNAL = Chart("signal.SIGNAL", signal_table, signal_figure, absorbed.leftover, signal_limits)

@@ -1,11 +1,11 @@
 """What a scalar per layer cannot see: the damage that a layer's channels share, and the spread between them."""
 
-import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
 from asr_core.figures import Chart, NothingToDraw, style
 from asr_core.measure import diagnostics
+from asr_core.report.sentences import damage
 from asr_core.store.results import Result
 
 
@@ -13,8 +13,10 @@ def spread_table(result: Result) -> pd.DataFrame:
     """Per repaired layer: `shared` = mean of ln γ_raw (one scalar can mend it), `spread` = its standard deviation (it
     cannot), live and all channels, within_share (of the network)."""
     channels = result.channels
-    rows = channels[channels["depth"] > channels["depth"].min()] if len(channels) else channels
-    logs = rows.assign(log=diagnostics.log_gamma_raw(rows)) if len(rows) else rows.assign(log=[])
+    if channels.empty:
+        raise NothingToDraw("No channel statistics are stored for this setting.")
+    rows = channels[channels["depth"] > channels["depth"].min()]
+    logs = rows.assign(log=diagnostics.log_gamma_raw(rows))
     table = logs.groupby(["depth", "layer"], as_index=False)["log"].agg(
         shared="mean", spread=lambda x: x.std(ddof=0), live="count", channels="size"
     )
@@ -53,15 +55,4 @@ def spread_limits(tables) -> dict:
     return {"high": round(1.05 * max(float(t[["shared", "spread"]].abs().max().max()) for t in tables), 3) or 1.0}
 
 
-def spread_sentence(table: pd.DataFrame) -> str:
-    """The project's headline in words."""
-    share, more = table["within_share"].iloc[0], table["spread"] > table["shared"].abs()
-    if not np.isfinite(share):
-        return "The within-layer share is undefined: no channel is live, or the damage is the same everywhere."
-    return (
-        f"{share:.0%} of the variance of ln γ_raw lies within layers, where one scalar per layer cannot reach; "
-        f"in {int(more.sum())} of {len(table)} repaired layers the channels differ by more than they share."
-    )
-
-
-SPREAD = Chart("spread.SPREAD", spread_table, spread_figure, spread_sentence, spread_limits)
+SPREAD = Chart("spread.SPREAD", spread_table, spread_figure, damage.spread, spread_limits)

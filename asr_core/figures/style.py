@@ -3,32 +3,40 @@
 import json
 import math
 import re
-from collections.abc import Iterable, Iterator
 
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
+from asr_core.report.naming import REFERENCES as REFERENCES
+from asr_core.report.naming import each as each
+from asr_core.report.naming import in_order as in_order
+from asr_core.report.naming import in_table as in_table
+from asr_core.report.naming import in_words as in_words
+from asr_core.report.naming import labelled as labelled
+from asr_core.report.naming import legend as legend
+from asr_core.report.naming import ordered as ordered
+from asr_core.report.naming import percent as percent
+from asr_core.report.naming import titles as titles
 from asr_core.spec import labels
-from asr_core.spec.repairs import ORDERS, RepairSpec
-from asr_core.store.tables import networks
+from asr_core.spec.repairs import RepairSpec
 
-# Okabe and Ito's palette, told apart by colour-blind readers; the shape repeats what the colour says.
+# Told apart under simulated deuteranopia, at least 3 to 1 against a white and a dark page (tests/test_colours.py); the
+# shape repeats what the colour says.
 METHODS = {
-    "dense": ("#7F7F7F", "star"),
-    "no_repair": ("#8C8C8C", "x"),
-    "bn_only": ("#E69F00", "square"),
-    "lw_bn": ("#0072B2", "triangle-up"),
-    "raw_bn": ("#CC79A7", "diamond"),
-    "asr_bn": ("#009E73", "circle"),
+    "dense": ("#616161", "star"),
+    "no_repair": ("#919191", "x"),
+    "bn_only": ("#E57500", "square"),
+    "lw_bn": ("#005AFF", "triangle-up"),
+    "raw_bn": ("#A347B2", "diamond"),
+    "asr_bn": ("#00AA4F", "circle"),
 }
-SPARE = (("#D55E00", "cross"), ("#56B4E9", "pentagon"), ("#F0E442", "hexagon"))  # for methods added later
-REFERENCES = ("dense", "no_repair")  # networks that no repair made
+SPARE = (("#408CFF", "cross"), ("#BF2600", "pentagon"), ("#8C5446", "hexagon"))  # for methods added later
 REFERENCE = "#888888"  # lines such as y = x: readable on white and on black
 MAGNITUDE, RATIO = "Cividis", "RdBu_r"
 DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
 GRID = "rgba(128,128,128,0.25)"
-SUBTITLE = 22  # pixels that the line over a figure takes
+SUBTITLE, SIGNATURE = 22, 18  # pixels that the line over a figure takes, and the one under it
 UNSEEN = {"marker": {"opacity": 0}}
 # Plotly's settings for every figure, on the page and in saved HTML: its "Share chart..." uploads to another company.
 CONFIG = {
@@ -59,61 +67,6 @@ def look_of(network: RepairSpec) -> tuple[str, str]:
     return colour, shape + "-open" * (network.bias is False) + "-dot" * (network.order == "sequential")
 
 
-def in_order(found: Iterable[RepairSpec]) -> list[RepairSpec]:
-    """Networks as rows and legends have them: dense, no repair, then by method (`labels.methods`), order, bias."""
-    known = [*REFERENCES, *labels.methods()]
-    return sorted(dict.fromkeys(found), key=lambda network: (known.index(network.method), *_variant(network)))
-
-
-def _variant(network: RepairSpec) -> tuple:
-    order = ORDERS.index(network.order) if network.order else -1
-    return order, bool(network.bias), network.columns["params"]
-
-
-def in_table(table: pd.DataFrame) -> list[RepairSpec]:
-    """The networks of a table, as `in_order`."""
-    return in_order(networks(table).unique())
-
-
-def each(table: pd.DataFrame) -> Iterator[tuple[RepairSpec, pd.DataFrame]]:
-    """(network, its rows) for each network of a table, as `in_order`."""
-    rows = dict(iter(table.groupby(networks(table), sort=False, observed=True)))
-    for network in in_order(rows):
-        yield network, rows[network]
-
-
-def ordered(table: pd.DataFrame, *more: str) -> pd.DataFrame:
-    """Rows network by network, as `in_order`, then by the columns `more`."""
-    found = networks(table)
-    place = {network: number for number, network in enumerate(in_order(found.unique()))}
-    rows = table.assign(place=found.map(place).astype(int)).sort_values(["place", *more], kind="stable")
-    return rows.drop(columns="place").reset_index(drop=True)
-
-
-def legend(table: pd.DataFrame) -> tuple[dict[RepairSpec, str], str]:
-    """(legend text of each network of a table, what all its repairs share): see `spec.labels.labels`."""
-    return labels.labels(in_table(table))
-
-
-def labelled(table: pd.DataFrame) -> pd.DataFrame:
-    """`table` with the column `label`: the network of each row, as a legend names it."""
-    names, _ = legend(table)
-    return table.assign(label=networks(table).map(names).astype(object))
-
-
-def in_words(found: Iterable[RepairSpec]) -> tuple[dict[RepairSpec, str], str]:
-    """(short name of each network, ' (what all of them share)' or ''): for sentences."""
-    names, shared = labels.labels(found)
-    return names, f" ({shared})" if shared else ""
-
-
-def titles(found: Iterable[RepairSpec]) -> tuple[list[str], str]:
-    """(names on several lines, what all repairs share): of columns or rows of pictures, in the order given."""
-    found = list(found)
-    names, shared = labels.labels(found)
-    return ["pruned" if n.method == "no_repair" else names[n].replace(" · ", "<br>") for n in found], shared
-
-
 def joined(*parts: str) -> str:
     """The parts of a line over a figure: 'simultaneous, bias off, b = 20'."""
     return ", ".join(part for part in parts if part)
@@ -135,9 +88,19 @@ def finish(figure: go.Figure, height: int, x: str, y: str, shared: str = "", top
     if shared:
         place = {"x": 0, "xref": "paper", "xanchor": "left", "y": 1, "yref": "container", "yanchor": "top"}
         figure.update_layout(title={"text": shared, "font": {"size": 12}, "pad": {"t": 5}, **place})
-    figure.update_xaxes(title=x, automargin=True)
-    figure.update_yaxes(title=y, automargin=True)
+    # None: for an empty title Plotly keeps a title's room free.
+    figure.update_xaxes(title=x or None, automargin=True)
+    figure.update_yaxes(title=y or None, automargin=True)
     return figure
+
+
+def signed(figure: go.Figure, text: str) -> go.Figure:
+    """`figure` with a line under it that says what it is of: in every picture that is taken of it."""
+    below = (figure.layout.margin.b or 0) + SIGNATURE
+    figure.update_layout(margin={"b": below}, height=(figure.layout.height or 400) + SIGNATURE)
+    look = {"font": {"size": 10, "color": REFERENCE}, "showarrow": False, "name": "signature"}
+    place = {"xref": "paper", "x": 0, "xanchor": "left", "yref": "paper", "y": 0, "yanchor": "top"}
+    return figure.add_annotation(text=text, yshift=SIGNATURE - 4 - below, **look, **place)
 
 
 def interval(value, low, high, scale: float = 100, **look) -> dict:
@@ -146,15 +109,24 @@ def interval(value, low, high, scale: float = 100, **look) -> dict:
     return {"type": "data", "symmetric": False, "thickness": 1.5, "width": 5, **ends, **look}
 
 
+def not_stored(figure: go.Figure, left: float, lines) -> None:
+    """On each of these lines of a figure, at its left end, that nothing is stored."""
+    figure.add_scatter(
+        x=[left] * len(lines),
+        y=lines,
+        mode="text",
+        text=["  not stored"] * len(lines),
+        textposition="middle right",
+        textfont={"color": REFERENCE},
+        showlegend=False,
+        hoverinfo="skip",
+    )
+
+
 def diagonal(figure: go.Figure, low: float, high: float, name: str = "y = x") -> None:
     """A dashed line y = x from `low` to `high`."""
     line = {"color": REFERENCE, "dash": "dash"}
     figure.add_scatter(x=[low, high], y=[low, high], mode="lines", line=line, name=name, hoverinfo="skip")
-
-
-def percent(sparsity: float) -> str:
-    """'95.5 %'."""
-    return f"{100 * sparsity:.4g} %"
 
 
 def layer_axis(figure: go.Figure, table: pd.DataFrame, pad: float) -> None:
@@ -179,14 +151,16 @@ def numbers(values) -> np.ndarray:
 
 
 def log_axis(low: float, high: float) -> dict:
-    """A logarithmic axis over [low, high]: ticks at powers of ten, on a short one at twice and five times these too."""
-    decades = math.log10(high) - math.log10(low)
-    step = "D2" if decades < 2 else next((step for step in (1, 2, 5, 10) if decades < 8 * step), 50)
+    """A logarithmic axis over [low, high], or more so that two powers of ten lie there; ticks at whole powers only."""
+    ends = [math.log10(low), math.log10(high)]
+    if math.floor(ends[1]) - math.ceil(ends[0]) < 1:
+        ends = [math.floor(ends[0]), math.ceil(ends[1])] if ends[0] < ends[1] else [ends[0] - 1, ends[1] + 1]
+    decades = ends[1] - ends[0]
     return {
         "type": "log",
-        "range": [math.log10(low), math.log10(high)],
+        "range": ends,
         "exponentformat": "power",
-        "dtick": step,
+        "dtick": next((step for step in (1, 2, 5, 10) if decades < 8 * step), 50),
         "gridcolor": GRID,
         "zeroline": False,
     }

@@ -7,6 +7,7 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from asr_core.figures import Chart, NothingToDraw, style
+from asr_core.report.sentences import rules
 from asr_core.spec import labels
 from asr_core.spec.recalibration import REPORTED_STATE, BatchNormState
 from asr_core.spec.repairs import BN_ONLY, RepairSpec
@@ -25,8 +26,8 @@ ROLES = {"dense": "dense", "no_repair": "no repair, no recalibration", "repair_a
 def transition_table(
     result: Result, store: Store, groups, repair: RepairSpec, state: BatchNormState = REPORTED_STATE
 ) -> pd.DataFrame:
-    """transition.accuracy of every stored rule from FROM (or the sparsity of `result`) on, and band_low,
-    band_high (sparsities, NaN: no band), b, repaired (the repair in words).
+    """transition.judged of every stored rule from FROM (or the sparsity of `result`) on, and b, repaired (the repair in
+    words).
 
     groups: transition.groups.
     """
@@ -36,12 +37,9 @@ def transition_table(
     name = labels.label(repair)
     if not table["role"].isin(["bn_only", "repair"]).any():
         raise NothingToDraw(
-            f"Neither BN only nor {name} is stored at this recalibration for any rule. "
-            "Compute one, or choose another b."
+            f"Neither BN only nor {name} is stored at this recalibration for any rule. Choose another b or repair."
         )
-    bands = {rule: transition.band(store, table, rule) or (float("nan"),) * 2 for rule in table["rule"].unique()}
-    ends = pd.DataFrame.from_dict(bands, orient="index", columns=["band_low", "band_high"])
-    table = table.join(ends, on="rule").reset_index(drop=True)
+    table = transition.judged(store, table.reset_index(drop=True))
     return table.assign(b=state.calib_batches, repaired=name)
 
 
@@ -64,9 +62,11 @@ def transition_figure(
     names, shared = style.legend(table)
     for number, rule in enumerate(rules):
         _panel(figure, table, rule, names, {"row": number // columns + 1, "col": number % columns + 1}, number == 0)
-    if table["band_low"].notna().any():
+    if table["inside"].eq(transition.IN).any():
         mark = {"symbol": "square", "size": 14, "color": SHADE}
-        figure.add_scatter(x=[None], y=[None], mode="markers", name="BN only fails, the repair beats it", marker=mark)
+        figure.add_scatter(
+            x=[None], y=[None], mode="markers", name="BN only fails, the repair is ahead of it", marker=mark
+        )
     style.finish(figure, 130 + 260 * lines, "", "", style.joined(shared, f"b = {table['b'].iloc[0]}"), top=80)
     figure.update_layout(legend={"y": 1 + 40 / (260 * lines)})
     figure.update_xaxes(range=[100 * left, 100 * right], gridcolor=style.GRID, zeroline=False, showticklabels=True)
@@ -85,9 +85,8 @@ def _panel(figure: go.Figure, table: pd.DataFrame, rule: str, names: dict, where
     for role, line in rows.groupby("role", sort=False):
         if not (role == "bn_only" and twice):
             _role(figure, role, line, names, where, legend)
-    first = rows.iloc[0]
-    if first["band_low"] == first["band_low"]:  # after the lines: an empty panel would take no shape
-        ends = 100 * first["band_low"] - HALF, 100 * first["band_high"] + HALF
+    for low, high in transition.runs(rows, sorted(table["sparsity"].unique())):  # after the lines: an empty panel
+        ends = 100 * low - HALF, 100 * high + HALF  # would take no shape
         figure.add_vrect(*ends, fillcolor=SHADE, line_width=0, layer="below", **where)
 
 
@@ -150,22 +149,6 @@ def transition_limits(tables) -> dict:
     }
 
 
-def transition_sentence(table: pd.DataFrame) -> str:
-    """The band of each rule."""
-    parts, repaired = [], table["repaired"].iloc[0]
-    for rule in transition.in_order(table):
-        first = table[table["rule"] == rule].iloc[0]
-        parts.append(f"{rule} {band_text(first['band_low'], first['band_high'])}")
-    return f"Where BatchNorm recalibration alone fails and {repaired} beats it: {', '.join(parts)}."
-
-
-def band_text(low: float, high: float) -> str:
-    """'94 to 95.5 %', '95 %' or 'nowhere'."""
-    if low != low:
-        return "nowhere"
-    return f"{100 * low:.4g} %" if low == high else f"{100 * low:.4g} to {100 * high:.4g} %"
-
-
 TRANSITION = Chart(
-    "transition.TRANSITION", transition_table, transition_figure, transition_sentence, transition_limits, wide=True
+    "transition.TRANSITION", transition_table, transition_figure, rules.bands, transition_limits, wide=True
 )

@@ -6,6 +6,7 @@ import plotly.graph_objects as go
 
 from asr_core.figures import Chart, NothingToDraw, cloud, style
 from asr_core.measure import diagnostics
+from asr_core.report.sentences import damage
 from asr_core.spec.repairs import NO_REPAIR, RepairSpec
 from asr_core.store.results import Result
 from asr_core.store.tables import rows_of, typed, with_network
@@ -15,6 +16,7 @@ STAGES = {
     "recalibrated": "measured, after recalibration at the reporting point",
     "predicted": "predicted: γ² · v_pruned",
 }
+DIVERGED = 1e6  # times the largest dense variance of a layer, from which on a variance is drawn on the edge
 CROWDED = 5000  # marks in a figure: more are drawn smaller, which hides fewer
 
 
@@ -22,22 +24,28 @@ def points_table(result: Result, layer: str, repairs=(), stage: str = "repaired"
     """One row per network (no_repair, then `repairs`) and channel of `layer`.
 
     COLUMNS, label, channel, v_dense, v (variance of that network at `stage`), v_pruned, gamma, shrinkage,
-    kept_energy, kept_fraction, dead (dense or shown variance at or under the floor). v is not finite where the
-    network's signal explodes beyond the range of numbers.
+    kept_energy, kept_fraction, dead (dense or shown variance at or under the floor), diverged.
     """
     base = result.channels[result.channels["layer"] == layer]
     if base.empty:
-        raise NothingToDraw(f"No channel statistics of {layer} are stored for this setting yet; compute it.")
+        raise NothingToDraw(f"No channel statistics of {layer} are stored for this setting.")
     base = base[["channel", "v_dense", "v_pruned", "kept_energy", "kept_fraction"]]
     unrepaired = with_network(base.assign(v=base["v_pruned"], gamma=1.0, shrinkage=np.nan), NO_REPAIR)
     table = pd.concat([unrepaired, *repaired_rows(result, base, repairs, stage, layer)], ignore_index=True)
     dead = (table["v_dense"] <= diagnostics.FLOOR) | (table["v"] <= diagnostics.FLOOR)
-    return style.labelled(table).assign(dead=dead, layer=layer)
+    return style.labelled(table).assign(dead=dead, layer=layer, diverged=diverged(table))
 
 
-def unchanged(repair: RepairSpec, stage: str) -> bool:
-    """Whether `repair` changes no weights, so that before recalibration it is the network without repair."""
-    return not repair.order and stage != "recalibrated"
+def diverged(table: pd.DataFrame) -> pd.Series:
+    """Whether a variance v lies beyond the range of numbers, or DIVERGED times over every dense one of the table."""
+    most = table["v_dense"][np.isfinite(table["v_dense"])].max()
+    return ~np.isfinite(table["v"]) | (table["v"] > DIVERGED * max(most, diagnostics.FLOOR))
+
+
+def placed(table: pd.DataFrame, low: float, high: float) -> pd.Series:
+    """v on an axis over [low, high]: dead channels on its lower edge, diverged ones on its upper."""
+    inside = table["v"].where(~table["dead"], style.floor_of(low, high))
+    return inside.where(~table["diverged"], style.floor_of(high, low))
 
 
 def repaired_rows(
@@ -53,12 +61,12 @@ def repaired_rows(
     by = ["layer", "channel"] if layer is None else ["channel"]
     measurements = result.repairs if layer is None else result.repairs[result.repairs["layer"] == layer]
     parts = []
-    for repair in style.in_order(repair for repair in repairs if not unchanged(repair, stage)):
+    for repair in style.in_order(repair for repair in repairs if not repair.unchanged(stage)):
         rows = rows_of(measurements, repair)
         if rows[measured].isna().all() and rows_of(result.repairs, repair)[measured].isna().all():
             continue  # of no layer: in this one alone the signal may have exploded
         own = base.merge(rows[[*by, measured, "gamma", "shrinkage"]], on=by)
-        gamma = own["gamma"].fillna(1.0)
+        gamma = own["gamma"].fillna(1.0) if repair.scales else own["gamma"]
         v = gamma**2 * own["v_pruned"] if stage == "predicted" else own[measured]
         parts.append(with_network(own[[*base, "shrinkage"]].assign(v=v, gamma=gamma), repair))
     return parts
@@ -72,30 +80,38 @@ def size_of(table: pd.DataFrame, size: float) -> float:
 def scatter_figure(
     table: pd.DataFrame, low: float = 1e-6, high: float = 1e2, left: float = 1e-6, right: float = 1e2
 ) -> go.Figure:
-    """v over [low, high] against v_dense over [left, right], log-log; dead channels lie on the lower edge."""
+    """v over [low, high] against v_dense over [left, right], log-log; dead channels lie on the lower edge, diverged
+    ones on the upper."""
     figure = go.Figure()
-    style.diagonal(figure, left, right, "y = x: repaired exactly")
-    floor = style.floor_of(low, high)
+    style.diagonal(figure, left, right, "y = x: variance as before")
     for network, rows in style.each(table):
         x = rows["v_dense"].where(rows["v_dense"] > diagnostics.FLOOR, style.floor_of(left, right))
-        _marks(figure, network, rows, x, rows["v"].where(~rows["dead"], floor), size_of(table, 7))
-    if table["dead"].any():
-        figure.add_scatter(
-            x=[left, right],
-            y=[floor, floor],
-            mode="lines+text",
-            text=["", "dead channels"],
-            textposition="top left",
-            textfont={"size": 11},
-            line={"color": style.REFERENCE, "dash": "dot", "width": 1},
-            hoverinfo="skip",
-            showlegend=False,
-        )
+        _marks(figure, network, rows, x, placed(rows, low, high), size_of(table, 7))
+    edges = {"dead": ("dead channels", style.floor_of(low, high), "top left")}
+    edges["diverged"] = ("diverged channels", style.floor_of(high, low), "bottom left")
+    for name, (text, level, place) in edges.items():
+        if table[name].any():
+            _edge(figure, left, right, level, text, place)
     figure.update_xaxes(style.log_axis(left, right))
     figure.update_yaxes(style.log_axis(low, high))
     x, y = "dense variance of the channel", "variance after pruning and repair"
     units = " (activation units²)"
     return cloud.condensed(style.finish(figure, 520, x + units, y + units, style.legend(table)[1]))
+
+
+def _edge(figure: go.Figure, left: float, right: float, level: float, text: str, place: str) -> None:
+    """A dotted line for channels that have no place on the axis."""
+    figure.add_scatter(
+        x=[left, right],
+        y=[level, level],
+        mode="lines+text",
+        text=["", text],
+        textposition=place,
+        textfont={"size": 11},
+        line={"color": style.REFERENCE, "dash": "dot", "width": 1},
+        hoverinfo="skip",
+        showlegend=False,
+    )
 
 
 def _marks(figure: go.Figure, network: RepairSpec, rows: pd.DataFrame, x, y, size: float) -> None:
@@ -128,7 +144,7 @@ def scatter_limits(tables) -> dict:
 
 
 def _live(tables, name: str) -> np.ndarray:
-    values = np.concatenate([t[name].to_numpy(float) for t in tables])
+    values = np.concatenate([t.loc[~diverged(t) if name == "v" else slice(None), name].to_numpy(float) for t in tables])
     return values[np.isfinite(values) & (values > diagnostics.FLOOR)]
 
 
@@ -143,30 +159,8 @@ def alphas(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def scatter_sentence(table: pd.DataFrame) -> str:
-    """How far each network's variances are from the dense ones, and whether a scalar could mend that."""
-    found, shared = alphas(table), style.in_words(style.in_table(table))[1]
-    layer, channels = table["layer"].iloc[0], table["channel"].nunique()
-    dead = int(rows_of(table, NO_REPAIR)["dead"].sum())
-    parts = [f"{row.label} {_times(row.alpha_ratio)} (slope {_number(row.alpha_slope)})" for row in found.itertuples()]
-    text = f"Variance of the {channels} channels of {layer} relative to dense{shared}: {'; '.join(parts)}."
-    return text + (f" Pruning left {dead} without any variance." if dead else "") + _beyond(table)
-
-
-def _beyond(table: pd.DataFrame) -> str:
-    """Networks in which channels of the layer have no finite variance: those are not drawn."""
-    lost = table[~np.isfinite(table["v"])].groupby("label", sort=False).size()
-    if lost.empty:
-        return ""
-    parts = ", ".join(f"{name} in {count}" for name, count in lost.items())
-    return f" Not drawn, since the signal explodes beyond the range of numbers: {parts} of the channels."
-
-
-def _times(value: float) -> str:
-    return "undefined" if not np.isfinite(value) else f"×{value:.3g}"
-
-
-def _number(value: float) -> str:
-    return "undefined" if not np.isfinite(value) else f"{value:.2f}"
+    """How far each network's variances are from the dense ones."""
+    return damage.variances(table, alphas(table))
 
 
 SCATTER = Chart("variance.SCATTER", points_table, scatter_figure, scatter_sentence, scatter_limits)

@@ -18,7 +18,7 @@ from asr_core.errors import DataError
 from asr_core.images import folders
 from asr_core.images.decode import decode
 from asr_core.images.download import data_directory
-from asr_core.spec.keys import key
+from asr_core.spec.digests import key
 from asr_core.spec.parts import DataSpec
 from asr_core.store import Store
 

@@ -14,6 +14,7 @@ from typing import Any
 from asr_core.errors import DataError, ImagesAbsent
 from asr_core.images.splits import Opened
 from asr_core.images.trees import Tree, opened_tree, read_tree
+from asr_core.spec.digests import key
 from asr_core.store import Store, disk_errors
 from asr_core.store.entries import Entry, write_json
 
@@ -72,7 +73,7 @@ def _order(tree: Tree, store: Store) -> Entry:
         facts = {"digest": pixels.digest(*parts), "transparent": seen[pixels.TRANSPARENT]}
         return {"order.npz": places}, facts
 
-    return store.get_or_compute("order", tree.fingerprint[:24], compute)
+    return store.get_or_compute("order", key("order", tree.fingerprint), compute)
 
 
 def opened(digest: str, store: Store) -> Opened:

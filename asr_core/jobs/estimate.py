@@ -111,6 +111,7 @@ def rate_of(task: Task) -> str:
         "prune": "evaluation",
         "maps": "evaluation",
         "repairability": "evaluation",
+        "signal": "stats",
     }.get(task.stage, task.stage)
 
 

@@ -15,12 +15,13 @@ from typing import Any
 import psutil
 
 from asr_core.jobs import estimate
-from asr_core.pipeline import allocations, maps
+from asr_core.pipeline import allocations, maps, signals
 from asr_core.pipeline.maps import MapSpec
 from asr_core.pipeline.plan import Task
 from asr_core.runtime import Runtime
+from asr_core.spec.digests import key
 from asr_core.spec.experiment import ExperimentSpec, from_dict
-from asr_core.spec.keys import key
+from asr_core.spec.recalibration import BatchNormState
 from asr_core.store import Store, results
 from asr_core.store.entries import write_json
 
@@ -32,18 +33,26 @@ TAIL = 8192  # bytes read from the end of a log
 @dataclass(frozen=True)
 class Wanted:
     """What a job computes: all tables of `experiment`, or with `maps` only these maps of it, or only the
-    `repairability` of its convs at the usual trial sparsities, on the dense network `dense_id` (None: the recipe's)."""
+    `repairability` of its convs at the usual trial sparsities, or with `signal` only the signal tables before
+    recalibration and in that state, on the dense network `dense_id` (None: the recipe's)."""
 
     experiment: ExperimentSpec
     maps: MapSpec | Any = None
     dense_id: str | None = None
     repairability: bool = False
+    signal: BatchNormState | Any = None
+
+    @property
+    def part(self) -> Any:
+        """What of the experiment is wanted; None: its tables."""
+        return (
+            self.maps or ("repairability" if self.repairability else None) or (self.signal and ["signal", self.signal])
+        )
 
     @property
     def id(self) -> str:
         """The job's ID."""
-        part = self.maps or ("repairability" if self.repairability else None)
-        return key("job", self.experiment, *([part, self.dense_id] if part else []))
+        return key("job", self.experiment, *([self.part, self.dense_id] if self.part else []))
 
     def as_dict(self) -> dict:
         """For JSON; `Job.asked` reads it."""
@@ -53,28 +62,31 @@ class Wanted:
             "maps": maps,
             "dense_id": self.dense_id,
             "repairability": self.repairability,
+            "signal": asdict(self.signal) if self.signal else None,
         }
 
     @property
     def tables(self) -> int:
         """Repairs whose tables are made in the end."""
-        return 0 if self.maps or self.repairability else len(self.experiment.repairs)
+        return 0 if self.part else len(self.experiment.repairs)
 
     def tasks(self, store: Store) -> list[Task]:
         """What is not stored of it, in the order it will run.
 
         Raises DataError for a folder, StoreError for weights that are not on this machine.
         """
-        if not (self.maps or self.repairability):
+        if not self.part:
             return estimate.work(self.experiment, store)
         dense_id = maps.known_dense(self.experiment, store, self.dense_id)
         if self.repairability:
             return allocations.missing(self.experiment, store, dense_id)
+        if self.signal:
+            return signals.missing(self.experiment, store, dense_id, self.signal)
         return maps.missing(self.experiment, store, dense_id, self.maps)
 
     def stored(self, store: Store) -> bool:
         """Whether all of it is there."""
-        if self.maps or self.repairability:
+        if self.part:
             return not self.tasks(store)
         found = results.find(self.experiment, store)
         return found is not None and found.channels is not None  # a shipped one can come without
@@ -106,9 +118,9 @@ class Job:
         wanted = found["wanted"]
         chosen = maps.from_dict(wanted["maps"]) if wanted["maps"] else None
         repairability = wanted.get("repairability", False)  # jobs of earlier versions do not say
-        return Wanted(from_dict(wanted["experiment"]), chosen, wanted["dense_id"], repairability), Runtime(
-            **found["runtime"]
-        )
+        state = BatchNormState.of(**wanted["signal"]) if wanted.get("signal") else None
+        asked = Wanted(from_dict(wanted["experiment"]), chosen, wanted["dense_id"], repairability, state)
+        return asked, Runtime(**found["runtime"])
 
     def progress(self) -> dict | None:
         """The last line of progress (see `asr_core.jobs.tracking`), or None before the first stage."""

@@ -118,6 +118,8 @@ def compute(store: Store, job_id: str, wanted: jobs.Wanted, where: Runtime) -> N
             pipeline.maps(experiment, store, wanted.maps, wanted.dense_id, tracker, where)
         elif wanted.repairability:
             pipeline.repairability(experiment, store, wanted.dense_id, report=tracker, where=where)
+        elif wanted.signal:
+            pipeline.signal(experiment, store, wanted.signal, wanted.dense_id, tracker, where)
         else:
             pipeline.run(experiment, store, tracker, where)
         done = True

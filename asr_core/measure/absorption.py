@@ -42,7 +42,7 @@ def conv_index(model: nn.Module) -> pd.DataFrame:
     """
     convs = models.conv_layers(model)
     try:
-        nodes = _graph(model).nodes
+        nodes = graph(model).nodes
     except Exception as error:  # whatever a forward raises on symbols
         verdicts = dict.fromkeys(convs, ("unknown", f"network cannot be traced: {_short(error)}"))
     else:
@@ -54,7 +54,7 @@ def conv_index(model: nn.Module) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=columns.split())
 
 
-def _graph(model: nn.Module) -> fx.Graph:
+def graph(model: nn.Module) -> fx.Graph:
     """The eval-mode graph, of a copy that shares all tensors: a forward may write attributes."""
     tensors = [*model.parameters(), *model.buffers()]
     return models.trace(copy.deepcopy(model, {id(tensor): tensor for tensor in tensors}).eval())

@@ -6,9 +6,10 @@ Variances are in activation units squared; `floor` is the variance at or under w
 import numpy as np
 import pandas as pd
 
+from asr_core.measure.errorparts import FLOOR
 from asr_core.spec.repairs import COLUMNS
 
-FLOOR, EPS = 1e-12, 1e-8
+EPS = 1e-8
 
 
 def alpha(v_dense, v_repaired, floor: float = FLOOR) -> dict:
@@ -69,31 +70,35 @@ def log_gamma_raw(channels: pd.DataFrame, eps: float = EPS, floor: float = FLOOR
 
 
 def mismatch(channels: pd.DataFrame) -> dict:
-    """The granularity mismatch as a number, over repaired layers (all but the first conv).
+    """What one scalar per layer cannot mend, over repaired layers (all but the first conv) and live channels.
 
-    Splits the variance of log gamma_raw over live channels into between-layer (one scalar per layer
-    can repair it) and within-layer (it cannot). Returns within_share, between_share (NaN if there is
-    no variance), within_var, between_var, live_share. `channels`: layer, depth, v_dense, v_pruned.
+    Damage of a channel is d = ln gamma_raw, 0 for none; the best scalar of a layer takes away the layer's mean of d:
+    within_share = sum of (d - layer mean)^2 / sum of d^2 (NaN where no channel is damaged or live), damage = mean of
+    d^2, within_var = mean of (d - layer mean)^2. live_share: of the repaired layers' channels; the others are dead, and
+    nothing mends them. `channels`: layer, depth, v_dense, v_pruned.
     """
     rows = channels[channels["depth"] > channels["depth"].min()]
     values = pd.DataFrame({"layer": rows["layer"], "log": log_gamma_raw(rows)})
     live_share = float(values["log"].notna().mean()) if len(values) else float("nan")
     values = values.dropna()
-    if values.empty:
-        return dict.fromkeys(("within_share", "between_share", "within_var", "between_var"), np.nan) | {
-            "live_share": live_share
-        }
-    means = values.groupby("layer")["log"].transform("mean")
-    within, between = float(((values["log"] - means) ** 2).mean()), float(means.var(ddof=0))
-    total = within + between
-    shares = (within / total, between / total) if total > 0 else (np.nan, np.nan)
-    return {
-        "within_share": shares[0],
-        "between_share": shares[1],
-        "within_var": within,
-        "between_var": between,
-        "live_share": live_share,
-    }
+    layers = values.groupby("layer")["log"]
+    return {**shares(layers.mean(), layers.std(ddof=0), layers.size()), "live_share": live_share}
+
+
+def shares(means, spreads, live) -> dict:
+    """within_share, damage and within_var of `mismatch` from each layer's mean and standard deviation of ln gamma_raw
+    and its number of live channels; layers without any do not count.
+
+    >>> shares([1.0], [0.5], [8])
+    {'within_share': 0.2, 'damage': 1.25, 'within_var': 0.25}
+    """
+    means, spreads, live = (np.asarray(values, float) for values in (means, spreads, live))
+    means, spreads, live = (values[live > 0] for values in (means, spreads, live))
+    if not len(live):
+        return dict.fromkeys(("within_share", "damage", "within_var"), float("nan"))
+    within = float(np.average(spreads**2, weights=live))
+    damage = float(np.average(spreads**2 + means**2, weights=live))
+    return {"within_share": within / damage if damage > 0 else float("nan"), "damage": damage, "within_var": within}
 
 
 def _quartiles(ratio: np.ndarray) -> tuple[float, float]:

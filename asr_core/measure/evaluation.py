@@ -11,7 +11,7 @@ from asr_core.checks import whole
 from asr_core.errors import DataError, ModelError, SpecError
 from asr_core.measure import guards, stats
 from asr_core.measure.guards import Images
-from asr_core.measure.intervals import wilson
+from asr_core.measure.statistics import wilson
 from asr_core.networks.outputs import described
 
 

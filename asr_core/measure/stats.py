@@ -14,7 +14,7 @@ from asr_core.measure import guards
 from asr_core.measure.guards import Images
 from asr_core.networks import models
 
-CHUNK = 1 << 20  # values converted to float64 at a time: 8 MiB
+CHUNK = 1 << 16  # values converted to float64 at a time: 512 KiB, which stay in a core's cache
 
 
 @dataclass
@@ -67,10 +67,11 @@ def frozen(model: nn.Module) -> Iterator[nn.Module]:
 
 
 @contextmanager
-def hooked(model: nn.Module, hook: Callable[[str, nn.Module, torch.Tensor], Any]) -> Iterator[None]:
-    """Call `hook(name, conv, output)` after each conv; what it returns replaces the output (unless None)."""
+def hooked(model: nn.Module, hook: Callable[..., Any]) -> Iterator[None]:
+    """Call `hook(name, conv, output, input)` after each conv (no input where it came by keyword); what it returns
+    replaces the output (unless None)."""
     handles = [
-        conv.register_forward_hook(lambda conv, _, output, name=name: hook(name, conv, output))
+        conv.register_forward_hook(lambda conv, given, output, name=name: hook(name, conv, output, *given[:1]))
         for name, conv in models.conv_layers(model).items()
     ]
     try:
@@ -89,7 +90,7 @@ def collect(model: nn.Module, images: Images) -> dict[str, Moments]:
     found: dict[str, Moments] = {}
     ran = False
 
-    def add(name: str, conv: nn.Module, output: torch.Tensor) -> None:
+    def add(name: str, conv: nn.Module, output: torch.Tensor, given: Any = None) -> None:
         new = moments(output)
         found[name] = found[name].merge(new) if name in found else new
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from asr_core.errors import SpecError, WeightsError
 from asr_core.networks.suffixes import check_name
-from asr_core.spec.keys import canonical
+from asr_core.spec.digests import canonical
 from asr_core.spec.model import ModelSpec
 from asr_core.store import Store, disk_errors
 from asr_core.store.entries import WEIGHTS, digest_file, write_json

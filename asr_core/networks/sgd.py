@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from asr_core.spec.dense import DenseSpec
 
 
-LEARNING_RATE = {"scratch": 0.02, "imagenet": 0.01}  # peak, where the spec has None
+LEARNING_RATE = {"scratch": 0.1, "imagenet": 0.01}  # peak, where the spec has None
 LABEL_SMOOTHING = {"scratch": 0.1, "imagenet": 0.0}  # worth a point on digits' few images
 MOMENTUM, WEIGHT_DECAY, WARMUP = 0.9, 5e-4, 0.2
 AVERAGED = 0.05  # share of all steps that the moving average reaches back

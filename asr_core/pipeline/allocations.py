@@ -13,8 +13,9 @@ from asr_core.checks import checked_sparsity, choose
 from asr_core.images import data
 from asr_core.pipeline import plan
 from asr_core.pipeline.plan import RepairabilityTask, Task
+from asr_core.spec.digests import key
 from asr_core.spec.experiment import ExperimentSpec
-from asr_core.spec.keys import Keys, key
+from asr_core.spec.keys import Keys
 from asr_core.spec.parts import PruneSpec
 from asr_core.store import Store
 

@@ -100,11 +100,14 @@ def grid(methods=METHODS, orders=ORDERS, biases=tuple(BIASES), **params: Any) ->
     for name, value in params.items():
         if value is not None and name not in known:
             raise UnknownName(f"parameter of {', '.join(methods)}", name, known)
-    return repairs(methods, orders, biases, **params)
+    found = repairs(methods, orders, biases, **params)
+    if idle := [method for method in methods if method not in {repair.method for repair in found}]:
+        raise SpecError(f"{idle[0]} corrects means alone, so it takes no bias {', '.join(biases)}; give biases on.")
+    return found
 
 
 def experiment(
-    store: Store, *, methods=None, orders=None, biases=None, budgets=BUDGETS, momentum=0.1, **values: Any
+    store: Store, *, methods=None, orders=None, biases=None, budgets=BUDGETS, momentum=0.1, presets=(), **values: Any
 ) -> ExperimentSpec:
     """The experiment of flat values: of a setting, of the parameters of methods, and of the grid. Raises AsrError.
 
@@ -114,5 +117,5 @@ def experiment(
     params = {name: values.pop(name) for name in registry.parameters("repair method") if name in values}
     given = {"methods": methods, "orders": orders, "biases": biases}
     chosen = grid(**{name: tuple(value) for name, value in given.items() if value is not None}, **params)
-    states = default_states(tuple(budgets), momentum)
+    states = default_states(tuple(budgets), momentum, tuple(presets))
     return ExperimentSpec.of_setting(setting(store, **values), chosen, states)

@@ -1,6 +1,5 @@
 """Stored stages put together as the tables of a result: all of them at the end, those there are while a job runs."""
 
-from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -13,13 +12,15 @@ from asr_core.spec.experiment import ExperimentSpec
 from asr_core.spec.keys import Keys, recipe_key
 from asr_core.spec.recalibration import NO_STATE, REPORTED_STATE, BatchNormState
 from asr_core.spec.repairs import BN_ONLY, COLUMNS, DENSE, NO_REPAIR, RepairSpec
-from asr_core.store import Store
+from asr_core.store import Store, answers
 from asr_core.store.entries import Entry
 from asr_core.store.results import ROW_FIELDS, TABLES, Result, dense_ids, read
-from asr_core.store.tables import networks, typed, with_network
+from asr_core.store.tables import halved, networks, typed, with_network
 
 MOMENT_STATES = {"repaired": NO_STATE, "recalibrated": REPORTED_STATE}  # when a repair's statistics are taken
 FACTOR_FIELDS = ("gamma", "gamma_raw", "shrinkage", "prior_var", "b_new", "alive", "fallback")
+CONFIDENCE = ("confidence", "ece", "temperature", "ece_tempered")
+Arrays = dict[str, np.ndarray]
 Measured = dict[tuple[RepairSpec, str], Entry]
 
 
@@ -34,6 +35,7 @@ def accuracy_row(
         "averaging": state.averaging,
         "momentum": state.momentum,
         "calib_batches": state.calib_batches,
+        "pseudo_count": state.pseudo_count,
         "draw": spec.calibration.draw,
         "stat_images": spec.calibration.stat_images if network.order else None,
         "distinct_images": min(images, train_images) if images else None,
@@ -47,14 +49,15 @@ def accuracy_row(
 
 def accuracy_table(
     spec: ExperimentSpec, store: Store, dense_id: str, train_images: int
-) -> tuple[pd.DataFrame, np.ndarray]:
-    """(rows stored so far, correctness per row and image): dense, dense recalibrated, no_repair,
+) -> tuple[pd.DataFrame, list[Arrays]]:
+    """(rows stored so far, what is stored of each row by image): dense, dense recalibrated, no_repair,
     then each repair x state.
 
     Beside ROW_FIELDS: logit_gap, the largest absolute difference of the kept logits to BN only
-    in the same BatchNorm state (NaN where BN only is not there): 0 where both are the same function.
+    in the same BatchNorm state (NaN where BN only is not there): 0 where both are the same function;
+    and CONFIDENCE, the facts of `asr_core.measure.confidence`.
     """
-    keys, rows, correct, outputs = Keys(spec, dense_id), [], [], {}
+    keys, rows, kept, outputs = Keys(spec, dense_id), [], [], {}
     recalibrated = [state for state in spec.states if state.calib_batches]
     wanted = [(DENSE, state) for state in (NO_STATE, *recalibrated)] + [(NO_REPAIR, NO_STATE)]
     wanted += [(repair, state) for repair in spec.repairs for state in spec.states]
@@ -64,10 +67,11 @@ def accuracy_table(
             outputs[network, state] = arrays["logits"]
             rows.append(accuracy_row(spec, dense_id, entry, network, state, train_images))
             rows[-1]["logit_gap"] = _gap(arrays["logits"], outputs.get((BN_ONLY, state)))
-            correct.append(arrays["correct"])
-    table = pd.DataFrame(rows, columns=[*ROW_FIELDS, "logit_gap"])
-    types = {"stat_images": "Int64", "distinct_images": "Int64", "momentum": "Float64"}
-    return typed(table).astype(types), np.array(correct)
+            rows[-1] |= {name: entry[name] for name in CONFIDENCE}
+            kept.append(arrays)
+    table = pd.DataFrame(rows, columns=[*ROW_FIELDS, "logit_gap", *CONFIDENCE])
+    types = {"stat_images": "Int64", "distinct_images": "Int64", "pseudo_count": "Int64", "momentum": "Float64"}
+    return typed(table).astype(types), kept
 
 
 def _gap(logits: np.ndarray, reference: np.ndarray | None) -> float:
@@ -167,16 +171,16 @@ def setting_of(spec: ExperimentSpec, dense_id: str, store: Store, label: str) ->
         **spec.facts(),
         "sparsity_asked": spec.prune.chosen.asked(spec.prune.parameters),
         "sparsity_achieved": store.find("prune", Keys(spec, dense_id).prune)["achieved"],
-        "recalibrated_state": asdict(recalibrated) if recalibrated else None,
+        "recalibrated_state": recalibrated.canonical() if recalibrated else None,
     }
 
 
 def assemble(
     spec: ExperimentSpec, store: Store, dense_id: str, train_images: int, label: str
-) -> tuple[Result, np.ndarray]:
-    """(the tables that stored stages can tell, correctness per accuracy row and image)."""
+) -> tuple[Result, list[Arrays]]:
+    """(the tables that stored stages can tell, what is stored of each accuracy row by image)."""
     keys = Keys(spec, dense_id)
-    accuracy, correct = accuracy_table(spec, store, dense_id, train_images)
+    accuracy, kept = accuracy_table(spec, store, dense_id, train_images)
     setting: Any = None
     channels = repairs = layers = alphas = convs = None
     if store.find("prune", keys.prune):
@@ -187,7 +191,7 @@ def assemble(
         layers = layers_table(channels, repairs, found)
         alphas, convs = diagnostics.summarise_alphas(layers), convs_table(store, keys, channels)
         setting |= diagnostics.network_damage(channels)
-    return Result(setting, accuracy if len(accuracy) else None, channels, repairs, layers, alphas, convs), correct
+    return Result(setting, accuracy if len(accuracy) else None, channels, repairs, layers, alphas, convs), kept
 
 
 def partial(spec: ExperimentSpec, store: Store) -> Result:
@@ -202,7 +206,7 @@ def partial(spec: ExperimentSpec, store: Store) -> Result:
 def publish(spec: ExperimentSpec, store: Store, dense_id: str, dataset, seconds: float) -> Result:
     """Assemble the result of `spec` from its stored stages and store it."""
     counts = len(dataset.train_labels), len(dataset.test_labels)
-    found, correct = assemble(spec, store, dense_id, counts[0], dataset.label)
+    found, kept = assemble(spec, store, dense_id, counts[0], dataset.label)
     facts = {
         "setting": found.setting,
         "recipe": recipe_key(spec),
@@ -210,16 +214,6 @@ def publish(spec: ExperimentSpec, store: Store, dense_id: str, dataset, seconds:
     }
     files = {f"{name}.parquet": getattr(found, name) for name in TABLES}
     files["repairs.parquet"] = halved(found.repairs)
-    files["correct.npz"] = {"bits": np.packbits(correct, axis=1), "n": np.array(correct.shape[1])}
+    indices = dataset.eval_indices(spec.evaluation.eval_images, spec.evaluation.subset)
+    files["correct.npz"] = answers.packed(kept, dataset.test_labels[indices], spec.data.classes)
     return read(store.put("result", Keys(spec, dense_id).result, files, facts, spec.as_dict(), seconds))
-
-
-def halved(table: pd.DataFrame) -> pd.DataFrame:
-    """float64 columns as float32, but for those with larger numbers: the variances of a signal that explodes."""
-    most = float(np.finfo(np.float32).max)
-    fit = [
-        name
-        for name, values in table.select_dtypes("float64").items()
-        if not (values[~np.isinf(values)].abs() > most).any()
-    ]
-    return table.astype(dict.fromkeys(fit, "float32"))

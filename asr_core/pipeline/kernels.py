@@ -7,8 +7,9 @@ import numpy as np
 
 from asr_core.checks import nearest_layer
 from asr_core.errors import SpecError, StoreError
+from asr_core.spec.digests import key
 from asr_core.spec.experiment import ExperimentSpec
-from asr_core.spec.keys import Keys, key
+from asr_core.spec.keys import Keys
 from asr_core.spec.repairs import DENSE, NO_REPAIR, RepairSpec
 from asr_core.store import Store
 from asr_core.store.entries import WEIGHTS

@@ -57,6 +57,7 @@ class Lab:
         self._built: tuple[str, Any] = ("", None)
         self._recorded: tuple[str, batchnorm.Record] = ("", {})
         self._kept: batchnorm.Running = {}
+        self.references: Any = None  # of the dense network's outputs, once a stage has made them
 
     @cached_property
     def data(self) -> data.Dataset:
@@ -101,8 +102,9 @@ class Lab:
         if self._built[0] != name:
             model = self._unrepaired(network)
             if network.order:
-                table = self.store.find("repair", name).table("factors")
-                repair_model.apply_repairs(model, repair_model.repairs_from_table(table))
+                entry = self.store.find("repair", name)
+                kept = entry.weights(repair_model.KEPT) if entry.has(repair_model.KEPT) else None
+                repair_model.apply_repairs(model, repair_model.repairs_from_table(entry.table("factors"), kept))
             self._built, self._kept = (name, model), batchnorm.running_of(model)
             runtime.give_back_memory()
         return batchnorm.load_running(self._built[1], self._kept)

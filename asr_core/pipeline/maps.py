@@ -16,9 +16,10 @@ from asr_core.errors import DataError, SpecError, StoreError
 from asr_core.images import data
 from asr_core.pipeline import plan
 from asr_core.pipeline.plan import MapTask, Task
+from asr_core.spec.digests import key
 from asr_core.spec.experiment import ExperimentSpec
 from asr_core.spec.experiment import from_dict as experiment_from
-from asr_core.spec.keys import Keys, key
+from asr_core.spec.keys import Keys
 from asr_core.spec.parts import DataSpec
 from asr_core.spec.recalibration import NO_STATE, BatchNormState
 from asr_core.spec.repairs import DENSE, NO_REPAIR, RepairSpec
@@ -79,19 +80,12 @@ def known_dense(spec: ExperimentSpec, store: Store, dense_id: str | None = None)
     return dense_id
 
 
-def fitted(spec: ExperimentSpec, store: Store, dense_id: str | None, wanted: MapSpec) -> ExperimentSpec:
-    """`spec`, with a recorded recalibration pass just long enough, unless its own longer ones are stored."""
-    keys = Keys(spec, dense_id or "unknown")
-    own = wanted.state in spec.states and all(store.has("recalibration", keys.recalibration(r)) for r in spec.repairs)
-    return spec if own else spec.with_(states=(wanted.state,))
-
-
 def missing(spec: ExperimentSpec, store: Store, dense_id: str | None, wanted: MapSpec) -> list[Task]:
     """What is not stored of the wanted maps, in the order it will run: decoding and training first.
 
     dense_id: see `known_dense`. Raises DataError for a folder that was never seen here.
     """
-    spec = fitted(spec, store, dense_id, wanted)
+    spec = plan.fitted(spec, store, dense_id, wanted.state)
     counts = data.counts(spec.data, store)
     keys = Keys(spec, dense_id or "unknown")
     maps = {}
@@ -101,23 +95,10 @@ def missing(spec: ExperimentSpec, store: Store, dense_id: str | None, wanted: Ma
             maps[found] = MapTask("maps", found, wanted.images, network, state, layer=wanted.layer)
     if not maps:
         return []
-    needed = _preparation(spec, dense_id, counts, list(maps.values()))
+    needed = plan.preparation(spec, dense_id, counts, list(maps.values()))
     absent = [task for task in needed if dense_id is None or not store.has(task.stage, task.key)]
     first = plan.beginning(spec, store, dense_id, data.images_key(spec.data), counts)
     return [*first, *absent, *maps.values()]
-
-
-def _preparation(
-    spec: ExperimentSpec, dense_id: str | None, counts: tuple[int, int], maps: list[MapTask]
-) -> list[Task]:
-    """The stages that the networks of `maps` are built from."""
-    shown = {task.network for task in maps}
-    wanted = {"prune": shown - {DENSE}, "stats": {network for network in shown if network.order}}
-    wanted |= {"repair": wanted["stats"], "recalibration": {t.network for t in maps if t.state.calib_batches}}
-    every = plan.tasks(spec, dense_id, *counts)
-    first = [t for t in every if t.stage == "prune" and wanted["prune"]]
-    first += [t for t in every if t.stage == "stats" and t.network in (DENSE, NO_REPAIR) and wanted["stats"]]
-    return first + [t for t in every if t.stage in ("repair", "recalibration") and t.network in wanted[t.stage]]
 
 
 def has_weights(store: Store, dense_id: str) -> bool:

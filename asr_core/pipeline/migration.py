@@ -1,7 +1,8 @@
 """Stored entries in the spelling of before: tables with a slug, prunings called rules. Rewritten, they are found again.
 
-What was measured stays as it is, byte for byte where a file says nothing of networks; names and keys change. Run by
-`python -m asr_core cache migrate`. Imports no torch.
+What was measured stays as it is, byte for byte where a file says nothing of networks; names and keys change, and
+numbers whose definition changed are computed again from stored tables. Run by `python -m asr_core cache migrate`.
+Imports no torch.
 """
 
 import shutil
@@ -12,9 +13,10 @@ from typing import Any
 import pandas as pd
 
 from asr_core import registry
-from asr_core.pipeline import allocations, maps
+from asr_core.pipeline import allocations, damage, maps
+from asr_core.spec.digests import key
 from asr_core.spec.experiment import ExperimentSpec, from_dict
-from asr_core.spec.keys import Keys, key, recipe_key
+from asr_core.spec.keys import Keys, recipe_key
 from asr_core.spec.recalibration import BatchNormState
 from asr_core.spec.repairs import DENSE, KIND, NO_REPAIR, RepairSpec
 from asr_core.store import Store
@@ -122,7 +124,7 @@ def migrate(store: Store) -> int:
     for stage, changes in todo.items():
         for name, change in changes.items():
             _rewrite(shipped, stage, name, *change)
-    return sum(map(len, todo.values()))
+    return sum(map(len, todo.values())) + damage.migrate(shipped)
 
 
 # Each gives key of an entry -> (new key, changes of the manifest, slug -> network where its tables have slugs).
@@ -229,6 +231,7 @@ def renamed(table: pd.DataFrame, repairs: dict[str, RepairSpec], draw: int) -> p
     columns = {text: network.columns for text, network in repairs.items()}
     head = pd.DataFrame({name: [columns[text][name] for text in table["slug"]] for name in DENSE.columns})
     if "top1" in table:
-        rest = table.assign(draw=draw).drop(columns=["slug", *(n for n in head if n in table)])
+        none = pd.Series(pd.NA, table.index, dtype="Int64")
+        rest = table.assign(draw=draw, pseudo_count=none).drop(columns=["slug", *(n for n in head if n in table)])
         return typed(head.join(rest))[[*ROW_FIELDS, "logit_gap"]]
     return typed(head.join(table.drop(columns="slug").rename(columns={"bias": "b_new"})))

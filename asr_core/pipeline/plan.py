@@ -4,10 +4,12 @@
 "missing": each task has its store key and the number of image passes it costs.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pandas as pd
 
+from asr_core import registry
 from asr_core.spec.experiment import ExperimentSpec
 from asr_core.spec.keys import Keys, measures, recipe_key
 from asr_core.spec.recalibration import NO_STATE, REPORTED_STATE, BatchNormState
@@ -71,7 +73,8 @@ def tasks(spec: ExperimentSpec, dense_id: str | None, train_images: int, test_im
         *(Task("stats", keys.stats(network, NO_STATE), stat, network) for network in (DENSE, NO_REPAIR)),
     ]
     for repair in (r for r in spec.repairs if r.order):
-        passes = stat if repair.order == "sequential" else 0
+        both = registry.get("repair method", repair.method).runs_both()
+        passes = 2 * stat if both else stat if repair.order == "sequential" else 0
         found.append(Task("repair", keys.network(repair), passes, repair))
         found.append(Task("stats", keys.stats(repair, NO_STATE), stat, repair))
     found.append(Task("evaluation", keys.evaluation(DENSE, NO_STATE), evaluated))
@@ -119,6 +122,32 @@ def missing(
         epochs = spec.dense.epochs if spec.dense.source != "file" else 0
         absent.insert(0, Task("dense", recipe_key(spec), epochs * train_images, kind="train"))
     return absent
+
+
+def fitted(spec: ExperimentSpec, store: Store, dense_id: str | None, state: BatchNormState) -> ExperimentSpec:
+    """`spec`, with a recorded recalibration pass just long enough for `state`, unless its own longer ones are
+    stored."""
+    keys = Keys(spec, dense_id or "unknown")
+    own = state in spec.states and all(store.has("recalibration", keys.recalibration(r)) for r in spec.repairs)
+    return spec if own else spec.with_(states=(state,))
+
+
+def preparation(
+    spec: ExperimentSpec, dense_id: str | None, counts: tuple[int, int], wanted_of: Sequence[Task]
+) -> list[Task]:
+    """The stages that the networks of the tasks `wanted_of` are built from."""
+    shown = {task.network for task in wanted_of}
+    wanted = {"prune": shown - {DENSE}, "stats": {network for network in shown if network.order}}
+    wanted |= {"repair": wanted["stats"], "recalibration": {t.network for t in wanted_of if t.state.calib_batches}}
+    every = tasks(spec, dense_id, *counts)
+    first = [t for t in every if t.stage == "prune" and wanted["prune"]]
+    first += [t for t in every if t.stage == "stats" and t.network in (DENSE, NO_REPAIR) and wanted["stats"]]
+    return first + [t for t in every if t.stage in ("repair", "recalibration") and t.network in wanted[t.stage]]
+
+
+def signal_tests(spec: ExperimentSpec, test_images: int) -> int:
+    """Test images that signal is measured on: as many as statistics images, where there are as many."""
+    return min(spec.calibration.stat_images, spec.evaluation.eval_images or test_images)
 
 
 def count_images(planned: list[Task]) -> pd.DataFrame:

@@ -7,7 +7,7 @@ from asr_core.checks import nearest_layer
 from asr_core.errors import SpecError
 from asr_core.measure import guards
 from asr_core.networks import models, named, own
-from asr_core.pipeline import allocations, assembly, plan
+from asr_core.pipeline import allocations, assembly, plan, signals
 from asr_core.pipeline import maps as stored_maps
 from asr_core.pipeline.lab import Lab, Report
 from asr_core.pipeline.stages import perform
@@ -16,6 +16,7 @@ from asr_core.pruning.repairability import SPARSITIES
 from asr_core.runtime import Runtime
 from asr_core.spec.experiment import ExperimentSpec
 from asr_core.spec.parts import PruneSpec
+from asr_core.spec.recalibration import REPORTED_STATE, BatchNormState
 from asr_core.store import Store, results
 
 
@@ -73,7 +74,7 @@ def maps(
     """
     dense_id = stored_maps.known_dense(spec, store, dense_id)
     store.check_writable()
-    lab = Lab(stored_maps.fitted(spec, store, dense_id, wanted), store, report or Report(), where or Runtime())
+    lab = Lab(plan.fitted(spec, store, dense_id, wanted.state), store, report or Report(), where or Runtime())
     check(lab)
     layers = list(models.conv_layers(models.outline(spec.model, spec.data.classes, spec.data.image_size)))
     if wanted.layer not in layers:
@@ -84,6 +85,34 @@ def maps(
     tasks = stored_maps.missing(spec, store, lab.dense_id, wanted)
     perform(lab, [task for task in tasks if task.stage != "images"])
     return stored_maps.read(spec, store, lab.dense_id, wanted)
+
+
+def signal(
+    spec: ExperimentSpec,
+    store: Store,
+    state: BatchNormState = REPORTED_STATE,
+    dense_id: str | None = None,
+    report: Report | None = None,
+    where: Runtime | None = None,
+) -> str:
+    """Measure and store the signal tables of no repair and of each repair, before recalibration and in `state`, as far
+    as they are missing; returns the dense network's identity. `signals.read` reads them.
+
+    dense_id: of a network whose weights are here; None: the recipe's, trained if need be. Raises AsrError subclasses
+    before anything expensive.
+    """
+    dense_id = stored_maps.known_dense(spec, store, dense_id)
+    if not (todo := signals.missing(spec, store, dense_id, state)):
+        return dense_id
+    store.check_writable()
+    lab = Lab(plan.fitted(spec, store, dense_id, state), store, report or Report(), where or Runtime())
+    check(lab)
+    lab.report.planned(todo)
+    if dense_id:
+        lab.dense_id = dense_id
+    left = signals.missing(spec, store, lab.dense_id, state)
+    perform(lab, [task for task in left if task.stage != "images"])
+    return lab.dense_id
 
 
 def repairability(

@@ -1,22 +1,26 @@
 """What each stage computes: files and facts of its entry. `perform` runs what a plan lists, through the store."""
 
+import copy
 from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 import numpy as np
 
-from asr_core import checks, runtime
-from asr_core.measure import absorption, activations, evaluation, stats
+from asr_core import checks, registry, runtime
+from asr_core.measure import absorption, activations, confidence, evaluation, stats
 from asr_core.pipeline.lab import Lab, Report
 from asr_core.pipeline.plan import READING, MapTask, RepairabilityTask, Task
+from asr_core.pipeline.signal_stage import compute_signal
 from asr_core.pruning import masks, repairability
-from asr_core.repairs import batchnorm, repair_model
+from asr_core.repairs import batchnorm, passes, repair_model
 from asr_core.spec.repairs import DENSE, NO_REPAIR
 
 EVAL_BATCH = 256
 MAP_BYTES = 8 << 20  # of stored maps of one network and layer
-KEPT_LOGITS = 64  # images whose logits are kept, to see whether two networks are the same function
+KEPT_LOGITS = 64  # images whose logits are kept whole, to see whether two networks are the same function
+LOGIT_BYTES = 64 << 20  # of float16 logits of all images that are kept
+HALF = float(np.finfo(np.float16).max)
 
 
 def compute_prune(lab: Lab, task: Task):
@@ -44,13 +48,18 @@ def compute_stats(lab: Lab, task: Task):
 def compute_repair(lab: Lab, task: Task):
     dense_stats = lab.stored_stats(DENSE)
     pruned_stats = lab.stored_stats(NO_REPAIR) if task.network.order == "simultaneous" else None
+    needs = registry.get("repair method", task.network.method).needs
+    dense = copy.deepcopy(lab.network(DENSE)) if needs else None  # the pruned one is built in its memory
     pruned = lab.network(NO_REPAIR)
     layers = masks.prunable(pruned, lab.spec.prune.parameters["include_linear"])
     whole = checks.left_out(layers, lab.spec.prune.ignore)
-    repairs = repair_model.compute_repairs(pruned, lab.stat_batch, task.network, dense_stats, pruned_stats, whole)
+    repairs = passes.compute_repairs(pruned, lab.stat_batch, task.network, dense_stats, pruned_stats, dense, whole)
     lab.report.advance(task.images)
     fallback = [name for name, repair in repairs.items() if repair.factors.fallback]
-    return {"factors.parquet": repair_model.repairs_table(repairs)}, {"fallback": fallback}
+    files: dict[str, Any] = {"factors.parquet": repair_model.repairs_table(repairs)}
+    if kept := repair_model.kept_of(repairs):
+        files[repair_model.KEPT] = kept
+    return files, {"fallback": fallback}
 
 
 def compute_recalibration(lab: Lab, task: Task):
@@ -66,13 +75,18 @@ def compute_evaluation(lab: Lab, task: Task):
     outputs = evaluation.logits(lab.in_state(task), _counted(batches, lab.report))
     predictions, labels = evaluation.predictions_of(outputs), lab.data.test_labels[indices]
     scored = evaluation.score(predictions, labels)
+    measured, bins = confidence.measure(outputs, labels)
     kept = {
         "predictions": predictions.astype("int16"),
         "correct": predictions == labels,
         "logits": outputs[:KEPT_LOGITS],
+        "bins": bins,
     }
     facts = {"top1": scored.top1, "top1_low": scored.low, "top1_high": scored.high, "n_eval": len(indices)}
-    return {"predictions.npz": kept}, facts
+    files: dict[str, Any] = {"predictions.npz": kept}
+    if 2 * outputs.size <= LOGIT_BYTES:
+        files["logits.npy"] = outputs.clip(-HALF, HALF).astype("float16")
+    return files, facts | measured
 
 
 def compute_maps(lab: Lab, task: MapTask):
@@ -134,6 +148,7 @@ COMPUTE: dict[str, Callable[[Lab, Any], Any]] = {
     "evaluation": compute_evaluation,
     "maps": compute_maps,
     "repairability": compute_repairability,
+    "signal": compute_signal,
 }
 
 

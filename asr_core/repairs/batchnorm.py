@@ -124,17 +124,14 @@ def running_statistics(recorded: Record, state: BatchNormState, kept: Running) -
     """Running statistics after recalibration in `state`, float64.
 
     ema: r = a * r0 + sum_t momentum (1-momentum)^(b-t) batch_t with a = (1-momentum)^b and r0 = (0, 1)
-    (reset) or `kept`; cumulative: the mean over b batches, whatever the start. b = 0 returns `kept`.
+    (reset) or `kept`; cumulative: the mean over b batches, whatever the start; pseudo: (N kept + sum of batches) /
+    (N + b); forgetting: as ema, from `kept`, with a momentum per batch. b = 0 returns `kept`.
     """
     b = state.calib_batches
     if b == 0:
         return kept
-    if state.averaging == "cumulative":
-        weights, left_over = np.full(b, 1 / b), 0.0
-    else:
-        weights = state.momentum * (1 - state.momentum) ** np.arange(b - 1, -1, -1)
-        left_over = (1 - state.momentum) ** b
-    result = {}
+    each, left_over = state.weights
+    result, weights = {}, np.array(each)
     for name, values in recorded.items():
         mean, variance = np.tensordot(weights, values[:b].astype(np.float64), axes=1)
         mean0, variance0 = (0.0, 1.0) if state.start == "reset" else kept[name]
@@ -159,16 +156,18 @@ def recalibrate(
     start: str = "reset",
     averaging: str = "ema",
     momentum: float = 0.1,
+    pseudo_count: int | None = None,
 ) -> dict[int, nn.Module]:
     """{b: a copy of `model` with BatchNorm statistics re-estimated on b batches}; `model` is not changed.
 
     batches: iterable of tensors (N, 3, H, W), at least max(budgets) of them; one pass serves all
     budgets. start: `reset` (mean 0, variance 1) or `keep`; averaging: `ema` with `momentum` in (0, 1],
-    or `cumulative` (the mean over batches, ignores start and momentum; equals
-    torch.optim.swa_utils.update_bn). Budget 0 is an unchanged copy. Warns where what an average from `reset` keeps of
-    its start, (1 - momentum)^b of mean 0 and variance 1, would move the outputs of the network's BatchNorms even if
-    nothing was pruned, and where statistics are not finite. Raises SpecError for bad values, DataError for too few
-    batches, ModelError without BatchNorm.
+    `cumulative` (the mean over batches, ignores start and momentum; equals torch.optim.swa_utils.update_bn), `pseudo`
+    (the network's own statistics count as `pseudo_count` batches), `forgetting` (15 batches) or `tuning` (100).
+    Budget 0 is an unchanged copy. Warns where what an average from `reset` keeps of its start, (1 - momentum)^b of mean
+    0 and variance 1, would move the outputs of the network's BatchNorms even if nothing was pruned, and where
+    statistics are not finite. Raises SpecError for bad values, DataError for too few batches, ModelError without
+    BatchNorm.
 
     >>> from asr_core.networks.cifar_resnet import CifarResNet
     >>> images = torch.randn(8, 3, 32, 32)
@@ -177,9 +176,8 @@ def recalibrate(
     """
     if not isinstance(budgets, Iterable) or not (budgets := list(budgets)):
         raise SpecError(f"budgets is {budgets}; give a list of numbers of batches, for example (10, 20).")
-    states = {
-        state.calib_batches: state for state in (BatchNormState.of(start, averaging, momentum, b) for b in budgets)
-    }
+    asked = (BatchNormState.of(start, averaging, momentum, b, pseudo_count) for b in budgets)
+    states = {state.calib_batches: state for state in asked}
     model = guards.network(model, batchnorm=True)
     kept = running_of(model)
     warn_left_over(states.values(), kept)

@@ -1,9 +1,6 @@
-"""Repair a pruned network: statistics -> factors -> weights and biases, simultaneously or sequentially."""
+"""Repair of convs: what is known of a layer -> factors -> weights and biases; stored as tables and applied again."""
 
-import copy
-import warnings
-from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pandas as pd
@@ -12,14 +9,12 @@ from torch import nn
 
 from asr_core import registry
 from asr_core.errors import ModelError
-from asr_core.measure import guards, stats
+from asr_core.measure import stats
 from asr_core.networks import models
-from asr_core.repairs.methods import Factors
+from asr_core.repairs.methods import Factors, Layer
 from asr_core.spec.repairs import RepairSpec
 
-# Sequential repair holds one batch of all statistics images; above this it goes layer by layer.
-MAX_PIXELS = 256 * 224 * 224
-
+KEPT = "kept.safetensors"  # of a stored repair: `kept_of`
 TABLE = ("layer", "channel", "gamma", "gamma_raw", "shrinkage", "prior_var", "b_new", "alive", "fallback")
 
 
@@ -34,105 +29,60 @@ class LayerRepair:
     finite: bool = True
 
 
-def layer_repair(conv: nn.Conv2d, dense: stats.Moments, pruned: stats.Moments, spec: RepairSpec) -> LayerRepair:
-    """Factors and new bias of one conv from its dense and pruned moments.
+def layer_repair(
+    conv: nn.Conv2d, dense: stats.Moments, pruned: stats.Moments, spec: RepairSpec, **known: Any
+) -> LayerRepair:
+    """Factors and new bias of one conv from its dense and pruned moments, and what else a method needs (`Layer`).
 
     With `bias` on, b_new = mu_dense - gamma * (mu_pruned - b_old): exact also for convs that have a
     bias (eq. 10 as printed is exact only where b_old is scaled by gamma too).
     """
     cls, params = registry.get("repair method", spec.method), spec.parameters
-    factors = cls.factors(dense.variance, pruned.variance, params)
+    weight = conv.weight.detach().cpu().double()
+    layer = Layer(dense.mean, dense.variance, pruned.mean, pruned.variance, weight, **known)
+    factors = cls.of_layer(layer, params)
+    if factors.kept is not None:
+        factors = replace(factors, kept=_not_zero(factors.kept, weight[weight != 0], conv.weight.dtype))
     alive = pruned.variance.isfinite() & (pruned.variance > params["floor"])
     finite = all(bool(m.isfinite().all()) for part in (dense, pruned) for m in (part.mean, part.variance))
     if not spec.bias:
         return LayerRepair(factors, None, alive, finite)
     old = conv.bias.detach().cpu().double() if conv.bias is not None else torch.zeros_like(dense.mean)
-    new = dense.mean - factors.gamma * (pruned.mean - old)
+    new = old + factors.shift if factors.shift is not None else dense.mean - _mean(factors, pruned.mean - old)
     return LayerRepair(factors, torch.where(new.isfinite(), new, old), alive, finite)
 
 
-def compute_repairs(
-    pruned: nn.Module,
-    batch,
-    spec: RepairSpec,
-    dense_stats: dict,
-    pruned_stats: dict | Any,
-    left_out: Collection[str] = (),
-) -> dict:
-    """LayerRepair by layer for a network, in either order; `pruned` is not changed.
-
-    `dense_stats`, `pruned_stats`: from stats.collect on the same images (`pruned_stats` is needed for
-    order `simultaneous` only); `batch`: the statistics images as one tensor, for `sequential` only;
-    `left_out`: layers that no repair touches.
-    """
-    repaired_layers = list(dense_stats)
-    if spec.parameters["skip_first"]:
-        repaired_layers = repaired_layers[1:]
-    repaired_layers = [name for name in repaired_layers if name not in left_out]
-    if spec.order == "simultaneous":
-        convs = models.conv_layers(pruned)
-        _check_ran(repaired_layers, pruned_stats)
-        return {
-            name: layer_repair(convs[name], dense_stats[name], pruned_stats[name], spec) for name in repaired_layers
-        }
-    if batch.shape[0] * batch.shape[2] * batch.shape[3] > MAX_PIXELS:
-        warnings.warn(
-            f"{len(batch)} statistics images exceed one batch; sequential repair goes layer by layer", stacklevel=2
-        )
-        return _layer_by_layer(pruned, batch, spec, dense_stats, repaired_layers)
-    return _in_one_pass(pruned, batch, spec, dense_stats, repaired_layers)
+def _mean(factors: Factors, before: torch.Tensor) -> torch.Tensor:
+    """Mean of the conv's output without its bias once it is repaired; `before`: as it is."""
+    return factors.gamma * before if factors.mean is None else factors.mean
 
 
-def _in_one_pass(pruned, batch, spec, dense_stats, repaired_layers) -> dict:
-    """Sequential repair in one forward pass: each hook measures, fixes the factor, corrects the output."""
-    wanted, repairs, again = set(repaired_layers), {}, set()
-
-    def mend(name, conv, output):
-        if name not in wanted:
-            return None
-        if name in repairs:
-            again.add(name)
-        else:
-            measured = stats.moments(output)
-            measured = stats.Moments(measured.count, measured.mean.cpu(), measured.m2.cpu())
-            repairs[name] = layer_repair(conv, dense_stats[name], measured, spec)
-        return corrected(output, conv, repairs[name])
-
-    with stats.frozen(pruned), stats.hooked(pruned, mend):
-        guards.forward(pruned, batch)
-    if again:  # the dense statistics are of all runs of a conv, which one pass meets one after the other
-        return _layer_by_layer(pruned, batch, spec, dense_stats, repaired_layers)
-    _check_ran(repaired_layers, repairs)
-    return repairs
+def _not_zero(kept: torch.Tensor, old: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
+    """New values of kept weights in `dtype`: where one would be exactly 0, and so leave the mask, a millionth of the
+    old one (at least the smallest number) stands in."""
+    least = torch.maximum(1e-6 * old.abs(), torch.tensor(torch.finfo(dtype).tiny)).copysign(old).to(dtype)
+    kept = kept.to(dtype)
+    return torch.where(kept == 0, least, kept)
 
 
-def _check_ran(layers, ran) -> None:
-    """Raise ModelError if one of the `layers`, which ran in the dense network, is not among those that `ran`."""
-    if silent := [name for name in layers if name not in ran]:
-        raise ModelError(
-            f"conv {silent[0]} runs in the dense network but not in the pruned one; give a network and its pruned copy."
-        )
-
-
-def corrected(output: torch.Tensor, conv: nn.Conv2d, repair: LayerRepair) -> torch.Tensor:
-    """The conv's output (N, C, H, W) as it will be once the repair is in its weights and bias."""
+def corrected(output: torch.Tensor, conv: nn.Conv2d, repair: LayerRepair, given: Any = None) -> torch.Tensor:
+    """The conv's output (N, C, H, W) as it will be once the repair is in its weights and bias; given: its input, which
+    new weights run on."""
     gamma = repair.factors.gamma
     old = conv.bias.detach().cpu().double() if conv.bias is not None else torch.zeros_like(gamma)
-    shift = (old if repair.bias is None else repair.bias) - gamma * old
+    new = old if repair.bias is None else repair.bias
+    if repair.factors.kept is not None:
+        return conv._conv_forward(given, with_kept(conv.weight, repair.factors.kept), new.to(conv.weight))
+    shift = new - gamma * old
     gamma, shift = (t.to(output.device, output.dtype).view(1, -1, 1, 1) for t in (gamma, shift))
     return output * gamma + shift
 
 
-def _layer_by_layer(pruned, batch, spec, dense_stats, repaired_layers) -> dict:
-    """Sequential repair with bounded memory: one streamed pass of the network per layer."""
-    model, repairs = copy.deepcopy(pruned), {}
-    convs = models.conv_layers(model)
-    for name in repaired_layers:
-        measured = stats.collect(model, batch)
-        _check_ran([name], measured)
-        repairs[name] = layer_repair(convs[name], dense_stats[name], measured[name], spec)
-        apply_repairs(model, {name: repairs[name]})
-    return repairs
+def with_kept(weight: torch.Tensor, kept: torch.Tensor) -> torch.Tensor:
+    """`weight` with new values of what is not 0 in it, in order."""
+    found = weight.detach().clone()
+    found[found != 0] = kept.to(found)
+    return found
 
 
 @torch.no_grad()
@@ -140,7 +90,10 @@ def apply_repairs(model: nn.Module, repairs: dict[str, LayerRepair]) -> nn.Modul
     """Put factors and biases into the convs of `model`, in place (eq. 9-10); zeros stay zeros. Returns it."""
     convs = models.conv_layers(model)
     for name, repair in repairs.items():
-        _scale(convs[name].weight, repair.factors.gamma, name)
+        if repair.factors.kept is not None:
+            convs[name].weight.copy_(with_kept(convs[name].weight, repair.factors.kept))
+        else:
+            _scale(convs[name].weight, repair.factors.gamma, name)
     for name, repair in repairs.items():  # after the large pieces of memory that scaling takes: not between them
         if repair.bias is not None:
             convs[name].bias = nn.Parameter(repair.bias.to(convs[name].weight))
@@ -168,7 +121,7 @@ def repairs_table(repairs: dict[str, LayerRepair]) -> pd.DataFrame:
     """One row per repaired channel: layer, channel, gamma, gamma_raw, shrinkage, prior_var, b_new, alive, fallback.
 
     b_new is the new bias (NaN: left as it was); alive is False for dead channels; fallback is True
-    where the layer's prior variance was at or under the floor.
+    where the layer's prior variance was at or under the floor. gamma is NaN where weights are new instead: `kept_of`.
     """
     parts = [pd.DataFrame(columns=TABLE)] if not repairs else []
     for name, repair in repairs.items():
@@ -190,8 +143,13 @@ def repairs_table(repairs: dict[str, LayerRepair]) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True)
 
 
-def repairs_from_table(table: pd.DataFrame) -> dict[str, LayerRepair]:
-    """The inverse of `repairs_table`: what is needed to apply a stored repair again."""
+def kept_of(repairs: dict[str, LayerRepair]) -> dict[str, torch.Tensor]:
+    """By layer, the new values of the weights that pruning kept, of repairs that have some."""
+    return {name: repair.factors.kept for name, repair in repairs.items() if repair.factors.kept is not None}
+
+
+def repairs_from_table(table: pd.DataFrame, kept: dict[str, torch.Tensor] | Any = None) -> dict[str, LayerRepair]:
+    """The inverse of `repairs_table` and `kept_of`: what is needed to apply a stored repair again."""
     repairs = {}
     for name, rows in table.groupby("layer", sort=False):
         tensor = {
@@ -204,6 +162,7 @@ def repairs_from_table(table: pd.DataFrame) -> dict[str, LayerRepair]:
             tensor["shrinkage"],
             float(rows["prior_var"].iloc[0]),
             bool(rows["fallback"].iloc[0]),
+            kept=(kept or {}).get(name),
         )
         bias = None if tensor["b_new"].isnan().any() else tensor["b_new"]
         repairs[name] = LayerRepair(factors, bias, tensor["alive"])

@@ -9,11 +9,12 @@ from torch import nn
 
 from asr_core import registry
 from asr_core.checks import left_out
-from asr_core.errors import DataError, ModelError
+from asr_core.errors import DataError, ModelError, SpecError
 from asr_core.measure import guards, stats
 from asr_core.measure.guards import Images
 from asr_core.networks import models
-from asr_core.repairs.repair_model import LayerRepair, apply_repairs, compute_repairs, repairs_table
+from asr_core.repairs.passes import compute_repairs
+from asr_core.repairs.repair_model import LayerRepair, apply_repairs, repairs_table
 from asr_core.spec.repairs import RepairSpec
 
 
@@ -31,6 +32,10 @@ def repair_factors(method: str, v_dense: Any, v_pruned: Any, **params: Any) -> t
     tensor([2., 1., 1.], dtype=torch.float64)
     """
     cls = registry.get("repair method", method)
+    if cls.needs:
+        raise SpecError(
+            f"{method} needs {' and '.join(cls.needs)}, not variances alone; use asr_core.repair with images."
+        )
     v_dense, v_pruned = _variances(v_dense), _variances(v_pruned)
     if len(v_dense) != len(v_pruned) or len(v_dense) == 0:
         raise ModelError(f"{len(v_dense)} dense and {len(v_pruned)} pruned variances; give one of each per channel.")
@@ -68,13 +73,14 @@ def repair(
     """A repaired copy of `pruned` and its per-channel factor table; neither network is changed.
 
     dense, pruned: networks of the same layout. images: tensor or array (N, 3, H, W), normalised, or an iterable of such
-    batches; 64 in the paper. method: `lw_bn`, `raw_bn`, `asr_bn` (`bn_only` changes nothing). order: `simultaneous`
-    (all statistics first) or `sequential` (each layer after those before it; one forward pass, or one per layer where
-    a conv runs several times: its statistics are of all its runs). bias: the mean correction of eq. 10; None takes
-    the method's default. ignore: patterns of names of convs that stay as they are, "conv1,layer1.*". Columns: see
-    `repairs_table`. Warns of layers that are left as they are: at the prior floor, with statistics that are not finite,
-    pruned but never run, or if there is none but the first. Raises UnknownName, SpecError for bad parameters,
-    ModelError for networks of another kind or of different layouts, DataError without images.
+    batches; 64 in the paper. method: `lw_bn`, `raw_bn`, `asr_bn` (`bn_only` changes nothing), or another of
+    `asr_core/repairs/methods`. order: `simultaneous` (all statistics first) or `sequential` (each layer after those
+    before it; one forward pass, or one per layer where a conv runs several times). bias: the mean correction of eq. 10;
+    None: the method's default. ignore: patterns of the names of convs that stay as they are, as "conv1,layer1.*".
+    Columns of the table: see `repairs_table`. Warns of layers that are left as they are: at the prior floor, with
+    statistics that are not finite, pruned but never run, or if there is none but the first. Raises UnknownName,
+    SpecError for bad parameters, ModelError for networks of another kind or of different layouts, DataError without
+    images.
 
     >>> from asr_core.networks.cifar_resnet import CifarResNet
     >>> dense, images = CifarResNet(20, 10), torch.randn(8, 3, 32, 32)
@@ -86,12 +92,11 @@ def repair(
     dense, pruned = guards.network(dense), guards.network(pruned)
     if not registry.get("repair method", method).changes_weights:
         return guards.copied(pruned), repairs_table({})
-    guards.own_weights(pruned, biases=True)
-    _check_same_layout(dense, pruned)
-    images, whole = _one_batch(images), left_out(models.conv_layers(pruned), ignore)
+    whole = _checked(dense, pruned, ignore)
+    images = _one_batch(images)
     dense_stats = stats.collect(dense, images)
     pruned_stats = stats.collect(pruned, images) if order == "simultaneous" else None
-    repairs = compute_repairs(pruned, images, spec, dense_stats, pruned_stats, whole)
+    repairs = compute_repairs(pruned, images, spec, dense_stats, pruned_stats, dense, whole)
     warn_fallbacks(repairs, method)
     _warn_left_alone(pruned, repairs, dense_stats, method)
     return apply_repairs(guards.copied(pruned), repairs), repairs_table(repairs)
@@ -127,6 +132,13 @@ def _warn_left_alone(pruned: nn.Module, repairs: dict[str, LayerRepair], ran: An
         )
 
 
+def _checked(dense: nn.Module, pruned: nn.Module, ignore: str | None) -> set[str]:
+    """The convs that stay as they are; raises ModelError for networks that cannot be repaired."""
+    guards.own_weights(pruned, biases=True)
+    _check_same_layout(dense, pruned)
+    return left_out(models.conv_layers(pruned), ignore)
+
+
 def _check_same_layout(dense: nn.Module, pruned: nn.Module) -> None:
     shapes = [{name: tuple(conv.weight.shape) for name, conv in models.conv_layers(m).items()} for m in (dense, pruned)]
     for name in shapes[0] | shapes[1]:
@@ -138,8 +150,8 @@ def _check_same_layout(dense: nn.Module, pruned: nn.Module) -> None:
 
 
 def warn_fallbacks(repairs: dict[str, LayerRepair], method: str) -> None:
-    """Tell the user which layers had a prior variance at the floor and were left at factor 1."""
+    """Tell the user which layers were left as they are: for `asr_bn`, with a prior variance at the floor."""
     if layers := [name for name, r in repairs.items() if r.factors.fallback]:
         warnings.warn(
-            f"{method}: prior variance at the floor, factor 1 in the whole of {', '.join(layers)}", stacklevel=3
+            f"{method}: {registry.get('repair method', method).fallback_words} {', '.join(layers)}", stacklevel=3
         )

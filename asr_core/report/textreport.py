@@ -11,9 +11,10 @@ from asr_core.networks import resume
 from asr_core.pipeline.plan import Task, count_images
 from asr_core.spec import labels
 from asr_core.spec.experiment import ExperimentSpec, Setting
+from asr_core.spec.repairs import COLUMNS
 from asr_core.store import Store
 from asr_core.store.results import Result
-from asr_core.store.tables import networks
+from asr_core.store.tables import networks, typed
 
 if TYPE_CHECKING:
     from asr_core.pipeline.maps import Maps
@@ -38,6 +39,26 @@ def accuracy_text(accuracy: pd.DataFrame, style: str = "simple") -> str:
     columns = sorted(wide.columns, key=lambda name: int(name[2:]))
     table = wide.loc[pd.MultiIndex.from_frame(order), columns].reset_index().fillna("")
     return tabulate(table, headers="keys", tablefmt=style, showindex=False, disable_numparse=True)
+
+
+def draws(found: list[Result], style: str = "simple") -> str:
+    """Mean and standard deviation of top-1 over results that differ in their calibration draw alone, for what a draw
+    changes."""
+    by = [*COLUMNS, "start", "averaging", "momentum", "calib_batches"]
+    rows = pd.concat([one.accuracy for one in found], ignore_index=True)
+    groups = rows.groupby(by, sort=False, dropna=False)["top1"].agg(["mean", "std", "min", "max", "size"]).reset_index()
+    table = [
+        (labels.label(network), labels.recalibration(row), f"b={row.calib_batches}", *(100 * v for v in _spread(row)))
+        for network, row in zip(networks(typed(groups)), groups.itertuples(), strict=True)
+        if row.size == len(found) and (row.std > 0 or network.order)
+    ]
+    headers = ("network", "recalibration", "b", "mean", "s. d.", "least", "largest")
+    text = tabulate(table, headers=headers, tablefmt=style, floatfmt=".2f")
+    return f"top-1 % over {len(found)} calibration draws, on one dense network and the same test images\n\n{text}"
+
+
+def _spread(row) -> tuple[float, float, float, float]:
+    return row.mean, row.std, row.min, row.max
 
 
 def networks_text(result: Result, style: str = "simple") -> str:
@@ -88,9 +109,24 @@ def result(found: Result) -> str:
         networks_text(found),
         "",
     ]
-    if share is not None:
-        lines.append(f"within-layer share of the damage, which one scalar per layer cannot repair: {share:.0%}")
-    return "\n".join(lines)
+    said = "undefined" if share is None or share != share else f"{share:.1%}"
+    lines.append(f"within-layer share of the mean-square damage, which one scalar per layer cannot mend: {said}")
+    return "\n".join([*lines, *ties(found.convs)])
+
+
+def ties(convs: pd.DataFrame) -> list[str]:
+    """One line where equal magnitudes lay at the threshold and only some of them went; nothing where none did.
+
+    >>> ties(pd.DataFrame({"tied": [3, 0], "tied_cut": [2, 0]}))
+    ['3 weights are tied at the threshold of pruning; the first 2 of them in registration order went']
+    """
+    counts = [int(convs[name].sum()) for name in ("tied", "tied_cut")] if "tied" in convs else [0, 0]
+    tied, cut = counts
+    return (
+        [f"{tied:,} weights are tied at the threshold of pruning; the first {cut:,} of them in registration order went"]
+        if tied
+        else []
+    )
 
 
 def maps(found: Maps) -> str:

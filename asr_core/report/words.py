@@ -1,7 +1,10 @@
-"""Protocols and numbers of the paper's tables in words."""
+"""Protocols, numbers and comparisons in words."""
+
+from collections.abc import Iterable, Sequence
 
 import pandas as pd
 
+from asr_core.measure.statistics import AHEAD, BEHIND, EQUAL, UNMEASURED
 from asr_core.spec import labels
 from asr_core.studies.cells import Variant
 
@@ -24,3 +27,50 @@ def described(variant: Variant) -> str:
 def number(value, digits: int = 1, sign: bool = False) -> str:
     """A fraction in percent; nothing for what is not known."""
     return "" if pd.isna(value) else f"{100 * value:{'+' if sign else ''}.{digits}f}"
+
+
+def listed(names: Iterable[str], last: str = "and") -> str:
+    """'a, b and c'.
+
+    >>> listed(["LW", "raw", "ASR"])
+    'LW, raw and ASR'
+    """
+    *most, end = list(names) or [""]
+    return f"{', '.join(most)} {last} {end}" if most else end
+
+
+def counted(count: int, noun: str) -> str:
+    """'1 layer', '2 layers'."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+def accuracy(row) -> str:
+    """'54.0 % [51.8, 56.2]' of a row with top1 and its interval."""
+    return f"{100 * row.top1:.1f} % [{100 * row.top1_low:.1f}, {100 * row.top1_high:.1f}]"
+
+
+def relation(names: Sequence[str], verdicts: Sequence[str], noun: str = "other") -> str:
+    """What one thing is against others, from a word of `measure.statistics` for each: 'ahead of LW; may be equal to raw
+    and ASR'.
+
+    >>> relation(["LW", "raw"], ["ahead", "may be equal"])
+    'ahead of LW; may be equal to raw'
+    """
+    joints = {AHEAD: "ahead of", BEHIND: "behind", EQUAL: "may be equal to", UNMEASURED: "not measured against"}
+    parts = []
+    for verdict, words in joints.items():
+        own = [name for name, found in zip(names, verdicts, strict=True) if found == verdict]
+        if own:
+            whole = len(own) == len(names) and len(own) > 2
+            parts.append(f"{words} {f'all {len(own)} {noun}s' if whole else listed(own)}")
+    return "; ".join(parts)
+
+
+def tested(pairs: int) -> str:
+    """How words of comparison were found: 'McNemar on the same images, Holm over 6 pairs'."""
+    return f"McNemar on the same images, Holm over {counted(pairs, 'pair')}"
+
+
+def points(difference: float) -> str:
+    """A difference of fractions in points: '+1.4'; nothing for what is not known."""
+    return number(difference, sign=True)

@@ -1,59 +1,18 @@
-"""Store keys: sha256 of the canonical JSON of a stage's name, its version and only what it depends on.
-
-Device, threads and paths are runtime and never enter a key.
-"""
+"""Store keys of the stages of one experiment."""
 
 from __future__ import annotations
 
-import hashlib
-import json
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from asr_core import registry
-from asr_core.fields import Part
+from asr_core.spec.digests import key
 from asr_core.spec.recalibration import BatchNormState
 from asr_core.spec.repairs import DENSE, RepairSpec
 
 if TYPE_CHECKING:
     from asr_core.spec.experiment import ExperimentSpec
-
-
-# Raise a stage's number when its meaning changes: old entries are then never found again.
-STAGE_VERSIONS = {
-    "images": 2,
-    "dense": 1,
-    "prune": 1,
-    "stats": 1,
-    "repair": 1,
-    "recalibration": 1,
-    "evaluation": 1,
-    "maps": 2,
-    "repairability": 1,
-    "kernels": 1,
-    "result": 1,
-    "job": 1,
-}
-
-
-def canonical(value: Any) -> str:
-    """Canonical JSON of a spec, dict or scalar: sorted keys, no spaces, no NaN."""
-
-    def plain(item: Any) -> Any:
-        if isinstance(item, Part):
-            return item.canonical()
-        if is_dataclass(item):  # not `asdict`: what lies within is asked in its turn what a key takes of it
-            return {field.name: getattr(item, field.name) for field in fields(item)}
-        return str(item)
-
-    return json.dumps(value, default=plain, sort_keys=True, separators=(",", ":"), allow_nan=False)
-
-
-def key(stage: str, *parts: Any) -> str:
-    """Store key of `stage`: 24 hex digits of sha256 over name, version and `parts`."""
-    text = canonical([stage, STAGE_VERSIONS[stage], *parts])
-    return hashlib.sha256(text.encode()).hexdigest()[:24]
 
 
 def recipe_key(spec: ExperimentSpec) -> str:

@@ -62,4 +62,7 @@ def recalibration(state: BatchNormState | Any) -> str:
     """How BatchNorm was recalibrated, in words; a row of a table has the same fields."""
     if state.calib_batches == 0:
         return "none"
-    return "cumulative" if state.averaging == "cumulative" else f"ema {state.momentum:g} from {state.start}"
+    if state.averaging == "pseudo":
+        return f"pseudo-count {state.pseudo_count}"
+    named = ("cumulative", "forgetting")
+    return state.averaging if state.averaging in named else f"ema {state.momentum:g} from {state.start}"

@@ -54,7 +54,7 @@ class ModelSpec(Chosen):
 
     architecture: str = declared(
         text(
-            "resnet18",
+            "cifar_resnet20",
             "Architecture",
             "A name of torchvision, cifar_resnet20 and its kin, timm:NAME, or a function that returns the network: "
             "package.module:function or file.py:function (on a server, those that its owner names).",

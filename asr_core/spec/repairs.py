@@ -9,8 +9,10 @@ from typing import Any, Self
 
 from asr_core import registry
 from asr_core.checks import choose, flag
+from asr_core.errors import SpecError
 from asr_core.fields import Part, choice, declared
 
+PASS = ("covariance", "inputs")  # of what methods need, what a pass of both networks together measures
 ORDERS = ("simultaneous", "sequential")
 BIASES = {"off": False, "on": True}
 METHODS = ("bn_only", "lw_bn", "raw_bn", "asr_bn")
@@ -42,12 +44,24 @@ class RepairSpec:
         if not rule.changes_weights:
             return cls(method=method)
         bias = rule.default_bias if bias is None else flag("bias", bias)
+        if bias not in rule.biases:
+            raise SpecError(f"bias is off, and {method} without mean correction changes nothing; give bias on.")
         return cls(method=method, order=order, bias=bias, params=tuple(sorted(rule.named(**params).items())))
 
     @property
     def parameters(self) -> dict[str, Any]:
         """All parameters of the method with their values; none for a network that no method made."""
         return (registry.get(KIND, self.method).defaults() if self.order else {}) | dict(self.params)
+
+    @property
+    def scales(self) -> bool:
+        """Whether it differs from the pruned network by a factor and a shift per channel at most."""
+        return self.order is None or bool(registry.get(KIND, self.method).scales)
+
+    def unchanged(self, stage: str) -> bool:
+        """Whether it has nothing of its own at `stage`: it changes no weights, so that before recalibration it is the
+        network without repair, or is no scale, so that nothing is predicted of it."""
+        return (not self.order and stage != "recalibrated") or (stage == "predicted" and not self.scales)
 
     @property
     def changed(self) -> dict[str, Any]:
@@ -79,12 +93,14 @@ def repairs(
     biases: tuple[str, ...] = ("off", "on"),
     **params: Any,
 ) -> tuple[RepairSpec, ...]:
-    """methods x orders x biases; each of `params` goes to the methods that have it. Each repair once."""
+    """methods x orders x biases, without a bias that a method does not take; each of `params` goes to the methods that
+    have it. Each repair once."""
     grid = []
     for method in methods:
         known = registry.get(KIND, method).parameters
         own = {name: value for name, value in params.items() if name in known and value is not None}
-        grid += [RepairSpec.of(method, order, BIASES[bias], **own) for order in orders for bias in biases]
+        taken = [BIASES[bias] for bias in biases if BIASES[bias] in registry.get(KIND, method).biases]
+        grid += [RepairSpec.of(method, order, bias, **own) for order in orders for bias in taken]
     return tuple(dict.fromkeys(grid))  # bn_only has neither order nor bias: once
 
 

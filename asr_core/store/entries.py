@@ -127,11 +127,11 @@ class Entry:
 
         return np.load(self.path(f"{name}.npy"), mmap_mode="r", allow_pickle=False)
 
-    def weights(self) -> dict:
-        """weights.safetensors as a dict of torch tensors (CPU)."""
+    def weights(self, name: str = WEIGHTS) -> dict:
+        """A .safetensors file as a dict of torch tensors (CPU)."""
         from safetensors.torch import load_file
 
-        return load_file(self.path(WEIGHTS))
+        return load_file(self.path(name))
 
     def damage(self) -> str | None:
         """What is wrong with the files, or None if each has the hash in the manifest."""

@@ -2,7 +2,9 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import Any
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
@@ -13,6 +15,9 @@ from asr_core.spec.repairs import COLUMNS
 from asr_core.store import Store, shipping
 from asr_core.store.entries import WEIGHTS, Entry
 
+if TYPE_CHECKING:
+    import numpy as np
+
 ROW_FIELDS = (
     *COLUMNS,
     "prior",
@@ -20,6 +25,7 @@ ROW_FIELDS = (
     "averaging",
     "momentum",
     "calib_batches",
+    "pseudo_count",
     "draw",
     "stat_images",
     "distinct_images",
@@ -32,7 +38,7 @@ ROW_FIELDS = (
 TABLES = ("accuracy", "channels", "repairs", "layers", "alphas", "convs")
 # What tells the rows of a table apart, where results of one setting can hold different rows.
 UNIQUE = {
-    "accuracy": [*COLUMNS, "start", "averaging", "momentum", "calib_batches"],
+    "accuracy": [*COLUMNS, "start", "averaging", "momentum", "calib_batches", "pseudo_count"],
     "repairs": [*COLUMNS, "layer", "channel"],
     "layers": [*COLUMNS, "state", "layer"],
     "alphas": [*COLUMNS, "state"],
@@ -47,7 +53,8 @@ class Result:
     channels: one row per conv channel, dense and pruned. repairs: per network and channel, factors and
     repaired variances. layers: per network, state and layer. alphas: per network and state. A network is
     the columns method, order, bias, params. convs: the conv
-    index with asked and achieved sparsity. `entry` holds per-image correctness (arrays 'correct').
+    index with asked and achieved sparsity. `entry` holds per-image correctness (arrays 'correct'); the columns key and
+    stored_row of accuracy say in which of `entries` and where, see `right_of`.
     In a `partial` result, what cannot be told yet is None, and so is `entry`.
     """
 
@@ -59,6 +66,7 @@ class Result:
     alphas: pd.DataFrame
     convs: pd.DataFrame
     entry: Entry | Any = None
+    entries: tuple[Entry, ...] = ()
 
 
 def dense_ids(store: Store, spec: ExperimentSpec, with_weights: bool = False) -> list[str]:
@@ -92,8 +100,19 @@ def entries(store: Store, keys: Iterable[str]) -> list[Entry]:
 
 def read(entry: Entry) -> Result:
     """A stored result entry as tables; a shipped one may come without `channels` and `repairs`, which are then None."""
-    tables = {name: shipping.expanded(entry.table(name)) if entry.has(f"{name}.parquet") else None for name in TABLES}
-    return Result(entry["setting"], **tables, entry=entry)
+    tables: dict[str, Any] = {
+        name: shipping.expanded(entry.table(name)) if entry.has(f"{name}.parquet") else None for name in TABLES
+    }
+    tables["accuracy"] = placed(tables["accuracy"], entry)
+    return Result(entry["setting"], **tables, entry=entry, entries=(entry,))
+
+
+def placed(accuracy: pd.DataFrame, entry: Entry) -> pd.DataFrame:
+    """An accuracy table with key and stored_row: where `right_of` finds which images each row has right; and with
+    pseudo_count, which tables of before there was one lack."""
+    if "pseudo_count" not in accuracy:
+        accuracy = accuracy.assign(pseudo_count=pd.Series(pd.NA, accuracy.index, dtype="Int64"))
+    return accuracy.assign(key=entry.manifest["key"], stored_row=range(len(accuracy)))
 
 
 def open_results(store: Store, keys: tuple[str, ...]) -> Result:
@@ -123,21 +142,62 @@ def merge(found: list[Result]) -> Result:
     tables: dict[str, Any] = {}
     for name in TABLES:
         there = [table for result in found if (table := getattr(result, name)) is not None]
-        whole = (
-            pd.concat(there, ignore_index=True).drop_duplicates(UNIQUE[name], ignore_index=True)
-            if name in UNIQUE and there
-            else None
-        )
+        whole = _rows_once(there, UNIQUE[name]) if name in UNIQUE and there else None
         tables[name] = whole if name in UNIQUE else next(iter(there), None)
-    return replace(found[0], **tables)
+    return replace(found[0], **tables, entries=tuple(entry for result in found for entry in result.entries))
 
 
-def as_json(result: Result) -> dict:
-    """The result as one object: setting, accuracy (ROW_FIELDS, null where not applicable), networks."""
-    accuracy = result.accuracy[list(ROW_FIELDS)].astype(object)
+def _rows_once(tables: list[pd.DataFrame], names: list[str]) -> pd.DataFrame:
+    whole = pd.concat(tables, ignore_index=True)
+    return whole.drop_duplicates([name for name in names if name in whole], ignore_index=True)
+
+
+def as_json(result: Result, *draws: Result) -> dict:
+    """The result as one object: setting, accuracy (ROW_FIELDS, null where not applicable), networks.
+
+    draws: the same setting with further calibration draws: their accuracies are rows too, told apart by `draw`.
+    """
+    rows = [one.accuracy[list(ROW_FIELDS)].astype(object) for one in (result, *draws)]
+    accuracy = pd.concat(rows, ignore_index=True)
     alphas = result.alphas.astype(object)
     return {
         "setting": result.setting,
         "accuracy": accuracy.where(accuracy.notna(), None).to_dict("records"),
         "networks": alphas.where(alphas.notna(), None).to_dict("records"),
     }
+
+
+def right_of(found: Iterable[Result], rows: pd.DataFrame) -> list[Any]:
+    """Per row of the accuracy tables of `found`: bool array (image,), True where right; None where it is not kept per
+    image."""
+    entries = {entry.manifest["key"]: entry for result in found for entry in result.entries}
+    return [_one(entries.get(key), row) for key, row in _places(rows)]
+
+
+def right_in(store: Store, rows: pd.DataFrame) -> list[Any]:
+    """The same for rows of results of several settings, which name their result by `key`, their place by
+    `stored_row`."""
+    return [_one(entry_of(store, key) if isinstance(key, str) else None, row) for key, row in _places(rows)]
+
+
+def _places(rows: pd.DataFrame) -> Iterable[tuple[Any, Any]]:
+    if "key" not in rows:
+        return [(None, None)] * len(rows)
+    return zip(rows["key"], rows["stored_row"], strict=True)
+
+
+def _one(entry: Entry | Any, row: Any) -> Any:
+    found = None if entry is None else _unpacked(str(entry.folder))
+    return None if found is None else found[int(row)]
+
+
+@lru_cache(maxsize=256)  # entries never change under their keys
+def _unpacked(folder: str) -> "np.ndarray | Any":
+    """Correctness per accuracy row and test image of a stored result, None where it is not kept."""
+    import numpy as np
+
+    entry = Entry(Path(folder))
+    if not entry.has("correct.npz"):
+        return None
+    arrays = entry.arrays("correct")
+    return np.unpackbits(arrays["bits"], axis=1, count=int(arrays["n"])).astype(bool)

@@ -1,5 +1,6 @@
 """Tables whose rows are of networks: which repair a row is of, and the rows of a repair."""
 
+import numpy as np
 import pandas as pd
 
 from asr_core.spec.repairs import COLUMNS, RepairSpec
@@ -51,3 +52,14 @@ def with_network(table: pd.DataFrame, repair: RepairSpec) -> pd.DataFrame:
 def typed(table: pd.DataFrame) -> pd.DataFrame:
     """`table` with the dtypes that COLUMNS have in every table: text, and a boolean that may be missing."""
     return table.astype({"method": object, "order": object, "bias": "boolean", "params": object})
+
+
+def halved(table: pd.DataFrame) -> pd.DataFrame:
+    """float64 columns as float32, but for those with larger numbers: the variances of a signal that explodes."""
+    most = float(np.finfo(np.float32).max)
+    fit = [
+        name
+        for name, values in table.select_dtypes("float64").items()
+        if not (values[~np.isinf(values)].abs() > most).any()
+    ]
+    return table.astype(dict.fromkeys(fit, "float32"))

@@ -76,7 +76,7 @@ def surface_repairs(orders=ORDERS, biases=(False, True)) -> tuple[RepairSpec, ..
 def rows_in(accuracy: pd.DataFrame, state: BatchNormState) -> pd.DataFrame:
     """Rows of an accuracy table in one BatchNorm state."""
     keep = accuracy["calib_batches"].eq(state.calib_batches)
-    for name in ("start", "averaging", "momentum"):
+    for name in ("start", "averaging", "momentum", *(("pseudo_count",) if "pseudo_count" in accuracy else ())):
         value = getattr(state, name)
         keep &= accuracy[name].isna() if value is None else accuracy[name].eq(value).fillna(False).astype(bool)
     return accuracy[keep]
@@ -89,8 +89,11 @@ def in_state(accuracy: pd.DataFrame, state: BatchNormState) -> pd.DataFrame:
 
 
 def beside(repairs: list[RepairSpec], accuracy: pd.DataFrame, state: BatchNormState) -> pd.DataFrame:
-    """One row per repair: COLUMNS, and MEASURED of it in one BatchNorm state (NaN: not stored)."""
-    measured = in_state(accuracy, state)[list(MEASURED)].reindex(repairs).reset_index(drop=True)
+    """One row per repair: COLUMNS, and MEASURED of it in one BatchNorm state (NaN: not stored), key and
+    stored_row."""
+    found = in_state(accuracy, state)
+    kept = [name for name in (*MEASURED, "key", "stored_row") if name in found]  # the last two find its images
+    measured = found[kept].reindex(repairs).reset_index(drop=True)
     return typed(pd.DataFrame([repair.columns for repair in repairs], columns=COLUMNS)).join(measured)
 
 

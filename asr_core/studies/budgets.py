@@ -4,14 +4,16 @@ A repair's factors cost its statistics images; cumulative BatchNorm recalibratio
 """
 
 from collections.abc import Iterable
+from typing import Any
 
 import pandas as pd
 
 from asr_core.spec.experiment import ExperimentSpec, Setting
 from asr_core.spec.recalibration import NO_STATE, BatchNormState
 from asr_core.spec.repairs import BN_ONLY, COLUMNS, DENSE, NO_REPAIR, RepairSpec
-from asr_core.store.results import Result
+from asr_core.store.results import Result, right_of
 from asr_core.store.tables import is_of, networks
+from asr_core.studies import paired
 
 IMAGES = (8, 16, 32, 64, 128, 256)  # budgets that are compared
 BATCH = 128  # images per recalibration batch at most
@@ -26,6 +28,7 @@ FIELDS = (
     "top1_low",
     "top1_high",
     "n_eval",
+    *paired.COMPARED,
 )
 
 
@@ -33,11 +36,28 @@ def table(results: list[Result], repairs: Iterable[RepairSpec] = ()) -> pd.DataF
     """One row per network and number of images (FIELDS) over results of one dense network; the first of equals wins.
 
     way: `none` for `repairs` at b = 0 (images: their statistics images), `cumulative` for BN only, re-estimated on all
-    of `images`; dense and no_repair have way `none` and images 0.
+    of `images`; dense and no_repair have way `none` and images 0. COMPARED: a repair minus BN only on as many images,
+    corrected for all of them; '' where there is no such pair.
     """
     wanted = [repair for repair in repairs if repair.order]
     rows = pd.concat([part for result in results for part in _parts(result, wanted)], ignore_index=True)
-    return rows.drop_duplicates([*COLUMNS, "images"], ignore_index=True)[list(FIELDS)]
+    rows = rows.drop_duplicates([*COLUMNS, "images"], ignore_index=True)
+    return _against_alone(rows, right_of(results, rows))[list(FIELDS)]
+
+
+def _against_alone(rows: pd.DataFrame, right: list[Any]) -> pd.DataFrame:
+    """`rows` with the columns COMPARED."""
+    made = paired.empty(rows)
+    alone = {row.images: row.Index for row in rows[is_of(rows, BN_ONLY)].itertuples() if row.images}
+    others = ~is_of(rows, *REFERENCES, BN_ONLY) & rows["images"].isin(alone)
+    places = list(rows.index[others])
+    partners = [alone[images] for images in rows.loc[places, "images"]]
+    mine, theirs = rows.loc[places], rows.loc[partners]
+    found = paired.against(mine, theirs, [right[i] for i in places], [right[i] for i in partners])
+    made = made.drop(columns=paired.COMPARED).join(found[paired.COMPARED])
+    words = made["word"].astype(object).where(made["word"].notna(), "")
+    numbers = made[paired.COMPARED[:4]].astype(float)
+    return made.assign(**numbers, word=words, pairs=made["pairs"].astype(float).fillna(0).astype(int))
 
 
 def _parts(result: Result, wanted: list[RepairSpec]) -> list[pd.DataFrame]:

@@ -2,144 +2,155 @@
 no torch."""
 
 from itertools import combinations, product
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from asr_core.spec.repairs import COLUMNS, ORDERS, RepairSpec
+from asr_core.measure.statistics import AHEAD, BEHIND, LEVEL, holm, mcnemar_of, settled_images, word
+from asr_core.spec.repairs import ORDERS, RepairSpec
 from asr_core.store import Store, results
 from asr_core.store.catalogue import Stored
-from asr_core.store.tables import networks, rows_of
-from asr_core.studies import ablation, protocol, reproduction, severity
-from asr_core.studies.cells import CANNOT_TELL, CONTRADICTS, METHODS, REPRODUCES, Variant
+from asr_core.store.tables import rows_of
+from asr_core.studies import ablation, protocol, reproduction
+from asr_core.studies.cells import CANNOT_TELL, CELL, CONTRADICTS, METHODS, PAPER_NOISE, REPRODUCES, Variant
 from asr_core.studies.protocol import Match
-from asr_core.studies.reproduction import CELL
 
 RECALIBRATIONS = (("reset", "ema"), ("keep", "ema"), ("reset", "cumulative"))
 BIASES = (None, False, True)
-LEVEL = 0.05  # of the sign test
 # Figures 10 and 11: the largest 75th percentile of v_lw / v_dense over the layers.
 PUBLISHED_RATIOS = {"resnet18": ("CIFAR-100", 12.6), "vgg16_bn": ("CIFAR-10", 19.4)}
-MEASURES = [
-    "cells",
-    "values",
-    "spearman",
-    "spearman_low",
-    "spearman_high",
-    "kendall",
-    "gain_spearman",
-    "distance",
-    "spread",
-    "paper_spread",
-    "told",
-    "alike",
+PAIR = ["cell", "first", "second", "gain", "paper_gain", "only_first", "only_second", "n", "networks", "p"]
+STUDY = [
+    *("variant", "cells", "networks", "pairs", "told", "alike", "against", "open", "p", "verdict"),
+    *("spread", "paper_spread", "distance", "images", "tested"),
 ]
 
 
-def variants(stored: list[Stored], accuracies: pd.DataFrame) -> list[Variant]:
-    """start x averaging x order x bias at b = 20, and each stored value of eps and of pruned tensors."""
-    there = networks(accuracies.drop_duplicates(COLUMNS)) if len(accuracies) else ()
-    found = {network.changed["eps"] for network in there if "eps" in network.changed}
+def variants(stored: list[Stored]) -> list[Variant]:
+    """The distinct protocols at b = 20: start x averaging x order x bias, with and without linear layers where stored.
+
+    Cumulative averaging is one: BatchNorm absorbs every repair there, whatever its order and bias. eps is none: 1e-5
+    and 1e-8 give the same network but for channels of next to no variance.
+    """
     answering = [item.setting.prune for item in stored if protocol.cell_of(item)]
     linears = sorted({prune.parameters["include_linear"] for prune in answering})
-    axes = product(linears, (None, *sorted(found)), RECALIBRATIONS, ORDERS, BIASES)
-    return [
-        Variant(order=order, bias=bias, start=start, averaging=averaging, eps=eps, include_linear=linear)
-        for linear, eps, (start, averaging), order, bias in axes
+    found = [
+        Variant(order=order, bias=bias, start=start, averaging=averaging, include_linear=linear)
+        for linear, (start, averaging), order, bias in product(linears, RECALIBRATIONS, ORDERS, BIASES)
     ]
+    once = {(v.include_linear, v.averaging) if v.averaging == "cumulative" else v: v for v in reversed(found)}
+    return [v for v in found if v in once.values()]
 
 
 def study(store: Store, stored: list[Stored]) -> pd.DataFrame:
-    """One row per network (its seed too) and variant with stored cells: network, `variant`, MEASURES (see `compare`),
-    verdict."""
-    paper = ablation.published("table1").assign(paper=lambda t: t["top1_percent"] / 100)[[*CELL, "method", "paper"]]
+    """STUDY: one row per protocol of which whole cells are stored, seeds of a cell pooled.
+
+    cells, networks (dense ones, seeds counted), pairs (of methods in one cell), told (told apart here, McNemar pooled
+    over seeds, corrected by Holm for all pairs of all protocols), alike and against (those that the paper, by more than
+    PAPER_NOISE, orders alike and the other way), open (neither told here nor a tie in the paper), p (sign test,
+    corrected for all protocols) and verdict; spread, paper_spread, distance (fractions, over the same cells); images:
+    test images with which the open pair that needs most would be told apart, were it as far apart as in the paper.
+    """
     every = {linear: protocol.matches(stored, linear) for linear in (False, True)}
-    known = severity.accuracies(store, tuple(m.keys for found in every.values() for m in found))
+    found = {}
+    for variant in variants(stored):
+        grid = whole(beside_paper(reproduction.answers(store, every[variant.include_linear], variant)))
+        if len(grid):
+            found[variant] = grid, pairs(grid, results.right_in(store, grid))
+    if not found:
+        return pd.DataFrame(columns=STUDY)
+    corrected = iter(holm(np.concatenate([own["p"] for _, own in found.values()])))
     rows = []
-    for variant in variants(stored, known):
-        found = reproduction.answers(store, every[variant.include_linear], variant).drop_duplicates(
-            [*CELL, "network", "seed", "method"]
-        )
-        both = found.merge(paper, on=[*CELL, "method"], validate="m:1")
-        for (network, seed), own in both.groupby(["network", "seed"], sort=False):
-            if (grid := whole(own)).empty:
-                continue
-            measured = compare(grid)
-            told = {"network": f"{network}, seed {seed}", "variant": variant, "verdict": verdict(measured)}
-            rows.append(told | measured)
-    return pd.DataFrame(rows, columns=["network", "variant", *MEASURES, "verdict"])
+    for variant, (grid, own) in found.items():
+        words = [word(gain, next(corrected)) for gain in own["gain"]]
+        rows.append({"variant": variant} | summary(grid, own.assign(word=words)))
+    table = pd.DataFrame(rows)
+    table = table.assign(p=holm(table["p"]), tested=sum(len(own) for _, own in found.values()))
+    return table.assign(verdict=[verdict(*row) for row in table[["alike", "against", "p"]].to_numpy()])[STUDY]
+
+
+def beside_paper(rows: pd.DataFrame) -> pd.DataFrame:
+    """Rows of `reproduction.answers` that table 1 has too, with its number: paper (fraction)."""
+    paper = ablation.published("table1").assign(paper=lambda t: t["top1_percent"] / 100)[[*CELL, "method", "paper"]]
+    once = rows.drop_duplicates([*CELL, "network", "seed", "method"])
+    return once.merge(paper, on=[*CELL, "method"], validate="m:1")
 
 
 def whole(rows: pd.DataFrame) -> pd.DataFrame:
-    """Rows of METHODS in cells that have all of them."""
+    """Rows of METHODS of networks that have all of them."""
     known = rows[rows["method"].isin(METHODS)]
-    return known[known.groupby(CELL)["method"].transform("nunique") == len(METHODS)]
+    own = known.groupby([*CELL, "network", "seed"])["method"].transform("nunique") if len(known) else None
+    return known.reset_index(drop=True) if own is None else known[own == len(METHODS)].reset_index(drop=True)
 
 
-def compare(grid: pd.DataFrame) -> dict:
-    """MEASURES of one grid of whole cells: rows with CELL, method, top1 with its interval, paper (fractions).
+def pairs(grid: pd.DataFrame, right: list[Any]) -> pd.DataFrame:
+    """PAIR: each two methods of each cell, first minus second over all seeds: gain, the paper's, images that one of
+    both has right (summed over seeds, NaN where they are not kept), p of McNemar's test on them."""
+    rows = []
+    for cell, own in grid.groupby(CELL, sort=False):
+        of = {(seed, method): place for place, seed, method in own[["seed", "method"]].itertuples()}
+        seeds = list(dict.fromkeys(own["seed"]))
+        paper = own.drop_duplicates("method").set_index("method")["paper"]
+        for a, b in combinations(METHODS, 2):
+            both = [(of[seed, a], of[seed, b]) for seed in seeds]
+            gain = float(np.mean([grid["top1"][i] - grid["top1"][j] for i, j in both]))
+            counts = np.array([_discordant(right[i], right[j]) for i, j in both], float).sum(0)
+            p = mcnemar_of(*map(int, counts[:2])) if np.isfinite(counts).all() else float("nan")
+            rows.append((cell, a, b, gain, paper[a] - paper[b], *counts, len(seeds), p))
+    return pd.DataFrame(rows, columns=PAIR)
 
-    spearman (with 95 % interval), kendall: of all
-    accuracies, NaN for fewer than severity.FEWEST. gain_spearman: of the gains over BN only, which no
-    longer hold how hard a cell is. distance: mean |ours - paper|; spread, paper_spread: mean over cells of
-    the best minus the worst method (fractions). told, alike: pairs of methods in one cell whose intervals
-    are apart here, and those of them that the paper orders alike.
-    """
-    accuracy = severity.correlation(grid["top1"], grid["paper"])
-    gains = grid.pivot(index=CELL, columns="method", values=["top1", "paper"])
-    lift = {
-        name: (gains[name][["lw_bn", "asr_bn"]].sub(gains[name]["bn_only"], axis=0)).to_numpy().ravel()
-        for name in ("top1", "paper")
-    }
-    ranges = {name: float((gains[name].max(axis=1) - gains[name].min(axis=1)).mean()) for name in ("top1", "paper")}
-    told, alike = pairs(grid)
+
+def _discordant(one: Any, other: Any) -> tuple[float, float, float]:
+    if one is None or other is None or len(one) != len(other):
+        return (float("nan"),) * 3
+    return int((one & ~other).sum()), int((~one & other).sum()), len(one)
+
+
+def summary(grid: pd.DataFrame, own: pd.DataFrame) -> dict[str, Any]:
+    """What STUDY says of one protocol, p before its correction. own: `pairs` with `word`."""
+    told, tie = own["word"].isin((AHEAD, BEHIND)), own["paper_gain"].abs() <= PAPER_NOISE + 1e-9
+    same = np.sign(own["gain"]) == np.sign(own["paper_gain"])
+    alike, against = int((told & ~tie & same).sum()), int((told & ~tie & ~same).sum())
+    by = grid.groupby([*CELL, "method"])[["top1", "paper"]].mean().astype(float).unstack("method")
+    reach = {name: float((by[name].max(axis=1) - by[name].min(axis=1)).mean()) for name in ("top1", "paper")}
+    needed = [_needed(row) for row in own[~told & ~tie].itertuples()]
     return {
-        "cells": len(gains),
-        "values": len(grid),
-        **{name: accuracy[name] for name in ("spearman", "spearman_low", "spearman_high")},
-        "kendall": kendall(grid["top1"], grid["paper"]),
-        "gain_spearman": severity.correlation(*lift.values())["spearman"],
-        "distance": float((grid["top1"] - grid["paper"]).abs().mean()),
-        "spread": ranges["top1"],
-        "paper_spread": ranges["paper"],
-        "told": told,
+        "cells": len(by),
+        "networks": len(grid[[*CELL, "seed"]].drop_duplicates()),
+        "pairs": len(own),
+        "told": int(told.sum()),
         "alike": alike,
+        "against": against,
+        "open": len(needed),
+        "p": _sign_test(alike, against),
+        "spread": reach["top1"],
+        "paper_spread": reach["paper"],
+        "distance": float((by["top1"] - by["paper"]).abs().to_numpy().mean()),
+        "images": float(np.nanmax(needed)) if np.isfinite(needed).any() else float("nan"),
     }
 
 
-def kendall(x, y) -> float:
-    """Kendall's tau-b, which counts ties; NaN for fewer than severity.FEWEST values or constant ones."""
-    from scipy.stats import kendalltau
-
-    if len(x) < severity.FEWEST or np.ptp(x) == 0 or np.ptp(y) == 0:
+def _needed(row: Any) -> float:
+    """Test images that would tell a pair apart that differs by what the paper has, on as many images as here."""
+    both = max((row.only_first + row.only_second) / row.n, abs(row.paper_gain)) if row.n == row.n else float("nan")
+    if not np.isfinite(both):
         return float("nan")
-    return float(kendalltau(x, y).statistic)
+    first, second = (both + row.paper_gain) / 2, (both - row.paper_gain) / 2
+    return settled_images(first * row.n, second * row.n, row.n)
 
 
-def pairs(grid: pd.DataFrame) -> tuple[int, int]:
-    """(pairs of methods in one cell whose 95 % intervals are apart and that the paper does not tie, those ordered as
-    in the paper)."""
-    told = alike = 0
-    for _, cell in grid.groupby(CELL):
-        for a, b in combinations(cell.itertuples(), 2):
-            if a.paper != b.paper and (a.top1_low > b.top1_high or b.top1_low > a.top1_high):
-                told += 1
-                alike += (a.top1 > b.top1) == (a.paper > b.paper)
-    return told, alike
+def _sign_test(alike: int, against: int) -> float:
+    """Two-sided, of pairs that are as likely ordered one way as the other; 1 without pairs."""
+    return mcnemar_of(alike, against)
 
 
-def verdict(measured: dict) -> str:
-    """REPRODUCES or CONTRADICTS where a one-sided sign test over the told pairs says so at LEVEL, else CANNOT_TELL.
+def verdict(alike: float, against: float, p: float) -> str:
+    """REPRODUCES or CONTRADICTS where the corrected sign test says so at LEVEL, else CANNOT_TELL.
 
     Pairs that share a cell are not independent, so the test is a little too sure.
     """
-    from scipy.stats import binomtest
-
-    told, alike = measured["told"], measured["alike"]
-    for name, count in ((REPRODUCES, alike), (CONTRADICTS, told - alike)):
-        if told and binomtest(count, told, 0.5, alternative="greater").pvalue <= LEVEL:
-            return name
-    return CANNOT_TELL
+    return CANNOT_TELL if p >= LEVEL else REPRODUCES if alike > against else CONTRADICTS
 
 
 def ratios(store: Store, stored: list[Stored]) -> pd.DataFrame:

@@ -26,7 +26,7 @@ def share_left(state: BatchNormState) -> float:
     """a: the fraction of the starting statistics that is left after recalibration; 1 without any."""
     if state.calib_batches == 0:
         return 1.0
-    return 0.0 if state.averaging == "cumulative" else (1 - state.momentum) ** state.calib_batches
+    return state.weights[1]
 
 
 def moments(result: Result) -> tuple[pd.DataFrame, RepairSpec]:
@@ -38,7 +38,7 @@ def moments(result: Result) -> tuple[pd.DataFrame, RepairSpec]:
     """
     base = result.channels[["layer", "channel", "mu_dense", "v_dense", "mu_pruned", "v_pruned"]]
     there = list(networks(result.repairs).unique()) if result.repairs is not None else []
-    sequential = [repair for repair in there if repair.order == "sequential" and repair.bias]
+    sequential = [repair for repair in there if repair.order == "sequential" and repair.bias and repair.scales]
     if sequential:
         source = sequential[0]
         rows = _shifted(result, [source])
@@ -75,11 +75,18 @@ def _shifted(result: Result, repairs: Iterable[RepairSpec]) -> pd.DataFrame:
 
 
 def factors(result: Result, repairs: Iterable[RepairSpec]) -> pd.DataFrame:
-    """Per repair and channel of convs that BatchNorm absorbs: COLUMNS, layer, channel, gamma, shift, and `moments`."""
+    """Per repair and channel of convs that BatchNorm absorbs: COLUMNS, layer, channel, gamma, shift, and `moments`.
+
+    Repairs that are no factor and shift have no rows: the identity says nothing of them.
+    """
     base, _ = moments(result)
     absorbed = result.convs.loc[result.convs["absorbed"] != "no", "layer"]
     columns = [*COLUMNS, "layer", "channel", "gamma", "shift"]
-    rows = pd.DataFrame(columns=columns) if result.repairs is None else _shifted(result, repairs)
+    rows = (
+        pd.DataFrame(columns=columns)
+        if result.repairs is None
+        else _shifted(result, [repair for repair in repairs if repair.scales])
+    )
     rows = rows.loc[rows["layer"].isin(absorbed), columns]
     return rows.merge(base, on=["layer", "channel"], validate="m:1")
 

@@ -1,7 +1,7 @@
-"""The paper's tables with the stored results beside them, who wins in how many cells, and where the paper's own
-tables differ. Imports no torch."""
+"""The paper's tables with the stored results beside them, and where the paper's own tables differ. Imports no torch."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -10,19 +10,17 @@ from asr_core.jobs import estimate
 from asr_core.spec.experiment import Setting
 from asr_core.spec.recalibration import NO_STATE
 from asr_core.spec.repairs import COLUMNS, DENSE, NO_REPAIR
-from asr_core.store import Store
+from asr_core.store import Store, results
 from asr_core.store.catalogue import Stored
 from asr_core.store.tables import rows_of
-from asr_core.studies import ablation, protocol, severity
-from asr_core.studies.cells import DATASETS, METHODS, PRUNINGS, Cell, Variant, dataset_label
+from asr_core.studies import ablation, ahead, protocol, severity
+from asr_core.studies.cells import ABLATED, CELL, DATASETS, METHODS, PAPER_NOISE, PRUNINGS, Cell, Variant, dataset_label
 from asr_core.studies.protocol import Match
 
-CELL = ["architecture", "dataset", "pruning"]
-VERSUS = (("asr_bn", "lw_bn"), ("asr_bn", "bn_only"), ("lw_bn", "bn_only"))
 STEPS = (0, 10, 20, 30, 50)  # of table 3
+PAPER_STEP = 20  # of table 1
 BAND = (0.025, 0.975)  # quantiles: what table 3 prints as "[min, max]", see `ranges`
-ABLATED = Cell("resnet50", "cifar10", "global_l1_0.90")  # the setting of table 2
-ANSWER = [*COLUMNS, "key", "top1", "top1_low", "top1_high", "n_eval"]
+ANSWER = [*COLUMNS, "key", "stored_row", "top1", "top1_low", "top1_high", "n_eval"]
 MADE = ["repeat", "seed", "network"]
 STATE = ["start", "averaging", "momentum", "calib_batches"]
 
@@ -77,8 +75,8 @@ def over_repeats(found: pd.DataFrame) -> pd.DataFrame:
 def judged(table: pd.DataFrame) -> pd.DataFrame:
     """`table` with difference (ours minus the paper's, fraction) and whether it exceeds noise (missing: cannot tell).
 
-    beyond_interval: the paper's number lies outside our 95 % Wilson interval. beyond_spread: the
-    difference is larger than the largest minus the least of our repeats. beyond: all of them that are known.
+    beyond_interval: the paper's number lies outside our 95 % Wilson interval. beyond_spread: the difference is larger
+    than the largest minus the least of our repeats. beyond: all of them that are known, and PAPER_NOISE.
     """
     numbers = {name: table[name].astype(float) for name in ("top1", "top1_low", "top1_high", "spread")}
     difference = numbers["top1"] - table["paper"]
@@ -87,8 +85,9 @@ def judged(table: pd.DataFrame) -> pd.DataFrame:
     beyond_spread = (
         (difference.abs() > numbers["spread"]).astype("boolean").mask(difference.isna() | numbers["spread"].isna())
     )
+    beyond = beyond_interval & beyond_spread.fillna(True) & (difference.abs() > PAPER_NOISE)
     judgement = {"difference": difference, "beyond_interval": beyond_interval, "beyond_spread": beyond_spread}
-    return table.assign(**numbers, **judgement, beyond=beyond_interval & beyond_spread.fillna(True))
+    return table.assign(**numbers, **judgement, beyond=beyond.mask(beyond_interval.isna()))
 
 
 def table2(store: Store, stored: list[Stored], variant: Variant) -> pd.DataFrame:
@@ -102,44 +101,39 @@ def table2(store: Store, stored: list[Stored], variant: Variant) -> pd.DataFrame
 
 
 def table3(store: Store, stored: list[Stored], variant: Variant) -> pd.DataFrame:
-    """Table 3: dataset, step, paper_median, paper_low, paper_high, settings (ours), median, low, high; fractions.
+    """Table 3: STEP, fractions; settings are ours.
 
-    Ours is BN only over the stored settings, low and high at the quantiles BAND as the paper's are.
+    Ours is BN only over those stored settings that have most steps, the same at each of them; low and high at the
+    quantiles BAND as the paper's are.
     """
     found, names = protocol.matches(stored, variant.include_linear), {dataset_label(name): name for name in DATASETS}
     parts = [answers(store, found, replace(variant, calib_batches=step)).assign(step=step) for step in STEPS]
     ours = pd.concat([part.query("method == 'bn_only' and repeat == 0") for part in parts], ignore_index=True)
-    rows = []
-    for row in ablation.published("table3").itertuples():
-        here = ours["step"].eq(row.step) & ours["dataset"].eq(names.get(row.dataset, row.dataset))
-        top1 = ours.loc[ours["step"].eq(row.step) if row.dataset == "Overall" else here, "top1"].astype(float)
-        low, median, high = top1.quantile([BAND[0], 0.5, BAND[1]]) if len(top1) else (float("nan"),) * 3
-        rows.append(
-            (row.dataset, row.step, row.median / 100, row.min / 100, row.max / 100, len(top1), median, low, high)
-        )
-    return pd.DataFrame(
-        rows,
-        columns=["dataset", "step", "paper_median", "paper_low", "paper_high", "settings", "median", "low", "high"],
-    )
+    steps = ours.groupby(CELL)["step"].transform("nunique") if len(ours) else ours.get("step")
+    ours = ours[steps == steps.max()] if len(ours) else ours  # the same settings at every step
+    rows = [_step(row, ours, names) for row in ablation.published("table3").itertuples()]
+    return pd.DataFrame(rows, columns=STEP)
 
 
-def wins(table: pd.DataFrame, column: str = "top1") -> pd.DataFrame:
-    """Who is ahead in how many cells of a table 1, by `column` (`paper` or `top1`): better, worse, cells, wins, ties,
-    losses, clear.
+STEP = [
+    *("dataset", "step", "paper_median", "paper_low", "paper_high", "settings", "median", "low", "high", "paper_same")
+]
 
-    clear: wins whose 95 % intervals are apart (missing for the paper, which gives none).
-    """
-    cells = table[table["method"].isin(METHODS) & table[column].notna()].set_index([*CELL, "method"])
-    wide = {name: cells[name].unstack("method").reindex(columns=METHODS) for name in (column, "top1_low", "top1_high")}
-    rows = []
-    for better, worse in VERSUS:
-        gap = (wide[column][better] - wide[column][worse]).dropna()
-        apart = (wide["top1_low"][better] > wide["top1_high"][worse]).sum()
-        clear = pd.NA if column == "paper" else int(apart)
-        rows.append((better, worse, len(gap), int((gap > 0).sum()), int((gap == 0).sum()), int((gap < 0).sum()), clear))
-    return pd.DataFrame(rows, columns=["better", "worse", "cells", "wins", "ties", "losses", "clear"]).astype(
-        {"clear": "Int64"}
-    )
+
+def _step(row: Any, ours: pd.DataFrame, names: dict[str, str]) -> tuple:
+    """One row of table 3. paper_same: the median of the paper's table 1 over the same settings, at its b alone."""
+    here = ours[ours["step"].eq(row.step)]
+    if row.dataset != "Overall":
+        here = here[here["dataset"].eq(names.get(row.dataset, row.dataset))]
+    top1 = here["top1"].astype(float)
+    low, median, high = top1.quantile([BAND[0], 0.5, BAND[1]]) if len(top1) else (float("nan"),) * 3
+    paper = ablation.published("table1").query("method == 'bn_only'").set_index(CELL)["top1_percent"] / 100
+    cells = list(here[CELL].itertuples(index=False, name=None))
+    same = float("nan")
+    if cells and row.step == PAPER_STEP and all(cell in paper.index for cell in cells):
+        same = float(paper.loc[cells].median())
+    published = row.median / 100, row.min / 100, row.max / 100
+    return row.dataset, row.step, *published, len(top1), median, low, high, same
 
 
 def recalibrations(variant: Variant) -> dict[str, Variant]:
@@ -157,12 +151,16 @@ def recalibrations(variant: Variant) -> dict[str, Variant]:
     return {"no recalibration": replace(variant, calib_batches=0), **made}
 
 
+COUNTS = ["where", "better", "worse", "cells", "wins", "ties", "losses", *ahead.WORDS]
+
+
 def counts(store: Store, stored: list[Stored], variant: Variant) -> pd.DataFrame:
-    """`wins` of the paper's table 1, and of the stored cells under each recalibration: column `where`, then those of
-    `wins`."""
-    parts = [wins(table1(store, stored, variant), "paper").assign(where="the paper")]
-    parts += [wins(table1(store, stored, way)).assign(where=name) for name, way in recalibrations(variant).items()]
-    return pd.concat(parts, ignore_index=True)[["where", "better", "worse", "cells", "wins", "ties", "losses", "clear"]]
+    """`wins` of the paper's table 1, and of the stored cells under each recalibration: COUNTS."""
+    parts = [ahead.wins(table1(store, stored, variant)).assign(where="the paper")]
+    for name, way in recalibrations(variant).items():
+        table = table1(store, stored, way)
+        parts.append(ahead.wins(table, results.right_in(store, table)).assign(where=name))
+    return pd.concat(parts, ignore_index=True)[COUNTS]
 
 
 def conflict() -> pd.DataFrame:

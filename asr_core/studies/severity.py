@@ -3,7 +3,6 @@
 from functools import lru_cache
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from asr_core.spec.experiment import Setting
@@ -11,11 +10,10 @@ from asr_core.spec.recalibration import BatchNormState
 from asr_core.spec.repairs import RepairSpec
 from asr_core.store import Store, catalogue, results, tables
 from asr_core.store.catalogue import Stored
-from asr_core.studies import ablation
+from asr_core.studies import ablation, paired
 
 GAINS = {"asr_lw": ("asr_bn", "lw_bn"), "asr_bn": ("asr_bn", "bn_only"), "bn_lw": ("bn_only", "lw_bn")}
 FACTS = ("severity", "overshoot", "within_share", "sparsity_asked", "dead", "channels")
-FEWEST = 4  # settings from which on a correlation is given
 
 
 def groups(stored: list[Stored], like: Setting) -> tuple[tuple[str, ...], ...]:
@@ -48,19 +46,18 @@ def _measuring(setting: Setting) -> dict[str, Any]:
 
 @lru_cache(maxsize=4)  # entries never change under their keys
 def accuracies(store: Store, grouped: tuple[tuple[str, ...], ...]) -> pd.DataFrame:
-    """Accuracy rows of all settings: `point` (number of the setting), `key`, `label`, `architecture`, the columns of
-    the
-    accuracy table, FACTS. Shared: never change it.
+    """Accuracy rows of all settings: `point` (number of the setting), `label`, `architecture`, the columns of the
+    accuracy table with key and stored_row (see `results.right_in`), FACTS. Shared: never change it.
 
     Results that are gone are left out. Only accuracy tables are read.
     """
     parts = []
     for point, keys in enumerate(grouped):
         if entries := results.entries(store, keys):
-            rows = pd.concat([entry.table("accuracy") for entry in entries], ignore_index=True)
+            rows = pd.concat([results.placed(e.table("accuracy"), e) for e in entries], ignore_index=True)
             facts = entries[0]["setting"]
             said = {"label": _label(facts), "architecture": facts["model"]["architecture"]}
-            parts.append(rows.assign(point=point, key=keys[0], **said, **{name: facts.get(name) for name in FACTS}))
+            parts.append(rows.assign(point=point, **said, **{name: facts.get(name) for name in FACTS}))
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
 
 
@@ -71,20 +68,18 @@ def _label(facts: dict) -> str:
     return " · ".join(named)
 
 
-def gains(rows: pd.DataFrame, gain: str, order: str, bias: bool, prior: str, state: BatchNormState) -> pd.DataFrame:
-    """One row per setting that holds both methods: FACTS, gain (fraction) with gain_low and gain_high.
-
-    The interval is Newcombe's from both Wilson intervals. It takes the test images as unpaired, so it
-    is wide where both methods are right on the same ones.
-    """
+def gains(
+    store: Store, rows: pd.DataFrame, gain: str, order: str, bias: bool, prior: str, state: BatchNormState
+) -> pd.DataFrame:
+    """One row per setting that holds both methods: FACTS, network (dense identity), n_eval, paired.COMPARED (gain as a
+    fraction, on the same images; corrected for the number of settings)."""
     repairs = [_repair(method, order, bias, prior) for method in GAINS[gain]]
-    better, worse = (rows_of(rows, repair, state) for repair in repairs)
-    both = better.merge(worse[["point", "top1", "top1_low", "top1_high"]], on="point", suffixes=("", "_of"))
-    up = np.hypot(both["top1_high"] - both["top1"], both["top1_of"] - both["top1_low_of"])
-    down = np.hypot(both["top1"] - both["top1_low"], both["top1_high_of"] - both["top1_of"])
-    value = both["top1"] - both["top1_of"]
-    columns = ["point", "key", "label", "architecture", *FACTS, "gain", "gain_low", "gain_high", "n_eval"]
-    return both.assign(gain=value, gain_low=value - down, gain_high=value + up)[columns]
+    better, worse = (rows_of(rows, repair, state).set_index("point") for repair in repairs)
+    points = better.index.intersection(worse.index)
+    better, worse = better.loc[points].reset_index(), worse.loc[points].reset_index()
+    found = paired.against(better, worse, results.right_in(store, better), results.right_in(store, worse))
+    columns = ["point", "key", "label", "architecture", "network", *FACTS, *paired.COMPARED, "n_eval"]
+    return found.rename(columns={"dense_id": "network"})[columns]
 
 
 def _repair(method: str, order: str, bias: bool, prior: str) -> RepairSpec:
@@ -95,34 +90,3 @@ def _repair(method: str, order: str, bias: bool, prior: str) -> RepairSpec:
 def rows_of(rows: pd.DataFrame, repair: RepairSpec, state: BatchNormState) -> pd.DataFrame:
     """Rows of one repair in one BatchNorm state, one per setting."""
     return ablation.rows_in(tables.rows_of(rows, repair), state).drop_duplicates("point")
-
-
-def correlation(x, y) -> dict:
-    """n, and Pearson and Spearman correlation with 95 % intervals; NaN for fewer than FEWEST points or constant values.
-
-    Intervals by Fisher's z, for Spearman with the standard error of Bonett and Wright. Points that
-    share a network are not independent: the intervals are then too narrow.
-    """
-    from scipy.stats import rankdata
-
-    use = np.isfinite(x := np.asarray(x, float)) & np.isfinite(y := np.asarray(y, float))
-    x, y = x[use], y[use]
-    r, rho = _pearson(x, y), _pearson(rankdata(x), rankdata(y))
-    n = len(x)
-    pearson = _fisher(r, n, 1.0)
-    spearman = _fisher(rho, n, 1 + rho**2 / 2)
-    names = ("pearson", "pearson_low", "pearson_high", "spearman", "spearman_low", "spearman_high")
-    return {"n": n} | dict(zip(names, (r, *pearson, rho, *spearman), strict=True))
-
-
-def _pearson(x: np.ndarray, y: np.ndarray) -> float:
-    if len(x) < FEWEST or np.ptp(x) == 0 or np.ptp(y) == 0:
-        return float("nan")
-    return float(np.clip(np.corrcoef(x, y)[0, 1], -1, 1))
-
-
-def _fisher(r: float, n: int, factor: float) -> tuple[float, float]:
-    if not abs(r) < 1:  # NaN, or all points on a line
-        return r, r
-    half = 1.959963984540054 * (factor / (n - 3)) ** 0.5
-    return tuple(np.tanh(np.arctanh(r) + np.array([-half, half])).tolist())

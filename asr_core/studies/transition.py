@@ -6,14 +6,14 @@ words (column rule: `LAMP`, `N:M 2:4`) and by its registered name (column prunin
 
 from collections.abc import Hashable
 from functools import lru_cache
+from itertools import combinations
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
-from asr_core.measure.intervals import mcnemar
+from asr_core.measure.statistics import AHEAD, EQUAL, LEVEL, UNMEASURED, compare
+from asr_core.spec.digests import canonical
 from asr_core.spec.experiment import Setting
-from asr_core.spec.keys import canonical
 from asr_core.spec.parts import PruneSpec
 from asr_core.spec.recalibration import NO_STATE, BatchNormState
 from asr_core.spec.repairs import BN_ONLY, COLUMNS, DENSE, NO_REPAIR, RepairSpec
@@ -21,24 +21,28 @@ from asr_core.store import Store, catalogue, results
 from asr_core.store.catalogue import Stored
 from asr_core.store.entries import Entry
 from asr_core.store.tables import rows_of
-from asr_core.studies import ablation
+from asr_core.studies import ablation, paired
 
 RULES = ("global_l1", "uniform", "erk", "lamp", "rr", "n_m")  # their order in figures and tables
 BUDGETS = (0.9, 0.94, 0.95, 0.955, 0.97)  # around the published transition (94 to 95.5 %)
 FAILS = 0.05  # BatchNorm recalibration alone fails where it lies that much (fraction) under the dense network
-LEVEL = 0.05  # McNemar's p-value under which a difference is more than noise
 WHERE = ["rule", "pruning", "sparsity", "achieved"]
-MEASURED = ["batches", "top1", "top1_low", "top1_high", "n_eval", "key", "row", "images"]
+MEASURED = ["batches", "top1", "top1_low", "top1_high", "n_eval", "key", "stored_row", "images"]
 BAND_RULE = (
-    f"From the first to the last stored sparsity at which BN only lies at least {100 * FAILS:g} points under the dense "
-    "network and the repair beats BN only in the same BatchNorm state (McNemar's exact test on the same test images, "
-    f"p < {LEVEL:g}); it need not come near the dense network."
+    f"Sparsities at which BN only lies at least {100 * FAILS:g} points under the dense network and the repair is ahead "
+    "of BN only in the same BatchNorm state (McNemar on the same test images, corrected by Holm for all rules and "
+    "sparsities drawn); it need not come near the dense network. A sparsity that is not stored ends a band."
 )
 VERDICT_RULE = (
-    "The rule with the highest accuracy against the next one and every other: within noise where McNemar's exact test "
-    f"on the same test images gives p ≥ {LEVEL:g}. Tests are not corrected for their number, and one seed of one "
-    "network is tested."
+    "The rule with the highest accuracy against every other one that is stored: McNemar on the same test images, "
+    f"corrected by Holm for all pairs of this table; {AHEAD} where p < {LEVEL:g}, else the two {EQUAL}. One seed of "
+    "one network is tested: another network may order the rules differently."
 )
+IN, OUT, ABSENT = "in", "out", "not stored"  # of a sparsity and a rule: whether it lies in the band
+VERDICT = [
+    *("sparsity", "rule", "top1", "second", "gain", "p", "word", "ahead_of_all", "level", "unmeasured", "rules"),
+    *("n_eval", "pairs"),
+]
 
 
 def words(prune: PruneSpec) -> str:
@@ -90,9 +94,8 @@ def read(store: Store, grouped: tuple[tuple[str, ...], ...]) -> tuple[pd.DataFra
     """(accuracy rows, conv rows) of all results of `groups`, in order of rule and sparsity; both are shared: never
     change them.
 
-    Both: rule, pruning, sparsity (asked), achieved. Accuracy rows: those of results, and key, row (place in the stored
-    table, by which `paired` finds the images), images (which test images). Conv rows: the conv index with kept and
-    weights.
+    Both: rule, pruning, sparsity (asked), achieved. Accuracy rows: those of results, and key, stored_row (by which
+    `results.right_in` finds the images), images (which test images). Conv rows: the conv index with kept and weights.
     """
     rows, convs = [], []
     for keys in grouped:
@@ -112,9 +115,7 @@ def read(store: Store, grouped: tuple[tuple[str, ...], ...]) -> tuple[pd.DataFra
 
 def _accuracies(entries: list[Entry]) -> pd.DataFrame:
     """Accuracy rows of one setting, each repair and state once."""
-    tables = [
-        entry.table("accuracy").assign(key=entry.manifest["key"]).rename_axis("row").reset_index() for entry in entries
-    ]
+    tables = [results.placed(entry.table("accuracy"), entry) for entry in entries]
     return pd.concat(tables, ignore_index=True).drop_duplicates(results.UNIQUE["accuracy"])
 
 
@@ -130,7 +131,7 @@ def _joined(parts: list[pd.DataFrame]) -> pd.DataFrame:
 def accuracy(rows: pd.DataFrame, repair: RepairSpec, state: BatchNormState) -> pd.DataFrame:
     """One row per rule, sparsity and role: rule, pruning, sparsity (asked), achieved, role, the network's columns,
     batches,
-    top1, top1_low, top1_high, n_eval, and what `paired` needs.
+    top1, top1_low, top1_high, n_eval, and what finds its images.
 
     Roles: `dense`, `no_repair`; `bn_only` and `repair` in BatchNorm `state`; `repair_alone`: `repair` without
     recalibration, where `state` has some.
@@ -149,65 +150,87 @@ def accuracy(rows: pd.DataFrame, repair: RepairSpec, state: BatchNormState) -> p
     return table.rename(columns={"calib_batches": "batches"})[columns]
 
 
-@lru_cache(maxsize=64)
-def _correct(store: Store, key: str) -> np.ndarray | Any:
-    """Correctness per accuracy row and test image of a stored result, None where it is not kept."""
-    entry = results.entry_of(store, key)
-    if entry is None or not entry.has("correct.npz"):
-        return None
-    arrays = entry.arrays("correct")
-    return np.unpackbits(arrays["bits"], axis=1, count=int(arrays["n"])).astype(bool)
+def judged(store: Store, table: pd.DataFrame) -> pd.DataFrame:
+    """An `accuracy` table with `inside`, of its rule and sparsity, by BAND_RULE: IN, OUT, ABSENT (the dense network, BN
+    only or the repair is not stored) or UNMEASURED (not of the same images).
+
+    Tests of the repair against BN only are corrected for all rules and sparsities of the table.
+    """
+    wide = {role: rows.set_index(["rule", "sparsity"]) for role, rows in table.groupby("role")}
+    places = list(dict.fromkeys(zip(table["rule"], table["sparsity"], strict=True)))
+    whole = [
+        p for p in places if all(role in wide and p in wide[role].index for role in ("dense", "bn_only", "repair"))
+    ]
+    rows = {role: wide[role].loc[whole] for role in ("dense", "bn_only", "repair")} if whole else {}
+    said = dict.fromkeys(places, ABSENT)
+    if whole:
+        repair, alone = rows["repair"], rows["bn_only"]
+        same = (repair["images"] == alone["images"]).to_numpy()
+        right = [
+            [own if ok else None for own, ok in zip(results.right_in(store, part), same, strict=True)]
+            for part in (repair, alone)
+        ]
+        words = paired.against(repair, alone, *right)["word"]
+        fails = rows["dense"]["top1"] - alone["top1"] >= FAILS - 1e-9  # as printed, not as binary
+        said |= {place: _inside(*told) for place, *told in zip(whole, words, fails, strict=True)}
+    return table.assign(inside=[said[place] for place in zip(table["rule"], table["sparsity"], strict=True)])
 
 
-def paired(store: Store, first: Any, second: Any) -> float:
-    """McNemar's p-value of two rows of an `accuracy` table; NaN where they are not of the same images, or not kept
-    per image."""
-    bits = [_correct(store, row.key) for row in (first, second)]
-    if first.images != second.images or any(found is None for found in bits) or bits[0].shape[1] != bits[1].shape[1]:
-        return float("nan")
-    return mcnemar(bits[0][first.row], bits[1][second.row])
+def _inside(word: str, fails: bool) -> str:
+    if not fails:
+        return OUT
+    return word if word == UNMEASURED else IN if word == AHEAD else OUT
 
 
-def band(store: Store, table: pd.DataFrame, rule: str) -> tuple[float, float] | None:
-    """(first, last) sparsity of the band of `rule` in an `accuracy` table, by BAND_RULE; None if there is none."""
-    mine = table[table["rule"] == rule].sort_values("sparsity")
-    by = {role: {row.sparsity: row for row in rows.itertuples()} for role, rows in mine.groupby("role")}
-    dense, plain, repair = (by.get(role, {}) for role in ("dense", "bn_only", "repair"))
-    fails = [
-        s for s, row in plain.items() if s in dense and dense[s].top1 - row.top1 >= FAILS - 1e-9
-    ]  # as printed, not as binary
-    held = [s for s in fails if s in repair and _beats(store, repair[s], plain[s])]
-    return (held[0], held[-1]) if held else None
-
-
-def _beats(store: Store, one: Any, other: Any) -> bool:
-    return one.top1 > other.top1 and paired(store, one, other) < LEVEL
+def runs(rows: pd.DataFrame, grid: list[float]) -> list[tuple[float, float]]:
+    """(first, last) sparsity of each run of neighbours on `grid` at which one rule of a `judged` table is IN: what is
+    not stored ends a run."""
+    said = rows.drop_duplicates("sparsity").set_index("sparsity")["inside"]
+    found: list[tuple[float, float]] = []
+    before = False
+    for sparsity in grid:
+        here = said.get(sparsity) == IN
+        if here:
+            found = [*found[:-1], (found[-1][0], sparsity)] if before else [*found, (sparsity, sparsity)]
+        before = here
+    return found
 
 
 def verdict(store: Store, table: pd.DataFrame) -> pd.DataFrame:
     """One row per sparsity that at least two rules share in an `accuracy` table, by VERDICT_RULE, in role `repair`.
 
-    sparsity, rule (the best), top1, second, gain (over the second, fraction), p (against it, NaN: not the same images),
-    level (rules within noise of the best, or not told apart for want of the same images), rules (how many), n_eval.
+    sparsity, rule (the highest), top1, second, gain (over the second, fraction), p and word (against it), ahead_of_all,
+    level and unmeasured (rules that may be equal, and that have no same images), rules (how many), n_eval, pairs.
     """
-    rows = table[table["role"] == "repair"].sort_values("top1", ascending=False, kind="stable")
-    found = [
-        _verdict(store, sparsity, list(at.itertuples())) for sparsity, at in rows.groupby("sparsity") if len(at) > 1
-    ]
-    return pd.DataFrame(found, columns=["sparsity", "rule", "top1", "second", "gain", "p", "level", "rules", "n_eval"])
+    rows = table[table["role"] == "repair"].sort_values("top1", ascending=False, kind="stable").reset_index(drop=True)
+    groups = [list(at.itertuples()) for _, at in rows.groupby("sparsity") if len(at) > 1]
+    right = dict(enumerate(results.right_in(store, rows)))
+    pairs = [(a.Index, b.Index) for group in groups for a, b in combinations(group, 2) if a.images == b.images]
+    found = compare(right, pairs)
+    told = {(row.first, row.second): row for row in found.itertuples()}
+    count = int(found["p"].notna().sum())
+    return pd.DataFrame([_verdict(group, told) | {"pairs": count} for group in groups], columns=VERDICT)
 
 
-def _verdict(store: Store, sparsity: float, ranked: list[Any]) -> dict[str, Any]:
+def _verdict(ranked: list[Any], told: dict) -> dict[str, Any]:
     best, second = ranked[:2]
-    against = {row.rule: paired(store, best, row) for row in ranked[1:]}
+    words = {row.rule: _word_of(told.get((best.Index, row.Index))) for row in ranked[1:]}
+    beside = told.get((best.Index, second.Index))
     return {
-        "sparsity": sparsity,
+        "sparsity": best.sparsity,
         "rule": best.rule,
         "top1": best.top1,
         "second": second.rule,
         "gain": best.top1 - second.top1,
-        "p": against[second.rule],
-        "level": [rule for rule, p in against.items() if not p < LEVEL],
+        "p": float("nan") if beside is None else beside.p,
+        "word": words[second.rule],
+        "ahead_of_all": set(words.values()) == {AHEAD},
+        "level": [rule for rule, word in words.items() if word == EQUAL],
+        "unmeasured": [rule for rule, word in words.items() if word == UNMEASURED],
         "rules": len(ranked),
         "n_eval": best.n_eval,
     }
+
+
+def _word_of(pair: Any) -> str:
+    return UNMEASURED if pair is None else pair.word

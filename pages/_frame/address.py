@@ -55,6 +55,7 @@ SELECTION = {
 }
 # One line per control of a page; a page's widget uses the name as its key.
 PAGES = {
+    "instead": _switch(),
     "pin": _text(r"[0-9a-f]{24}~[^~]*(~[^~]*){5}", "pinned setting"),
     "picture": _one("png", "png", "svg"),
     "compare": _one("both", "both", "difference"),
@@ -73,14 +74,25 @@ PAGES = {
     "map": _one("simultaneous-off", *(f"{order}-{bias}" for order in repairs.ORDERS for bias in ("off", "on"))),
     "fix": _text(r"[a-z0-9_]{1,40}(~[^~]{0,200}){0,3}", "repair"),
     "mapped": _one("before", "before", "after"),
+    "measured": _one("calibration", "calibration", "test"),
     "ranked": _one("damage", "channel", "damage", "gain", "disagreement"),
     "overlay": _switch(),
     "seeds": _switch(),
+    "draws": _switch(),
     "part": _one("table1", "table1", "tables", "figures", "protocol", "fidelity"),
     "paper_data": _one("cifar10", *protocol.DATASETS),
     "bias2": _one("own", "own", "off", "on"),
     "made": _one("stored", "stored", "paper"),
     "drawn": whole(3, "", "", 3, 12),
+    "step": whole(1, "Step", "", 1, 10),
+    "present": _one("0", "0", "1"),
+    "talk": _text(r"[A-Za-z0-9_=-]{1,8000}", "talk"),
+    "scene": whole(1, "Scene", "", 1, 99),
+    "locked": _one("0", "0", "1"),
+    "hidden": _text(r"[a-z0-9_]{1,40}(,[a-z0-9_]{1,40}){0,40}", "list of controls"),
+    "answers": _one("1", "0", "1"),
+    "room": _text(r"[a-z0-9]{1,20}", "room"),
+    "tally": _one("0", "0", "1"),
 }
 PARAMS: dict[str, Field] = SETTING | LOOK | SELECTION | PAGES
 ON_EVERY_PAGE = {*SETTING, *LOOK}

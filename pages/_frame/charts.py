@@ -4,12 +4,14 @@ from dataclasses import replace
 
 import streamlit as st
 
-from asr_core.figures import Chart, NothingToDraw, style
+from asr_core.figures import Chart, NothingToDraw, onefile, style
 from asr_core.figures.room import make_room
-from pages._frame import common, export, folded, plot, state
+from asr_core.figures.sized import for_stage
+from pages._frame import common, export, folded, picture, plot, state
 from pages._frame.export import Drawn
 from pages._frame.text import plain
 
+STAGE_WIDTH = 1780  # pixels of a figure across a screen of 1920
 WIDE, HALF = 1140, 560  # pixels of a chart across the page and across half of it, about
 
 
@@ -75,10 +77,26 @@ def _told(_chart: Chart, _table, *key) -> str:
     return _chart.sentence(_table)
 
 
+def signature(view: common.View, what: dict) -> str:
+    """What a figure is of, for who meets it without its page: network, images, sparsity, recalibration, n."""
+    facts, tested = view.result.setting, view.result.accuracy["n_eval"].dropna()
+    asked, achieved = facts["sparsity_asked"], facts["sparsity_achieved"]
+    parts = [view.title]
+    if abs(asked - achieved) >= 0.0005:
+        parts.append(f"asked {100 * asked:.4g} %, achieved {100 * achieved:.2f} %")
+    if "state" in what:
+        parts.append(view.look.recalibration)
+    if len(tested):
+        parts.append(f"n = {int(tested.iloc[0]):,} test images")
+    return " · ".join(parts)
+
+
 @st.cache_resource(max_entries=64, show_spinner=False)
-def _figured(_chart: Chart, _table, _how: dict, width: int, *key) -> tuple:
+def _figured(_chart: Chart, _table, _how: dict, width: int, staged: bool, _signature: str, *key) -> tuple:
     """The figure of a table that `_tabled` made, and its JSON, so that no click writes it again."""
-    figure = make_room(_chart.figure(_table, **_how), width)
+    figure = style.signed(make_room(_chart.figure(_table, **_how), width), _signature)
+    if staged:
+        figure = for_stage(figure, STAGE_WIDTH * width / WIDE)
     return figure, style.for_screen(figure)
 
 
@@ -94,11 +112,14 @@ def _prepare(chart: Chart, key: str, view: common.View, what: dict, more: tuple)
 
 
 def _draw(item: Drawn, how: dict, width: int, select, is_pinned: bool) -> None:
+    staged = state.get("present") == "1"
     figure, text = _figured(
         item.chart,
         item.table,
         how,
         width,
+        staged,
+        signature(item.view, item.what),
         item.chart.name,
         item.view.stamp,
         repr(item.what),
@@ -108,6 +129,9 @@ def _draw(item: Drawn, how: dict, width: int, select, is_pinned: bool) -> None:
     drawn = replace(item, figure=figure, how=how)
     st.markdown(plain(item.sentence))
     widget = f"{item.key}_pinned" if is_pinned else item.key
+    if staged:  # a stage has no toolbar, and no click leads away from it
+        plot.draw(text, widget, item.sentence, _config(drawn.name, figure) | {"displayModeBar": False})
+        return
     plot.draw(text, widget, item.sentence, _config(drawn.name, figure), None if is_pinned else select)
     _export_bar(drawn, widget)
     st.session_state["_drawn"].append(drawn)
@@ -129,10 +153,7 @@ def _config(name: str, figure) -> dict:
 
 def _export_bar(drawn: Drawn, widget: str) -> None:
     def draw() -> None:
-        st.caption(
-            "As a picture: the camera in the chart's toolbar, 3000 pixels wide (300 dpi at 10 inches); PNG or SVG "
-            "is chosen under Share."
-        )
+        picture.draw(drawn, widget)
         # Built here: a file built on click is lost when a run of the script ends before the browser has fetched it.
         files = [
             ("Table as CSV", "csv", "text/csv", export.csv(drawn.table)),
@@ -203,3 +224,25 @@ def page_zip(title: str, address: str) -> None:
             icon=":material/folder_zip:",
             help="Figures as one offline HTML, their tables, notebooks, and the setting's card.",
         )
+
+
+def files(title: str, view: common.View | None, address: str) -> None:
+    """At the foot of a page: its figures, and the whole setting."""
+    with st.container(horizontal=True):
+        page_zip(title, address)
+        if view is not None and view.keys:
+            report_button(view, address)
+
+
+def report_button(view: common.View, address: str) -> None:
+    """The whole setting as one file."""
+    st.download_button(
+        "This setting as one file (HTML)",
+        lambda: onefile.html(view.result, tuple(view.repairs), view.look.bn_state, address).encode(),
+        f"asr-lens-{view.keys[0][:10]}.html",
+        "text/html",
+        key="_onefile",
+        on_click="ignore",
+        icon=":material/description:",
+        help="Figures, tables, sentences and the protocol of the chosen setting and methods; needs no network.",
+    )

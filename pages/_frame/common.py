@@ -10,48 +10,22 @@ import streamlit as st
 from asr_core.errors import AsrError
 from asr_core.pipeline import assembly
 from asr_core.registry import applies
+from asr_core.spec.digests import canonical
 from asr_core.spec.experiment import ExperimentSpec, Setting
-from asr_core.spec.keys import canonical
 from asr_core.spec.recalibration import BUDGETS, BatchNormState, default_states
 from asr_core.spec.repairs import repairs
-from asr_core.store import Store, catalogue, default_root, results
+from asr_core.store import catalogue, default_root, results
 from asr_core.store.catalogue import Stored
 from asr_core.store.results import Result
-from pages._frame import address, state
+from asr_core.studies import first, noise
+from pages._frame import address, looks, state
 from pages._frame.compute import compute_panel
+from pages._frame.shelf import opened as opened
+from pages._frame.shelf import store as store
+from pages._frame.shelf import stored as stored
 from pages._frame.text import problem
 from pages._frame.unfinished import whole
 from pages._frame.views import Look, View
-
-
-@st.cache_resource(max_entries=2)
-def _store(root: str) -> Store:
-    return Store(root)
-
-
-def store() -> Store:
-    """The store of this process."""
-    return _store(str(default_root()))
-
-
-@st.cache_resource(max_entries=2)
-def _stored(root: str, stamp: tuple) -> list[Stored]:
-    return catalogue.stored(_store(root))
-
-
-def stored() -> list[Stored]:
-    """Everything stored, read again only when results came or went."""
-    return _stored(str(default_root()), store().stamp("result"))
-
-
-@st.cache_resource(max_entries=4, show_spinner=False)
-def _opened(root: str, keys: tuple[str, ...]) -> Result:
-    return whole(results.open_results(_store(root), keys))
-
-
-def opened(keys: tuple[str, ...]) -> Result:
-    """The stored results under `keys` (of one setting) as one; shared between sessions, so never change its tables."""
-    return _opened(str(default_root()), keys)
 
 
 def chosen() -> Setting:
@@ -68,7 +42,7 @@ def look() -> Look:
 def _look_of(given: dict) -> Look:
     params = {name: given[name] for name, field in address.METHOD_PARAMETERS.items() if applies(field, given)}
     shown = repairs(*(tuple(given[name]) for name in ("methods", "orders", "biases")), **params)
-    names = ("start", "averaging", "momentum", "calib_batches")
+    names = ("start", "averaging", "momentum", "calib_batches", "pseudo_count")
     return Look(shown, BatchNormState.of(**{name: given[name] for name in names}), given["momentum"])
 
 
@@ -82,23 +56,29 @@ def adopt(setting: Setting, dense_id: str) -> None:
 
 
 def adopt_default() -> None:
-    """With no setting in the address: the default one if it is stored, else the first stored one."""
-    everything = stored()
-    found = catalogue.covering(everything, Setting()) or everything[:1]
-    if found:
-        adopt(found[0].setting, found[0].dense_id)
+    """With no setting in the address: the stored one that `first.RULE` names."""
+    if found := first.first(store()):
+        adopt(found.setting, found.dense_id)
+
+
+def adopt_look() -> None:
+    """With no look in the address: the default one if it is stored, else one of which every row is stored."""
+    found = catalogue.covering(stored(), chosen(), state.get(address.DENSE_ID))
+    if found and (shown := _view(found, look())).missing:
+        state.put(**looks.first(shown.result.accuracy))
 
 
 def experiment() -> ExperimentSpec:
     """What must be stored for the present choice: the chosen repairs at the default and chosen recalibrations."""
     seen = look()
     budgets = sorted({*BUDGETS, seen.bn_state.calib_batches} - {0})
-    return ExperimentSpec.of_setting(chosen(), seen.repairs, default_states(tuple(budgets), seen.momentum))
+    states = dict.fromkeys((*default_states(tuple(budgets), seen.momentum), seen.bn_state))
+    return ExperimentSpec.of_setting(chosen(), seen.repairs, tuple(states))
 
 
 def present() -> View | None:
-    """The view of the present choice, with what a running job has stored of it so far; else of the nearest stored
-    setting, or None."""
+    """The view of the present choice, with what a running job has stored of it so far; else None, or the nearest stored
+    setting where it was asked for `instead`."""
     wanted, identity, everything = chosen(), state.get(address.DENSE_ID), stored()
     found = catalogue.covering(everything, wanted, identity)
     if not found and identity and (found := catalogue.covering(everything, wanted)):
@@ -107,15 +87,29 @@ def present() -> View | None:
             f"showing another of the same recipe, {found[0].dense_id[:8]}."
         )
     if found:
+        state.put(instead=False)
         shown = _view(found, look())
         return _with_partial(shown) if shown.missing else shown
     if (begun := _partial()) is not None:
         return View(begun, (), wanted, begun.setting["dense_id"], look())
+    return _foreign(wanted, everything) if state.get("instead") else None
+
+
+def _foreign(wanted: Setting, everything: list[Stored]) -> View | None:
+    """The stored setting nearest to the one that is wanted, as a view that says what differs."""
     near = catalogue.nearest(everything, wanted)
     if near is None:
         return None
-    instead = ", ".join(catalogue.differences(wanted, near.setting))
-    return replace(_view(catalogue.covering(everything, near.setting, near.dense_id), look()), stands_in=instead)
+    differ = ", ".join(catalogue.differences(wanted, near.setting))
+    return replace(_view(catalogue.covering(everything, near.setting, near.dense_id), look()), stands_in=differ)
+
+
+def any_view() -> View | None:
+    """The present view, or that of any stored setting: for figures over all of them."""
+    if "_view" in st.session_state and st.session_state["_view"] is not None:
+        return st.session_state["_view"]
+    first = stored()[:1]
+    return _view(catalogue.covering(stored(), first[0].setting, first[0].dense_id), look()) if first else None
 
 
 def _view(found: list[Stored], seen: Look) -> View:
@@ -134,7 +128,7 @@ def _partial() -> Result | None:
 
 @st.cache_resource(max_entries=2, show_spinner=False)
 def _begun(root: str, known_by: str, stats: tuple, evaluations: tuple, _wanted: ExperimentSpec) -> Result | None:
-    found = assembly.partial(_wanted, _store(root))
+    found = assembly.partial(_wanted, store())
     return None if found.channels is None else whole(found)
 
 
@@ -177,6 +171,13 @@ def _read_pin(text: str) -> View:
     return _view(catalogue.covering(stored(), found[0].setting, found[0].dense_id), seen)
 
 
+def draws(found: View) -> tuple[str, ...]:
+    """Keys of the stored results that differ from a view in nothing but their calibration draw, its own among them."""
+    own = found.setting.dense.seed
+    alike = noise.alike(stored(), found.setting, found.dense_id) if found.keys else []
+    return tuple(item.key for item in alike if item.setting.dense.seed == own)
+
+
 def views() -> list[View]:
     """The present view, after the pinned one if there is one: a page draws each of them, on equal axes."""
     return [found for found in (pinned(), view()) if found is not None]
@@ -194,19 +195,20 @@ class Ended(Exception):
 
 
 def view() -> View:
-    """The present view; offers to compute what is missing, and stops the page where nothing is stored."""
+    """The present view; stops the page where the chosen setting is not stored: the header has said so and offered to
+    compute it."""
     if "_view" not in st.session_state:
         st.session_state["_view"] = present()
     found = st.session_state["_view"]
     if found is None:
-        st.info("Nothing is stored yet, so there is nothing to draw. Compute this setting, or choose another one.")
-        offer_to_compute()
         raise Ended
     return found
 
 
 def offer_to_compute() -> None:
-    """What is missing for the present choice, with its time and a button."""
+    """What is missing for the present choice, with its time and a button; on a stage or in a class, nothing."""
+    if state.get("present") == "1" or state.get("locked") == "1":
+        return
     try:
         wanted = experiment()
     except AsrError as error:

@@ -1,6 +1,7 @@
 """Compute on demand: what is missing and how long it takes, a button, and the job while it runs."""
 
 import time
+from typing import Any
 
 import pandas as pd
 import streamlit as st
@@ -9,7 +10,6 @@ from asr_core.errors import AsrError, ImagesAbsent
 from asr_core.jobs import estimate
 from asr_core.jobs.jobs import Job, Wanted
 from asr_core.jobs.runner import Runner
-from asr_core.pipeline import maps
 from asr_core.pipeline.plan import Task
 from asr_core.runtime import Runtime
 from asr_core.spec import labels
@@ -32,6 +32,7 @@ STAGES = {
     "evaluation": "accuracy",
     "maps": "spatial maps",
     "repairability": "relative repairability",
+    "signal": "signal",
 }
 
 
@@ -46,21 +47,15 @@ def runner(store: Store) -> Runner:
 
 
 def compute_panel(
-    experiment: ExperimentSpec,
-    store: Store,
-    *,
-    layer_maps: maps.MapSpec | None = None,
-    dense_id: str | None = None,
-    repairability: bool = False,
-    where: Runtime | None = None,
+    experiment: ExperimentSpec, store: Store, *, layer_maps: Any = None, where: Runtime | None = None, **part: Any
 ) -> None:
     """What of `experiment` is missing, with its time and a button; while it runs, progress and Cancel.
 
-    With `layer_maps` only these maps, with `repairability` only that (on the dense network `dense_id`). where: data_dir
-    and weights, if the worker needs them. While the job runs the whole page is drawn again whenever there is more to
-    show (`assembly.partial`). Draw it once per page and thing wanted.
+    With `layer_maps` only these maps; part: `dense_id`, and what else `Wanted` can ask for alone. where: data_dir and
+    weights, if the worker needs them. While the job runs the whole page is drawn again whenever there is more to show
+    (`assembly.partial`). Draw it once per page and thing wanted.
     """
-    wanted, crew = Wanted(experiment, layer_maps, dense_id, repairability), runner(store)
+    wanted, crew = Wanted(experiment, layer_maps, **part), runner(store)
     job = crew.get(wanted.id)
     with st.container(key=f"compute_{wanted.id}"):
         if job is not None and job.live:

@@ -11,7 +11,8 @@ import streamlit as st
 
 from asr_core.errors import AsrError
 from asr_core.fields import Field
-from pages._frame import state
+from asr_core.report import glossary
+from pages._frame import classroom, state
 from pages._frame.text import plain
 
 MOST_TOLD = 12  # stored choices that are named under a control
@@ -39,8 +40,17 @@ def control(
     disabled: bool = False,
 ) -> None:
     """The widget of a field; `stored`: values at which something is stored, which are offered and told."""
+    if classroom.hidden(name):
+        return
+    disabled = disabled or classroom.locked()
     have = list(stored or [])
-    rest = {"key": name, "help": field.help, "on_change": on_change, "args": (name,), "disabled": disabled}
+    rest: dict[str, Any] = {
+        "key": name,
+        "help": glossary.with_term(field.label, field.help),
+        "on_change": on_change,
+        "args": (name,),
+        "disabled": disabled,
+    }
     if field.kind == "text":
         rest |= {"on_change": _typed, "args": (name, field, on_change)}
     label = f"{field.label} ({field.unit})" if field.unit not in ("", "%") else field.label
@@ -95,6 +105,9 @@ def _fraction(name: str, field: Field, have: list, rest: dict) -> None:
     """A slider over the usual and the stored values, and a box for any other, in percent."""
     options = sorted({*field.offered, *have, state.get(name)} - {None})
     st.select_slider(field.label, options, format_func=lambda one: said(field, one), **rest)
+
+    if classroom.locked():
+        return
 
     def other() -> None:
         percent = st.session_state[f"_other_{name}"]

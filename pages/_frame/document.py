@@ -16,7 +16,7 @@ from starlette.responses import FileResponse, HTMLResponse, RedirectResponse
 from starlette.routing import Route
 from streamlit import config, file_util
 
-FRONT = "overview"  # Streamlit knows the first page by the bare address only
+FRONT = "idea"  # Streamlit knows the first page by the bare address only
 SERVER = '<script>window.__streamlit = {BACKEND_BASE_URL: new URL(".", location.href).href}</script>'
 PLOTLY = "plotly.min.js"
 ADDRESS = f"{PLOTLY}?v={version('plotly')}"

@@ -2,6 +2,8 @@
 
 import streamlit as st
 
+from asr_core.errors import AsrError
+from asr_core.store import catalogue
 from pages._frame import common, folded, state
 from pages._frame.text import plain
 from pages._frame.views import short
@@ -9,15 +11,19 @@ from pages._frame.views import short
 MOST_WORDS = 2  # differences that are named on a button
 
 
-def draw(title: str, found: common.View | None) -> None:
-    """The head of a page that shows `found`."""
+def draw(title: str, found: common.View | None, quiet: bool = False) -> None:
+    """The head of a page that shows `found`; of a quiet one, its title alone."""
     st.session_state["_messages"] = st.container()
+    if quiet:
+        st.title(title, anchor=False)
+        return
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
         st.title(title, anchor=False, width="content")
         with st.container(horizontal=True, horizontal_alignment="right", width="content"):
             _pin(found)
-            _share()
+            _share(title)
     if found is None:
+        _absent()
         return
     _crumbs(found)
     with (
@@ -30,10 +36,18 @@ def _completeness(found: common.View) -> None:
     """What is missing of what is shown, with an offer to compute it."""
     if found.stands_in is not None:
         st.warning(
-            f"**{plain(short(common.chosen()))}** is not stored. Shown below is the nearest stored setting, "
-            f"**{plain(found.title)}** ({plain(found.stands_in)})."
+            f"**Not what was chosen.** {plain(short(common.chosen()))} is not stored. All below is of another setting, "
+            f"**{plain(found.title)}** ({plain(found.stands_in)}).",
+            icon=":material/swap_horiz:",
         )
-        _nearest(found)
+        st.button(
+            "Choose it in the sidebar",
+            key="_adopt",
+            icon=":material/check:",
+            on_click=common.adopt,
+            args=(found.setting, found.dense_id),
+            help="Changes the choices of the sidebar to it.",
+        )
         common.offer_to_compute()
     elif not found.keys:
         st.info(
@@ -47,7 +61,7 @@ def _completeness(found: common.View) -> None:
             "maps are not.",
             icon=":material/inventory_2:",
         )
-    elif absent := found.missing:
+    if found.keys and found.stands_in is None and (absent := found.missing):
         with st.expander(
             f"Not stored for this setting: {plain(', '.join(absent[:3]))}{' …' if len(absent) > 3 else ''}",
             icon=":material/hourglass_empty:",
@@ -55,17 +69,33 @@ def _completeness(found: common.View) -> None:
             common.offer_to_compute()
 
 
-def _nearest(found: common.View) -> None:
-    """The way to what is shown instead: nothing but this click changes the choice to it."""
-    differ = found.stands_in.split(", ")
+def _absent() -> None:
+    """The chosen setting is not stored: its name, the offer to compute it, the way to the nearest that is."""
+    try:
+        wanted = common.chosen()
+    except AsrError:
+        return  # said by the sidebar
+    if not common.stored():
+        st.info("Nothing is stored yet, so there is nothing to draw. Compute this setting, or choose another one.")
+    else:
+        name = plain(short(wanted))
+        st.info(f"**{name}** is not stored, so nothing is drawn of it.", icon=":material/hourglass_empty:")
+    common.offer_to_compute()
+    near = catalogue.nearest(common.stored(), wanted)
+    if near is not None:
+        _nearest(catalogue.differences(wanted, near.setting))
+
+
+def _nearest(differ: list[str]) -> None:
+    """The way to another setting: nothing but this click shows it."""
     words = ", ".join(differ[:MOST_WORDS]) + (" …" if len(differ) > MOST_WORDS else "")
     st.button(
         f"Show the nearest stored setting ({words})",
         key="_nearest",
         icon=":material/near_me:",
-        on_click=common.adopt,
-        args=(found.setting, found.dense_id),
-        help="Changes the choices of the sidebar to it.",
+        on_click=state.put,
+        kwargs={"instead": True},
+        help="Shows another setting than the chosen one, and says so; the choices of the sidebar stay.",
     )
 
 
@@ -77,12 +107,13 @@ def complaints() -> None:
 
 def _crumbs(found: common.View) -> None:
     """network > layer > channel, each a way back."""
+    foreign = found.stands_in is not None
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
         st.button(
-            plain(found.title),
+            f"not chosen: {plain(found.title)}" if foreign else plain(found.title),
             key="_crumb_network",
             type="tertiary",
-            icon=":material/hub:",
+            icon=":material/swap_horiz:" if foreign else ":material/hub:",
             help="Overview of this network",
             on_click=state.go,
             args=("overview",),
@@ -128,7 +159,7 @@ def _pin(found: common.View | None) -> None:
             kwargs={"pin": None},
             help="Stop comparing.",
         )
-    elif found is not None and found.keys:
+    elif found is not None and found.keys and found.stands_in is None:
         st.button(
             "Pin",
             icon=":material/keep:",
@@ -143,10 +174,13 @@ def _pin_now(found: common.View) -> None:
     state.put(pin=common.pin_text(found))
 
 
-def _share() -> None:
+def _share(title: str) -> None:
     def draw() -> None:
         st.caption("Link to exactly this view: setting, selection, pin.")
         st.code(link(), language=None, wrap_lines=True)
+        with st.container(horizontal=True):
+            st.button("Present this view", key="_present", icon=":material/slideshow:", on_click=_present)
+            st.button("Keep as a scene", key="_keep", icon=":material/bookmark_add:", on_click=_keep, args=(title,))
         st.segmented_control(
             "Chart toolbars save",
             ("png", "svg"),
@@ -163,6 +197,17 @@ def _share() -> None:
         icon=":material/share:",
         help="A link to exactly this view, and how pictures are saved.",
     )
+
+
+def _present() -> None:
+    state.put(present="1")
+
+
+def _keep(title: str) -> None:
+    """This view as one more scene of the user's own talk."""
+    page, _, rest = link().rpartition("/")[2].partition("?")
+    st.session_state.setdefault("_scenes", []).append((title, f"{page or 'idea'}?{rest}"))
+    st.toast("Kept: Talks lists it under Your own.")
 
 
 def link() -> str:

@@ -7,11 +7,22 @@ import streamlit as st
 
 from asr_core.errors import AsrError
 from asr_core.networks import named
-from pages._frame import charts, common, document, header, plot, sidebar, state
+from pages._frame import charts, common, document, header, plot, sidebar, stage, state
 from pages._frame.text import problem
 
 # section: (file, title, icon, what it shows)
 PAGES = {
+    "Learn": (
+        (
+            "idea",
+            "The idea",
+            ":material/lightbulb:",
+            "One number for a layer, one for each channel, and trust: in a minute.",
+        ),
+        ("lesson", "Lesson", ":material/school:", "Ten steps: predict, look, and why."),
+        ("talk", "Talks", ":material/slideshow:", "Views in an order, for a stage: two talks, and your own."),
+        ("glossary", "Glossary", ":material/menu_book:", "Every term in one sentence, with its equation."),
+    ),
     "Look": (
         (
             "overview",
@@ -41,6 +52,12 @@ PAGES = {
     ),
     "Question": (
         (
+            "signal",
+            "Signal",
+            ":material/graphic_eq:",
+            "How much of each channel is signal, how much noise, and what of its error a factor and bias could mend.",
+        ),
+        (
             "absorption",
             "Does BatchNorm undo it?",
             ":material/layers_clear:",
@@ -51,6 +68,12 @@ PAGES = {
             "Allocation",
             ":material/account_tree:",
             "Where each pruning rule leaves the weights, what a repair could mend there, and which rule wins.",
+        ),
+        (
+            "noise",
+            "Noise",
+            ":material/casino:",
+            "How far accuracies and differences move by chance, what is certain, and what would settle the rest.",
         ),
         (
             "severity",
@@ -74,13 +97,18 @@ PAGES = {
     "Work": (("jobs", "Jobs", ":material/pending_actions:", "What is computed, waits, is done or failed."),),
 }
 
+# Pages that show no setting of the user's: no breadcrumb, no pin, nothing in the sidebar but the pages.
+QUIET = ("idea", "lesson", "talk", "glossary")
+
 # On some machines Streamlit offers to install its own tools, in a card that hides Pin and Share. What is out of date it
 # fades over a second, painting the page anew sixty times meanwhile: with several users on one machine that is a fifth
 # of all work.
 STYLE = """
 [data-stale=true] {transition: opacity 0s 1.5s !important}
+[data-testid=stCaptionContainer], [data-testid=stCaptionContainer] :is(p, li) {color: inherit !important}
+[data-testid=stCaptionContainer] {opacity: .82}
 [data-testid=stMainBlockContainer] {padding: 4rem 2.5rem 3rem}
-:is([data-testid=stSkillsNudge], .st-key-_prepare) {display: none}
+:is([data-testid=stSkillsNudge], .st-key-_prepare, .st-key-_heard) {display: none}
 """
 
 
@@ -100,11 +128,16 @@ def main() -> None:
     page = st.navigation(pages)
     st.set_page_config(page_title=f"{page.title} · ASR Lens")
     st.html(f"<style>{STYLE}</style>")
+    st.session_state["_shown"] = page.url_path or document.FRONT
     target = st.session_state.pop("_goto", None)
     if target in {file for files in PAGES.values() for file, *_ in files}:
         st.switch_page(f"../{target}.py")
-    if state.begin(page.url_path):
+    no_setting, no_look = state.begin(page.url_path)
+    if no_setting:
         common.adopt_default()
+    if no_look:
+        with suppress(AsrError):  # said where the page is drawn
+            common.adopt_look()
     whole = False
     try:
         frame(page)
@@ -130,15 +163,20 @@ def settle() -> None:
 
 def frame(page) -> None:
     """Header, page and sidebar; errors of the library as one line."""
-    found = None
+    found, quiet, staged = None, st.session_state["_shown"] in QUIET, stage.on()
+    st.session_state["_drawn"] = []
     with one_line():
-        found = st.session_state["_view"] = common.present()
-        st.session_state["_drawn"] = []
-        header.draw(page.title, found)
+        found = st.session_state["_view"] = None if quiet else common.present()
+        header.draw(page.title, found, quiet or staged)
+        if staged:
+            stage.draw(found)
         with suppress(common.Ended):
             page.run()
-        charts.page_zip(page.title, header.link())
+        if not staged:
+            charts.files(page.title, found, header.link())
     header.complaints()
+    if quiet or staged:
+        return
     with one_line():
         sidebar.draw(found)  # last: its many controls take a browser longer than the first chart
 

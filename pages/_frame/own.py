@@ -6,17 +6,18 @@ from asr_core import registry
 from asr_core.errors import AsrError
 from asr_core.fields import declarations
 from asr_core.images import folders, uploads
-from asr_core.networks import named, suffixes
+from asr_core.networks import suffixes
 from asr_core.networks import uploads as weights
 from asr_core.spec.model import ModelSpec
 from asr_core.spec.parts import DataSpec
 from asr_core.spec.samples import IMAGES
 from asr_core.store.received import LARGEST
-from pages._frame import address, controls, folded, state
+from pages._frame import address, controls, folded, own_network, state
 from pages._frame import common as common
+from pages._frame.own_network import SAID
 from pages._frame.text import plain
 
-SAID, ROUND = "_own_said", "_own_round"
+ROUND = "_own_round"
 
 
 def draw() -> None:
@@ -125,37 +126,13 @@ def adopt_images(found: dict) -> str:
         eval_images=None if tests is not None and tests > test else tests,
         **{address.DENSE_ID: None},
     )
-    identify()
+    own_network.identify()
     label = found["label"] if own else registry.get("image source", found["dataset"]).label
     notes = "".join(f" {note[:1].upper()}{note[1:]}." for note in found["notes"])
     return (
         f"{label}: {found['classes']} classes, {train:,} images to train on, {test:,} to test on.{notes} "
         "Now compute it, or give weights first."
     )
-
-
-def identify() -> None:
-    """What the chosen own network does, as a process says that may import it; of one that nobody may import here, what
-    is stored of it did. One that cannot be built is not chosen."""
-    name, digest = state.get("architecture"), None
-    try:
-        if named.is_own(name):
-            there = [item.setting.model for item in common.stored() if item.setting.model.architecture == name]
-            if name in named.listed() or not there:
-                classes = state.get("outputs") or state.get("classes") or _fixed_classes()
-                digest = named.digest(name, classes, state.get("image_size"))
-            else:
-                digest = there[-1].network_digest
-    except AsrError as error:
-        state.complain(str(error))
-        st.session_state[SAID] = "error", str(error)  # a complaint is gone once something else has changed
-        before = state.before("architecture")
-        state.put(architecture=before if before != name else declarations(ModelSpec)["architecture"].default)
-    state.put(network_digest=digest)
-
-
-def _fixed_classes() -> int:
-    return registry.get("image source", state.get("dataset")).classes
 
 
 def adopt_weights(file) -> str:

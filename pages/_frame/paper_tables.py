@@ -63,11 +63,9 @@ def grid(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def counted(table: pd.DataFrame) -> pd.DataFrame:
-    """reproduction.counts with a column per pair of methods."""
-    clear = [pd.isna(row.clear) or not row.cells for row in table.itertuples()]
+    """ahead.counts with a column per pair of methods."""
     cells = [
-        papertext.wins(row) + ("" if unknown else f" [{row.clear} clear]")
-        for row, unknown in zip(table.itertuples(), clear, strict=True)
+        papertext.wins(row) + (f" [{said}]" if (said := papertext.tested(row)) else "") for row in table.itertuples()
     ]
     pair = [f"{method_label(row.better)} over {method_label(row.worse)}" for row in table.itertuples()]
     wide = table.assign(pair=pair, cell=cells).pivot(index="where", columns="pair", values="cell")

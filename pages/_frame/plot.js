@@ -9,11 +9,12 @@ const FULLSCREEN = {
 function template(page) {
     const colour = (name) => page.getPropertyValue(`--st-${name}`).trim(), grid = "rgba(128,128,128,0.25)";
     const [text, paper] = [colour("text-color"), colour("background-color")];
+    const size = 0.75 * parseFloat(getComputedStyle(document.documentElement).fontSize); // 11.25 at the usual 15 pixels
     const axis = {gridcolor: grid, zerolinecolor: grid, tickcolor: grid, automargin: true};
     return {layout: {
-        font: {color: text, family: colour("font"), size: 11.25}, paper_bgcolor: paper, plot_bgcolor: paper, margin: {pad: 7.5},
-        xaxis: {...axis, showgrid: false, zeroline: false, title: {font: {size: 13.125}, standoff: 18.75}},
-        yaxis: {...axis, title: {font: {size: 13.125}, standoff: 22.5}},
+        font: {color: text, family: colour("font"), size}, paper_bgcolor: paper, plot_bgcolor: paper, margin: {pad: 7.5},
+        xaxis: {...axis, showgrid: false, zeroline: false, title: {font: {size: 7 * size / 6}, standoff: 18.75}},
+        yaxis: {...axis, title: {font: {size: 7 * size / 6}, standoff: 22.5}},
         hoverlabel: {bgcolor: paper, bordercolor: grid, font: {color: text}}, modebar: {bgcolor: "rgba(0,0,0,0)", color: grid, activecolor: text},
         coloraxis: {colorbar: {xpad: 22.5, outlinewidth: 0}},
     }};

@@ -16,11 +16,11 @@ from asr_core.spec.dense import SOURCES, DenseSpec
 from asr_core.spec.experiment import Setting
 from asr_core.spec.model import ModelSpec
 from asr_core.spec.parts import DataSpec, PruneSpec
-from asr_core.spec.recalibration import Recalibration
+from asr_core.spec.recalibration import IDLE, Recalibration
 from asr_core.spec.repairs import KIND
 from asr_core.spec.samples import CalibrationSpec, EvalSpec
 from asr_core.store import catalogue
-from pages._frame import address, controls, folded, own, state
+from pages._frame import address, classroom, controls, folded, own, own_network, state
 from pages._frame import common as common
 from pages._frame.text import problem
 
@@ -41,14 +41,16 @@ def draw(shown: common.View | None) -> None:
         _methods()
         _recalibration()
         _images(wanted)
-        own.draw()
+        if not classroom.locked():
+            own.draw()
 
 
 def changed(name: str) -> None:
     """After the user changed `name`, let go of what cannot go with it: nothing else follows a choice.
 
-    An identity is of one recipe, a weights file of one network.
+    An identity is of one recipe, a weights file of one network, a setting shown instead of one choice.
     """
+    state.put(instead=False)
     if name in {*declarations(DataSpec), *declarations(ModelSpec), *declarations(DenseSpec), "stem", "head"}:
         state.put(**{address.DENSE_ID: None})
     if name == "class_map":
@@ -56,7 +58,7 @@ def changed(name: str) -> None:
     if name in ("architecture", "stem", "head", "outputs", "class_map"):
         let_go_of_weights()
     if name in {*declarations(DataSpec), "architecture", "outputs", "class_map"}:
-        own.identify()
+        own_network.identify()
 
 
 def let_go_of_weights() -> None:
@@ -96,6 +98,7 @@ def _dataset(wanted: Setting) -> None:
         "Dataset",
         list(labelled),
         key=DATASET,
+        disabled=classroom.locked(),
         format_func=lambda name: labelled[name][0],
         on_change=lambda: _choose_dataset(*labelled[st.session_state[DATASET]][1:]),
         help=declarations(DataSpec)["dataset"].help,
@@ -124,8 +127,8 @@ def _choose_dataset(dataset: str, digest: str | None, classes: int | None) -> No
     before, fixed = state.before("classes"), registry.get("image source", dataset).classes
     if (before or registry.get("image source", state.before("dataset")).classes) != (classes or fixed):
         let_go_of_weights()
-    state.put(dataset=dataset, digest=digest, classes=classes, **{address.DENSE_ID: None})
-    own.identify()
+    state.put(dataset=dataset, digest=digest, classes=classes, instead=False, **{address.DENSE_ID: None})
+    own_network.identify()
 
 
 def _dense(wanted: Setting) -> None:
@@ -143,6 +146,7 @@ def _dense(wanted: Setting) -> None:
         "Identity",
         list(dict.fromkeys([None, *known, state.get(address.DENSE_ID)])),
         key=address.DENSE_ID,
+        disabled=classroom.locked(),
         format_func=lambda one: one[:12] if one else "any",
         placeholder="any",
         help="First digits of the sha256 of the weights. Training does not repeat to the bit: a recipe can have "
@@ -168,6 +172,8 @@ def _kept(wanted: Setting) -> None:
 
 
 def _methods() -> None:
+    if classroom.hidden("methods"):
+        return
     helps = "\n\n".join(
         f"**{labels.method_label(name)}**: {' '.join((registry.get(KIND, name).__doc__ or '').split())}"
         for name in labels.methods()
@@ -193,7 +199,7 @@ def _recalibration() -> None:
     with st.expander("BatchNorm recalibration", icon=":material/tune:", expanded=True):
         ema = state.get("averaging") == "ema"
         for name, field in declarations(Recalibration).items():
-            _control(name, field, disabled=not ema and name in ("start", "momentum"))
+            _control(name, field, disabled=name in IDLE[state.get("averaging")])
         if ema and state.get("calib_batches"):
             left = (1 - state.get("momentum")) ** state.get("calib_batches")
             st.caption(f"a = (1 − momentum)ᵇ = {left:.3f} of the starting statistics is left")

@@ -14,24 +14,29 @@ from pages._frame import address as addresses
 from pages._frame.address import ON_EVERY_PAGE, PARAMS, SETTING
 
 STATE, ADDRESS, COMPLAINTS, PAGE, DRAWN = "_state", "_address", "_complaints", "_page", "_widgets"
+WRITTEN, LEFT = "_written", "_left"  # the last addresses that were written; those with which each page was left
+REMEMBERED = 20
 GIVEN = "_given"  # what an address named and nobody has tried or changed since: what is wrong with that is said
 
 
-def begin(page: str) -> bool:
+def begin(page: str) -> tuple[bool, bool]:
     """Take the state from the widgets, or from an address that is new, and provide every widget's value.
 
     STATE is the truth. The session is believed only for widgets that the last run drew on this same
-    page: for others it may hold an older value. True if a new address names no setting, so that the
-    caller may choose one.
+    page: for others it may hold an older value. Returns whether a new address names no setting, and whether it names
+    no look, so that the caller may choose them.
     """
     session = st.session_state
     state = session.setdefault(STATE, {})
+    named = st.query_params.to_dict()
+    behind = _is_behind(page, named)
     if session.get(PAGE) != page:
+        left = session.setdefault(LEFT, {})
+        left[session.get(PAGE)] = [*left.get(session.get(PAGE), []), session.get(ADDRESS)][-REMEMBERED:]
         session[PAGE], session[DRAWN] = page, session.get(DRAWN, set()) & ON_EVERY_PAGE
     changed = {name for name in session[DRAWN] if name in session and session[name] != state[name] and not _lost(name)}
     state |= {name: session[name] for name in changed}
-    named = st.query_params.to_dict()
-    fresh = not state or bool(named and named != session.get(ADDRESS) and not changed)
+    fresh = not state or bool(named and named != session.get(ADDRESS) and not changed and not behind)
     session[GIVEN] = set(named) if fresh else session.get(GIVEN, set()) - changed
     if changed or (not fresh and address() != session.get(ADDRESS)):  # chosen by a widget, or in a callback
         session[COMPLAINTS] = []
@@ -43,7 +48,16 @@ def begin(page: str) -> bool:
         # is left alone, so that a quick second click is not overwritten.
         if name not in session[DRAWN] or name not in session or session[name] != state[name]:
             session[name] = _copy(state[name])
-    return fresh and not named.keys() & SETTING.keys()
+    return fresh and not named.keys() & SETTING.keys(), fresh and not named.keys() & addresses.LOOK.keys()
+
+
+def _is_behind(page: str, named: dict[str, str]) -> bool:
+    """Whether a busy browser says an address that this session has replaced since. One with which `page` was left
+    before is a step back to it."""
+    session = st.session_state
+    if page != session.get(PAGE) and named in session.get(LEFT, {}).get(page, []):
+        return False
+    return named in session.get(WRITTEN, [])
 
 
 def _lost(name: str) -> bool:
@@ -101,6 +115,7 @@ def finish(whole: bool) -> None:
     session[DRAWN] = drawn if whole else session[DRAWN] | drawn
     session[STATE] |= {name: session[name] for name in drawn}
     text = address()
+    session[WRITTEN] = [*session.get(WRITTEN, []), text][-REMEMBERED:]
     if st.query_params.to_dict() != text:
         st.query_params.from_dict(text)
     session[ADDRESS] = text

@@ -53,12 +53,11 @@ class View:
     @cached_property
     def missing(self) -> list[str]:
         """What of the chosen look is not stored for the setting, in words."""
-        rows = self.result.accuracy
+        here = ablation.rows_in(self.result.accuracy, self.look.bn_state)
+        rows = self.result.accuracy if here.empty else here
         have = set(networks(rows).unique())
         absent = [labels.label(repair) for repair in self.look.repairs if repair not in have]
-        if ablation.rows_in(rows, self.look.bn_state).empty:
-            absent.append(f"recalibration {self.look.recalibration}")
-        return absent
+        return [*absent, f"recalibration {self.look.recalibration}"] if here.empty else absent
 
     @property
     def stamp(self) -> str:

@@ -2,7 +2,7 @@
 
 import pytest
 from playwright.sync_api import expect
-from visitor import PAGES, PATIENCE
+from visitor import PATIENCE, SHOWING
 
 START = "overview?dataset=digits&sparsity=0.9"
 
@@ -28,7 +28,7 @@ def test_what_is_not_stored_can_be_chosen_and_every_page_opened(server, visit, k
     choose(visitor, key, label)
     chosen = {"dataset": "digits"} | value
     visitor.arrive("overview", **chosen)
-    for page in PAGES:
+    for page in SHOWING:
         visitor.follow(page, chosen["dataset"])
         expect(visitor.page.locator(".st-key-architecture input")).to_have_count(1, timeout=1000 * PATIENCE)
         assert visitor.address.get("architecture") == chosen.get("architecture")

@@ -2,7 +2,7 @@
 mouse."""
 
 import pytest
-from visitor import PAGES, Visitor
+from visitor import SHOWING, Visitor
 
 LAYER = "layer2.0.conv1"
 TABS = 120  # presses of the Tab key within which a control of a page must be reached
@@ -22,8 +22,8 @@ def test_a_click_on_a_layer_leads_to_its_channels(server, visit, page, chart, tr
     assert not visitor.broken()
 
 
-def test_a_channel_leads_to_its_maps_and_kernel_and_the_breadcrumb_back(server, visit):
-    visitor = visit(server, f"variance?dataset=digits&sparsity=0.9&layer={LAYER}")
+def test_a_channel_leads_to_its_maps_and_kernel_and_the_breadcrumb_back(own_server, visit):
+    visitor = visit(own_server, f"variance?dataset=digits&sparsity=0.9&layer={LAYER}")
     marks = next(i for i, trace in enumerate(visitor.traces("scatter")) if trace["mode"] == "markers")
     channel = int(visitor.click_point("scatter", marks)[0])
     visitor.arrive("maps", layer=LAYER, channel=channel)
@@ -45,7 +45,7 @@ def test_a_channel_leads_to_its_maps_and_kernel_and_the_breadcrumb_back(server, 
 
 def test_layer_and_channel_are_the_same_on_all_pages(server, visit):
     visitor = visit(server, f"variance?dataset=digits&sparsity=0.9&layer={LAYER}&channel=7")
-    for page in PAGES:
+    for page in SHOWING:
         visitor.follow(page)
         assert visitor.address.items() >= {"layer": LAYER, "channel": "7", "sparsity": "0.9"}.items()
         assert visitor.crumbs[1:] == [LAYER, "channel 7"]

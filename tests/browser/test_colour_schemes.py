@@ -32,6 +32,7 @@ CONTRASTS = """selector => {
 WRITTEN = {
     "headings": "h1, h3",
     "paragraphs": "[data-testid=stMain] [data-testid=stMarkdownContainer] > p",
+    "captions": "[data-testid=stMain] [data-testid=stCaptionContainer] p",
     "labels": "[data-testid=stWidgetLabel] p",
     "numbers": "[data-testid=stMetricValue] div",
     "navigation": "[data-testid=stSidebarNavLink] span:not([data-testid=stIconMaterial])",

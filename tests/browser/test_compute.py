@@ -15,9 +15,9 @@ SMALL = "dataset=digits&methods=bn_only&eval_images=64&stat_images=16&calib_batc
 
 
 @pytest.fixture
-def store(server) -> Store:
+def store(own_server) -> Store:
     """What the server writes to."""
-    return Store(server.cache)
+    return Store(own_server.cache)
 
 
 def compute(visitor):
@@ -28,9 +28,9 @@ def cancel(visitor):
     return visitor.page.get_by_role("button", name="Cancel", exact=True)
 
 
-def test_a_running_job_shows_progress_and_can_be_cancelled(server, store, visit):
+def test_a_running_job_shows_progress_and_can_be_cancelled(own_server, store, visit):
     before = {job.id for job in jobs.listed(store)}
-    visitor = visit(server, f"overview?{SMALL}&sparsity=0.63")
+    visitor = visit(own_server, f"overview?{SMALL}&sparsity=0.63")
     with ExitStack() as stack:
         with store.lock("worker"):  # it waits for its turn until its end is held up
             compute(visitor).click()
@@ -49,9 +49,9 @@ def test_a_running_job_shows_progress_and_can_be_cancelled(server, store, visit)
     assert not visitor.broken()
 
 
-def test_two_browsers_that_ask_for_the_same_thing_share_one_job_and_both_see_its_accuracy(server, store, visit):
+def test_two_browsers_that_ask_for_the_same_thing_share_one_job_and_both_see_its_accuracy(own_server, store, visit):
     before = {job.id for job in jobs.listed(store)}
-    visitors = [visit(server, f"overview?{SMALL}&sparsity=0.6") for _ in range(2)]
+    visitors = [visit(own_server, f"overview?{SMALL}&sparsity=0.6") for _ in range(2)]
     for visitor in visitors:
         assert "is not stored" in visitor.messages
     for visitor in visitors:
@@ -72,8 +72,8 @@ def test_two_browsers_that_ask_for_the_same_thing_share_one_job_and_both_see_its
     assert "At b = 20, BN only is highest with" in visitors[0].charts[0]
 
 
-def test_a_job_that_ends_changes_no_choice(server, store, visit):
-    visitor = visit(server, f"overview?{SMALL}&sparsity=0.93")
+def test_a_job_that_ends_changes_no_choice(own_server, store, visit):
+    visitor = visit(own_server, f"overview?{SMALL}&sparsity=0.93")
     chosen = {name: value for name, value in visitor.address.items() if name != "layer"}
     compute(visitor).click()
     visitor.until(lambda: "93 %" in visitor.crumbs[0], "the result", 2 * PATIENCE)

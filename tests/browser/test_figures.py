@@ -2,7 +2,7 @@
 
 import pytest
 from traces import KINDS, NEEDS_MAPS
-from visitor import Visitor
+from visitor import PATIENCE, Visitor
 
 from asr_core.store.entries import PROJECT
 from benchmarks import dashboard
@@ -130,10 +130,12 @@ def test_every_kind_of_trace_is_drawn_or_says_why_not_and_the_page_stays(gallery
     context = chromium.new_context(viewport={"width": 1000, "height": 900})
     visitor = Visitor(context, gallery.url)
     visitor.page.goto(gallery.url)
-    visitor.page.wait_for_function(f"document.querySelectorAll('.figure').length === {len(KINDS)}", timeout=90_000)
+    visitor.page.wait_for_function(
+        f"document.querySelectorAll('.figure').length === {len(KINDS)}", timeout=1000 * PATIENCE
+    )
     visitor.page.evaluate("dispatchEvent(new Event('beforeprint'))")  # those out of sight are drawn too
     visitor.page.wait_for_function(
-        f"document.querySelectorAll('[data-drawn=yes]').length === {len(KINDS)}", timeout=90_000
+        f"document.querySelectorAll('[data-drawn=yes]').length === {len(KINDS)}", timeout=1000 * PATIENCE
     )
     words = visitor.page.locator(".figure").evaluate_all("all => all.map(one => one.data ? '' : one.textContent)")
     told = {kind: text for kind, text in zip(KINDS, words, strict=True) if text}

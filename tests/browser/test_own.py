@@ -3,9 +3,12 @@
 import pytest
 from made_uploads import TREE, picture, saved, state_of, zipped
 from playwright.sync_api import expect
-from visitor import PAGES, PATIENCE
+from visitor import PATIENCE, SHOWING
 
-START = "overview?dataset=digits&architecture=shufflenet_v2_x0_5&stem=small&sparsity=0.8&methods=bn_only"
+# Few images in a batch: the whole computation is some hundred passes.
+START = (
+    "overview?dataset=digits&architecture=shufflenet_v2_x0_5&stem=small&sparsity=0.8&methods=bn_only&calib_batch_size=4"
+)
 
 
 def use_folder(visitor, folder) -> None:
@@ -47,7 +50,7 @@ def test_own_images_and_weights_are_computed_and_shown_on_every_page(fresh_serve
         name: visitor.address[name]
         for name in ("dataset", "digest", "architecture", "stem", "source", "weights_digest", "sparsity")
     }
-    for page in PAGES:
+    for page in SHOWING:
         visitor.follow(page, own["dataset"])
         expect(visitor.page.locator("[data-testid=stSidebar] .st-key-architecture input")).to_have_count(
             1, timeout=1000 * PATIENCE

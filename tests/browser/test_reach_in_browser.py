@@ -21,7 +21,7 @@ LINKS = "(links, server) => links.map(link => link.href.baseVal ?? link.href).fi
 def test_no_toolbar_menu_or_link_of_a_page_leads_to_another_server(server, visit, page):
     visitor = visit(server, f"{page}?{SETTING}")
     visitor.page.evaluate("dispatchEvent(new Event('beforeprint'))")  # figures out of sight are drawn too
-    visitor.page.wait_for_function("!document.querySelector('.figure:not([data-drawn=yes])')")
+    visitor.page.wait_for_function("!document.querySelector('.figure:not([data-drawn=yes])')", polling=100)
     titles = visitor.page.locator(".modebar-btn").evaluate_all(BUTTONS)
     assert not any(word in title for title in titles for word in ("Share", "Cloud", "Studio", "Plotly"))
     assert visitor.page.locator("a[href]").evaluate_all(LINKS, server.url) == []

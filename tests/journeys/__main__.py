@@ -1,6 +1,7 @@
 """Walks of many seeds, by hand: python -m tests.journeys --seeds 5 [--first 0] [--steps 60] [--go-on]."""
 
 import argparse
+import functools
 import sys
 import tempfile
 import time
@@ -10,7 +11,6 @@ TESTS = Path(__file__).parents[1]
 sys.path[:0] = [str(TESTS), str(TESTS / "browser")]
 
 from journeys.walk import walked  # noqa: E402
-from prepared import prepared_cache  # noqa: E402
 
 from benchmarks import dashboard  # noqa: E402
 
@@ -25,11 +25,17 @@ def main() -> int:
     chosen, bad = given.parse_args(), 0
     with dashboard.browser() as browser:
         for seed in range(chosen.first, chosen.first + chosen.seeds):
-            with tempfile.TemporaryDirectory() as folder, dashboard.served(prepared_cache(Path(folder, "c"))) as server:
+            with (
+                tempfile.TemporaryDirectory() as folder,
+                dashboard.served(dashboard.prepared_cache(Path(folder, "c"))) as server,
+            ):
                 begun = time.perf_counter()
-                walk = walked(browser, server.url, seed, chosen.steps, not chosen.go_on)
+                walk = walked(
+                    browser, server.url, seed, chosen.steps, not chosen.go_on, functools.partial(print, flush=True)
+                )
                 bad += bool(walk.faults)
-                print(walk.story() if walk.faults else f"seed {seed}: sound", f"({time.perf_counter() - begun:.0f} s)")
+                took = time.perf_counter() - begun
+                print(walk.story() if walk.faults else f"seed {seed}: sound", f"({took:.0f} s)")
     return bad
 
 

@@ -128,7 +128,7 @@ def fold(walk) -> Done:
 def turn(walk) -> Done:
     """To another page by the navigation."""
     page = walk.random.choice([page for page in PAGES if page != walk.visitor.where])
-    href = f"{walk.visitor.url}/{page}".removesuffix("overview")
+    href = f"{walk.visitor.url}/{page}".removesuffix("idea")
     walk.page.locator(f'[data-testid=stSidebarNavLink][href="{href}"]').click()
     walk.visitor.until(lambda: walk.visitor.where == page, page)
     return done(f"to {page}", moved="open")
@@ -156,11 +156,19 @@ def pin(walk) -> Done | None:
 
 
 def nearest(walk) -> Done | None:
-    """Take the nearest stored setting instead."""
+    """Show the nearest stored setting instead."""
     if not walk.has(".st-key-_nearest button"):
         return None
     walk.page.locator(".st-key-_nearest button").first.click()
-    return done("show the nearest", *SETTING)
+    return done("show the nearest", "instead")
+
+
+def adopt(walk) -> Done | None:
+    """Choose the setting that is shown instead."""
+    if not walk.has(".st-key-_adopt button"):
+        return None
+    walk.page.locator(".st-key-_adopt button").first.click()
+    return done("choose the nearest", "instead", *SETTING)
 
 
 def compute(walk) -> Done | None:
@@ -257,6 +265,7 @@ STEPS = {
     crumb: 3,
     pin: 5,
     nearest: 5,
+    adopt: 5,
     compute: 3,
     reload: 4,
     back: 5,

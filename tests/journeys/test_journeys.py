@@ -7,7 +7,6 @@ import os
 
 import pytest
 from journeys.walk import walked
-from prepared import prepared_cache
 
 from benchmarks import dashboard
 
@@ -17,7 +16,7 @@ STEPS = 60
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_nothing_goes_wrong_on_a_walk_through_the_dashboard(chromium, tmp_path, seed):
-    with dashboard.served(prepared_cache(tmp_path / "cache")) as server:
+    with dashboard.served(dashboard.prepared_cache(tmp_path / "cache")) as server:
         walk = walked(chromium, server.url, seed, STEPS)
     assert not walk.faults, walk.story()
     assert len(walk.log) == STEPS

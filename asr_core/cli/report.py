@@ -1,0 +1,57 @@
+"""python -m asr_core report: a stored setting as one HTML file."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from asr_core.checks import plain
+from asr_core.cli.options import GRID, SETTING, runtime
+from asr_core.errors import StoreError
+from asr_core.pipeline import asked
+from asr_core.spec import labels
+from asr_core.spec.experiment import ExperimentSpec
+from asr_core.spec.repairs import RepairSpec
+from asr_core.store import Store, catalogue, results
+from asr_core.store.results import Result
+from asr_core.store.tables import networks
+
+
+@click.command()
+@SETTING
+@GRID
+@click.option("--output", required=True, metavar="FILE.html", type=click.Path(dir_okay=False, path_type=Path))
+@click.pass_obj
+def report(store: Store, output: Path, **values: Any) -> None:
+    """Write a stored setting as one HTML file that needs no network; nothing is computed.
+
+    Drawn are simultaneous repairs without mean correction; --orders and --biases choose others.
+    """
+    runtime(values)
+    given = {"orders": ("simultaneous",), "biases": ("off",)}
+    values |= {name: values[name] or usual for name, usual in given.items()}
+    experiment = asked.experiment(store, **plain(values))
+    result, repairs, missing = stored(store, experiment)
+    from asr_core.figures import onefile  # loads what draws figures
+
+    output.write_text(onefile.html(result, repairs), encoding="utf-8")
+    absent = f"; not stored and so not in it: {', '.join(missing)}" if missing else ""
+    click.echo(f"{output}: {output.stat().st_size / 1e6:.1f} MB{absent}")
+
+
+def stored(store: Store, experiment: ExperimentSpec) -> tuple[Result, tuple[RepairSpec, ...], list[str]]:
+    """(What is stored of a setting, the asked repairs of it, what is missing); raises StoreError if nothing is."""
+    everything = catalogue.stored(store)
+    found = catalogue.covering(everything, experiment.setting)
+    if not found:
+        near = catalogue.nearest(everything, experiment.setting)
+        differ = catalogue.differences(experiment.setting, near.setting) if near else []
+        hint = f" The nearest stored one differs: {', '.join(differ)}." if near else ""
+        raise StoreError(
+            f"nothing is stored of {experiment.model.words}, {experiment.prune.words}, seed {experiment.dense.seed}; "
+            f"compute it first: python -m asr_core run with the same options.{hint}"
+        )
+    result = results.open_results(store, catalogue.keys_of(found))
+    have = set(networks(result.accuracy).unique())
+    repairs = tuple(repair for repair in experiment.repairs if repair in have)
+    return result, repairs, [labels.label(repair) for repair in experiment.repairs if repair not in have]

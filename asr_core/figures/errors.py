@@ -1,0 +1,167 @@
+"""Signal or noise: correlation with the dense output by layer, and what the error of each layer consists of."""
+
+from collections.abc import Iterable
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+
+from asr_core.figures import Chart, NothingToDraw, style
+from asr_core.measure import errorparts
+from asr_core.pipeline import signals
+from asr_core.report.signaltext import share
+from asr_core.spec.experiment import ExperimentSpec, Setting
+from asr_core.spec.recalibration import REPORTED_STATE, BatchNormState
+from asr_core.spec.repairs import COLUMNS, NO_REPAIR, RepairSpec
+from asr_core.store import Store
+from asr_core.store.results import Result
+from asr_core.store.tables import networks, rows_of, typed
+
+PARTS = {  # column -> (what mends it, colour)
+    "error_mean": ("mean: a bias mends it", "#56B4E9"),
+    "error_scale": ("scale: a factor mends it", "#E69F00"),
+    "error_decorrelation": ("decorrelation: no factor mends it", "#D55E00"),
+}
+ABSENT = "Not stored: signal was not measured for this setting and these methods; compute it below."
+
+
+def stored(result: Result, store: Store, repairs: Iterable[RepairSpec], state: BatchNormState) -> pd.DataFrame:
+    """The stored signal tables (see `signals.read`) of no repair and of `repairs`; raises NothingToDraw."""
+    spec = ExperimentSpec.of_setting(Setting.from_facts(result.setting), tuple(repairs), (state,))
+    found, _ = signals.read(spec, store, result.setting["dense_id"], state)
+    if found is None:
+        raise NothingToDraw(ABSENT)
+    return found
+
+
+def layers_table(
+    result: Result,
+    store: Store,
+    repairs: Iterable[RepairSpec],
+    state: BatchNormState = REPORTED_STATE,
+    when: str = "repaired",
+    images: str = "calibration",
+) -> pd.DataFrame:
+    """Per network and layer: COLUMNS, label, layer, depth, `errorparts.by_layer`, `mendable` (of the network), images.
+
+    state: the recalibration of `when` = `recalibrated`; images: `calibration` or `test`.
+    """
+    found = stored(result, store, repairs, state)
+    found = found[(found["state"] == when) & (found["images"] == images)]
+    if found.empty:
+        raise NothingToDraw(ABSENT)
+    parts = []
+    for network, rows in style.each(found):
+        table = errorparts.by_layer(rows).assign(**network.columns, mendable=errorparts.mendable(rows), images=images)
+        parts.append(table)
+    table = typed(pd.concat(parts, ignore_index=True)).merge(result.convs[["layer", "depth"]], on="layer")
+    front = [*COLUMNS, "label", "layer", "depth"]
+    table = style.labelled(style.ordered(table, "depth"))
+    return table[[*front, *(name for name in table if name not in front)]]
+
+
+def profile_figure(table: pd.DataFrame) -> go.Figure:
+    """Median correlation by layer, one line per network, bars from quartile to quartile."""
+    figure = go.Figure()
+    for network, rows in style.each(table):
+        colour, symbol = style.look_of(network)
+        reach = {"array": rows["rho_q75"] - rows["rho"], "arrayminus": rows["rho"] - rows["rho_q25"]}
+        figure.add_scatter(
+            x=rows["depth"],
+            y=rows["rho"],
+            mode="lines+markers",
+            name=rows["label"].iloc[0],
+            line={"color": colour, "width": 2},
+            marker={"symbol": symbol, "size": 8, "line": {"width": 1.5}},
+            error_y={"type": "data", "symmetric": False, "thickness": 1, "width": 0, **reach},
+            customdata=rows[["layer", "rho_q25", "rho_q75", "error"]].to_numpy(),
+            hovertemplate="%{fullData.name}<br><b>%{customdata[0]}</b><br>correlation %{y:.3f} [quartiles "
+            "%{customdata[1]:.3f}, %{customdata[2]:.3f}]<br>squared error %{customdata[3]:.3g} of the dense variance"
+            "<extra></extra>",
+        )
+    style.finish(figure, 420, "conv layers in execution order", "correlation with the dense output", _shared(table))
+    style.layer_axis(figure, table, 0.5)
+    low = min(0.0, float(np.nanmin([table["rho_q25"].min(), 0.0])))
+    figure.update_yaxes(range=[low - 0.02, 1.02])
+    return figure
+
+
+def _shared(table: pd.DataFrame) -> str:
+    return style.joined(style.legend(table)[1], f"{table['images'].iloc[0]} images")
+
+
+def profile_sentence(table: pd.DataFrame) -> str:
+    """What share of the damage any factor and bias could mend, and how the methods compare in correlation."""
+    plain = rows_of(table, NO_REPAIR)
+    told = []
+    if len(plain):
+        value = plain["mendable"].iloc[0]
+        told.append(
+            "Pruning leaves no error that could be divided up."
+            if not np.isfinite(value)
+            else f"Of the squared error that pruning leaves, the best factor and bias of every channel could mend "
+            f"{share(value)}; the other {share(1 - value)} is decorrelation, which none can."
+        )
+    rho = table.groupby(networks(table), sort=False, observed=True)["rho"].median().dropna()
+    rho = rho[[network for network in rho.index if network != NO_REPAIR]]
+    if len(rho) and rho.max() > rho.min():
+        names, shared = style.in_words(rho.index)
+        told.append(
+            f"Median correlation over layers{shared}: highest {rho.max():.2f} ({names[rho.idxmax()]}), lowest "
+            f"{rho.min():.2f} ({names[rho.idxmin()]})."
+        )
+    return " ".join(told) or "The methods have equal correlation with the dense outputs, or none that is defined."
+
+
+def parts_figure(table: pd.DataFrame, high: float = 1.0) -> go.Figure:
+    """Stacked bars per layer: the three parts of the squared error, a group of bars per network."""
+    figure, drawn = go.Figure(), list(style.each(table))
+    width = 0.84 / len(drawn)
+    for place, (_, rows) in enumerate(drawn):
+        base = np.zeros(len(rows))
+        for part, (name, colour) in PARTS.items():
+            figure.add_bar(
+                x=rows["depth"] + (place - (len(drawn) - 1) / 2) * width,
+                y=rows[part],
+                base=base.copy(),
+                width=0.92 * width,
+                name=name,
+                legendgroup=part,
+                showlegend=place == 0,
+                marker_color=colour,
+                customdata=rows[["layer", "label", "error", "unmendable"]].to_numpy(),
+                hovertemplate=f"<b>%{{customdata[0]}}</b><br>%{{customdata[1]}}<br>{name}: %{{y:.3g}}<br>whole error "
+                "%{customdata[2]:.3g}; the best factor and bias would leave %{customdata[3]:.3g}<extra></extra>",
+                unselected=style.UNSEEN | {"marker": {"opacity": 1}},
+            )
+            base += rows[part].fillna(0).to_numpy()
+    y = "squared error /<br>dense variance"
+    order = ", ".join(rows["label"].iloc[0] for _, rows in drawn)
+    style.finish(figure, 420, "conv layers in execution order", y, style.joined(_shared(table), f"bars: {order}"))
+    style.layer_axis(figure, table, 0.6)
+    figure.update_yaxes(range=[0, high], gridcolor=style.GRID)
+    return figure.update_layout(barmode="overlay")
+
+
+def parts_limits(tables) -> dict:
+    """Up to the tallest bar."""
+    top = max((float(table["error"].max()) for table in tables), default=1.0)
+    return {"high": round(1.05 * top, 4) if np.isfinite(top) and top > 0 else 1.0}
+
+
+def parts_sentence(table: pd.DataFrame) -> str:
+    """The largest part of each network's error."""
+    told = []
+    names, shared = style.in_words(style.in_table(table))
+    for network, rows in style.each(table):
+        sums = rows[list(PARTS)].sum()
+        if not sums.sum() > 0:
+            told.append(f"{names[network]}: no error")
+            continue
+        part = sums.idxmax()
+        told.append(f"{names[network]}: {PARTS[part][0].split(':')[0]} {share(sums[part] / sums.sum())}")
+    return f"Largest part of the error{shared}, all layers alike: {'; '.join(told)}."
+
+
+PROFILE = Chart("errors.PROFILE", layers_table, profile_figure, profile_sentence)
+BARS = Chart("errors.BARS", layers_table, parts_figure, parts_sentence, parts_limits)

@@ -1,0 +1,96 @@
+"""Sentences about one channel: how far each network's maps are from the dense ones, and what is left of its kernel."""
+
+import numpy as np
+import pandas as pd
+
+from asr_core.report.words import counted, listed
+from asr_core.spec.labels import REFERENCES
+
+READABLE = 4  # maps with fewer rows or columns cannot be read as pictures
+DENSE, NO_REPAIR = REFERENCES["dense"], REFERENCES["no_repair"]  # headings of their columns
+
+
+def errors(pixels: pd.DataFrame) -> pd.DataFrame:
+    """Per network by its label: error (rms difference to dense / standard deviation of dense), correlation with dense,
+    spread (standard deviation / dense's), over all images; NaN where dense does not vary or values are not finite."""
+    dense = pixels[DENSE].to_numpy(float)
+    rows = {name: _error(pixels[name].to_numpy(float), dense) for name in list(pixels.attrs["networks"])[1:]}
+    return pd.DataFrame.from_dict(rows, orient="index", columns=["error", "correlation", "spread"])
+
+
+def _error(one: np.ndarray, dense: np.ndarray) -> tuple[float, float, float]:
+    deviation = dense.std()
+    if not deviation > 0:
+        return (np.nan,) * 3
+    with np.errstate(all="ignore"):
+        spread = one.std() / deviation
+        common = ((one - one.mean()) * (dense - dense.mean())).mean()
+        both = common / (one.std() * deviation) if spread > 0 else np.nan
+        return np.sqrt(np.mean((one - dense) ** 2)) / deviation, both, spread
+
+
+def sentence(pixels: pd.DataFrame) -> str:
+    """How far the pruned maps are from the dense ones, and which network comes nearest."""
+    count, (height, width) = pixels["image"].nunique(), (pixels[["row", "column"]].max() + 1)
+    what = f"Channel {pixels.attrs['channel']} of {pixels.attrs['layer']}, {counted(count, 'test image')}"
+    text = f"{what}, maps of {height} × {width}."
+    if min(height, width) < READABLE:
+        text += f" Maps under {READABLE} × {READABLE} are too small to read as pictures: compare their numbers."
+    dense = pixels[DENSE].to_numpy()
+    if not np.isfinite(dense).all() or dense.std() == 0:
+        return text + " The dense maps do not vary (or are not finite), so there is nothing to compare with."
+    found = errors(pixels)
+    text += _pruned(found.loc[NO_REPAIR]) + _repaired(found)
+    broken = [name for name in found.index if not np.isfinite(pixels[name].to_numpy()).all()]
+    return text + (f" Values that are not finite (red): {', '.join(broken)}." if broken else "")
+
+
+def _pruned(pruned: pd.Series) -> str:
+    if pruned["spread"] == 0:
+        return " Pruned, the channel is dead on these images: its map is constant, and no factor brings it back."
+    return (
+        f" Pruned, they vary {pruned['spread']:.2g} times as much as dense ones and differ from them by "
+        f"{pruned['error']:.2g} of their standard deviation (correlation {pruned['correlation']:.2f})."
+    )
+
+
+def _repaired(found: pd.DataFrame) -> str:
+    rest = found.drop(NO_REPAIR)["error"].dropna()
+    if rest.empty:
+        return ""
+    if np.allclose(rest, found.loc[NO_REPAIR, "error"], rtol=1e-3):
+        return " The repairs leave this channel as it is here."
+    plain = found.loc[NO_REPAIR, "error"]
+    if np.isfinite(plain) and plain <= rest.min():
+        return f" No repair is nearer to dense than none: {plain:.2g}, against {rest.min():.2g} with {rest.idxmin()}."
+    best = rest[np.isclose(rest, rest.min(), rtol=1e-3)]
+    text = f" Nearest to dense on these images is {listed(best.index, 'or')}: the difference is {rest.min():.2g} of the"
+    far = f", with {rest.idxmax()} {rest.max():.2g}" if len(best) < len(rest) else ""
+    return f"{text} standard deviation{far}."
+
+
+def pixel_sentence(pixels: pd.DataFrame) -> str:
+    """What the networks answer to one image."""
+    row = pixels.iloc[0]
+    found = errors(pixels)["error"].dropna().sort_values()
+    text = f"Test image {row['image']} ({row['file']}, class {row['class']})."
+    if found.empty:
+        return text + " The dense map does not vary, so there is nothing to compare with."
+    parts = ", ".join(f"{name} {error:.2g}" for name, error in found.items())
+    return f"{text} Difference to dense, in its standard deviations: {parts}."
+
+
+def kernel(weights: pd.DataFrame) -> str:
+    """What pruning left of a kernel, and what the repairs multiply it by. weights: figures.kernels.table."""
+    names = list(weights.attrs["networks"])
+    dense, pruned = weights[names[0]], weights[names[1]]
+    kept, energy = int((pruned != 0).sum()), float((pruned**2).sum() / (dense**2).sum()) if (dense != 0).any() else 0.0
+    inputs = weights.loc[pruned != 0, "input"].nunique()
+    text = (
+        f"Pruning left {kept} of {len(weights)} weights of this kernel, from {inputs} of {weights['input'].nunique()} "
+        f"input channels, with {energy:.1%} of its energy (sum of squares)."
+    )
+    if kept == 0:
+        return text + " Nothing is left to scale: the channel is dead."
+    factors = [f"{name} {weights[name].abs().sum() / pruned.abs().sum():.3g}" for name in names[2:]]
+    return text + (f" Repairs multiply what is left by: {', '.join(factors)}." if factors else "")

@@ -1,0 +1,52 @@
+"""The stored result that a view opens with where nothing is chosen: by a rule, not by hand. Imports no torch."""
+
+from functools import lru_cache
+from pathlib import Path
+
+from asr_core.spec.experiment import Setting
+from asr_core.spec.recalibration import REPORTED_STATE
+from asr_core.spec.repairs import METHODS, RepairSpec
+from asr_core.store import Store, catalogue, results
+from asr_core.store.catalogue import Stored
+from asr_core.store.entries import WEIGHTS
+from asr_core.store.tables import rows_of
+from asr_core.studies.ablation import rows_in
+
+RULE = (
+    "Without a choice, views open with a result that came with the project: of a network whose weights came too, "
+    "tested on the most images, at the sparsity where the methods' accuracies after the usual recalibration lie "
+    "farthest apart."
+)
+ORDER, BIAS = "simultaneous", False
+
+
+def first(store: Store) -> Stored | None:
+    """The result of RULE; where none is whole the default setting's, else the first one; None where nothing is
+    stored."""
+    everything = catalogue.stored(store)
+    found = {item.key: item for item in everything}
+    if (key := _widest(store.shipped, tuple(found))) in found:
+        return found[key]
+    return next(iter(catalogue.covering(everything, Setting()) or everything), None)
+
+
+@lru_cache(maxsize=16)
+def _widest(shipped: Path, _known: tuple[str, ...]) -> str | None:
+    """Key of the shipped result of RULE; of equal ones the first. `_known` names what is stored by now."""
+    here = Store(shipped)
+    weights = {m["facts"]["dense_id"] for m in here.manifests("dense") if WEIGHTS in m["files"]}
+    whole = [m for m in here.manifests("result") if "channels.parquet" in m["files"] and _of(m) in weights]
+    ranked = {m["key"]: _rank(results.entry_of(here, m["key"]).table("accuracy")) for m in whole}
+    return max(ranked, key=lambda key: ranked[key], default=None)
+
+
+def _of(manifest: dict) -> str:
+    return manifest["facts"]["setting"]["dense_id"]
+
+
+def _rank(accuracy) -> tuple[int, float]:
+    """(test images, distance between the best and the worst method)."""
+    rows = rows_in(accuracy, REPORTED_STATE)
+    of_methods = [rows_of(rows, RepairSpec.of(method, ORDER, BIAS)) for method in METHODS]
+    top1 = [some["top1"].iloc[0] for some in of_methods if len(some)]
+    return int(accuracy["n_eval"].max()), float(max(top1) - min(top1)) if top1 else 0.0

@@ -1,0 +1,38 @@
+"""The store of this process, and what of it is open: shared between sessions."""
+
+import streamlit as st
+
+from asr_core.store import Store, catalogue, default_root, results
+from asr_core.store.catalogue import Stored
+from asr_core.store.results import Result
+from pages._frame.unfinished import whole
+
+
+@st.cache_resource(max_entries=2)
+def _store(root: str) -> Store:
+    return Store(root)
+
+
+def store() -> Store:
+    """The store of this process."""
+    return _store(str(default_root()))
+
+
+@st.cache_resource(max_entries=2)
+def _stored(root: str, stamp: tuple) -> list[Stored]:
+    return catalogue.stored(_store(root))
+
+
+def stored() -> list[Stored]:
+    """Everything stored, read again only when results came or went."""
+    return _stored(str(default_root()), store().stamp("result"))
+
+
+@st.cache_resource(max_entries=24, show_spinner=False)
+def _opened(root: str, keys: tuple[str, ...]) -> Result:
+    return whole(results.open_results(_store(root), keys))
+
+
+def opened(keys: tuple[str, ...]) -> Result:
+    """The stored results under `keys` (of one setting) as one; shared between sessions, so never change its tables."""
+    return _opened(str(default_root()), keys)

@@ -1,0 +1,51 @@
+"""Pictures for a paper, as the browser makes them."""
+
+import re
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+
+@pytest.fixture
+def opened(server, visit):
+    """The overview with the first figure's way to take it away."""
+    visitor = visit(server, "overview?dataset=digits&sparsity=0.9")
+    visitor.page.get_by_role("button", name="Take away").first.click()
+    visitor.page.locator("button.picture").wait_for()
+    return visitor
+
+
+def test_an_svg_has_real_text_its_width_in_centimetres_and_the_setting_below(opened):
+    saved = opened.download(opened.page.locator("button.picture"))
+    root = ElementTree.fromstring(Path(saved.path()).read_text())
+    text = " ".join("".join(node.itertext()) for node in root.iter() if node.tag.endswith("}text"))
+    assert root.get("width") == "8.5cm" and re.fullmatch(r"[\d.]+cm", root.get("height"))
+    assert "ASR+BN" in text and "global L1 90%" in text and "top-1 accuracy" in text
+    assert not [node for node in root.iter() if node.tag.endswith("}image")]
+    assert not opened.broken()
+
+
+def test_no_text_of_an_svg_leaves_its_frame(opened):
+    saved = opened.download(opened.page.locator("button.picture"))
+    page = opened.context.new_page()
+    page.set_content(f"<body style='margin:0'>{Path(saved.path()).read_text()}</body>")
+    outside = page.evaluate(
+        """() => {
+            const frame = document.querySelector('svg').getBoundingClientRect();
+            return Array.from(document.querySelectorAll('svg text')).filter(text => text.textContent.trim()).map(text =>
+                [text.textContent.slice(0, 30), text.getBoundingClientRect()]).filter(([, box]) => box.width &&
+                (box.left < frame.left - 1 || box.right > frame.right + 1 || box.bottom > frame.bottom + 1))
+                .map(([text]) => text);
+        }"""
+    )
+    assert outside == []
+
+
+def test_a_png_has_six_hundred_points_per_inch(opened):
+    opened.page.get_by_role("radio", name="PNG").click()
+    button = opened.page.locator("button.picture", has_text="PNG")
+    button.wait_for()
+    head = Path(opened.download(button).path()).read_bytes()[:24]
+    assert head[:8] == b"\x89PNG\r\n\x1a\n"
+    assert abs(int.from_bytes(head[16:20]) - 8.5 / 2.54 * 600) <= 2

@@ -1,0 +1,52 @@
+"""A talk by keys alone on a screen of 1920 x 1080, with its notes in a second window."""
+
+import pytest
+
+from asr_core.report import talks
+from asr_core.store import Store
+
+SCREEN = {"width": 1920, "height": 1080}
+SMALLEST = 20  # pixels; raised and lowered figures are left out
+# Text in sight on the page that is smaller than that, in the window's pixels.
+SMALL = """least => Array.from(document.querySelectorAll('[data-testid=stMain] *')).filter(element =>
+    element.getClientRects().length && !element.closest('math, [aria-hidden=true], [data-testid=stIconMaterial]')
+    && Array.from(element.childNodes).some(node => node.nodeType === 3 && node.textContent.trim())
+    && !(element.tagName === 'tspan' && element.hasAttribute('dy')))
+    .map(element => {
+        const drawn = element.closest('svg.bars');
+        const scale = drawn ? drawn.getBoundingClientRect().width / 640 : 1;
+        return [element.textContent.trim().slice(0, 30), scale * parseFloat(getComputedStyle(element).fontSize)];
+    }).filter(([, size]) => size < least)"""
+CHROME = "[data-testid=stSidebar], [data-testid=stHeader], [data-testid=stPopover], [data-testid=stExpander]"
+
+
+@pytest.mark.parametrize("name", talks.SHIPPED)
+def test_the_talk_is_walked_by_keys(server, visit, tmp_path, name):
+    talk = talks.find(name, Store(tmp_path))
+    visitor = visit(server, f"talk?talk={name}&dataset=digits&sparsity=0.9&methods=bn_only", viewport=SCREEN)
+    visitor.page.get_by_role("button", name="Present", exact=True).click()
+    for number, scene in enumerate(talk.scenes, 1):
+        expected = {"scene": number} if number > 1 else {}
+        visitor.arrive(scene.page, present="1", talk=name, **expected)
+        assert visitor.page.evaluate(SMALL, SMALLEST) == []
+        assert not [one for one in visitor.page.locator(CHROME).all() if one.is_visible()]
+        assert f"{number} / {len(talk.scenes)}" in visitor.page.locator(".corner").inner_text()
+        assert not visitor.offers_to_compute and not visitor.broken()
+        visitor.page.keyboard.press(("ArrowRight", "PageDown", " ")[number % 3])
+    visitor.page.keyboard.press("Escape")
+    visitor.until(lambda: "present" not in visitor.address, "the end of the talk")
+    assert visitor.address.items() >= {"sparsity": "0.9", "methods": "bn_only"}.items()
+
+
+def test_the_notes_follow_in_a_second_window_and_turn_pages_too(server, visit):
+    visitor = visit(server, "talk", viewport=SCREEN)
+    notes = visitor.context.new_page()
+    notes.goto(f"{server.url}/talk")
+    notes.get_by_role("heading", name="No window presents this talk yet").wait_for()
+    visitor.page.get_by_role("button", name="Present", exact=True).click()
+    notes.get_by_role("heading", name="1 / 5").wait_for()
+    notes.locator(".notes").focus()
+    notes.keyboard.press("ArrowRight")
+    visitor.arrive("variance", scene=2)
+    notes.get_by_role("heading", name="2 / 5").wait_for()
+    assert not visitor.broken()

@@ -1,0 +1,121 @@
+"""The signal page in every state: stored before and after recalibration, on both kinds of images, and not stored."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from drawn import charts
+from made_maps import LAYER, RECALIBRATED, SPEC, copy
+from maps_page import opened, said
+
+from asr_core.figures import NothingToDraw, errors, shrinkage
+from asr_core.measure import errorparts
+from asr_core.pipeline import run
+from asr_core.spec.recalibration import NO_STATE
+from asr_core.spec.repairs import DENSE, NO_REPAIR
+from asr_core.store import results
+from asr_core.store.tables import networks, rows_of, with_network
+
+pytestmark = pytest.mark.usefixtures("known_speed")  # measuring it starts a process
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    store = copy(tmp_path_factory.mktemp("signal"))
+    run.signal(SPEC, store, RECALIBRATED)
+    return store
+
+
+@pytest.fixture(scope="module")
+def table(store):
+    return errors.layers_table(results.find(SPEC, store), store, SPEC.repairs, RECALIBRATED)
+
+
+def page(store, **address):
+    app = opened(store, **{"methods": "bn_only,lw_bn", "biases": "off", "orders": "simultaneous"} | address)
+    app.switch_page("../signal.py").run()
+    assert not app.exception
+    return app
+
+
+def test_stored_signal_is_three_charts_with_a_computed_sentence(use, store):
+    app = page(use(store))
+    assert len(charts(app)) == 3
+    assert "the best factor and bias of every channel could mend" in said(app)
+    assert "the paper's shrinkage and the correlation have a correlation of" in said(app)
+    assert "Not stored" not in said(app)
+
+
+@pytest.mark.parametrize("images", ["calibration", "test"])
+@pytest.mark.parametrize("mapped", ["before", "after"])
+def test_every_choice_draws(use, store, images, mapped):
+    app = page(use(store), measured=images, mapped=mapped, calib_batches=1)
+    assert len(charts(app)) == 3
+    assert f"{images} images" in str(charts(app)[0]["layout"]["title"])
+
+
+def test_what_is_not_stored_says_so_and_offers_to_compute(use, tmp_path):
+    app = page(use(copy(tmp_path)))
+    assert "Not stored: signal was not measured" in said(app)
+    assert "Signal is not stored for" in said(app)
+    assert [button.label for button in app.button].count("Compute") == 1
+    assert charts(app) == []
+
+
+def test_a_method_without_stored_signal_is_offered_beside_those_that_have_it(use, store):
+    app = page(use(store), methods="bn_only,lw_bn", mapped="after", calib_batches=2)
+    assert "Signal is not stored for 2 of the chosen networks." in said(app)
+
+
+def test_the_profile_has_every_network_and_layer_once(table):
+    assert set(networks(table)) == {NO_REPAIR, *SPEC.repairs}
+    assert not table.duplicated(["label", "layer"]).any()
+    plain = rows_of(table, NO_REPAIR)
+    assert plain["depth"].tolist() == sorted(plain["depth"])
+
+
+def test_bars_add_up_to_the_error(table):
+    bars = [trace for trace in errors.parts_figure(table).data if trace.type == "bar"]
+    top = max(float(np.nanmax(np.asarray(bar.base, float) + np.asarray(bar.y, float))) for bar in bars)
+    assert top == pytest.approx(table["error"].max(), rel=1e-5)
+
+
+def made(**columns):
+    """A layer table of no repair, with these values in its one row."""
+    values = {"label": "no repair", "layer": "conv", "depth": 0, "rho": 0.5, "rho_q25": 0.4, "rho_q75": 0.6}
+    values |= dict.fromkeys(errorparts.PARTS, 0.1) | {"unmendable": 0.1, "error": 0.3, "mendable": 0.7}
+    return with_network(pd.DataFrame([values | {"images": "test"} | columns]), NO_REPAIR)
+
+
+def test_the_sentence_gives_both_shares():
+    assert "could mend 70 %; the other 30 % is decorrelation" in errors.profile_sentence(made())
+
+
+def test_without_error_no_share_is_given():
+    nothing = made(**dict.fromkeys(errorparts.PARTS, 0.0), mendable=float("nan"), error=0.0, unmendable=0.0)
+    assert "no error that could be divided up" in errors.profile_sentence(nothing)
+    assert "no repair: no error" in errors.parts_sentence(nothing)
+    assert errors.parts_limits([nothing]) == {"high": 1.0}
+
+
+def test_undefined_layers_still_draw():
+    gone = made(**dict.fromkeys((*errorparts.PARTS, "rho", "rho_q25", "rho_q75", "error"), float("nan")))
+    assert errors.profile_figure(gone).data and errors.parts_figure(gone).data
+    assert "no error" in errors.parts_sentence(gone)
+
+
+def test_shrinkage_stands_on_the_axis_of_correlation(store):
+    result = results.find(SPEC, store)
+    found = shrinkage.shrinkage_table(result, store, LAYER)
+    v = result.channels.query("layer == @LAYER").set_index("channel")
+    expected = v["v_pruned"] / (v["v_pruned"] + v["v_pruned"].median())
+    np.testing.assert_allclose(found["shrinkage"], expected.loc[found["channel"]], rtol=1e-4)
+    assert shrinkage.shrinkage_sentence(found.assign(rho=1.0)).startswith(f"{LAYER}: Its")
+
+
+def test_an_unknown_layer_and_a_store_without_signal_have_nothing_to_draw(store, tmp_path):
+    result = results.find(SPEC, store)
+    with pytest.raises(NothingToDraw, match="no channel that is live in both"):
+        shrinkage.shrinkage_table(result, store, "elsewhere")
+    with pytest.raises(NothingToDraw, match="Not stored"):
+        errors.layers_table(result, copy(tmp_path), SPEC.repairs, NO_STATE)
+    assert DENSE not in set(networks(errors.layers_table(result, store, SPEC.repairs, NO_STATE)))

@@ -1,0 +1,96 @@
+"""Every sentence on a usual table and on extreme ones: what it must say there, and what it must never say."""
+
+import inspect
+import re
+
+import pytest
+
+from asr_core.cli.sentences import DOCUMENT, TEMPLATES, document
+from asr_core.measure.statistics import AHEAD, BEHIND, EQUAL, UNMEASURED
+from asr_core.report import words
+from asr_core.report.sentences import absorbed, accuracies, damage, maps, noise, paper, rules, settings
+
+MODULES = (accuracies, damage, maps, absorbed, rules, settings, noise, paper)
+# Parts of sentences and cells of tables, which stand in the sentences of others.
+PARTS = {
+    *("maps.errors", "rules.alone_in_words", "rules.band", "rules.verdict_row", "settings.correlated"),
+    *("settings.why_none", "noise.one", "noise.settle", "paper.size", "paper.point"),
+}
+CASES = {f"{name}, {case}": say for name, cases in TEMPLATES.items() for case, say in cases()}
+NEVER = re.compile(
+    r"\bnan\b|\binf\b|None(?! of the chosen)|undefined ×|  |\bbest (?!scalar)|\bcannot matter\b"
+    r"|repaired exactly|\bnowhere\b"
+)
+
+
+def name_of(module) -> str:
+    return module.__name__.rpartition(".")[2]
+
+
+def test_every_sentence_has_a_table_of_extreme_cases():
+    public = {
+        f"{name_of(module)}.{name}"
+        for module in MODULES
+        for name, one in inspect.getmembers(module, inspect.isfunction)
+        if one.__module__ == module.__name__ and not name.startswith("_")
+    }
+    assert public - PARTS == TEMPLATES.keys() - {"fidelitytext.conclusion"}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_no_sentence_shows_a_number_that_is_none_or_claims_a_cause(case):
+    text = CASES[case]()
+    assert text and NEVER.search(text) is None
+
+
+@pytest.mark.parametrize(
+    ("case", "said"),
+    [
+        (
+            "accuracies.overview, usual",
+            "ASR+BN is highest with 70.0 % [68.0, 72.0]: ahead of BN only; may be equal to LW",
+        ),
+        ("accuracies.overview, all equal", "BN only, LW+BN (eq. 1) and ASR+BN are highest"),
+        ("accuracies.overview, all equal", "may be equal to no repair"),
+        ("accuracies.overview, one is not stored", "Not stored: LW+BN (eq. 1)."),
+        ("accuracies.overview, none is stored", "None of the chosen repairs is stored"),
+        ("accuracies.overview, worse than no repair", "behind no repair"),
+        ("accuracies.overview, not kept per image", "not measured against LW+BN"),
+        ("accuracies.curves, one is not stored at a budget", "(1 of 2 stored)"),
+        ("damage.strip, all equal", "is the same in every layer"),
+        ("damage.strip, all dead", "No layer has a severity"),
+        ("damage.spread, nothing pruned", "nothing to mend"),
+        ("damage.variances, diverged", "their gains multiply with depth"),
+        ("damage.cells, zero ratios", "(1 of 2 are 0)"),
+        ("damage.energy, all equal", "fewer than 8 distinct values"),
+        ("maps.sentence, no repair is nearest", "No repair is nearer to dense than none"),
+        ("maps.sentence, a tie", "LW+BN or ASR+BN"),
+        ("absorbed.gaps, not absorbed", "are not one network"),
+        ("absorbed.agreement, usual", "One network is too few for a correlation"),
+        ("rules.bands, a hole", "LAMP at 90 and 94 %; not stored at 92 %"),
+        ("rules.bands, not stored", "LAMP not told; not stored at 90 and 92 %"),
+        ("rules.bands, no recalibration", "the pruned network (b = 0: no recalibration)"),
+        ("rules.verdict, may be equal", "0 of 1"),
+        ("settings.gains, few networks", "no correlation is given for fewer than 5 networks"),
+        ("settings.gains, few values", "no correlation is given for fewer than 8 distinct values"),
+        ("settings.gains, absorbed", "there is nothing to correlate"),
+        ("noise.differences, one draw", "How many draws or seeds it would take cannot be told"),
+        ("noise.differences, certain", "told apart against all three noises"),
+        ("paper.table2, the paper's own network", "its own weights of this architecture"),
+        ("paper.surface, not kept per image", "1 are not measured against it"),
+        ("fidelitytext.conclusion, nothing stored", "nothing can be told"),
+    ],
+)
+def test_what_is_said_of_an_extreme_table(case, said):
+    assert said in CASES[case]()
+
+
+def test_a_relation_uses_the_four_words_alone():
+    names = ["a", "b", "c", "d"]
+    said = words.relation(names, [AHEAD, BEHIND, EQUAL, UNMEASURED])
+    assert said == "ahead of a; behind b; may be equal to c; not measured against d"
+    assert words.relation(["a", "b", "c"], [AHEAD] * 3) == "ahead of all 3 others"
+
+
+def test_the_list_of_sentences_is_what_they_say():
+    assert DOCUMENT.read_text() == document()
