@@ -32,7 +32,7 @@ def old_repair(repair: RepairSpec) -> dict:
 
 def old_spec(spec: dict) -> dict:
     prune, calibration, evaluation = dict(spec["prune"]), dict(spec["calibration"]), dict(spec["evaluation"])
-    silent = ("keep_first", "keep_head", "min_density")
+    silent = ("keep_first", "keep_head", "min_density", "ignore")
     params = sorted((n, v) for n, v in prune.items() if n != "pruning" and n not in silent)
     return spec | {
         "prune": {"rule": prune["pruning"], "params": params},

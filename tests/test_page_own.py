@@ -47,7 +47,7 @@ def opened(**address) -> AppTest:
     for name, value in address.items():
         app.query_params[name] = value
     app.session_state["_open_own"] = True
-    app.run()
+    app.run().switch_page("../overview.py").run()
     assert not app.exception
     return app
 

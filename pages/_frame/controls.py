@@ -52,7 +52,7 @@ def control(
         "disabled": disabled,
     }
     if field.kind == "text":
-        rest |= {"on_change": _typed, "args": (name, field, on_change), "accept_new_options": True}
+        rest |= {"on_change": _typed, "args": (name, field, on_change)}
     label = f"{field.label} ({field.unit})" if field.unit not in ("", "%") else field.label
     if field.many:
         st.pills(label, field.options, selection_mode="multi", **rest)
@@ -60,6 +60,8 @@ def control(
         st.toggle(label, **rest)
     elif field.unit == "%":
         _fraction(name, field, have, rest)
+    elif field.kind == "text" and not field.options:
+        st.text_input(label, placeholder=said(field, None), **rest)
     elif field.kind == "choice" or field.options or field.offered or field.optional:
         _select(label, field, have, state.get(name), rest)
     else:
@@ -70,10 +72,9 @@ def control(
 
 def _typed(name: str, field: Field, on_change: Callable) -> None:
     """A callback: what was typed is checked; what cannot be is said, and the value stays as it was."""
-    value = st.session_state[name]
+    value = st.session_state[name] or None
     try:
-        if value is not None:
-            st.session_state[name] = value = field.checked(name, value)
+        st.session_state[name] = field.checked(name, value)
     except AsrError as error:
         state.put(**{name: state.before(name)})
         state.complain(str(error))
@@ -87,7 +88,8 @@ def _select(label: str, field: Field, have: list, value: Any, rest: dict) -> Non
     if field.kind in ("whole", "number"):
         options.sort(key=lambda one: (one is not None, one or 0))
     # None is no choice to Streamlit, so that it would show nothing
-    st.selectbox(label, options, format_func=lambda one: said(field, one), placeholder=said(field, None), **rest)
+    rest |= {"placeholder": said(field, None), "accept_new_options": field.kind == "text"}
+    st.selectbox(label, options, format_func=lambda one: said(field, one), **rest)
 
 
 def _number(label: str, field: Field, bounds: tuple, rest: dict) -> None:

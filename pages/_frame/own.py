@@ -12,11 +12,12 @@ from asr_core.spec.model import ModelSpec
 from asr_core.spec.parts import DataSpec
 from asr_core.spec.samples import IMAGES
 from asr_core.store.received import LARGEST
-from pages._frame import address, controls, folded, state
+from pages._frame import address, controls, folded, own_network, state
 from pages._frame import common as common
+from pages._frame.own_network import SAID
 from pages._frame.text import plain
 
-SAID, ROUND = "_own_said", "_own_round"
+ROUND = "_own_round"
 
 
 def draw() -> None:
@@ -125,6 +126,7 @@ def adopt_images(found: dict) -> str:
         eval_images=None if tests is not None and tests > test else tests,
         **{address.DENSE_ID: None},
     )
+    own_network.identify()
     label = found["label"] if own else registry.get("image source", found["dataset"]).label
     notes = "".join(f" {note[:1].upper()}{note[1:]}." for note in found["notes"])
     return (

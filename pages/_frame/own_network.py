@@ -1,11 +1,15 @@
 """Which network an own one is: the digest of what it does."""
 
+import streamlit as st
+
 from asr_core import registry
 from asr_core.errors import AsrError
 from asr_core.fields import declarations
 from asr_core.networks import named
 from asr_core.spec.model import ModelSpec
 from pages._frame import common, state
+
+SAID = "_own_said"  # what came of the last own network, images or weights: (error | done, in words)
 
 
 def identify() -> None:
@@ -22,6 +26,7 @@ def identify() -> None:
                 digest = there[-1].network_digest
     except AsrError as error:
         state.complain(str(error))
+        st.session_state[SAID] = "error", str(error)  # a complaint is gone once something else has changed
         before = state.before("architecture")
         state.put(architecture=before if before != name else declarations(ModelSpec)["architecture"].default)
     state.put(network_digest=digest)

@@ -128,6 +128,7 @@ def _choose_dataset(dataset: str, digest: str | None, classes: int | None) -> No
     if (before or registry.get("image source", state.before("dataset")).classes) != (classes or fixed):
         let_go_of_weights()
     state.put(dataset=dataset, digest=digest, classes=classes, instead=False, **{address.DENSE_ID: None})
+    own_network.identify()
 
 
 def _dense(wanted: Setting) -> None:
