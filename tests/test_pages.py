@@ -312,8 +312,8 @@ def test_a_pinned_setting_keeps_its_own_look(store):
     pin = pin_of(pinned, "sequential~on~keep~cumulative~0.1~10")
     at = {"dataset": "digits", "sparsity": "0.9", "pin": pin}
     left, right = (figure["alt"] for figure in drawn(opened("overview", **at))[:2])
-    assert "At b = 10 (sequential, bias on)," in left
-    assert "At b = 20" in right and "sequential" not in right
+    assert "At cumulative, b = 10 (sequential, bias on)," in left
+    assert "b = 20" in right and "sequential" not in right
     left, right = (chart["layout"]["title"]["text"] for chart in charts(opened("variance", **at))[:2])
     assert (left, right) == ("sequential, bias on", "simultaneous, bias off")
 
