@@ -1,5 +1,7 @@
 """Calibration curves: accuracy against the number of batches or images."""
 
+from typing import Any
+
 import streamlit as st
 
 from asr_core.errors import AsrError

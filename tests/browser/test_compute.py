@@ -71,7 +71,7 @@ def test_two_browsers_that_ask_for_the_same_thing_share_one_job_and_both_see_its
         visitor.finish()
         assert "not stored" not in visitor.messages and not visitor.broken()
     assert visitors[0].charts == visitors[1].charts
-    assert "At b = 20, BN only is highest with" in visitors[0].charts[0]
+    assert "b = 20, BN only reaches" in visitors[0].charts[0]
 
 
 def test_a_job_that_ends_changes_no_choice(own_server, store, visit):
