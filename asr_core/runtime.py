@@ -36,6 +36,7 @@ class Runtime:
         _keep_less_memory()
         if self.threads:
             torch.set_num_threads(self.threads)
+        torch.backends.cudnn.allow_tf32 = False  # else convs on CUDA round their inputs to 10 bits
         here = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
         if self.device == "auto":
             return torch.device(next(name for name in here if here[name]))

@@ -1,6 +1,5 @@
 """Calibration curves: accuracy against the number of batches or images."""
 
-from typing import Any
 
 import streamlit as st
 

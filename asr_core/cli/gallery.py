@@ -1,5 +1,6 @@
 """The shipped results: which settings, in which order, and what of them is there. Imports no torch."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 from asr_core.jobs import estimate
 from asr_core.pipeline import allocations, asked, kernels, maps, signals
 from asr_core.pipeline.plan import Task
+from asr_core.spec.draws import each
 from asr_core.spec.experiment import ExperimentSpec
 from asr_core.spec.keys import Keys
 from asr_core.spec.recalibration import NO_STATE, REPORTED_STATE, BatchNormState
@@ -25,6 +27,15 @@ PUBLISHED = {"cifar_resnet20": "resnet20-12fca82f.th", "cifar_resnet56": "resnet
 # one conv of each width at 32x32, 16x16 and 8x8 pixels, the first and the second of a block
 MAPPED = tuple(f"layer{stage}.{block}.conv{conv}" for stage, block in ((1, 0), (2, 1), (3, 2)) for conv in (1, 2))
 CUMULATIVE = BatchNormState.of(averaging="cumulative", calib_batches=20)
+GRID_IMAGES = 2000  # test images of the states that are not MAIN
+SEEDS, DRAWS = (1, 2), 16  # further trainings; calibration draws in all
+NOISY = (0.8, 0.9, 0.7)  # sparsities of the draws
+OTHERS: list[dict[str, Any]] = [
+    {"architecture": "resnet18", "stem": "half"},
+    {"architecture": "vgg16_bn", "head": "linear", "learning_rate": 0.05},
+    {"architecture": "densenet121", "stem": "half", "epochs": 30},
+    {"architecture": "resnet50", "stem": "half", "epochs": 30},
+]
 MAIN = (NO_STATE, REPORTED_STATE, CUMULATIVE)
 
 
@@ -42,22 +53,112 @@ class Piece:
     signal: bool = False
 
 
-def pieces(where: Store, images: str | None, checkpoints: str | None = None) -> list[Piece]:
-    """What the gallery holds, in order; results on CIFAR-10 need `images`, the path of their folder, those of published
-    networks also `checkpoints`, the folder of their files."""
+@dataclass(frozen=True)
+class Sources:
+    """Paths of what the gallery is computed from: ImageFolder trees of the three image sets, and the folder of the
+    published networks; None where a source is not at hand."""
 
-    def ask(**changes) -> ExperimentSpec:
-        return asked.experiment(where, **changes)
+    cifar10: str | None = None
+    cifar100: str | None = None
+    imagenette: str | None = None
+    checkpoints: str | None = None
 
-    digits = [*one_network(ask, lambda spec: spec), *protocols(ask)]
-    if not images:
-        return digits
 
-    def ask_cifar(**changes) -> ExperimentSpec:
-        return ask(**TRAINED | {"dataset": f"folder:{images}", "architecture": "cifar_resnet20"} | changes)
+def pieces(where: Store, sources: Sources, only: Sequence[str] = ()) -> list[Piece]:
+    """What the gallery holds of the sections `only` (all), in order, as far as their sources are given."""
 
-    own = one_network(ask_cifar, main)
-    return [*digits, *own, *(published(ask, images, checkpoints) if checkpoints else [])]
+    def ask(dataset: str = "digits", **changes) -> ExperimentSpec:
+        return asked.experiment(where, dataset=dataset, **changes)
+
+    return [piece for name in only or SECTIONS for piece in SECTIONS[name](ask, sources)]
+
+
+def digits(ask, sources: Sources) -> list[Piece]:
+    """The embedded default, in every state, with 16 calibration draws at one sparsity."""
+    return [*one_network(ask, lambda spec: spec), *protocols(ask), *draws(ask, (STUDIED,))]
+
+
+def own(ask, sources: Sources) -> list[Piece]:
+    """The CIFAR ResNet-20 trained here on CIFAR-10, whole."""
+    return one_network(on_cifar10(ask, sources), main) if sources.cifar10 else []
+
+
+def on_cifar10(ask, sources: Sources):
+    """`ask` for a CIFAR ResNet-20 that is trained here on CIFAR-10."""
+
+    def asking(**changes) -> ExperimentSpec:
+        return ask(**TRAINED | {"dataset": f"folder:{sources.cifar10}"} | changes)
+
+    return asking
+
+
+def grids(ask, sources: Sources) -> list[Piece]:
+    """Every recalibration budget of that network, on GRID_IMAGES test images."""
+    if not sources.cifar10:
+        return []
+    asking = on_cifar10(ask, sources)
+    return [Piece(asking(eval_images=GRID_IMAGES, **pruning), channels=False) for pruning in PRUNINGS]
+
+
+def noise(ask, sources: Sources) -> list[Piece]:
+    """Two more trainings of that network, and more calibration draws of the first."""
+    if not sources.cifar10:
+        return []
+    asking = on_cifar10(ask, sources)
+    seeds = [Piece(main(asking(seed=seed, **pruning))) for seed in SEEDS for pruning in PRUNINGS]
+    return [*seeds, *draws(asking, NOISY)]
+
+
+def draws(ask, sparsities) -> list[Piece]:
+    """Calibration draws 1 to DRAWS - 1, the repairs of LOOKS in the main states."""
+    found = [looks(ask(sparsity=s)).with_(states=MAIN) for s in sparsities]
+    return [Piece(one, channels=False) for spec in found for one in each(spec, DRAWS)[1:]]
+
+
+def published(ask, sources: Sources) -> list[Piece]:
+    """Networks that others trained, read from their files."""
+    if not (sources.cifar10 and sources.checkpoints):
+        return []
+    found = []
+    for architecture, name in PUBLISHED.items():
+        given = {
+            "dataset": f"folder:{sources.cifar10}",
+            "architecture": architecture,
+            "weights": str(Path(sources.checkpoints) / name),
+            "normalization": "imagenet",
+        }
+        for pruning in PRUNINGS:
+            found.append(Piece(main(ask(**given, **pruning)), weights=given["weights"]))
+    return found
+
+
+def others(ask, sources: Sources) -> list[Piece]:
+    """Torchvision's networks trained here on CIFAR-10, light."""
+    if not sources.cifar10:
+        return []
+    given = TRAINED | {"dataset": f"folder:{sources.cifar10}"}
+    return [piece for network in OTHERS for piece in light(ask, given | network)]
+
+
+def cifar100(ask, sources: Sources) -> list[Piece]:
+    """A CIFAR ResNet-56 trained here on CIFAR-100."""
+    given = TRAINED | {"dataset": f"folder:{sources.cifar100}", "architecture": "cifar_resnet56"}
+    return [Piece(main(ask(**given, **pruning))) for pruning in PRUNINGS] if sources.cifar100 else []
+
+
+def imagenette(ask, sources: Sources) -> list[Piece]:
+    """A ResNet-18 trained here on Imagenette, light."""
+    given = TRAINED | {"dataset": f"folder:{sources.imagenette}", "architecture": "resnet18", "image_size": 128}
+    return light(ask, given | {"epochs": 60, "batch_size": 64, "learning_rate": 0.05}) if sources.imagenette else []
+
+
+def light(ask, given: dict[str, Any]) -> list[Piece]:
+    """A larger network at every pruning: the repairs of LOOKS in the main states, channels at one sparsity."""
+    found = [looks(ask(**given, **pruning)).with_(states=MAIN) for pruning in PRUNINGS]
+    return [Piece(spec, channels=spec.prune.parameters.get("sparsity") == STUDIED) for spec in found]
+
+
+SECTIONS = {one.__name__: one for one in (digits, own, grids, noise, published, others, cifar100, imagenette)}
 
 
 def one_network(ask, narrow) -> list[Piece]:
@@ -71,26 +172,17 @@ def main(spec: ExperimentSpec) -> ExperimentSpec:
     return spec.with_(states=MAIN)
 
 
-def published(ask, images: str, checkpoints: str) -> list[Piece]:
-    """Networks that others trained, read from their files in the folder `checkpoints`."""
-    found = []
-    for architecture, name in PUBLISHED.items():
-        given = {
-            "dataset": f"folder:{images}",
-            "architecture": architecture,
-            "weights": str(Path(checkpoints) / name),
-            "normalization": "imagenet",
-        }
-        for pruning in PRUNINGS:
-            found.append(Piece(main(ask(**given, **pruning)), weights=given["weights"]))
-    return found
-
-
 def allocation(ask) -> list[Piece]:
     """Every rule with a budget, at some budgets; the first with the network's repairability."""
     some = [{"pruning": rule, "sparsity": s} for s in BUDGETS for rule in allocations.rules() if rule != "global_l1"]
     first, *rest = [Piece(short(ask(**pruning)), channels=False) for pruning in some]
     return [replace(first, repairability=True), *rest]
+
+
+def looks(spec: ExperimentSpec) -> ExperimentSpec:
+    """`spec` with every method in LOOKS only."""
+    some = [RepairSpec.of(method, *look) for look in LOOKS for method in METHODS]
+    return spec.with_(repairs=tuple(dict.fromkeys(some)))
 
 
 def short(spec: ExperimentSpec) -> ExperimentSpec:
@@ -109,8 +201,7 @@ def protocols(ask) -> list[Piece]:
 def studies(ask) -> list[Piece]:
     """At one sparsity and in LOOKS: repairs and BN only on equally few images, the surface of granularity x prior."""
     spec = ask(sparsity=STUDIED)
-    some = [RepairSpec.of(method, *look) for look in LOOKS for method in METHODS]
-    few = spec.with_(repairs=tuple(dict.fromkeys(some)))
+    few = looks(spec)
     cells = [repair for order, bias in LOOKS for repair in ablation.surface_repairs((order,), (bias,))]
     surface = spec.with_(repairs=tuple(dict.fromkeys(cells)), states=(NO_STATE, REPORTED_STATE))
     return [

@@ -11,6 +11,7 @@ import click
 import torch
 
 from asr_core.cli import gallery as pieces
+from asr_core.cli.options import MACHINE
 from asr_core.cli.terminal import shown
 from asr_core.jobs import estimate, probe
 from asr_core.networks.weights import weights_identity
@@ -29,17 +30,22 @@ MEASURED = 4.0  # seconds for each rate of a network, before hours of work
 
 
 @click.command()
+@click.option("--cifar10", metavar="PATH", help="ImageFolder tree of CIFAR-10, for what is computed on it.")
+@click.option("--cifar100", metavar="PATH", help="The same of CIFAR-100.")
+@click.option("--imagenette", metavar="PATH", help="The same of Imagenette.")
+@click.option("--checkpoints", metavar="PATH", help="Folder of the published networks that README names.")
 @click.option(
-    "--images", metavar="PATH", help="ImageFolder tree of CIFAR-10 for the results on it [default: digits only]."
+    "--only",
+    type=click.Choice(list(pieces.SECTIONS)),
+    multiple=True,
+    help="These sections only, each option one [default: all whose sources are given].",
 )
-@click.option(
-    "--checkpoints", metavar="PATH", help="Folder of the published networks that README names; needs --images too."
-)
-@click.option("--threads", default=None, type=int, metavar="N", help="CPU threads [default: torch's].")
+@MACHINE
 @click.pass_obj
-def gallery(store: Store, images: str | None, checkpoints: str | None, threads: int | None) -> None:
+def gallery(store: Store, only: tuple[str, ...], device: str, threads: int | None, **sources: str | None) -> None:
     """Compute and ship the results that come with the project; skips what is shipped, prints the cost first."""
-    compute(store, pieces.pieces(store, images, checkpoints), Runtime(threads=threads))
+    found = pieces.pieces(store, pieces.Sources(**sources), only)
+    compute(store, found, Runtime(device=device, threads=threads))
 
 
 def compute(store: Store, everything: list[pieces.Piece], where: Runtime) -> None:
