@@ -6,11 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from torch.utils.data import Dataset, TensorDataset
+from torch.utils.data import Dataset, Subset, TensorDataset
 from torchvision import transforms
 from torchvision.datasets import ImageFolder
 
-from asr_core.images import data
+from asr_core.images import data, pixels
+from asr_core.images.splits import Split
+from asr_core.images.trees import opened_tree, read_tree
 from asr_core.networks import models
 from asr_core.pipeline import asked
 from asr_core.spec.experiment import ExperimentSpec
@@ -70,7 +72,8 @@ def dense_network(spec: ExperimentSpec, store: Store, dense_id: str) -> torch.nn
 
 
 def image_sets(images: data.Dataset, folder: str | None) -> tuple[Dataset, Dataset]:
-    """(train, test) as a reader would open them: an ImageFolder tree, else tensors in memory."""
+    """(train, test) as a reader would open them, in the order of `images`: an ImageFolder tree, else tensors in
+    memory."""
     if folder is None:
         pairs = ((images.train_images, images.train_labels), (images.test_images, images.test_labels))
         return tuple(TensorDataset(images.batch(x).contiguous(), torch.from_numpy(y.copy())) for x, y in pairs)
@@ -79,7 +82,17 @@ def image_sets(images: data.Dataset, folder: str | None) -> tuple[Dataset, Datas
     first = ImageFolder(Path(folder, "train"))[0][0]
     if first.size != (size, size):
         steps = [transforms.Resize(size), transforms.CenterCrop(size), *steps]
-    return tuple(ImageFolder(Path(folder, split), transforms.Compose(steps)) for split in ("train", "test"))
+    tree, change = read_tree(folder), transforms.Compose(steps)
+    opened = opened_tree(tree)
+    parts = zip(tree.splits, (opened.train, opened.test), strict=True)
+    return tuple(_ordered(ImageFolder(tree.root / name, change), split) for name, split in parts)
+
+
+def _ordered(found: ImageFolder, split: Split) -> Dataset:
+    """The images of a folder in the order that they have in an experiment: by class, then by their pixels."""
+    places = {path: place for place, (path, _) in enumerate(found.samples)}
+    order = pixels.order(split.labels, pixels.digests(split))
+    return Subset(found, [places[f"{split.folder}/{split.names[i]}"] for i in order])
 
 
 def straightforward_setting(spec: ExperimentSpec, images: data.Dataset, folder: str | None) -> straightforward.Setting:
