@@ -124,7 +124,7 @@ def test_a_difference_smaller_than_the_spread_of_seeds_is_noise(store):
 
 
 def test_the_variant_chooses_order_mean_correction_and_recalibration(store):
-    result = store_result(store, dataset="cifar10", sparsity=0.9)
+    result = store_result(store, dataset="cifar10", sparsity=0.9, **RESNET18)
     chosen = Variant(order="sequential", bias=True, averaging="cumulative", calib_batches=50)
     table = reproduction.table1(store, stored(store), chosen)
     own = ablation.in_state(result.accuracy, BatchNormState.of(averaging="cumulative", calib_batches=50))
@@ -289,7 +289,8 @@ def test_a_missing_cell_is_made_like_the_stored_ones(store):
         "stem": "small",
     }
     assert made.items() <= other.values().items()
-    assert other.prune.values() == {"pruning": "n_m", "keep_n": 2, "group_m": 4, "include_linear": False}
+    pruned = {"pruning": "n_m", "keep_n": 2, "group_m": 4, "include_linear": False, "ignore": None}
+    assert other.prune.values() == pruned
     spec = protocol.experiment(other, Variant())
     assert spec.data.classes == 100 and len(spec.repairs) == 3 and len(spec.states) == 2
 
