@@ -11,6 +11,7 @@ from click.testing import CliRunner
 from asr_core import registry
 from asr_core.cli.main import COMMANDS, main
 from asr_core.spec.experiment import setting_fields
+from asr_core.spec.model import ModelSpec
 from asr_core.store.results import ROW_FIELDS
 
 QUICK = ["--epochs", "1", "--eval-images", "40", "--methods", "bn_only,asr_bn", "--orders", "sequential"]
@@ -56,7 +57,8 @@ def test_the_second_run_prints_the_same_without_importing_torch(first, cache):
 
 def test_the_table_names_network_data_sparsity_order_and_recalibration(first, cache):
     text = asr(cache, "run", *QUICK).output
-    for word in ("resnet18", "scikit-learn digits", "global L1 95%", "sequential", "ema 0.1 from reset", "cumulative"):
+    network = ModelSpec().architecture
+    for word in (network, "scikit-learn digits", "global L1 95%", "sequential", "ema 0.1 from reset", "cumulative"):
         assert word in text
     assert "[" in text and "alpha_ratio" in text and "severity" in text and "achieved" in text
 
@@ -122,7 +124,7 @@ def test_a_cache_that_cannot_be_written_is_refused_before_training(tmp_path):
 
 
 def test_cache_ls_verify_and_clear(first, cache):
-    assert "resnet18" in asr(cache, "cache", "ls").output
+    assert ModelSpec().architecture in asr(cache, "cache", "ls").output
     assert asr(cache, "cache", "verify").output == "all entries are sound.\n"
     assert asr(cache, "cache", "clear").exit_code == 2
     assert "unknown stage 'evaluations'" in asr(cache, "cache", "clear", "evaluations").output
