@@ -1,6 +1,5 @@
 """Calibration curves: accuracy against the number of batches or images."""
 
-
 import streamlit as st
 
 from asr_core.errors import AsrError

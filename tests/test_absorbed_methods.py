@@ -4,6 +4,7 @@ import pandas as pd
 from made_results import store_result
 
 from asr_core.figures import absorption, style, variance
+from asr_core.report.sentences import absorbed
 from asr_core.spec.repairs import BN_ONLY, RepairSpec
 from asr_core.store import Store
 from asr_core.store.tables import networks, rows_of, typed
@@ -28,14 +29,15 @@ def test_scales_are_absorbed_and_new_weights_are_not():
 
 
 def test_the_verdict_tells_scales_from_new_weights():
-    said = absorption.gap_sentence(full(raw_bn=0.001, asr_bn=0.002, mls_bn=4.0))
-    assert "the 2 scales and shifts and BN only are one network" in said
-    assert "new weights stay (masked least squares+BN): logits differ by up to 4, top-1 by up to 1.0 points" in said
+    said = absorbed.gaps(full(raw_bn=0.001, asr_bn=0.002, mls_bn=4.0))
+    assert "the 2 repairs that scale and shift and BN only are one network" in said
+    assert "set new weights (masked least squares+BN): logits differ by up to 4, top-1 by up to 1.0 points" in said
 
 
 def test_the_verdict_on_new_weights_alone():
-    said = absorption.gap_sentence(full(mls_bn=4.0))
-    assert said.startswith("Under cumulative averaging new weights stay (masked")
+    said = absorbed.gaps(full(mls_bn=4.0))
+    assert said.startswith("Under cumulative averaging methods that set new weights (masked")
+    assert "BN only" not in said
 
 
 def test_without_full_recalibration_no_method_is_said_to_be_absorbed():

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -150,12 +151,12 @@ def test_an_entry_that_belongs_to_no_stored_result_is_left_alone(old):
 def earlier(store: Store, channels: bool = True) -> dict:
     """Facts of a shipped result with the share of an earlier definition; returns the present ones."""
     now = fake_result(store)
-    files = {name: now.path(name) for name in now.manifest["files"] if channels or name != "channels.parquet"}
-    tables = {name: pd.read_parquet(path) for name, path in files.items()}
+    names = [Path(name) for name in now.manifest["files"] if channels or name != "channels.parquet"]
+    files = {str(n): now.table(n.stem) if n.suffix == ".parquet" else now.arrays(n.stem) for n in names}
     setting = {n: v for n, v in now["setting"].items() if n not in ("damage", "within_share")}
     setting |= {"within_share": 0.5, "between_share": 0.5, "between_var": 1.0}
     facts = now.manifest["facts"] | {"setting": setting}
-    Store(store.shipped).put("result", now.manifest["key"], tables, facts, now.manifest["spec"])
+    Store(store.shipped).put("result", now.manifest["key"], files, facts, now.manifest["spec"])
     return now["setting"]
 
 

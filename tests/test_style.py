@@ -19,7 +19,7 @@ ONE_WAY = repairs(orders=("sequential",), biases=("on",))
 
 
 def test_networks_stand_in_the_order_of_methods_whatever_order_they_come_in():
-    given = [*reversed(ONE_WAY), NO_REPAIR, DENSE, RepairSpec.of("grouped_bn", group_size=4)]
+    given = [*map(RepairSpec.of, reversed(methods())), NO_REPAIR, DENSE]
     assert [network.method for network in style.in_order(given)] == ["dense", "no_repair", *methods()]
 
 
