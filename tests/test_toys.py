@@ -106,7 +106,8 @@ def test_help_shows_each_option_of_a_toy_with_its_help(told):
 def test_json_names_the_toys_and_their_parameters(told):
     setting, rows = told["runs"][0]["setting"], told["runs"][0]["rows"]
     assert setting["data"]["dataset"] == "toy_images"
-    assert setting["model"] == {"architecture": "toy_net", "toy_width": 6}
+    model = {name: value for name, value in setting["model"].items() if value is not None}
+    assert model == {"architecture": "toy_net", "toy_width": 6}
     assert setting["prune"].items() >= {"pruning": "toy_rule", "toy_times": 3, "toy_end": "last"}.items()
     params = {row["params"] for row in rows if row["method"] == "toy_bn"}
     assert params == {'{"toy_part":0.25,"toy_side":"shrunken"}'}
@@ -132,7 +133,7 @@ def opened(**address):
     app.query_params.update(address)
     for part in ("_open_dense", "_open_parameters", "_open_images"):
         app.session_state[part] = True
-    app.run()
+    app.run().switch_page("../overview.py").run()  # the front page has no sidebar
     assert not app.exception and not app.error and not app.warning, [*app.exception, *app.error, *app.warning]
     return app
 def seen(app):
@@ -192,8 +193,10 @@ def test_a_toy_figure_is_drawn_by_a_page_with_one_line_more(folder, told):
     shutil.copytree(PROJECT / "pages", folder / "pages", ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(folder / "toys/pages/toy.py", folder / "pages")
     main = folder / "pages/_frame/main.py"
-    line = '    "Toys": (("toy", "Toy page", ":material/toys:", "A figure."),),\n}\n\n# On some machines'
-    main.write_text(main.read_text().replace("}\n\n# On some machines", line))
+    head, found, rest = main.read_text().partition("PAGES = {\n")
+    assert found
+    line = '    "Toys": (("toy", "Toy page", ":material/toys:", "A figure."),),\n'
+    main.write_text(head + found + line + rest)
     head = f"TOYS, LABELS, MAIN = {TOYS!r}, {LABELS!r}, {str(main)!r}"
     shown = """
 app = opened(**TOYS, toy_part="0.25").switch_page("../toy.py").run()
