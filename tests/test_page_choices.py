@@ -5,6 +5,7 @@ from made_results import store_result
 from streamlit.testing.v1 import AppTest
 from test_pages import opened, store, turned, words  # noqa: F401 - store is a fixture
 
+from asr_core.spec.model import ModelSpec
 from pages._frame import sidebar
 from pages._frame.address import LOOK, SETTING
 
@@ -83,8 +84,8 @@ def test_labels_are_the_same_whatever_is_stored_and_chosen(store):  # noqa: F811
 
 def test_what_is_stored_is_said_beside_the_control(store):  # noqa: F811
     for sparsity in (0.5, 0.9):
-        store_result(store, sparsity=sparsity)
-    app = opened("overview", dataset="digits", sparsity="0.9")
+        store_result(store, sparsity=sparsity, architecture="resnet18")
+    app = opened("overview", dataset="digits", sparsity="0.9", architecture="resnet18")
     assert "stored: resnet18" in words(app) and "stored: 50 %, 90 %" in words(app)
     app.selectbox(key="architecture").set_value("vgg16_bn").run()
     assert "stored: resnet18" in words(app) and "stored: none" in words(app)
@@ -112,7 +113,8 @@ def test_a_label_that_no_choice_has_does_not_become_the_choice():
     app = AppTest.from_function(typed).run()
     app.text_input[0].set_value("● resnet18").run()
     assert not app.exception
-    assert app.text_input[0].value == "resnet18" and "architecture" not in app.query_params
+    assert app.text_input[0].value == ModelSpec().architecture != "resnet18"
+    assert "architecture" not in app.query_params
 
 
 def paged():
@@ -178,8 +180,8 @@ def test_what_a_job_has_stored_changes_no_choice(store):  # noqa: F811
 
 
 def test_the_nearest_stored_setting_is_chosen_by_a_click_alone(store):  # noqa: F811
-    store_result(store, sparsity=0.5, stem="half", epochs=9)
-    app = opened("overview", dataset="digits", sparsity="0.93")
+    store_result(store, sparsity=0.5, architecture="resnet18", stem="half", epochs=9)
+    app = opened("overview", dataset="digits", sparsity="0.93", architecture="resnet18")
     assert app.query_params["sparsity"] == "0.93" and "stem" not in app.query_params
     button = app.button(key="_nearest")
     assert button.label == "Show the nearest stored setting (stem imagenet → half, epochs 5 → 9 …)"
