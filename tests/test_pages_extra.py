@@ -4,18 +4,20 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from drawn import charts
+from drawn import charts, numbers
 from made_results import store_result
 from small import SPEED
 from streamlit.testing.v1 import AppTest
 
 from asr_core.jobs.runner import Runner
+from asr_core.measure.statistics import FEWEST_NETWORKS
 from asr_core.spec.recalibration import default_states
 from asr_core.spec.repairs import BN_ONLY
 from asr_core.store import Store
 
 MAIN = Path(__file__).resolve().parent.parent / "pages" / "_frame" / "main.py"
 PAGES = ("absorption", "severity", "ablation")
+TOO_FEW = f"no correlation is given for fewer than {FEWEST_NETWORKS} networks"
 
 
 @pytest.fixture
@@ -50,7 +52,7 @@ def test_an_empty_store_is_said_in_words(store, page):
     ("page", "count", "sentence"),
     [
         ("absorption", 3, "Under cumulative averaging all 3 repairs and BN only are one network"),
-        ("severity", 1, "cannot be told from fewer than 4"),
+        ("severity", 1, f"1 setting of 1 dense network: {TOO_FEW}"),
         ("ablation", 2, "12 of 100 points are stored"),
     ],
 )
@@ -83,12 +85,20 @@ def test_gaps_are_shown_as_accuracy_on_request(store):
 
 
 def test_severity_correlates_over_all_stored_settings(store):
-    for sparsity in (0.5, 0.7, 0.8, 0.9, 0.95):
-        store_result(store, sparsity=sparsity)
+    for seed in range(8):
+        store_result(store, seed=seed, sparsity=0.5 + 0.06 * seed)
     app = opened("severity", gain="bn_lw", against="overshoot")
-    assert "n = 5" in words(app)
+    points = charts(app)[0]["data"][0]
+    pearson = np.corrcoef(numbers(points["x"]), numbers(points["y"]))[0, 1]
+    assert f"8 settings of 8 dense networks, Pearson r = {pearson:.2f}" in words(app)
     table = app.dataframe[0].value
-    assert set(table["settings"]) == {"5"} and set(table["the paper's r"]) == {"–"}
+    assert set(table["settings"]) == set(table["networks"]) == {"8"} and set(table["the paper's r"]) == {"–"}
+
+
+def test_settings_of_one_network_are_not_correlated(store):
+    for number in range(8):
+        store_result(store, sparsity=0.5 + 0.06 * number)
+    assert f"8 settings of 1 dense network: {TOO_FEW}" in words(opened("severity"))
 
 
 def test_the_paper_s_correlations_stand_beside_ours(store):
@@ -96,7 +106,7 @@ def test_the_paper_s_correlations_stand_beside_ours(store):
     table = opened("severity").dataframe[0].value.set_index(["gain against", "b"])
     assert table.loc[("severity", "20"), "the paper's r"] == "0.61"
     assert table.loc[("severity", "10"), "the paper's ρ"] == "0.33"
-    assert table.loc[("severity", "20"), "Pearson r"] == "cannot be told"
+    assert table.loc[("severity", "20"), "Pearson r"] == TOO_FEW
 
 
 def test_a_method_that_is_not_stored_anywhere_is_said_in_words(store):
@@ -146,8 +156,14 @@ def test_a_pinned_setting_is_drawn_beside_the_present_one(store, page):
 
 def test_states_that_are_not_stored_are_said_in_words(store):
     store_result(store, states=default_states((10,)))
-    assert "None of the rows of table 2" in words(opened("ablation"))
-    assert "No stored setting holds both" in words(opened("severity"))
+    assert "None of the rows of table 2" in words(opened("ablation", calib_batches="20"))
+    assert "No stored setting holds both" in words(opened("severity", calib_batches="20"))
+
+
+@pytest.mark.parametrize("page", ("ablation", "severity"))
+def test_a_link_without_a_look_shows_a_state_that_is_stored(store, page):
+    store_result(store, states=default_states((10,)))
+    assert charts(opened(page))
 
 
 @pytest.mark.parametrize("page", PAGES)
