@@ -9,7 +9,7 @@ import torch
 from made_maps import LAYER, SPEC, copy
 from PIL import Image
 
-from asr_core.cli import gallery, gallery_command
+from asr_core.cli import gallery, gallery_command, sections
 from asr_core.cli.gallery import Piece
 from asr_core.pipeline import run as experiment
 from asr_core.runtime import Runtime
@@ -104,14 +104,34 @@ def prunings(pieces) -> dict:
 def test_the_digits_come_first_then_a_network_trained_on_the_pictures_at_every_pruning(tmp_path, pictures, monkeypatch):
     monkeypatch.undo()
     store = Store(tmp_path / "cache")
-    alone, found = gallery.pieces(store, None), gallery.pieces(store, pictures)
+    alone, found = (sections.pieces(store, given) for given in (sections.Sources(), sections.Sources(cifar10=pictures)))
     wanted = {("n_m", None), *(("global_l1", s) for s in (0.5, 0.7, 0.8, 0.9, 0.95))}
     assert found[: len(alone)] == alone
     assert max(Counter(piece.experiment for piece in found).values()) == 1
-    assert prunings(found) == {
+    assert {name: set(held) for name, held in prunings(found).items()} == {
         ("digits", "cifar_resnet20", "scratch"): wanted,
         ("folder", "cifar_resnet20", "scratch"): wanted,
+        **{("folder", name, "scratch"): {("global_l1", 0.9)} for name in ("resnet18", "vgg16_bn", "densenet121")},
     }
+
+
+def test_sections_are_what_was_asked_for_as_far_as_their_images_are_given(tmp_path, pictures, monkeypatch):
+    monkeypatch.undo()
+    store, given = Store(tmp_path / "cache"), sections.Sources(cifar10=pictures)
+    several = sections.pieces(store, given, ["noise", "cifar100"])
+    seeds = Counter(piece.experiment.dense.seed for piece in several)
+    assert seeds.keys() == {0, 1, 2} and seeds[1] == seeds[2] == len(sections.PRUNINGS)
+    draws = {piece.experiment.calibration.draw for piece in several if piece.experiment.dense.seed == 0}
+    assert draws == set(range(1, sections.DRAWS))
+    assert {piece.experiment.data.dataset for piece in several} == {"folder"}
+
+
+def test_weights_of_a_large_network_are_not_shipped(tmp_path, monkeypatch):
+    store = copy(tmp_path)
+    monkeypatch.setattr(gallery_command, "LARGEST", 10)
+    gallery_command.compute(store, PIECES[1:], Runtime(threads=1))
+    (shipped,) = Store(store.shipped).manifests("dense")
+    assert shipped["files"] == {}
 
 
 def test_published_networks_are_read_from_their_files(tmp_path, pictures, monkeypatch):
@@ -120,10 +140,10 @@ def test_published_networks_are_read_from_their_files(tmp_path, pictures, monkey
 
     monkeypatch.undo()
     torch.manual_seed(0)
-    for architecture, name in gallery.PUBLISHED.items():
+    for architecture, name in sections.PUBLISHED.items():
         torch.save(models.build(ModelSpec(architecture=architecture), 2, 32).state_dict(), tmp_path / name)
-    found = gallery.pieces(Store(tmp_path / "cache"), pictures, str(tmp_path))
+    found = sections.pieces(Store(tmp_path / "cache"), sections.Sources(cifar10=pictures, checkpoints=str(tmp_path)))
     published = [piece for piece in found if piece.weights]
-    assert {Path(piece.weights).name for piece in published} == set(gallery.PUBLISHED.values())
+    assert {Path(piece.weights).name for piece in published} == set(sections.PUBLISHED.values())
     assert {piece.experiment.data.normalization for piece in published} == {"imagenet"}
     assert len(prunings(published)) == 2

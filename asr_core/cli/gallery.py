@@ -1,42 +1,14 @@
-"""The shipped results: which settings, in which order, and what of them is there. Imports no torch."""
+"""What of the shipped results is there: each piece, its entries, and what computing it would take. Imports no torch."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Any
+from dataclasses import dataclass
 
 from asr_core.jobs import estimate
-from asr_core.pipeline import allocations, asked, kernels, maps, signals
+from asr_core.pipeline import allocations, kernels, maps, signals
 from asr_core.pipeline.plan import Task
-from asr_core.spec.draws import each
 from asr_core.spec.experiment import ExperimentSpec
 from asr_core.spec.keys import Keys
-from asr_core.spec.recalibration import NO_STATE, REPORTED_STATE, BatchNormState
-from asr_core.spec.repairs import BN_ONLY, METHODS, RepairSpec, repairs
+from asr_core.spec.recalibration import NO_STATE, REPORTED_STATE
 from asr_core.store import Store, results
-from asr_core.studies import ablation, budgets
-
-PRUNINGS: list[dict[str, Any]] = [{"sparsity": s} for s in (0.8, 0.9, 0.7)]
-PRUNINGS += [{"pruning": "n_m"}, {"sparsity": 0.95}, {"sparsity": 0.5}]
-STUDIED = 0.9  # sparsity of the studies, as in the paper's table 2
-LOOKS = (("simultaneous", False), ("sequential", True))  # order and bias of the studies' repairs
-BUDGETS = (0.8, 0.9, 0.95)
-TABLE_1: list[dict[str, Any]] = [{"sparsity": 0.9}, {"pruning": "n_m"}, {"sparsity": 0.7}]
-TRAINED = {"epochs": 50, "batch_size": 128, "learning_rate": 0.1, "precision": "bfloat16", "average": True}
-PUBLISHED = {"cifar_resnet20": "resnet20-12fca82f.th", "cifar_resnet56": "resnet56-4bfd9763.th"}
-# one conv of each width at 32x32, 16x16 and 8x8 pixels, the first and the second of a block
-MAPPED = tuple(f"layer{stage}.{block}.conv{conv}" for stage, block in ((1, 0), (2, 1), (3, 2)) for conv in (1, 2))
-CUMULATIVE = BatchNormState.of(averaging="cumulative", calib_batches=20)
-GRID_IMAGES = 2000  # test images of the states that are not MAIN
-SEEDS, DRAWS = (1, 2), 16  # further trainings; calibration draws in all
-NOISY = (0.8, 0.9, 0.7)  # sparsities of the draws
-OTHERS: list[dict[str, Any]] = [
-    {"architecture": "resnet18", "stem": "half"},
-    {"architecture": "vgg16_bn", "head": "linear", "learning_rate": 0.05},
-    {"architecture": "densenet121", "stem": "half", "epochs": 30},
-    {"architecture": "resnet50", "stem": "half", "epochs": 30},
-]
-MAIN = (NO_STATE, REPORTED_STATE, CUMULATIVE)
 
 
 @dataclass(frozen=True)
@@ -51,163 +23,6 @@ class Piece:
     repairability: bool = False
     weights: str | None = None
     signal: bool = False
-
-
-@dataclass(frozen=True)
-class Sources:
-    """Paths of what the gallery is computed from: ImageFolder trees of the three image sets, and the folder of the
-    published networks; None where a source is not at hand."""
-
-    cifar10: str | None = None
-    cifar100: str | None = None
-    imagenette: str | None = None
-    checkpoints: str | None = None
-
-
-def pieces(where: Store, sources: Sources, only: Sequence[str] = ()) -> list[Piece]:
-    """What the gallery holds of the sections `only` (all), in order, as far as their sources are given."""
-
-    def ask(dataset: str = "digits", **changes) -> ExperimentSpec:
-        return asked.experiment(where, dataset=dataset, **changes)
-
-    return [piece for name in only or SECTIONS for piece in SECTIONS[name](ask, sources)]
-
-
-def digits(ask, sources: Sources) -> list[Piece]:
-    """The embedded default, in every state, with 16 calibration draws at one sparsity."""
-    return [*one_network(ask, lambda spec: spec), *protocols(ask), *draws(ask, (STUDIED,))]
-
-
-def own(ask, sources: Sources) -> list[Piece]:
-    """The CIFAR ResNet-20 trained here on CIFAR-10, whole."""
-    return one_network(on_cifar10(ask, sources), main) if sources.cifar10 else []
-
-
-def on_cifar10(ask, sources: Sources):
-    """`ask` for a CIFAR ResNet-20 that is trained here on CIFAR-10."""
-
-    def asking(**changes) -> ExperimentSpec:
-        return ask(**TRAINED | {"dataset": f"folder:{sources.cifar10}"} | changes)
-
-    return asking
-
-
-def grids(ask, sources: Sources) -> list[Piece]:
-    """Every recalibration budget of that network, on GRID_IMAGES test images."""
-    if not sources.cifar10:
-        return []
-    asking = on_cifar10(ask, sources)
-    return [Piece(asking(eval_images=GRID_IMAGES, **pruning), channels=False) for pruning in PRUNINGS]
-
-
-def noise(ask, sources: Sources) -> list[Piece]:
-    """Two more trainings of that network, and more calibration draws of the first."""
-    if not sources.cifar10:
-        return []
-    asking = on_cifar10(ask, sources)
-    seeds = [Piece(main(asking(seed=seed, **pruning))) for seed in SEEDS for pruning in PRUNINGS]
-    return [*seeds, *draws(asking, NOISY)]
-
-
-def draws(ask, sparsities) -> list[Piece]:
-    """Calibration draws 1 to DRAWS - 1, the repairs of LOOKS in the main states."""
-    found = [looks(ask(sparsity=s)).with_(states=MAIN) for s in sparsities]
-    return [Piece(one, channels=False) for spec in found for one in each(spec, DRAWS)[1:]]
-
-
-def published(ask, sources: Sources) -> list[Piece]:
-    """Networks that others trained, read from their files."""
-    if not (sources.cifar10 and sources.checkpoints):
-        return []
-    found = []
-    for architecture, name in PUBLISHED.items():
-        given = {
-            "dataset": f"folder:{sources.cifar10}",
-            "architecture": architecture,
-            "weights": str(Path(sources.checkpoints) / name),
-            "normalization": "imagenet",
-        }
-        for pruning in PRUNINGS:
-            found.append(Piece(main(ask(**given, **pruning)), weights=given["weights"]))
-    return found
-
-
-def others(ask, sources: Sources) -> list[Piece]:
-    """Torchvision's networks trained here on CIFAR-10, light."""
-    if not sources.cifar10:
-        return []
-    given = TRAINED | {"dataset": f"folder:{sources.cifar10}"}
-    return [piece for network in OTHERS for piece in light(ask, given | network)]
-
-
-def cifar100(ask, sources: Sources) -> list[Piece]:
-    """A CIFAR ResNet-56 trained here on CIFAR-100."""
-    given = TRAINED | {"dataset": f"folder:{sources.cifar100}", "architecture": "cifar_resnet56"}
-    return [Piece(main(ask(**given, **pruning))) for pruning in PRUNINGS] if sources.cifar100 else []
-
-
-def imagenette(ask, sources: Sources) -> list[Piece]:
-    """A ResNet-18 trained here on Imagenette, light."""
-    given = TRAINED | {"dataset": f"folder:{sources.imagenette}", "architecture": "resnet18", "image_size": 128}
-    return light(ask, given | {"epochs": 60, "batch_size": 64, "learning_rate": 0.05}) if sources.imagenette else []
-
-
-def light(ask, given: dict[str, Any]) -> list[Piece]:
-    """A larger network at every pruning: the repairs of LOOKS in the main states, channels at one sparsity."""
-    found = [looks(ask(**given, **pruning)).with_(states=MAIN) for pruning in PRUNINGS]
-    return [Piece(spec, channels=spec.prune.parameters.get("sparsity") == STUDIED) for spec in found]
-
-
-SECTIONS = {one.__name__: one for one in (digits, own, grids, noise, published, others, cifar100, imagenette)}
-
-
-def one_network(ask, narrow) -> list[Piece]:
-    """Every page's pieces of one network, narrowed by `narrow`, what the first view shows first."""
-    first, *rest = [Piece(narrow(ask(**pruning))) for pruning in PRUNINGS]
-    return [replace(first, maps=MAPPED), *rest, *allocation(ask), *studies(ask)]
-
-
-def main(spec: ExperimentSpec) -> ExperimentSpec:
-    """`spec` in the main states only."""
-    return spec.with_(states=MAIN)
-
-
-def allocation(ask) -> list[Piece]:
-    """Every rule with a budget, at some budgets; the first with the network's repairability."""
-    some = [{"pruning": rule, "sparsity": s} for s in BUDGETS for rule in allocations.rules() if rule != "global_l1"]
-    first, *rest = [Piece(short(ask(**pruning)), channels=False) for pruning in some]
-    return [replace(first, repairability=True), *rest]
-
-
-def looks(spec: ExperimentSpec) -> ExperimentSpec:
-    """`spec` with every method in LOOKS only."""
-    some = [RepairSpec.of(method, *look) for look in LOOKS for method in METHODS]
-    return spec.with_(repairs=tuple(dict.fromkeys(some)))
-
-
-def short(spec: ExperimentSpec) -> ExperimentSpec:
-    """`spec` with simultaneous collection only, of BN only, LW and ASR, without recalibration, and at b = 20."""
-    found = (BN_ONLY, *(RepairSpec.of(method) for method in ("lw_bn", "asr_bn")))
-    return spec.with_(repairs=found, states=(NO_STATE, REPORTED_STATE))
-
-
-def protocols(ask) -> list[Piece]:
-    """What the paper leaves open, at the prunings of its table 1: another eps, linear layers pruned too."""
-    found = [ask(**pruning).with_(repairs=repairs(eps=1e-5)) for pruning in TABLE_1]
-    found += [ask(include_linear=True, **pruning) for pruning in TABLE_1]
-    return [Piece(spec.with_(states=MAIN), channels=False) for spec in found]
-
-
-def studies(ask) -> list[Piece]:
-    """At one sparsity and in LOOKS: repairs and BN only on equally few images, the surface of granularity x prior."""
-    spec = ask(sparsity=STUDIED)
-    few = looks(spec)
-    cells = [repair for order, bias in LOOKS for repair in ablation.surface_repairs((order,), (bias,))]
-    surface = spec.with_(repairs=tuple(dict.fromkeys(cells)), states=(NO_STATE, REPORTED_STATE))
-    return [
-        *(Piece(budgets.on(few, count), channels=False) for count in budgets.IMAGES),
-        Piece(surface, channels=False),
-    ]
 
 
 def shipped(piece: Piece, where: Store) -> bool:

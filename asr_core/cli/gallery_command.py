@@ -11,6 +11,7 @@ import click
 import torch
 
 from asr_core.cli import gallery as pieces
+from asr_core.cli import sections
 from asr_core.cli.options import MACHINE
 from asr_core.cli.terminal import shown
 from asr_core.jobs import estimate, probe
@@ -26,6 +27,7 @@ from asr_core.spec.recalibration import REPORTED_STATE
 from asr_core.store import Store, results, shipping
 from asr_core.store.entries import WEIGHTS, Entry
 
+LARGEST = 2 << 20  # bytes of the weights of a network that ships them
 MEASURED = 4.0  # seconds for each rate of a network, before hours of work
 
 
@@ -36,15 +38,15 @@ MEASURED = 4.0  # seconds for each rate of a network, before hours of work
 @click.option("--checkpoints", metavar="PATH", help="Folder of the published networks that README names.")
 @click.option(
     "--only",
-    type=click.Choice(list(pieces.SECTIONS)),
+    type=click.Choice(list(sections.SECTIONS)),
     multiple=True,
     help="These sections only, each option one [default: all whose sources are given].",
 )
 @MACHINE
 @click.pass_obj
-def gallery(store: Store, only: tuple[str, ...], device: str, threads: int | None, **sources: str | None) -> None:
+def gallery(store: Store, only: tuple[str, ...], device: str, threads: int | None, **paths: str | None) -> None:
     """Compute and ship the results that come with the project; skips what is shipped, prints the cost first."""
-    found = pieces.pieces(store, pieces.Sources(**sources), only)
+    found = sections.pieces(store, sections.Sources(**paths), only)
     compute(store, found, Runtime(device=device, threads=threads))
 
 
@@ -115,10 +117,12 @@ def _known(spec: ExperimentSpec, where: Store) -> bool:
 
 
 def ship_dense(lab: Lab) -> None:
-    """Train the recipe's network, or take the trained one, round its conv and linear weights to float16, and put it
-    into cache/shipped."""
+    """Train the recipe's network, or take the trained one; round the conv and linear weights of a small one to float16
+    and put it into cache/shipped."""
     trained = lab.store.find("dense", ensure_dense(lab), WEIGHTS)
     state = {name: t.half() if t.ndim > 1 else t for name, t in trained.weights().items()}
+    if sum(t.numel() * t.element_size() for t in state.values()) > LARGEST:
+        return
     dense_id = weights_identity(state)
     facts = trained.manifest["facts"] | {"dense_id": dense_id, "rounded": "float16"}
     Store(lab.store.shipped).put("dense", dense_id, {WEIGHTS: state}, facts, lab.spec.dense.values())
