@@ -272,7 +272,7 @@ def test_the_label_is_the_folders_name_or_a_known_one(tree, store, monkeypatch):
     spec = resolve(tree, store)
     assert data.label(spec, store) == "pets"
     assert data.label(spec, Store(store.root / "other")) == f"folder {spec.digest}"
-    assert data.label(replace(spec, digest=folders.CIFAR10_JPEG), store) == "CIFAR-10 (JPEG copy)"
+    assert data.label(replace(spec, digest=folders.IMAGENETTE_224), store) == "Imagenette (224 px copy)"
     assert data.label(DataSpec(), store) == "scikit-learn digits"
 
 

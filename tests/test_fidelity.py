@@ -111,8 +111,8 @@ def test_the_verdict_is_a_two_sided_sign_test_at_five_percent(alike, against, sa
 
 
 def test_the_study_has_one_row_per_distinct_protocol(store):
-    store_result(store, dataset="cifar10", sparsity=0.9)
-    store_result(store, dataset="cifar10", sparsity=0.9, seed=1)
+    store_result(store, dataset="cifar10", architecture="resnet18", sparsity=0.9)
+    store_result(store, dataset="cifar10", architecture="resnet18", sparsity=0.9, seed=1)
     study = fidelity.study(store, stored(store))
     assert len(study) == len(set(study["variant"])) == 2 * 2 * 3 + 1
     assert [v.averaging for v in study["variant"]].count("cumulative") == 1
@@ -122,8 +122,10 @@ def test_the_study_has_one_row_per_distinct_protocol(store):
 def test_pruned_linear_layers_become_rows_and_eps_does_not(store):
     repairs = tuple(RepairSpec.of(method) for method in fidelity.METHODS)
     repairs += tuple(RepairSpec.of(method, eps=1e-5) for method in fidelity.METHODS[1:])
-    store_result(store, dataset="cifar10", sparsity=0.9, repairs=repairs, states=(REPORTED,))
-    store_result(store, dataset="cifar10", sparsity=0.9, include_linear=True, states=(REPORTED,))
+    store_result(store, dataset="cifar10", architecture="resnet18", sparsity=0.9, repairs=repairs, states=(REPORTED,))
+    store_result(
+        store, dataset="cifar10", architecture="resnet18", sparsity=0.9, include_linear=True, states=(REPORTED,)
+    )
     study = fidelity.study(store, stored(store))
     assert {(v.eps, v.include_linear) for v in study["variant"]} == {(None, False), (None, True)}
 
@@ -134,8 +136,8 @@ def test_overshoot_stands_beside_figures_10_and_11(store):
         mine = is_of(layers, RepairSpec.of("lw_bn", "simultaneous", False))
         layers.loc[mine & layers["layer"].eq("layer2.0.conv1"), "q75"] = 77.0
 
-    store_result(store, change=change, dataset="cifar10", sparsity=0.9)
-    store_result(store, dataset="cifar10", sparsity=0.7)
+    store_result(store, change=change, dataset="cifar10", architecture="resnet18", sparsity=0.9)
+    store_result(store, dataset="cifar10", architecture="resnet18", sparsity=0.7)
     table = fidelity.ratios(store, stored(store)).set_index(["order", "bias"])
     assert len(table) == 4
     assert table.loc[("simultaneous", False), ["largest", "layer", "paper"]].tolist() == [77.0, "layer2.0.conv1", 12.6]
@@ -152,14 +154,14 @@ def test_nothing_stored_is_said_in_words(store):
 
 def test_what_cannot_be_told_is_said_with_the_images_that_would_tell(store):
     for sparsity in (0.7, 0.9):
-        store_result(store, dataset="cifar10", sparsity=sparsity)
+        store_result(store, dataset="cifar10", architecture="resnet18", sparsity=sparsity)
     text = document(store, stored(store))
     assert "for none can it be told" in text or "it cannot be told" in text
     assert "2 cells" in text
 
 
 def test_rows_sort_as_numbers(store):
-    store_result(store, dataset="cifar10", sparsity=0.9)
+    store_result(store, dataset="cifar10", architecture="resnet18", sparsity=0.9)
     rows = fidelitytext.study_rows(fidelity.study(store, stored(store)))
     assert set(rows.columns) == set(fidelitytext.HEADERS)
     assert {rows[name].dtype.kind for name in ("gap", "paper_gap", "distance", "images")} == {"f"}

@@ -1,9 +1,12 @@
 """What a view opens with where nothing is chosen: a shipped result, chosen by the stated rule."""
 
+import numpy as np
 import pytest
 import torch
 from fake_results import fake_result
 
+from asr_core.spec.experiment import from_dict
+from asr_core.spec.keys import Keys
 from asr_core.spec.recalibration import REPORTED_STATE
 from asr_core.store import Store, results, shipping
 from asr_core.store.entries import WEIGHTS
@@ -50,6 +53,15 @@ def test_more_test_images_come_before_a_wider_distance(store):
     ship(store, 0.4, sparsity=0.9)
     many = ship(store, 0.1, tests=10_000, sparsity=0.9, seed=1)
     assert first(store).key == many
+
+
+def test_maps_that_came_too_come_before_a_wider_distance(store):
+    ship(store, 0.4, sparsity=0.9)
+    drawn = ship(store, 0.1, sparsity=0.5)
+    entry = store.find("result", drawn)
+    key = Keys(from_dict(entry.manifest["spec"]), entry["setting"]["dense_id"]).prune
+    Store(store.shipped).put("prune", key, {"masks.npz": {"conv": np.zeros(1, np.uint8)}}, {})
+    assert first(store).key == drawn
 
 
 def test_a_network_whose_weights_did_not_come_is_never_first(store):

@@ -28,14 +28,14 @@ def store(tmp_path, monkeypatch):
     return Store(tmp_path)
 
 
-def cifar(store: Store, sparsity: float = 0.9, **setting):
-    return store_result(store, dataset="cifar10", sparsity=sparsity, **setting)
+def cifar(store: Store, sparsity: float = 0.9, architecture: str = "resnet18", **setting):
+    return store_result(store, dataset="cifar10", architecture=architecture, sparsity=sparsity, **setting)
 
 
 def opened(**address) -> AppTest:
     """The page after a link with `address`."""
     app = AppTest.from_file(str(MAIN), default_timeout=300)
-    for name, value in address.items():
+    for name, value in {"architecture": "resnet18", **address}.items():
         app.query_params[name] = value
     app.run()
     app.switch_page("../paper.py").run()
@@ -167,7 +167,7 @@ def test_a_result_of_layers_and_accuracy_only_is_enough_for_tables_and_says_so_a
         if name not in ("channels.parquet", "repairs.parquet")
     }
     store.put("result", entry.manifest["key"], files, entry.manifest["facts"], entry.manifest["spec"])
-    store_result(store, sparsity=0.5)  # digits, whole: the present setting
+    store_result(store, architecture="resnet18", sparsity=0.5)  # digits, whole: the present setting
     assert number(opened(dataset="digits", sparsity="0.5"), "BN only", "90 % here") != "–"
     assert "only layers and accuracy are stored" in words(
         opened(dataset="digits", sparsity="0.5", part="figures", drawn="4")

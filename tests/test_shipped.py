@@ -77,7 +77,7 @@ def test_at_higher_sparsity_no_conv_of_the_same_network_keeps_more_by_global_mag
             by_network.setdefault(result.setting["dense_id"], {})[result.setting["sparsity_asked"]] = (
                 result.convs.set_index("layer")["kept"]
             )
-    assert max(len(found) for found in by_network.values()) >= 6
+    assert max(len(found) for found in by_network.values()) >= 5
     for found in by_network.values():
         ordered = [found[sparsity] for sparsity in sorted(found)]
         assert all((more >= less).all() for more, less in itertools.pairwise(ordered))
@@ -128,10 +128,7 @@ def test_a_fresh_computation_from_the_shipped_network_gives_the_shipped_numbers(
     shipped = next(
         r
         for r in opened.values()
-        if r.setting["data"]["dataset"] == "digits"
-        and r.setting["prune"]["pruning"] == "n_m"
-        and r.channels is not None
-        and r.setting["model"]["head"] == "torchvision"
+        if r.setting["data"]["dataset"] == "digits" and r.setting["sparsity_asked"] == 0.9 and r.channels is not None
     )
     repair, state = RepairSpec.of("lw_bn", "simultaneous", False), BatchNormState.of("reset", "ema", 0.1, 10)
     spec = from_dict(shipped.entry.manifest["spec"]).with_(repairs=(repair,), states=(NO_STATE, state))
@@ -144,7 +141,7 @@ def test_a_fresh_computation_from_the_shipped_network_gives_the_shipped_numbers(
     assert fresh.setting["dense_id"] == shipped.setting["dense_id"]
     same = [*COLUMNS, "start", "averaging", "momentum", "calib_batches"]
     rows = fresh.accuracy.merge(shipped.accuracy, on=same, suffixes=("", "_shipped"))
-    assert len(rows) == 4  # dense, no repair, and the repair without and with recalibration
+    assert len(rows) == 5  # dense and the repair, each without and with recalibration, and no repair
     assert (rows["top1"] - rows["top1_shipped"]).abs().max() <= 2 / 360  # another processor may round a tie otherwise
     both = fresh.channels.merge(shipped.channels, on=["layer", "channel"], suffixes=("", "_shipped"))
     for moment in ("v_dense", "v_pruned"):

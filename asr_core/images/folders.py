@@ -20,8 +20,8 @@ from asr_core.store.entries import Entry, write_json
 
 SOURCES = "sources.json"
 FIELDS = {"fingerprint", "digest", "dataset", "classes", "images", "label", "notes"}
-CIFAR10_JPEG = "78086fc20c1b1c15"
-LABELS = {CIFAR10_JPEG: "CIFAR-10 (JPEG copy)"}
+IMAGENETTE_224 = "6cb35bdad08d5572"  # all images at 224 x 224, github.com/thunderInfy/imagenette
+LABELS = {IMAGENETTE_224: "Imagenette (224 px copy)"}
 CIFAR10, CIFAR100 = "76f23f8afa109a8c", "18e6c68d35ca3214"  # of the pixels that torchvision's archives hold
 KNOWN = {CIFAR10: "cifar10", CIFAR100: "cifar100"}  # digest -> the registered source of the same images
 REMEDY = (

@@ -3,7 +3,8 @@
 from functools import lru_cache
 from pathlib import Path
 
-from asr_core.spec.experiment import Setting
+from asr_core.spec.experiment import Setting, from_dict
+from asr_core.spec.keys import Keys
 from asr_core.spec.recalibration import REPORTED_STATE
 from asr_core.spec.repairs import METHODS, RepairSpec
 from asr_core.store import Store, catalogue, results
@@ -14,8 +15,8 @@ from asr_core.studies.ablation import rows_in
 
 RULE = (
     "Without a choice, views open with a result that came with the project: of a network whose weights came too, "
-    "tested on the most images, at the sparsity where the methods' accuracies after the usual recalibration lie "
-    "farthest apart."
+    "tested on the most images, with maps of its layers where any has them, at the sparsity where the methods' "
+    "accuracies after the usual recalibration lie farthest apart."
 )
 ORDER, BIAS = "simultaneous", False
 
@@ -36,7 +37,7 @@ def _widest(shipped: Path, _known: tuple[str, ...]) -> str | None:
     here = Store(shipped)
     weights = {m["facts"]["dense_id"] for m in here.manifests("dense") if WEIGHTS in m["files"]}
     whole = [m for m in here.manifests("result") if "channels.parquet" in m["files"] and _of(m) in weights]
-    ranked = {m["key"]: _rank(results.entry_of(here, m["key"]).table("accuracy")) for m in whole}
+    ranked = {m["key"]: _rank(here, m) for m in whole}
     return max(ranked, key=lambda key: ranked[key], default=None)
 
 
@@ -44,9 +45,11 @@ def _of(manifest: dict) -> str:
     return manifest["facts"]["setting"]["dense_id"]
 
 
-def _rank(accuracy) -> tuple[int, float]:
-    """(test images, distance between the best and the worst method)."""
+def _rank(here: Store, manifest: dict) -> tuple[int, bool, float]:
+    """(test images, whether maps came too: only then the masks did, distance between the best and the worst method)."""
+    accuracy = results.entry_of(here, manifest["key"]).table("accuracy")
     rows = rows_in(accuracy, REPORTED_STATE)
     of_methods = [rows_of(rows, RepairSpec.of(method, ORDER, BIAS)) for method in METHODS]
     top1 = [some["top1"].iloc[0] for some in of_methods if len(some)]
-    return int(accuracy["n_eval"].max()), float(max(top1) - min(top1)) if top1 else 0.0
+    masks = here.has("prune", Keys(from_dict(manifest["spec"]), _of(manifest)).prune)
+    return int(accuracy["n_eval"].max()), masks, float(max(top1) - min(top1)) if top1 else 0.0
