@@ -60,7 +60,8 @@ def pieces(where: Store, sources: Sources, only: Sequence[str] = ()) -> list[Pie
 
 def digits(ask, sources: Sources) -> list[Piece]:
     """The embedded default, in every state, with 16 calibration draws at one sparsity."""
-    return [*one_network(ask, lambda spec: spec), *protocols(ask), *draws(ask, (STUDIED,))]
+    first, *rest = one_network(ask, lambda spec: spec)
+    return [replace(first, maps=MAPPED[-2:]), *rest, *protocols(ask), *draws(ask, (STUDIED,))]
 
 
 def own(ask, sources: Sources) -> list[Piece]:
