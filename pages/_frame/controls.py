@@ -37,19 +37,17 @@ def control(
     on_change: Callable,
     stored: Iterable[Any] | None = None,
     bounds: tuple[float | None, float | None] | None = None,
-    disabled: bool = False,
 ) -> None:
     """The widget of a field; `stored`: values at which something is stored, which are offered and told."""
     if classroom.hidden(name):
         return
-    disabled = disabled or classroom.locked()
     have = list(stored or [])
     rest: dict[str, Any] = {
         "key": name,
         "help": glossary.with_term(field.label, field.help),
         "on_change": on_change,
         "args": (name,),
-        "disabled": disabled,
+        "disabled": classroom.locked(),
     }
     if field.kind == "text":
         rest |= {"on_change": _typed, "args": (name, field, on_change)}

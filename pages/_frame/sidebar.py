@@ -199,7 +199,8 @@ def _recalibration() -> None:
     with st.expander("BatchNorm recalibration", icon=":material/tune:", expanded=True):
         ema = state.get("averaging") == "ema"
         for name, field in declarations(Recalibration).items():
-            _control(name, field, disabled=name in IDLE[state.get("averaging")])
+            if name not in IDLE[state.get("averaging")]:
+                _control(name, field)
         if ema and state.get("calib_batches"):
             left = (1 - state.get("momentum")) ** state.get("calib_batches")
             st.caption(f"a = (1 − momentum)ᵇ = {left:.3f} of the starting statistics is left")
