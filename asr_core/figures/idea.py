@@ -187,7 +187,8 @@ def batchnorm_figure(table: pd.DataFrame, low: float = 0.0, high: float = 1.0) -
     figure.update_xaxes(range=[100 * low, 100 * high])
     order = list(dict.fromkeys(table["label"]))
     figure.update_yaxes(type="category", categoryorder="array", categoryarray=order[::-1])
-    return style.finish(figure, 330, "test images answered rightly, %", "")
+    finished = style.finish(figure, 330, "test images answered rightly, %", "")
+    return finished.update_layout(margin={"r": 32})  # half of a label at the right end
 
 
 def batchnorm_sentence(table: pd.DataFrame) -> str:

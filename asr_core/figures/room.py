@@ -9,8 +9,8 @@ from asr_core.figures import style
 
 # Pixels, as the dashboard's theme draws: a character, a line of text, between a plot and its tick labels, a title with
 # the gap before it, a legend's symbol, a colour bar with its labels and title.
-CHARACTER, LINE, PAD, TITLE, SYMBOL, BAR = 5.9, 19, 13, 40, 40, 106
-ABOVE, UNDER = 29, 112  # between a legend's lines and the plot
+CHARACTER, LINE, PAD, TITLE, SYMBOL, BAR = 5.9, 19, 13, 40, 40, 110
+ABOVE, UNDER = 34, 112  # between a legend's lines and the plot
 LONGEST = 170  # under a plot: figures are high enough for this much
 
 
@@ -52,7 +52,7 @@ def _labels(figure: go.Figure, axis, direction: str) -> list[str]:
         given = [getattr(trace, direction, None) for trace in figure.data]
         return [str(value) for value in chain.from_iterable(values for values in given if values is not None)]
     if axis.type == "log":
-        return ["10-6"]
+        return ["0.0001"]  # within a decade or two; else 10 to a power
     return [f"{end:.3g}" for end in axis.range or (0.25,)]
 
 

@@ -101,7 +101,8 @@ def _percents(sparsities: set[float]) -> str:
 
 def _network(item: catalogue.Stored) -> tuple[str, str, str]:
     dense = item.setting.dense
-    made = f"{item.dense_id[:8]}, {dense.epochs} epochs, seed {dense.seed}"
+    how = "a weights file" if dense.source == "file" else f"{dense.epochs} epochs, seed {dense.seed}"
+    made = f"{item.dense_id[:8]}, {how}"
     return item.setting.model.words, item.facts["dataset_label"], made
 
 
