@@ -78,15 +78,17 @@ def _told(_chart: Chart, _table, *key) -> str:
 
 
 def signature(view: common.View, what: dict) -> str:
-    """What a figure is of, for who meets it without its page: network, images, sparsity, recalibration, n."""
+    """What a figure is of, for who meets it without its page: network, images, sparsity, recalibration, n; of several
+    settings, how many."""
     facts, tested = view.result.setting, view.result.accuracy["n_eval"].dropna()
     asked, achieved = facts["sparsity_asked"], facts["sparsity_achieved"]
-    parts = [view.title]
+    several = len(what.get("groups", ()))
+    parts = [f"{several} stored settings, among them {view.title}" if several > 1 else view.title]
     if abs(asked - achieved) >= 0.0005:
         parts.append(f"asked {100 * asked:.4g} %, achieved {100 * achieved:.2f} %")
     if "state" in what:
         parts.append(view.look.recalibration)
-    if len(tested):
+    if len(tested) and several < 2:
         parts.append(f"n = {int(tested.iloc[0]):,} test images")
     return " · ".join(parts)
 
