@@ -24,6 +24,7 @@ def sized(figure: go.Figure, width: float, font: float, caption: str = "", heigh
     made = go.Figure(style.inert(figure.to_plotly_json()))
     plot = figure.layout.height - (figure.layout.margin.t or 0) - (figure.layout.margin.b or 0)
     shared, made.layout.title = made.layout.title.text or "", {}
+    caption = _without_signature(made, caption)
     _one_size(made, font)
     _scaled_marks(made, min(scale, 1.6))
     caption = ". ".join(part for part in (shared[:1].upper() + shared[1:], caption) if part)
@@ -47,6 +48,14 @@ def sized(figure: go.Figure, width: float, font: float, caption: str = "", heigh
         shift = {"xshift": 0.4 * font - left, "yshift": len(lines) * 1.45 * font - below, "showarrow": False}
         made.add_annotation(text="<br>".join(lines), font={"size": font}, borderpad=0, **place, **shift)
     return made
+
+
+def _without_signature(figure: go.Figure, caption: str) -> str:
+    """Take the line that `style.signed` wrote off the figure; it is the caption where none is given."""
+    notes = figure.layout.annotations
+    said = [note.text for note in notes if note.name == "signature"]
+    figure.layout.annotations = [note for note in notes if note.name != "signature"]
+    return caption or next(iter(said), "")
 
 
 def _left(figure: go.Figure, scale: float) -> float:

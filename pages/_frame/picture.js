@@ -7,7 +7,8 @@ async function svg({figure: {data, layout}, width}) {
     const address = await Plotly.toImage({data, layout}, {format: "svg", width: layout.width, height: layout.height});
     const text = decodeURIComponent(address.slice(address.indexOf(",") + 1));
     const height = width * layout.height / layout.width;
-    return text.replace(/^<svg([^>]*?) width="[^"]*" height="[^"]*"/, `<svg$1 width="${width}cm" height="${height.toFixed(3)}cm" viewBox="0 0 ${layout.width} ${layout.height}"`);
+    const sized = `<svg width="${width}cm" height="${height.toFixed(3)}cm" viewBox="0 0 ${layout.width} ${layout.height}"`;
+    return text.replace(/^<svg[^>]*>/, tag => tag.replace(/ (width|height|viewBox)="[^"]*"/g, "").replace("<svg", sized));
 }
 
 function save(blob, name) {
