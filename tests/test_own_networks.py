@@ -373,3 +373,11 @@ def test_networks_of_every_source_are_built_alike_and_run(model):
     ]
     assert len(own.network_digest(network)) == 16 and own.network_digest(network) == own.network_digest(again)
     assert isinstance(ExperimentSpec(model=model).as_dict()["model"]["architecture"], str)
+
+
+def test_the_example_is_the_network_of_the_public_checkpoint():
+    example = PROJECT / "docs" / "examples" / "mobilenet_v1.py"
+    network = built(of(example, "quarter"), classes=1000)
+    assert sum(parameter.numel() for parameter in network.parameters()) == 470_072
+    depthwise = network.stage1[1][0].weight
+    assert depthwise.shape == (8, 1, 3, 3) and network.fc.weight.shape == (1000, 256)

@@ -12,7 +12,6 @@ STAGES = (
     ((128, 2), (128, 1), (128, 1), (128, 1), (128, 1), (128, 1)),
     ((256, 2), (256, 1)),
 )
-SLOPE = 0.1  # the checkpoint was trained with leaky rectifiers
 
 
 class MobileNetV1(nn.Module):
@@ -20,7 +19,7 @@ class MobileNetV1(nn.Module):
 
     def __init__(self, classes: int):
         super().__init__()
-        stem = nn.Sequential(nn.Conv2d(3, 8, 3, 2, 1, bias=False), nn.BatchNorm2d(8), nn.LeakyReLU(SLOPE))
+        stem = nn.Sequential(nn.Conv2d(3, 8, 3, 2, 1, bias=False), nn.BatchNorm2d(8), nn.ReLU())
         width, stages = 8, []
         for blocks in STAGES:
             made = []
@@ -41,10 +40,10 @@ def separable(width: int, channels: int, stride: int) -> nn.Sequential:
     return nn.Sequential(
         nn.Conv2d(width, width, 3, stride, 1, groups=width, bias=False),
         nn.BatchNorm2d(width),
-        nn.LeakyReLU(SLOPE),
+        nn.ReLU(),
         nn.Conv2d(width, channels, 1, bias=False),
         nn.BatchNorm2d(channels),
-        nn.LeakyReLU(SLOPE),
+        nn.ReLU(),
     )
 
 
