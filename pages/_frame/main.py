@@ -167,6 +167,8 @@ def frame(page) -> None:
     st.session_state["_drawn"] = []
     with one_line():
         found = st.session_state["_view"] = None if quiet else common.present()
+        if found:
+            state.spell({"methods"} if found.missing else set())
         header.draw(page.title, found, quiet or staged)
         if staged:
             stage.draw(found)

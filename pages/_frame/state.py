@@ -16,6 +16,7 @@ from pages._frame.address import ON_EVERY_PAGE, PARAMS, SETTING
 STATE, ADDRESS, COMPLAINTS, PAGE, DRAWN = "_state", "_address", "_complaints", "_page", "_widgets"
 WRITTEN, LEFT = "_written", "_left"  # the last addresses that were written; those with which each page was left
 REMEMBERED = 20
+SPELLED = "_spelled"  # parameters that the address names though they have their default
 GIVEN = "_given"  # what an address named and nobody has tried or changed since: what is wrong with that is said
 
 
@@ -102,10 +103,15 @@ def show(name: str, value) -> str:
 
 
 def address() -> dict[str, str]:
-    """The state as address parameters: `dataset` always, the rest where it is not the default."""
-    state = st.session_state[STATE]
-    changed = {name: value for name, value in state.items() if value != addresses.default(name) or name == "dataset"}
+    """The state as address parameters: `dataset` and SPELLED always, the rest where it is not the default."""
+    state, always = st.session_state[STATE], {"dataset", *st.session_state.get(SPELLED, ())}
+    changed = {name: value for name, value in state.items() if value != addresses.default(name) or name in always}
     return {name: text for name, value in changed.items() if (text := show(name, value))}
+
+
+def spell(names: set[str]) -> None:
+    """Have the address name these parameters also where they have their default: a fresh browser would else choose."""
+    st.session_state[SPELLED] = names
 
 
 def finish(whole: bool) -> None:
