@@ -43,7 +43,7 @@ def begin(page: str) -> tuple[bool, bool]:
         session[COMPLAINTS] = []
     if fresh:
         state |= _from_address(named)
-        session[ADDRESS] = named
+        session[ADDRESS], session[SPELLED] = named, named.keys() & {"methods"}
     for name in PARAMS:
         # A widget that appears in this run takes the value only if it is set in this run; one that stays
         # is left alone, so that a quick second click is not overwritten.
