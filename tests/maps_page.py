@@ -1,18 +1,16 @@
 """The maps page on a store of made_maps, without a browser."""
 
+import paged
 from drawn import charts
 from made_maps import LAYER, SETTING
-from streamlit.testing.v1 import AppTest
 
 from asr_core.pipeline import maps
-from asr_core.store.entries import PROJECT
 
 EIGHT = maps.MapSpec(layer=LAYER)
 
 
 def opened(store, **address):
     """The page at an address, on a store that is in `use`; it must not fail."""
-    app = AppTest.from_file(PROJECT / "pages/_frame/main.py", default_timeout=300)
     found = {
         "dataset": "digits",
         "architecture": SETTING.model.architecture,
@@ -24,12 +22,8 @@ def opened(store, **address):
         "eval_images": "20",
         "calib_batches": "0",
     }
-    for name, value in (found | {"methods": "bn_only,lw_bn", "layer": LAYER} | address).items():
-        app.query_params[name] = str(value)
-    app.run()
-    app.switch_page("../maps.py").run()
-    assert not app.exception
-    return app
+    given = found | {"methods": "bn_only,lw_bn", "layer": LAYER} | address
+    return paged.opened("maps", **given)
 
 
 def said(app):

@@ -7,12 +7,34 @@ from asr_core.store.entries import PROJECT
 PAGES = sorted(path.stem for path in (PROJECT / "pages").glob("[!_]*.py"))
 
 
-def opened(page: str, **address) -> AppTest:
-    """A page after a link with `address`; it must not fail."""
+def arrived(*folds: str, **address) -> AppTest:
+    """The front page after a link with `address`; these folds of the sidebar are open."""
     app = AppTest.from_file(PROJECT / "pages/_frame/main.py", default_timeout=300)
     for name, value in address.items():
-        app.query_params[name] = value
-    app.run()
+        app.query_params[name] = str(value)
+    for fold in folds:
+        app.session_state[fold] = True
+    return app.run()
+
+
+def turned(app: AppTest, page: str) -> AppTest:
+    """The same session on another page; it must not fail."""
     app.switch_page(f"../{page}.py").run()
     assert not app.exception
     return app
+
+
+def opened(page: str, *folds: str, **address) -> AppTest:
+    """A page after a link with `address`; it must not fail."""
+    return turned(arrived(*folds, **address), page)
+
+
+def clean(app: AppTest) -> AppTest:
+    """The session, which has nothing to complain of."""
+    assert not app.exception and not app.error, [*app.exception, *app.error]
+    return app
+
+
+def faultless(page: str, *folds: str, **address) -> AppTest:
+    """A page after a link with `address`, which has nothing to complain of."""
+    return clean(opened(page, *folds, **address))

@@ -3,6 +3,7 @@
 import pytest
 from drawn import charts
 from made_results import store_result
+from paged import faultless
 from small import SPEED
 from streamlit.testing.v1 import AppTest
 
@@ -14,7 +15,6 @@ from asr_core.spec.experiment import Setting
 from asr_core.spec.recalibration import NO_STATE, BatchNormState
 from asr_core.spec.repairs import BN_ONLY, RepairSpec
 from asr_core.store import Store
-from asr_core.store.entries import PROJECT
 from asr_core.store.tables import is_of, networks, rows_of
 from asr_core.studies import budgets
 
@@ -47,12 +47,7 @@ def top1(result, network: RepairSpec, batches: int) -> float:
 
 
 def page(**address) -> AppTest:
-    app = AppTest.from_file(PROJECT / "pages/_frame/main.py", default_timeout=300)
-    for name, value in ({"dataset": "digits"} | address).items():
-        app.query_params[name] = value
-    app.run().switch_page("../curves.py").run()
-    assert not app.exception and not app.error
-    return app
+    return faultless("curves", **{"dataset": "digits"} | address)
 
 
 def words(app: AppTest) -> str:

@@ -5,10 +5,9 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import streamlit as st
 from made_results import store_result
-from streamlit.testing.v1 import AppTest
+from paged import faultless as opened
 
 from asr_core.store import Store
-from asr_core.store.entries import PROJECT
 from pages._frame import classroom
 from pages._frame.classroom import Tally
 
@@ -18,16 +17,6 @@ def store(tmp_path, monkeypatch):
     monkeypatch.setenv("ASR_CACHE_DIR", str(tmp_path))
     st.cache_resource.clear()
     return Store(tmp_path)
-
-
-def opened(page: str, **address) -> AppTest:
-    app = AppTest.from_file(PROJECT / "pages/_frame/main.py", default_timeout=300)
-    for name, value in address.items():
-        app.query_params[name] = value
-    app.run()
-    app.switch_page(f"../{page}.py").run()
-    assert not app.exception and not app.error
-    return app
 
 
 def test_a_locked_setting_cannot_be_changed_and_offers_nothing_to_compute(store):

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from drawn import charts, shown
 from made_results import store_result
+from paged import arrived
 from streamlit.testing.v1 import AppTest
 
 from asr_core.figures import NothingToDraw, idea
@@ -11,7 +12,6 @@ from asr_core.report import ideatext
 from asr_core.spec.experiment import Setting
 from asr_core.store import Store
 from asr_core.store.catalogue import stored
-from asr_core.store.entries import PROJECT
 from asr_core.studies import taught
 
 
@@ -22,7 +22,7 @@ def store(tmp_path, monkeypatch):
 
 
 def opened() -> AppTest:
-    app = AppTest.from_file(PROJECT / "pages/_frame/main.py", default_timeout=300).run()
+    app = arrived()
     assert not app.exception
     return app
 

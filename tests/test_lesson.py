@@ -2,6 +2,7 @@
 
 import re
 
+import paged
 import pytest
 from drawn import charts, shown
 from made_results import store_result
@@ -32,17 +33,11 @@ def numbers(tmp_path_factory):
 
 
 def opened(step: int = 1, **address) -> AppTest:
-    app = AppTest.from_file(PROJECT / "pages/_frame/main.py", default_timeout=300)
-    for name, value in ({"step": str(step)} | address).items():
-        app.query_params[name] = value
-    app.run()
-    return turned(app, "lesson")
+    return turned(paged.arrived(**{"step": step} | address), "lesson")
 
 
 def turned(app: AppTest, page: str) -> AppTest:
-    app.switch_page(f"../{page}.py").run()
-    assert not app.exception and not app.error
-    return app
+    return paged.clean(paged.turned(app, page))
 
 
 def words(app: AppTest) -> str:

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 
+import paged
 import pandas as pd
 import pytest
 import streamlit as st
@@ -37,13 +38,7 @@ def store(tmp_path, monkeypatch):
 
 def opened(**address) -> AppTest:
     """The page after a link with `address`."""
-    app = AppTest.from_file(PROJECT / "pages/_frame/main.py", default_timeout=300)
-    for name, value in address.items():
-        app.query_params[name] = value
-    app.run()
-    app.switch_page("../allocation.py").run()
-    assert not app.exception
-    return app
+    return paged.opened("allocation", **address)
 
 
 def words(app: AppTest) -> str:

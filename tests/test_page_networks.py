@@ -2,6 +2,7 @@
 
 import sys
 
+import paged
 import pytest
 from made_networks import CODE
 from small import SPEED
@@ -12,7 +13,6 @@ from asr_core.jobs.runner import Runner
 from asr_core.networks import named, own
 from asr_core.spec.model import ModelSpec
 from asr_core.store import Store
-from asr_core.store.entries import PROJECT
 
 
 @pytest.fixture
@@ -28,13 +28,7 @@ def store(tmp_path, monkeypatch, use):
 
 
 def opened(**address) -> AppTest:
-    app = AppTest.from_file(PROJECT / "pages/_frame/main.py", default_timeout=300)
-    for name, value in address.items():
-        app.query_params[name] = value
-    app.session_state["_open_dense"] = app.session_state["_open_floors"] = app.session_state["_open_own"] = True
-    app.run().switch_page("../overview.py").run()
-    assert not app.exception
-    return app
+    return paged.opened("overview", "_open_dense", "_open_floors", "_open_own", **address)
 
 
 def choose(app: AppTest, key: str, value) -> AppTest:

@@ -3,6 +3,7 @@
 import io
 import zipfile
 
+import paged
 import pytest
 from fake_results import fake_result
 from made_results import store_result
@@ -43,13 +44,7 @@ def submitted(monkeypatch):
 
 
 def opened(**address) -> AppTest:
-    app = AppTest.from_file(PROJECT / "pages/_frame/main.py", default_timeout=300)
-    for name, value in address.items():
-        app.query_params[name] = value
-    app.session_state["_open_own"] = True
-    app.run().switch_page("../overview.py").run()
-    assert not app.exception
-    return app
+    return paged.opened("overview", "_open_own", **address)
 
 
 def give(app, key: str, name: str, content: bytes, button: str):

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from drawn import charts
 from made_results import store_result
+from paged import faultless
 from small import SPEED
 from streamlit.testing.v1 import AppTest
 
@@ -34,13 +35,7 @@ def cifar(store: Store, sparsity: float = 0.9, architecture: str = "resnet18", *
 
 def opened(**address) -> AppTest:
     """The page after a link with `address`."""
-    app = AppTest.from_file(str(MAIN), default_timeout=300)
-    for name, value in {"architecture": "resnet18", **address}.items():
-        app.query_params[name] = value
-    app.run()
-    app.switch_page("../paper.py").run()
-    assert not app.exception and not app.error
-    return app
+    return faultless("paper", **{"architecture": "resnet18", **address})
 
 
 def words(app: AppTest) -> str:

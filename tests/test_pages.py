@@ -7,10 +7,12 @@ import sys
 from dataclasses import replace
 
 import numpy as np
+import paged
 import pytest
 from drawn import charts, drawn, numbers, shown
 from made_jobs import LINE, make_job
 from made_results import store_result
+from paged import faultless as opened
 from small import SPEED
 from streamlit.testing.v1 import AppTest
 
@@ -36,19 +38,9 @@ def store(tmp_path, monkeypatch):
     return Store(tmp_path)
 
 
-def opened(page: str, **address) -> AppTest:
-    """The page after a link with `address`; it must not fail."""
-    app = AppTest.from_file(PROJECT / "pages/_frame/main.py", default_timeout=300)
-    for name, value in address.items():
-        app.query_params[name] = value
-    return turned(app.run(), page)
-
-
 def turned(app: AppTest, page: str) -> AppTest:
     """The same session on another page."""
-    app.switch_page(f"../{page}.py").run()
-    assert not app.exception and not app.error, [*app.exception, *app.error]
-    return app
+    return paged.clean(paged.turned(app, page))
 
 
 def words(app: AppTest) -> str:

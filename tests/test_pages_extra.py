@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from drawn import charts, numbers
 from made_results import store_result
+from paged import faultless as opened
 from small import SPEED
 from streamlit.testing.v1 import AppTest
 
@@ -25,18 +26,6 @@ def store(tmp_path, monkeypatch):
     monkeypatch.setenv("ASR_CACHE_DIR", str(tmp_path))
     monkeypatch.setattr(Runner, "speed", lambda self, experiment: SPEED)  # as if measured here
     return Store(tmp_path)
-
-
-def opened(page: str, **address) -> AppTest:
-    """The page after a link with `address`."""
-    app = AppTest.from_file(str(MAIN), default_timeout=300)
-    for name, value in address.items():
-        app.query_params[name] = value
-    app.run()
-    app.switch_page(f"../{page}.py").run()
-    assert not app.exception
-    assert not app.error
-    return app
 
 
 def words(app: AppTest) -> str:

@@ -7,7 +7,7 @@ from drawn import charts, shown
 from hypothesis import given
 from hypothesis import strategies as st
 from made_results import store_result
-from streamlit.testing.v1 import AppTest
+from paged import faultless as opened
 
 from asr_core.errors import AsrError, SpecError, UnknownName
 from asr_core.report import talks
@@ -26,16 +26,6 @@ PAGES = {path.stem for path in (PROJECT / "pages").glob("[!_]*.py")}
 def store(tmp_path, monkeypatch):
     monkeypatch.setenv("ASR_CACHE_DIR", str(tmp_path))
     return Store(tmp_path)
-
-
-def opened(page: str, **given) -> AppTest:
-    app = AppTest.from_file(PROJECT / "pages/_frame/main.py", default_timeout=300)
-    for name, value in given.items():
-        app.query_params[name] = value
-    app.run()
-    app.switch_page(f"../{page}.py").run()
-    assert not app.exception and not app.error
-    return app
 
 
 @pytest.mark.parametrize(("name", "minutes"), [("five", 5), ("fifteen", 15)])
