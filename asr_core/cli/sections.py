@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 from asr_core.cli.gallery import Piece
@@ -55,7 +54,12 @@ def pieces(where: Store, sources: Sources, only: Sequence[str] = ()) -> list[Pie
     def ask(dataset: str = "digits", **changes) -> ExperimentSpec:
         return asked.experiment(where, dataset=dataset, **changes)
 
-    return [piece for name in only or SECTIONS for piece in SECTIONS[name](ask, sources)]
+    found = []
+    for name in only or SECTIONS:
+        section, needed = SECTIONS[name]
+        if all(getattr(sources, source) for source in needed):
+            found += section(ask, sources)
+    return found
 
 
 def digits(ask, sources: Sources) -> list[Piece]:
@@ -66,7 +70,7 @@ def digits(ask, sources: Sources) -> list[Piece]:
 
 def own(ask, sources: Sources) -> list[Piece]:
     """The CIFAR ResNet-20 trained here on CIFAR-10, whole."""
-    return one_network(on_cifar10(ask, sources), main) if sources.cifar10 else []
+    return one_network(on_cifar10(ask, sources), main)
 
 
 def on_cifar10(ask, sources: Sources):
@@ -80,16 +84,12 @@ def on_cifar10(ask, sources: Sources):
 
 def grids(ask, sources: Sources) -> list[Piece]:
     """Every recalibration budget of that network, on GRID_IMAGES test images."""
-    if not sources.cifar10:
-        return []
     asking = on_cifar10(ask, sources)
     return [Piece(asking(eval_images=GRID_IMAGES, **pruning), channels=False) for pruning in PRUNINGS]
 
 
 def noise(ask, sources: Sources) -> list[Piece]:
     """Two more trainings of that network, and more calibration draws of the first."""
-    if not sources.cifar10:
-        return []
     asking = on_cifar10(ask, sources)
     seeds = [Piece(main(asking(seed=seed, **pruning))) for seed in SEEDS for pruning in PRUNINGS]
     return [*seeds, *draws(asking, NOISY)]
@@ -103,14 +103,12 @@ def draws(ask, sparsities) -> list[Piece]:
 
 def published(ask, sources: Sources) -> list[Piece]:
     """Networks that others trained, read from their files."""
-    if not (sources.cifar10 and sources.checkpoints):
-        return []
     found = []
     for architecture, name in PUBLISHED.items():
         given = {
             "dataset": f"folder:{sources.cifar10}",
             "architecture": architecture,
-            "weights": str(Path(sources.checkpoints) / name),
+            "weights": f"{sources.checkpoints}/{name}",
             "normalization": "imagenet",
         }
         for pruning in PRUNINGS:
@@ -120,8 +118,6 @@ def published(ask, sources: Sources) -> list[Piece]:
 
 def others(ask, sources: Sources) -> list[Piece]:
     """Torchvision's networks trained here on CIFAR-10, light."""
-    if not sources.cifar10:
-        return []
     given = TRAINED | {"dataset": f"folder:{sources.cifar10}"}
     return [piece for network in OTHERS for piece in light(ask, given | network)]
 
@@ -129,15 +125,13 @@ def others(ask, sources: Sources) -> list[Piece]:
 def cifar100(ask, sources: Sources) -> list[Piece]:
     """A CIFAR ResNet-56 trained here on CIFAR-100."""
     given = TRAINED | {"dataset": f"folder:{sources.cifar100}", "architecture": "cifar_resnet56"}
-    return (
-        [Piece(looks(ask(**given, **pruning)).with_(states=MAIN)) for pruning in PRUNINGS] if sources.cifar100 else []
-    )
+    return [Piece(looks(ask(**given, **pruning)).with_(states=MAIN)) for pruning in PRUNINGS]
 
 
 def imagenette(ask, sources: Sources) -> list[Piece]:
     """A ResNet-18 trained here on Imagenette, light."""
     given = TRAINED | {"dataset": f"folder:{sources.imagenette}", "architecture": "resnet18", "image_size": 128}
-    return light(ask, given | {"epochs": 60, "batch_size": 64, "learning_rate": 0.05}) if sources.imagenette else []
+    return light(ask, given | {"epochs": 60, "batch_size": 64, "learning_rate": 0.05})
 
 
 def light(ask, given: dict[str, Any]) -> list[Piece]:
@@ -148,7 +142,17 @@ def light(ask, given: dict[str, Any]) -> list[Piece]:
     return [Piece(spec, channels=small and spec.prune.parameters.get("sparsity") == STUDIED) for spec in found]
 
 
-SECTIONS = {one.__name__: one for one in (digits, own, grids, noise, published, others, cifar100, imagenette)}
+# name -> (its pieces, the sources without which it is left out)
+SECTIONS = {
+    "digits": (digits, ()),
+    "own": (own, ("cifar10",)),
+    "grids": (grids, ("cifar10",)),
+    "noise": (noise, ("cifar10",)),
+    "published": (published, ("cifar10", "checkpoints")),
+    "others": (others, ("cifar10",)),
+    "cifar100": (cifar100, ("cifar100",)),
+    "imagenette": (imagenette, ("imagenette",)),
+}
 
 
 def one_network(ask, narrow) -> list[Piece]:
