@@ -10,6 +10,7 @@ from asr_core.figures import style
 # Pixels, as the dashboard's theme draws: a character, a line of text, between a plot and its tick labels, a title with
 # the gap before it, a legend's symbol, a colour bar with its labels and title.
 CHARACTER, LINE, PAD, TITLE, SYMBOL, BAR = 5.9, 19, 13, 40, 40, 110
+PERCENT = 1.2  # characters by which a % is wider than another
 ABOVE, UNDER = 34, 112  # between a legend's lines and the plot
 LONGEST = 170  # under a plot: figures are high enough for this much
 
@@ -57,7 +58,7 @@ def _labels(figure: go.Figure, axis, direction: str) -> list[str]:
 
 
 def _wide(labels: list[str]) -> float:
-    return CHARACTER * max(map(len, labels), default=0)
+    return CHARACTER * max((len(label) + PERCENT * label.count("%") for label in labels), default=0)
 
 
 def _title(axis) -> float:
