@@ -17,8 +17,12 @@ def confidences(logits: np.ndarray, temperature: float = 1.0) -> np.ndarray:
 
     Where logits are not finite, NaN counts as 0 and infinite ones as large, as predictions take them.
     """
-    z = np.nan_to_num(np.asarray(logits, np.float64), posinf=1e300, neginf=-1e300) / temperature
+    z = _finite(logits) / temperature
     return 1 / np.exp(z - z.max(1, keepdims=True)).sum(1)
+
+
+def _finite(logits: np.ndarray) -> np.ndarray:
+    return np.nan_to_num(np.asarray(logits, np.float64), posinf=1e300, neginf=-1e300)
 
 
 def reliability(confidence: np.ndarray, correct: np.ndarray) -> np.ndarray:
@@ -38,7 +42,7 @@ def temperature(logits: np.ndarray, labels: np.ndarray) -> float:
     images, so that what it mends is an upper bound."""
     from scipy.optimize import minimize_scalar
 
-    z = np.nan_to_num(np.asarray(logits, np.float64), posinf=1e300, neginf=-1e300)
+    z = _finite(logits)
     z = np.clip(z - z.max(1, keepdims=True), -1e6, 0)
     own = z[np.arange(len(z)), labels]
 

@@ -76,10 +76,15 @@ def difference(only_a: int, only_b: int, n: int) -> tuple[float, float, float]:
     >>> [round(value, 3) for value in difference(9, 1, 100)]
     [0.08, 0.014, 0.143]
     """
-    both, apart = only_a + only_b + 2, only_a - only_b
-    middle, total = apart / (n + 2), n + 2
-    half = Z * np.sqrt(max(both / total - middle**2, 0.0) / total)
-    return apart / n, float(middle - half), float(middle + half)
+    gain, low, high = _difference(only_a, only_b, n)
+    return float(gain), float(low), float(high)
+
+
+def _difference(only_a: Any, only_b: Any, n: Any) -> tuple[Any, Any, Any]:
+    """The same of numbers or of arrays of them."""
+    both, middle = (only_a + only_b + 2) / (n + 2), (only_a - only_b) / (n + 2)
+    half = Z * np.sqrt(np.maximum(both - middle**2, 0) / (n + 2))
+    return (only_a - only_b) / n, middle - half, middle + half
 
 
 def word(gain: float, p: float) -> str:
@@ -96,22 +101,19 @@ def compare(bits: Mapping[Any, np.ndarray | Any], pairs: Any = None) -> pd.DataF
     minus that of the second, with its own 95 % interval; only_first, only_second: images that one of both has right.
     """
     chosen = list(combinations(bits, 2) if pairs is None else pairs)
-    counts = np.array([_counts(bits[a], bits[b]) for a, b in chosen], float).reshape(-1, 3)
+    counts = np.array([discordant(bits[a], bits[b]) for a, b in chosen], float).reshape(-1, 3)
     only_a, only_b, n = counts.T
     known = np.isfinite(n)
     p = np.full(len(chosen), np.nan)
     p[known] = _mcnemar(only_a[known].astype(int), only_b[known].astype(int))
-    p, both = holm(p), (only_a + only_b + 2) / (n + 2)
-    middle = (only_a - only_b) / (n + 2)
-    half = Z * np.sqrt(np.maximum(both - middle**2, 0) / (n + 2))
-    gain = (only_a - only_b) / n
+    p, (gain, low, high) = holm(p), _difference(only_a, only_b, n)
     words = [word(*row) for row in zip(gain, p, strict=True)]
     firsts, seconds = zip(*chosen, strict=True) if chosen else ((), ())
-    values = [firsts, seconds, gain, middle - half, middle + half, only_a, only_b, n, p, words]
+    values = [firsts, seconds, gain, low, high, only_a, only_b, n, p, words]
     return pd.DataFrame(dict(zip(PAIRS, values, strict=True)))
 
 
-def _counts(one: np.ndarray | Any, other: np.ndarray | Any) -> tuple[float, float, float]:
+def discordant(one: np.ndarray | Any, other: np.ndarray | Any) -> tuple[float, float, float]:
     """Images that only the one, only the other has right, and all; NaN where they cannot be compared."""
     if one is None or other is None or len(one) != len(other) or not len(one):
         return (float("nan"),) * 3

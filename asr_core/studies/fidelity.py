@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from asr_core.measure.statistics import AHEAD, BEHIND, LEVEL, holm, mcnemar_of, settled_images, word
+from asr_core.measure.statistics import AHEAD, BEHIND, LEVEL, discordant, holm, mcnemar_of, settled_images, word
 from asr_core.spec.repairs import ORDERS, RepairSpec
 from asr_core.store import Store, results
 from asr_core.store.catalogue import Stored
@@ -106,16 +106,10 @@ def pairs(grid: pd.DataFrame, right: list[Any]) -> pd.DataFrame:
         for a, b in combinations(METHODS, 2):
             both = [(of[seed, a], of[seed, b]) for seed in seeds]
             gain = float(np.mean([grid["top1"][i] - grid["top1"][j] for i, j in both]))
-            counts = np.array([_discordant(right[i], right[j]) for i, j in both], float).sum(0)
+            counts = np.array([discordant(right[i], right[j]) for i, j in both], float).sum(0)
             p = mcnemar_of(*map(int, counts[:2])) if np.isfinite(counts).all() else float("nan")
             rows.append((cell, a, b, gain, paper[a] - paper[b], *counts, len(seeds), p))
     return pd.DataFrame(rows, columns=PAIR)
-
-
-def _discordant(one: Any, other: Any) -> tuple[float, float, float]:
-    if one is None or other is None or len(one) != len(other):
-        return (float("nan"),) * 3
-    return int((one & ~other).sum()), int((~one & other).sum()), len(one)
 
 
 def summary(grid: pd.DataFrame, own: pd.DataFrame) -> dict[str, Any]:
