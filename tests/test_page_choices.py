@@ -192,6 +192,15 @@ def test_the_nearest_stored_setting_is_chosen_by_a_click_alone(store):  # noqa: 
     assert app.query_params["sparsity"] == "0.5" and "is not stored" not in words(app)
 
 
+def test_a_layer_that_came_with_what_is_not_stored_is_no_fault_of_the_nearest(store):  # noqa: F811
+    store_result(store, sparsity=0.5)
+    app = opened("overview", dataset="digits", sparsity="0.93", layer="of.another.network")
+    app.button(key="_nearest").click().run()
+    assert "has no layer" not in words(app)
+    faulty = opened("overview", dataset="digits", sparsity="0.5", layer="of.another.network")
+    assert "has no layer" in words(faulty)
+
+
 def test_an_address_that_names_a_choice_is_not_replaced_by_what_is_stored(store):  # noqa: F811
     store_result(store, sparsity=0.5, epochs=9)
     app = opened("overview", sparsity="0.93")

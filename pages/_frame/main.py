@@ -131,6 +131,7 @@ def main() -> None:
     st.session_state["_shown"] = page.url_path or document.FRONT
     target = st.session_state.pop("_goto", None)
     if target in {file for files in PAGES.values() for file, *_ in files}:
+        state.leave()
         st.switch_page(f"../{target}.py")
     no_setting, no_look = state.begin(page.url_path)
     if no_setting:

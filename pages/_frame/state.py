@@ -14,7 +14,7 @@ from pages._frame import address as addresses
 from pages._frame.address import ON_EVERY_PAGE, PARAMS, SETTING
 
 STATE, ADDRESS, COMPLAINTS, PAGE, DRAWN = "_state", "_address", "_complaints", "_page", "_widgets"
-WRITTEN, LEFT = "_written", "_left"  # the last addresses that were written; those with which each page was left
+WRITTEN = "_written"  # the last addresses that were written
 REMEMBERED = 20
 SPELLED = "_spelled"  # parameters that the address names though they have their default
 GIVEN = "_given"  # what an address named and nobody has tried or changed since: what is wrong with that is said
@@ -32,13 +32,11 @@ def begin(page: str) -> tuple[bool, bool]:
     named = st.query_params.to_dict()
     behind = _is_behind(page, named)
     if session.get(PAGE) != page:
-        left = session.setdefault(LEFT, {})
-        left[session.get(PAGE)] = [*left.get(session.get(PAGE), []), session.get(ADDRESS)][-REMEMBERED:]
         session[PAGE], session[DRAWN] = page, session.get(DRAWN, set()) & ON_EVERY_PAGE
-    changed = {name for name in session[DRAWN] if name in session and session[name] != state[name] and not _lost(name)}
-    state |= {name: session[name] for name in changed}
+    changed = _take()
     fresh = not state or bool(named and named != session.get(ADDRESS) and not changed and not behind)
-    session[GIVEN] = set(named) if fresh else session.get(GIVEN, set()) - changed
+    if fresh:
+        session[GIVEN] = set(named)
     if changed or (not fresh and address() != session.get(ADDRESS)):  # chosen by a widget, or in a callback
         session[COMPLAINTS] = []
     if fresh:
@@ -52,13 +50,35 @@ def begin(page: str) -> tuple[bool, bool]:
     return fresh and not named.keys() & SETTING.keys(), fresh and not named.keys() & addresses.LOOK.keys()
 
 
-def _is_behind(page: str, named: dict[str, str]) -> bool:
-    """Whether a busy browser says an address that this session has replaced since. One with which `page` was left
-    before is a step back to it."""
+def leave() -> None:
+    """Take the state from the widgets before another page opens: this run draws none, and of such widgets Streamlit
+    says an older value in the next."""
+    _take()
+    st.session_state[DRAWN] = set()
+
+
+def _take() -> set[str]:
+    """Take what the widgets of the last run say; names of what they changed."""
+    session, state = st.session_state, st.session_state[STATE]
+    drawn = session.get(DRAWN, set())
+    changed = {name for name in drawn if name in session and session[name] != state[name] and not _lost(name)}
+    state |= {name: session[name] for name in changed}
+    _forget(changed, elsewhere=False)
+    return changed
+
+
+def _forget(names: set[str], elsewhere: bool) -> None:
+    """What was given by an address is no longer so for these parameters; for none where the session goes `elsewhere`
+    than the address led."""
     session = st.session_state
-    if page != session.get(PAGE) and named in session.get(LEFT, {}).get(page, []):
-        return False
-    return named in session.get(WRITTEN, [])
+    session[GIVEN] = set() if elsewhere else session.get(GIVEN, set()) - names
+
+
+def _is_behind(page: str, named: dict[str, str]) -> bool:
+    """Whether a busy browser says an address that this session has replaced since. Links and buttons open a page with
+    none, so that one on another page is a step back to it."""
+    session = st.session_state
+    return page == session.get(PAGE) and named in session.get(WRITTEN, [])
 
 
 def _lost(name: str) -> bool:
@@ -148,8 +168,8 @@ def before(name: str):
 
 def put(**values) -> None:
     """Set parameters: from a callback, or before their widgets are drawn."""
+    _forget(set(values), elsewhere=bool(values.get("instead")))
     for name, value in values.items():
-        st.session_state.get(GIVEN, set()).discard(name)
         st.session_state[STATE][name] = _copy(value)
         st.session_state[name] = _copy(value)
 
@@ -173,7 +193,7 @@ def keep_within(name: str, options, what: str):
     """
     value, options = get(name), list(options)
     if value in options or not options:
-        st.session_state.get(GIVEN, set()).discard(name)
+        _forget({name}, elsewhere=False)
         return value
     if value is None:
         put(**{name: options[0]})

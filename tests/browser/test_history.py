@@ -57,6 +57,29 @@ def test_choices_on_a_page_are_no_steps_of_the_way_back(visitor):
     assert not visitor.broken()
 
 
+def test_back_brings_back_what_was_left_before_a_reload(visitor):
+    visitor.follow("curves")
+    visitor.follow("variance")
+    visitor.page.reload()
+    visitor.arrive("variance", sparsity="0.9")
+    visitor.page.get_by_role("radio", name="recalibrated").click()
+    visitor.arrive("variance", stage="recalibrated")
+    back(visitor, "curves", sparsity="0.9")
+    visitor.finish()
+    visitor.follow("variance")
+    assert "stage" not in visitor.address
+    assert not visitor.broken()
+
+
+def test_a_choice_is_kept_on_the_way_that_a_button_opens(server, visit):
+    visitor = visit(server, "")
+    visitor.follow("paper", dataset="cifar10")
+    visitor.page.locator(".st-key-orders button", has_text="sequential").click()
+    visitor.arrive("paper", orders="simultaneous,sequential")
+    visitor.page.locator(".st-key-_crumb_network button").first.click()
+    visitor.arrive("overview", orders="simultaneous,sequential")
+
+
 def test_back_leaves_the_dashboard_from_its_bare_address(server, visit):
     visitor = visit(server, "jobs")
     visitor.page.goto("about:blank")
