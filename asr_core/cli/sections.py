@@ -11,6 +11,7 @@ from asr_core.spec.experiment import ExperimentSpec
 from asr_core.spec.recalibration import NO_STATE, REPORTED_STATE, BatchNormState
 from asr_core.spec.repairs import BN_ONLY, METHODS, RepairSpec, repairs
 from asr_core.store import Store
+from asr_core.store.entries import PROJECT
 from asr_core.studies import ablation, budgets
 
 PRUNINGS: list[dict[str, Any]] = [{"sparsity": s} for s in (0.8, 0.9, 0.7)]
@@ -21,6 +22,7 @@ BUDGETS = (0.8, 0.9, 0.95)
 TABLE_1: list[dict[str, Any]] = [{"sparsity": 0.9}, {"pruning": "n_m"}, {"sparsity": 0.7}]
 TRAINED = {"epochs": 50, "batch_size": 128, "learning_rate": 0.1, "precision": "bfloat16", "average": True}
 PUBLISHED = {"cifar_resnet20": "resnet20-12fca82f.th", "cifar_resnet56": "resnet56-4bfd9763.th"}
+MOBILENET = "mobilenetv1x025.pth.tar"
 # one conv of each width at 32x32, 16x16 and 8x8 pixels, the first and the second of a block
 MAPPED = tuple(f"layer{stage}.{block}.conv{conv}" for stage, block in ((1, 0), (2, 1), (3, 2)) for conv in (1, 2))
 CUMULATIVE = BatchNormState.of(averaging="cumulative", calib_batches=20)
@@ -134,6 +136,20 @@ def imagenette(ask, sources: Sources) -> list[Piece]:
     return light(ask, given | {"epochs": 60, "batch_size": 64, "learning_rate": 0.05})
 
 
+def mobilenet(ask, sources: Sources) -> list[Piece]:
+    """The published MobileNetV1 of width 0.25, an own network to this project, on Imagenette, light."""
+    weights = f"{sources.checkpoints}/{MOBILENET}"
+    given = {
+        "dataset": f"folder:{sources.imagenette}",
+        "architecture": f"{PROJECT}/docs/examples/mobilenet_v1.py:quarter",
+        "weights": weights,
+        "class_map": "imagenette",
+        "image_size": 224,
+        "normalization": "imagenet",
+    }
+    return [replace(piece, weights=weights) for piece in light(ask, given)]
+
+
 def light(ask, given: dict[str, Any]) -> list[Piece]:
     """A larger network at every pruning: the repairs of LOOKS in the main states, channels at one sparsity but for
     WIDE networks."""
@@ -152,6 +168,7 @@ SECTIONS = {
     "others": (others, ("cifar10",)),
     "cifar100": (cifar100, ("cifar100",)),
     "imagenette": (imagenette, ("imagenette",)),
+    "mobilenet": (mobilenet, ("imagenette", "checkpoints")),
 }
 
 
