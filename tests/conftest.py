@@ -7,11 +7,13 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 import pytest
+import streamlit as st
 from hypothesis import settings
 from small import SPEED
 from tiny_networks import FAMILIES, noise, seeded
 
 from asr_core.jobs.runner import Runner
+from asr_core.store import Store
 
 # Derandomised: a run fails because the code changed, never by luck. No deadline: two busy cores.
 settings.register_profile("steady", deadline=None, derandomize=True, max_examples=60)
@@ -36,6 +38,14 @@ def known_speed(monkeypatch):
     monkeypatch.setattr(Runner, "speed", lambda self, experiment: SPEED)
 
 
+@pytest.fixture
+def store(tmp_path, monkeypatch, known_speed):
+    """An empty store, which pages open."""
+    monkeypatch.setenv("ASR_CACHE_DIR", str(tmp_path))
+    st.cache_resource.clear()
+    return Store(tmp_path)
+
+
 @pytest.fixture(scope="session")
 def chromium():
     """One browser for all tests of a worker."""
@@ -50,8 +60,6 @@ def chromium():
 @pytest.fixture
 def use(monkeypatch):
     """use(store) makes a store the one that pages and figures open."""
-
-    import streamlit as st
 
     def chosen(store):
         monkeypatch.setenv("ASR_CACHE_DIR", str(store.root))

@@ -1,5 +1,6 @@
 """Pages without a browser."""
 
+from drawn import shown
 from streamlit.testing.v1 import AppTest
 
 from asr_core.store.entries import PROJECT
@@ -18,7 +19,11 @@ def arrived(*folds: str, **address) -> AppTest:
 
 
 def turned(app: AppTest, page: str) -> AppTest:
-    """The same session on another page; it must not fail."""
+    """The same session on another page, which has nothing to complain of."""
+    return clean(_turned(app, page))
+
+
+def _turned(app: AppTest, page: str) -> AppTest:
     app.switch_page(f"../{page}.py").run()
     assert not app.exception
     return app
@@ -26,7 +31,7 @@ def turned(app: AppTest, page: str) -> AppTest:
 
 def opened(page: str, *folds: str, **address) -> AppTest:
     """A page after a link with `address`; it must not fail."""
-    return turned(arrived(*folds, **address), page)
+    return _turned(arrived(*folds, **address), page)
 
 
 def clean(app: AppTest) -> AppTest:
@@ -38,3 +43,9 @@ def clean(app: AppTest) -> AppTest:
 def faultless(page: str, *folds: str, **address) -> AppTest:
     """A page after a link with `address`, which has nothing to complain of."""
     return clean(opened(page, *folds, **address))
+
+
+def words(app: AppTest) -> str:
+    """What stands on the page, but for tables, controls and complaints."""
+    kinds = (app.title, app.subheader, app.markdown, app.caption, app.info, app.success, app.warning)
+    return shown("\n".join(item.value for kind in kinds for item in kind))

@@ -3,29 +3,19 @@
 import pytest
 from drawn import charts
 from made_results import store_result
-from paged import faultless
-from small import SPEED
+from paged import faultless, words
 from streamlit.testing.v1 import AppTest
 
 from asr_core.figures import NothingToDraw, curves
 from asr_core.figures import budgets as figures
-from asr_core.jobs.runner import Runner
 from asr_core.report.sentences import accuracies
 from asr_core.spec.experiment import Setting
 from asr_core.spec.recalibration import NO_STATE, BatchNormState
 from asr_core.spec.repairs import BN_ONLY, RepairSpec
-from asr_core.store import Store
 from asr_core.store.tables import is_of, networks, rows_of
 from asr_core.studies import budgets
 
 ASR = RepairSpec.of("asr_bn", "simultaneous", False)
-
-
-@pytest.fixture
-def store(tmp_path, monkeypatch):
-    monkeypatch.setenv("ASR_CACHE_DIR", str(tmp_path))
-    monkeypatch.setattr(Runner, "speed", lambda self, experiment: SPEED)  # as if measured here
-    return Store(tmp_path)
 
 
 def cumulative(batches: int) -> tuple:
@@ -48,10 +38,6 @@ def top1(result, network: RepairSpec, batches: int) -> float:
 
 def page(**address) -> AppTest:
     return faultless("curves", **{"dataset": "digits"} | address)
-
-
-def words(app: AppTest) -> str:
-    return "\n".join(item.value for kind in (app.markdown, app.caption, app.info) for item in kind)
 
 
 def names(app: AppTest, chart: int) -> list[str]:

@@ -4,8 +4,9 @@ import re
 
 import paged
 import pytest
-from drawn import charts, shown
+from drawn import charts
 from made_results import store_result
+from paged import turned, words
 from streamlit.testing.v1 import AppTest
 
 from asr_core.report import glossary, lesson
@@ -19,12 +20,6 @@ from pages._frame.address import PARAMS
 NUMBERS = range(1, len(STEPS) + 1)
 
 
-@pytest.fixture
-def store(tmp_path, monkeypatch):
-    monkeypatch.setenv("ASR_CACHE_DIR", str(tmp_path))
-    return Store(tmp_path)
-
-
 @pytest.fixture(scope="module")
 def numbers(tmp_path_factory):
     store = Store(tmp_path_factory.mktemp("lesson"))
@@ -34,14 +29,6 @@ def numbers(tmp_path_factory):
 
 def opened(step: int = 1, **address) -> AppTest:
     return turned(paged.arrived(**{"step": step} | address), "lesson")
-
-
-def turned(app: AppTest, page: str) -> AppTest:
-    return paged.clean(paged.turned(app, page))
-
-
-def words(app: AppTest) -> str:
-    return shown("\n".join(item.value for kind in (app.markdown, app.caption, app.success, app.info) for item in kind))
 
 
 def test_there_are_at_most_ten_steps_and_the_address_knows_them():

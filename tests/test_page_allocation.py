@@ -6,11 +6,10 @@ import sys
 import paged
 import pandas as pd
 import pytest
-import streamlit as st
-from drawn import charts, shown
+from drawn import charts
 from made_allocation import ASR, LAYERS, STATES, store_repairability, store_run
 from made_jobs import LINE, make_job
-from small import SPEED
+from paged import words
 from streamlit.testing.v1 import AppTest
 
 from asr_core import registry
@@ -20,7 +19,6 @@ from asr_core.jobs.runner import Runner
 from asr_core.pipeline import maps
 from asr_core.spec.experiment import ExperimentSpec, Setting
 from asr_core.spec.repairs import BN_ONLY, DENSE, NO_REPAIR
-from asr_core.store import Store
 from asr_core.store.entries import PROJECT
 from asr_core.studies import transition
 
@@ -28,22 +26,9 @@ HERE, DENSE_ID = Setting(), f"{0:016x}"
 MISSING = "rules and sparsities are not stored"
 
 
-@pytest.fixture
-def store(tmp_path, monkeypatch):
-    monkeypatch.setenv("ASR_CACHE_DIR", str(tmp_path))
-    monkeypatch.setattr(Runner, "speed", lambda self, experiment: SPEED)  # as if measured here
-    st.cache_resource.clear()
-    return Store(tmp_path)
-
-
 def opened(**address) -> AppTest:
     """The page after a link with `address`."""
     return paged.opened("allocation", **address)
-
-
-def words(app: AppTest) -> str:
-    kinds = (app.markdown, app.caption, app.info, app.warning, app.subheader)
-    return shown("\n".join(item.value for kind in kinds for item in kind))
 
 
 def tables(app: AppTest, column: str) -> pd.DataFrame:

@@ -2,8 +2,9 @@
 
 import pytest
 from made_results import store_result
+from paged import arrived, turned, words
+from paged import faultless as opened
 from streamlit.testing.v1 import AppTest
-from test_pages import opened, store, turned, words  # noqa: F401 - store is a fixture
 
 from asr_core.spec.model import ModelSpec
 from pages._frame import sidebar
@@ -52,7 +53,7 @@ def unfolded(app):
         ("sparsity", 0.6),
     ],
 )
-def test_a_choice_of_which_nothing_is_stored_is_the_only_change_on_every_page(store, key, value):  # noqa: F811
+def test_a_choice_of_which_nothing_is_stored_is_the_only_change_on_every_page(store, key, value):
     store_result(store)
     app = unfolded(opened("overview", dataset="digits"))
     before = setting(app)
@@ -69,7 +70,7 @@ def test_a_choice_of_which_nothing_is_stored_is_the_only_change_on_every_page(st
         assert setting(app) == before | {key: value}
 
 
-def test_labels_are_the_same_whatever_is_stored_and_chosen(store):  # noqa: F811
+def test_labels_are_the_same_whatever_is_stored_and_chosen(store):
     app = unfolded(opened("overview", dataset="digits", sparsity="0.93"))
     before = labels(app)
     store_result(store, sparsity=0.93)
@@ -82,7 +83,7 @@ def test_labels_are_the_same_whatever_is_stored_and_chosen(store):  # noqa: F811
         assert [key for key in before if [o for o in after[key] if o in before[key]] != before[key]] == []
 
 
-def test_what_is_stored_is_said_beside_the_control(store):  # noqa: F811
+def test_what_is_stored_is_said_beside_the_control(store):
     for sparsity in (0.5, 0.9):
         store_result(store, sparsity=sparsity, architecture="resnet18")
     app = opened("overview", dataset="digits", sparsity="0.9", architecture="resnet18")
@@ -91,7 +92,7 @@ def test_what_is_stored_is_said_beside_the_control(store):  # noqa: F811
     assert "stored: resnet18" in words(app) and "stored: none" in words(app)
 
 
-def test_two_sparsities_never_share_a_label(store):  # noqa: F811
+def test_two_sparsities_never_share_a_label(store):
     store_result(store, sparsity=0.95)
     app = opened("overview", dataset="digits", sparsity="0.950000001")
     assert {"95 %", "95.0000001 %"} <= set(app.select_slider(key="sparsity").options)
@@ -154,7 +155,7 @@ def test_a_step_back_to_a_page_brings_the_address_with_which_it_was_left():
     assert at(app, "one", **left).toggle[0].value is False
 
 
-def test_a_choice_made_while_a_run_is_cut_short_counts(store, monkeypatch):  # noqa: F811
+def test_a_choice_made_while_a_run_is_cut_short_counts(store, monkeypatch):
     store_result(store)
     app = opened("overview", dataset="digits")
     with monkeypatch.context() as cut:
@@ -166,7 +167,7 @@ def test_a_choice_made_while_a_run_is_cut_short_counts(store, monkeypatch):  # n
     assert app.select_slider(key="sparsity").value == 0.8
 
 
-def test_what_a_job_has_stored_changes_no_choice(store):  # noqa: F811
+def test_what_a_job_has_stored_changes_no_choice(store):
     store_result(store, sparsity=0.5)
     app = opened("overview", dataset="digits", sparsity="0.93")
     before = setting(app)
@@ -178,7 +179,7 @@ def test_what_a_job_has_stored_changes_no_choice(store):  # noqa: F811
         assert setting(app) == before and "dense_id" not in app.query_params
 
 
-def test_the_nearest_stored_setting_is_chosen_by_a_click_alone(store):  # noqa: F811
+def test_the_nearest_stored_setting_is_chosen_by_a_click_alone(store):
     store_result(store, sparsity=0.5, architecture="resnet18", stem="half", epochs=9)
     app = opened("overview", dataset="digits", sparsity="0.93", architecture="resnet18")
     assert app.query_params["sparsity"] == "0.93" and "stem" not in app.query_params
@@ -191,7 +192,7 @@ def test_the_nearest_stored_setting_is_chosen_by_a_click_alone(store):  # noqa: 
     assert app.query_params["sparsity"] == "0.5" and "is not stored" not in words(app)
 
 
-def test_a_layer_that_came_with_what_is_not_stored_is_no_fault_of_the_nearest(store):  # noqa: F811
+def test_a_layer_that_came_with_what_is_not_stored_is_no_fault_of_the_nearest(store):
     store_result(store, sparsity=0.5)
     app = opened("overview", dataset="digits", sparsity="0.93", layer="of.another.network")
     app.button(key="_nearest").click().run()
@@ -200,14 +201,23 @@ def test_a_layer_that_came_with_what_is_not_stored_is_no_fault_of_the_nearest(st
     assert "has no layer" in words(faulty)
 
 
-def test_an_address_that_names_a_choice_is_not_replaced_by_what_is_stored(store):  # noqa: F811
+def test_a_layer_that_no_page_has_tried_is_no_fault_of_the_next_setting(store):
+    store_result(store, sparsity=0.5)
+    store_result(store, sparsity=0.9)
+    app = arrived(dataset="digits", sparsity="0.5", layer="of.another.network")
+    app.session_state["sparsity"] = 0.9
+    app = turned(app, "ablation")
+    assert "has no layer" not in words(turned(app, "overview"))
+
+
+def test_an_address_that_names_a_choice_is_not_replaced_by_what_is_stored(store):
     store_result(store, sparsity=0.5, epochs=9)
     app = opened("overview", sparsity="0.93")
     assert app.query_params["sparsity"] == "0.93" and "epochs" not in app.query_params
     assert opened("overview").query_params["epochs"] == "9"
 
 
-def test_a_rule_without_a_sparsity_gives_it_back_to_the_next_rule(store):  # noqa: F811
+def test_a_rule_without_a_sparsity_gives_it_back_to_the_next_rule(store):
     store_result(store, sparsity=0.8)
     store_result(store, pruning="n_m", keep_n=2, group_m=4)
     app = opened("overview", dataset="digits", sparsity="0.8")
@@ -217,7 +227,7 @@ def test_a_rule_without_a_sparsity_gives_it_back_to_the_next_rule(store):  # noq
     assert "is not stored" not in words(app) and app.query_params["sparsity"] == "0.8"
 
 
-def test_the_identity_is_in_the_address_only_where_one_of_several_was_picked(store):  # noqa: F811
+def test_the_identity_is_in_the_address_only_where_one_of_several_was_picked(store):
     store_result(store, dense_id="a" * 16)
     app = unfolded(opened("overview", dataset="digits"))
     assert "dense_id" not in app.query_params and "one of" not in words(app)
@@ -231,7 +241,7 @@ def test_the_identity_is_in_the_address_only_where_one_of_several_was_picked(sto
     assert "dense_id" not in app.query_params
 
 
-def test_a_folder_that_is_chosen_again_brings_its_number_of_classes(store):  # noqa: F811
+def test_a_folder_that_is_chosen_again_brings_its_number_of_classes(store):
     name = "ab" * 8
     store_result(store)
     store_result(store, dataset="folder", digest=name, classes=7)

@@ -5,11 +5,9 @@ from pathlib import Path
 import pytest
 from drawn import charts
 from made_results import store_result
-from paged import faultless
-from small import SPEED
+from paged import faultless, words
 from streamlit.testing.v1 import AppTest
 
-from asr_core.jobs.runner import Runner
 from asr_core.report.words import described
 from asr_core.spec.repairs import RepairSpec, repairs
 from asr_core.store import Store
@@ -22,13 +20,6 @@ PARTS = ("table1", "tables", "figures", "protocol", "fidelity")
 FIGURES = {3: 1, 4: 1, 5: 0, 6: 1, 7: 1, 8: 1, 9: 4, 10: 1, 11: 1, 12: 1}  # charts; maps are not stored
 
 
-@pytest.fixture
-def store(tmp_path, monkeypatch):
-    monkeypatch.setenv("ASR_CACHE_DIR", str(tmp_path))
-    monkeypatch.setattr(Runner, "speed", lambda self, experiment: SPEED)  # as if measured here
-    return Store(tmp_path)
-
-
 def cifar(store: Store, sparsity: float = 0.9, architecture: str = "resnet18", **setting):
     return store_result(store, dataset="cifar10", architecture=architecture, sparsity=sparsity, **setting)
 
@@ -36,12 +27,6 @@ def cifar(store: Store, sparsity: float = 0.9, architecture: str = "resnet18", *
 def opened(**address) -> AppTest:
     """The page after a link with `address`."""
     return faultless("paper", **{"architecture": "resnet18", **address})
-
-
-def words(app: AppTest) -> str:
-    return "\n".join(
-        item.value for kind in (app.markdown, app.caption, app.info, app.warning, app.subheader) for item in kind
-    )
 
 
 def number(app: AppTest, method: str, column: str, architecture: str = "ResNet-18") -> str:

@@ -7,17 +7,15 @@ import sys
 from dataclasses import replace
 
 import numpy as np
-import paged
 import pytest
-from drawn import charts, drawn, numbers, shown
+from drawn import charts, drawn, numbers
 from made_jobs import LINE, make_job
 from made_results import store_result
 from paged import faultless as opened
-from small import SPEED
+from paged import turned, words
 from streamlit.testing.v1 import AppTest
 
 from asr_core.jobs.jobs import Wanted
-from asr_core.jobs.runner import Runner
 from asr_core.pipeline import assembly
 from asr_core.spec.experiment import ExperimentSpec, Setting
 from asr_core.spec.recalibration import NO_STATE, default_states
@@ -29,24 +27,6 @@ from pages._frame import sidebar as _sidebar
 
 PAGES = ("overview", "variance", "heatmaps", "curves", "maps")
 CHARTS = {"overview": 2, "variance": 4, "heatmaps": 2, "curves": 2, "maps": 0}  # of a stored setting whose maps are not
-
-
-@pytest.fixture
-def store(tmp_path, monkeypatch):
-    monkeypatch.setenv("ASR_CACHE_DIR", str(tmp_path))
-    monkeypatch.setattr(Runner, "speed", lambda self, experiment: SPEED)  # as if measured here
-    return Store(tmp_path)
-
-
-def turned(app: AppTest, page: str) -> AppTest:
-    """The same session on another page."""
-    return paged.clean(paged.turned(app, page))
-
-
-def words(app: AppTest) -> str:
-    return shown(
-        "\n".join(item.value for kind in (app.markdown, app.caption, app.info, app.warning, app.title) for item in kind)
-    )
 
 
 def pin_of(result, look="simultaneous~off~reset~ema~0.1~20") -> str:

@@ -7,29 +7,15 @@ import pytest
 from drawn import charts, numbers
 from made_results import store_result
 from paged import faultless as opened
-from small import SPEED
-from streamlit.testing.v1 import AppTest
+from paged import words
 
-from asr_core.jobs.runner import Runner
 from asr_core.measure.statistics import FEWEST_NETWORKS
 from asr_core.spec.recalibration import default_states
 from asr_core.spec.repairs import BN_ONLY
-from asr_core.store import Store
 
 MAIN = Path(__file__).resolve().parent.parent / "pages" / "_frame" / "main.py"
 PAGES = ("absorption", "severity", "ablation")
 TOO_FEW = f"no correlation is given for fewer than {FEWEST_NETWORKS} networks"
-
-
-@pytest.fixture
-def store(tmp_path, monkeypatch):
-    monkeypatch.setenv("ASR_CACHE_DIR", str(tmp_path))
-    monkeypatch.setattr(Runner, "speed", lambda self, experiment: SPEED)  # as if measured here
-    return Store(tmp_path)
-
-
-def words(app: AppTest) -> str:
-    return "\n".join(item.value for kind in (app.markdown, app.caption, app.info, app.warning) for item in kind)
 
 
 @pytest.mark.parametrize("page", PAGES)

@@ -18,6 +18,7 @@ WRITTEN = "_written"  # the last addresses that were written
 REMEMBERED = 20
 SPELLED = "_spelled"  # parameters that the address names though they have their default
 GIVEN = "_given"  # what an address named and nobody has tried or changed since: what is wrong with that is said
+LED = "_led"  # the setting of the last run
 
 
 def begin(page: str) -> tuple[bool, bool]:
@@ -37,6 +38,8 @@ def begin(page: str) -> tuple[bool, bool]:
     fresh = not state or bool(named and named != session.get(ADDRESS) and not changed and not behind)
     if fresh:
         session[GIVEN] = set(named)
+    elif _setting() != session.get(LED):  # its address led elsewhere
+        session[GIVEN] = set()
     if changed or (not fresh and address() != session.get(ADDRESS)):  # chosen by a widget, or in a callback
         session[COMPLAINTS] = []
     if fresh:
@@ -63,15 +66,18 @@ def _take() -> set[str]:
     drawn = session.get(DRAWN, set())
     changed = {name for name in drawn if name in session and session[name] != state[name] and not _lost(name)}
     state |= {name: session[name] for name in changed}
-    _forget(changed, elsewhere=False)
+    _forget(changed)
     return changed
 
 
-def _forget(names: set[str], elsewhere: bool) -> None:
-    """What was given by an address is no longer so for these parameters; for none where the session goes `elsewhere`
-    than the address led."""
-    session = st.session_state
-    session[GIVEN] = set() if elsewhere else session.get(GIVEN, set()) - names
+def _forget(names: set[str]) -> None:
+    """What an address gave is no longer so for these parameters."""
+    st.session_state[GIVEN] = st.session_state.get(GIVEN, set()) - names
+
+
+def _setting() -> dict:
+    """What is looked at, whatever the look."""
+    return {name: st.session_state[STATE].get(name) for name in (*SETTING, "instead")}
 
 
 def _is_behind(page: str, named: dict[str, str]) -> bool:
@@ -140,7 +146,7 @@ def finish(whole: bool) -> None:
     drawn = {name for name in PARAMS if _is_drawn(name)}
     session[DRAWN] = drawn if whole else session[DRAWN] | drawn
     session[STATE] |= {name: session[name] for name in drawn}
-    text = address()
+    session[LED], text = _setting(), address()
     session[WRITTEN] = [*session.get(WRITTEN, []), text][-REMEMBERED:]
     if st.query_params.to_dict() != text:
         st.query_params.from_dict(text)
@@ -168,7 +174,7 @@ def before(name: str):
 
 def put(**values) -> None:
     """Set parameters: from a callback, or before their widgets are drawn."""
-    _forget(set(values), elsewhere=bool(values.get("instead")))
+    _forget(set(values))
     for name, value in values.items():
         st.session_state[STATE][name] = _copy(value)
         st.session_state[name] = _copy(value)
@@ -193,7 +199,7 @@ def keep_within(name: str, options, what: str):
     """
     value, options = get(name), list(options)
     if value in options or not options:
-        _forget({name}, elsewhere=False)
+        _forget({name})
         return value
     if value is None:
         put(**{name: options[0]})

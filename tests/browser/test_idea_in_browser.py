@@ -4,9 +4,9 @@ import json
 
 import pytest
 import torch
+from contrast import CONTRASTS, ENOUGH
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_colour_schemes import CONTRASTS, ENOUGH
 
 from asr_core.registry import get
 from asr_core.store.entries import PROJECT
