@@ -2,8 +2,8 @@
 
 import pytest
 from made_results import store_result
-from paged import arrived, turned, words
 from paged import faultless as opened
+from paged import turned, words
 from streamlit.testing.v1 import AppTest
 
 from asr_core.spec.model import ModelSpec
@@ -204,9 +204,9 @@ def test_a_layer_that_came_with_what_is_not_stored_is_no_fault_of_the_nearest(st
 def test_a_layer_that_no_page_has_tried_is_no_fault_of_the_next_setting(store):
     store_result(store, sparsity=0.5)
     store_result(store, sparsity=0.9)
-    app = arrived(dataset="digits", sparsity="0.5", layer="of.another.network")
+    app = opened("ablation", dataset="digits", sparsity="0.5", layer="of.another.network")
     app.session_state["sparsity"] = 0.9
-    app = turned(app, "ablation")
+    assert app.run().query_params["sparsity"] == "0.9"
     assert "has no layer" not in words(turned(app, "overview"))
 
 
@@ -250,3 +250,31 @@ def test_a_folder_that_is_chosen_again_brings_its_number_of_classes(store):
     assert app.query_params["classes"] == "7" and "is not stored" not in words(app)
     app.selectbox(key="_images").set_value("digits").run()
     assert "classes" not in app.query_params and "is not stored" not in words(app)
+
+
+@pytest.fixture
+def no_images(monkeypatch, tmp_path):
+    monkeypatch.setenv("ASR_DATA_DIR", str(tmp_path / "data"))
+    return tmp_path / "data"
+
+
+def buttons(app: AppTest) -> list[str]:
+    return [button.label for button in app.button]
+
+
+@pytest.mark.parametrize(("dataset", "megabytes"), [("cifar10", 170), ("cifar100", 169), ("imagenette", 99)])
+def test_images_that_are_not_here_are_downloaded_by_a_click_that_says_so(store, no_images, dataset, megabytes):
+    app = opened("overview", dataset=dataset)
+    assert f"Download {megabytes} MB and compute" in buttons(app)
+    assert f"are not on this machine. Computing downloads them first ({megabytes} MB" in words(app)
+
+
+def test_instead_of_a_download_a_folder_is_taken(store, no_images):
+    app = opened("overview", dataset="cifar10")
+    next(button for button in app.button if button.label == "Use a folder").click().run()
+    assert [item.label for item in app.text_input if "folder" in item.label] == ["Image folder on the server's machine"]
+
+
+def test_images_that_were_downloaded_are_not_offered_again(store, no_images):
+    (no_images / "cifar-10-batches-py").mkdir(parents=True)
+    assert not any("Download" in label for label in buttons(opened("overview", dataset="cifar10")))

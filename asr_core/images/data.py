@@ -61,6 +61,13 @@ def class_folders(data: DataSpec, store: Store, data_dir: Path | str | None = No
     return data.chosen.class_folders_of(data, store, data_directory(data_dir))
 
 
+def to_download(data: DataSpec, store: Store, data_dir: Path | str | None = None) -> int:
+    """Megabytes to fetch before the images can be decoded; 0 where they are decoded or at hand."""
+    if store.has("images", images_key(data)):
+        return 0
+    return data.chosen.to_download(data, store, data_directory(data_dir))
+
+
 def images_key(data: DataSpec) -> str:
     """Store key of the decoded images: all normalisations share them."""
     return key("images", replace(data, normalization="dataset"))

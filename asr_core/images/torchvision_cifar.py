@@ -1,5 +1,6 @@
 """CIFAR-10 and CIFAR-100: from a folder that holds their pixels, else from torchvision's files."""
 
+from contextlib import suppress
 from pathlib import Path
 
 from asr_core.errors import ImagesAbsent
@@ -10,6 +11,12 @@ from asr_core.store import Store
 
 PAGE = "https://www.cs.toronto.edu/~kriz/cifar.html"
 
+# torchvision's archive, unpacked and packed
+FILES = {
+    "CIFAR10": ("cifar-10-batches-py", "cifar-10-python.tar.gz"),
+    "CIFAR100": ("cifar-100-python", "cifar-100-python.tar.gz"),
+}
+
 
 def opened(name: str, label: str, digest: str, store: Store, directory: Path) -> Opened:
     """The data set in its canonical order: a folder seen before whose pixels have `digest`, else torchvision's `name`
@@ -19,6 +26,13 @@ def opened(name: str, label: str, digest: str, store: Store, directory: Path) ->
     except ImagesAbsent:
         found = _canonical(_torchvision(name, label, directory))
     return Opened(found.class_names, _named("train", found.train), _named("test", found.test))
+
+
+def at_hand(name: str, digest: str, store: Store, directory: Path) -> bool:
+    """Whether `opened` would fetch nothing: a folder seen before holds the pixels, or torchvision's files lie there."""
+    with suppress(ImagesAbsent):
+        return bool(folders.locate(digest, store))
+    return any((directory / file).exists() for file in FILES[name])
 
 
 def _torchvision(name: str, label: str, directory: Path) -> Opened:

@@ -16,6 +16,7 @@ from asr_core.spec import labels
 from asr_core.spec.experiment import ExperimentSpec
 from asr_core.spec.repairs import RepairSpec
 from asr_core.store import Store
+from pages._frame import fetching
 from pages._frame.text import plain, problem
 
 WATCH = 0.5  # seconds between two looks at a job
@@ -100,7 +101,7 @@ def _offer(crew: Runner, wanted: Wanted, where: Runtime | None, job: Job | None)
         _listing(tasks, speed, wanted)
         if tasks and speed is None:
             _offer_to_measure(crew, wanted)
-        label = "Retry" if retry else "Compute"
+        label = fetching.offer(wanted.experiment.data, crew.store, wanted.id) or ("Retry" if retry else "Compute")
         if st.button(
             label,
             key=f"_compute_{wanted.id}",

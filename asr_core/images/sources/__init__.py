@@ -18,12 +18,16 @@ class ImageSource(Configurable):
 
     classes: int | None = None
     sizes: tuple[int, int] | None = None
-    downloads = False
 
     @classmethod
     def open(cls, data: DataSpec, store: Store, directory: Path) -> Opened:
         """The images of `data`; downloads go to `directory`. Raises DataError."""
         raise NotImplementedError
+
+    @classmethod
+    def to_download(cls, data: DataSpec, store: Store, directory: Path) -> int:
+        """Megabytes that `open` would fetch into `directory` first; 0 where the images are at hand."""
+        return 0
 
     @classmethod
     def label_of(cls, data: DataSpec, store: Store) -> str:

@@ -2,7 +2,7 @@
 
 from asr_core.images import folders
 from asr_core.images.sources import ImageSource
-from asr_core.images.torchvision_cifar import opened
+from asr_core.images.torchvision_cifar import at_hand, opened
 from asr_core.registry import register
 
 
@@ -14,7 +14,10 @@ class CIFAR10(ImageSource):
     label = "CIFAR-10"
     classes = 10
     sizes = (50_000, 10_000)
-    downloads = True
+
+    @classmethod
+    def to_download(cls, data, store, directory):
+        return 0 if at_hand(cls.name.upper(), folders.CIFAR10, store, directory) else 170
 
     @classmethod
     def open(cls, data, store, directory):

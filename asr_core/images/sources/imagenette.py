@@ -11,6 +11,7 @@ from asr_core.registry import register
 
 PAGE = "https://github.com/fastai/imagenette"
 FOLDERS = {"160px": "imagenette2-160", "320px": "imagenette2-320", "full": "imagenette2"}
+MEGABYTES = {"160px": 99, "320px": 341, "full": 1557}
 COUNTS = {"train": 9469, "val": 3925}
 
 
@@ -22,7 +23,11 @@ class Imagenette(ImageSource):
     label = "Imagenette"
     classes = 10
     sizes = (COUNTS["train"], COUNTS["val"])
-    downloads = True
+
+    @classmethod
+    def to_download(cls, data, store, directory):
+        variant = variant_of(data.image_size)
+        return 0 if (directory / FOLDERS[variant]).is_dir() else MEGABYTES[variant]
 
     @classmethod
     def open(cls, data, store, directory):
