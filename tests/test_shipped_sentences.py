@@ -4,8 +4,8 @@ import re
 from itertools import combinations
 
 import numpy as np
-import pandas as pd
 import pytest
+import shipped
 from scipy.stats import binomtest
 from statsmodels.stats.multitest import multipletests
 
@@ -15,7 +15,6 @@ from asr_core.report.sentences import rules
 from asr_core.spec.recalibration import NO_STATE, REPORTED_STATE
 from asr_core.spec.repairs import BN_ONLY, RepairSpec, repairs
 from asr_core.store import Store, catalogue, results
-from asr_core.store.entries import PROJECT
 from asr_core.studies import transition
 
 REPAIRS = repairs(orders=("simultaneous",))
@@ -25,24 +24,15 @@ NAMED = r"(BN only|LW\+BN \(eq\. 1\)|raw\+BN|ASR\+BN)( · bias (on|off))?"
 
 @pytest.fixture(scope="module")
 def store() -> Store:
-    return Store(PROJECT / "cache")
+    return shipped.store()
 
 
-def settings(store):
-    """Keys of the results of every shipped setting."""
-    stored = [item for item in catalogue.stored(store) if (store.shipped / "result" / item.key).is_dir()]
-    return [catalogue.keys_of(catalogue.covering(stored, one.setting, one.dense_id)) for one in stored]
-
-
-def read(store, keys, state) -> dict[str, np.ndarray]:
+def read(keys, state) -> dict[str, np.ndarray]:
     """Method and bias -> which images are right, read without the code under test."""
     found = {}
     for key in keys:
-        folder = store.shipped / "result" / key
-        rows = pd.read_parquet(folder / "accuracy.parquet")
-        with np.load(folder / "correct.npz") as file:
-            bits = np.unpackbits(file["bits"], axis=1, count=int(file["n"])).astype(bool)
-        for row, own in zip(rows.itertuples(), bits, strict=True):
+        rows = shipped.table(key, "accuracy")
+        for row, own in zip(rows.itertuples(), shipped.right(key), strict=True):
             plain = row.method == "no_repair" and row.calib_batches == 0
             same = row.calib_batches == state.calib_batches and (
                 state.calib_batches == 0 or (row.averaging, row.start, row.momentum) == ("ema", "reset", 0.1)
@@ -73,10 +63,10 @@ def by_scipy(right: dict[str, np.ndarray]) -> dict[tuple[str, str], str]:
 @pytest.mark.parametrize("state", STATES)
 def test_who_is_ahead_at_every_shipped_setting_is_what_its_images_say(store, state):
     checked = 0
-    for keys in dict.fromkeys(settings(store)):
+    for keys in shipped.settings(store):
         result = results.open_results(store, keys)
         table = overview.ACCURACY.table(result, repairs=REPAIRS, state=STATES[state])
-        text, right = overview.ACCURACY.sentence(table), read(store, keys, STATES[state])
+        text, right = overview.ACCURACY.sentence(table), read(keys, STATES[state])
         repaired = {name: own for name, own in right.items() if name != "no_repair"}
         if not repaired:
             assert "None of the chosen repairs is stored" in text

@@ -14,6 +14,7 @@ from asr_core.spec.keys import Keys, recipe_key
 from asr_core.spec.repairs import COLUMNS
 from asr_core.store import Store, shipping
 from asr_core.store.entries import WEIGHTS, Entry
+from asr_core.store.tables import typed
 
 if TYPE_CHECKING:
     import numpy as np
@@ -42,6 +43,19 @@ UNIQUE = {
     "repairs": [*COLUMNS, "layer", "channel"],
     "layers": [*COLUMNS, "state", "layer"],
     "alphas": [*COLUMNS, "state"],
+}
+
+
+def _empty(*columns: str) -> pd.DataFrame:
+    """An empty table with the columns that name a network, and others."""
+    return typed(pd.DataFrame(columns=list(dict.fromkeys([*COLUMNS, *columns]))))
+
+
+CHANNELS = ["layer", "depth", "channel", "mu_dense", "v_dense", "mu_pruned", "v_pruned", "kept_fraction", "kept_energy"]
+EMPTY = {
+    "accuracy": _empty(*ROW_FIELDS, "logit_gap").astype({"calib_batches": int, "top1": float}),
+    "channels": pd.DataFrame(columns=CHANNELS),
+    "repairs": _empty("layer", "channel", "gamma", "shrinkage"),
 }
 
 
@@ -118,8 +132,8 @@ def placed(accuracy: pd.DataFrame, entry: Entry) -> pd.DataFrame:
 def open_results(store: Store, keys: tuple[str, ...]) -> Result:
     """The stored results under `keys`, all of one setting, as one: rows of the first win.
 
-    Names of layers and repairs are categories in `repairs`, so that picking one layer of a large
-    network is fast. Raises StoreError if one is gone.
+    A table that none of them has is empty. Names of layers and repairs are categories in `repairs`, so that picking one
+    layer of a large network is fast. Raises StoreError if one is gone.
     """
     found = []
     for key in keys:
@@ -127,12 +141,15 @@ def open_results(store: Store, keys: tuple[str, ...]) -> Result:
         if entry is None:
             raise StoreError(f"the stored result {key} is gone; choose another setting or compute it again.")
         found.append(read(entry))
-    merged = merge(found)
-    if merged.repairs is None:
-        return merged
+    merged = whole(merge(found))
     return replace(
         merged, repairs=merged.repairs.astype(dict.fromkeys(("method", "order", "params", "layer"), "category"))
     )
+
+
+def whole(found: Result) -> Result:
+    """With empty tables in place of those that a running job has not made yet, or that were not shipped."""
+    return replace(found, **{name: EMPTY[name] for name in EMPTY if getattr(found, name) is None})
 
 
 def merge(found: list[Result]) -> Result:

@@ -24,7 +24,6 @@ from pages._frame.shelf import opened as opened
 from pages._frame.shelf import store as store
 from pages._frame.shelf import stored as stored
 from pages._frame.text import problem
-from pages._frame.unfinished import whole
 from pages._frame.views import Look, View
 
 
@@ -129,7 +128,7 @@ def _partial() -> Result | None:
 @st.cache_resource(max_entries=2, show_spinner=False)
 def _begun(root: str, known_by: str, stats: tuple, evaluations: tuple, _wanted: ExperimentSpec) -> Result | None:
     found = assembly.partial(_wanted, store())
-    return None if found.channels is None else whole(found)
+    return None if found.channels is None else results.whole(found)
 
 
 def _with_partial(shown: View) -> View:

@@ -5,7 +5,6 @@ import streamlit as st
 from asr_core.store import Store, catalogue, default_root, results
 from asr_core.store.catalogue import Stored
 from asr_core.store.results import Result
-from pages._frame.unfinished import whole
 
 
 @st.cache_resource(max_entries=2)
@@ -30,7 +29,7 @@ def stored() -> list[Stored]:
 
 @st.cache_resource(max_entries=24, show_spinner=False)
 def _opened(root: str, keys: tuple[str, ...]) -> Result:
-    return whole(results.open_results(_store(root), keys))
+    return results.open_results(_store(root), keys)
 
 
 def opened(keys: tuple[str, ...]) -> Result:
