@@ -257,6 +257,15 @@ def test_the_first_look_at_a_setting_is_one_that_is_stored(store):
     assert "Not stored for this setting" not in words(app) and "raw+BN" in words(app)
 
 
+def test_a_setting_of_another_budget_opens_with_that_budget(store):
+    def at_10(tables):
+        rows = tables["accuracy"]
+        tables["accuracy"] = rows[rows["calib_batches"].isin((0, 10)) & (rows["start"] != "keep")]
+
+    store_result(store, at_10)
+    assert opened("overview", dataset="digits").query_params["calib_batches"] == "10"
+
+
 def test_what_is_not_stored_of_a_look_is_drawn_as_not_stored(store):
     store_result(store, repairs=repairs(methods=("bn_only", "asr_bn"), orders=("simultaneous",), biases=("off",)))
     app = opened("overview", dataset="digits", methods="bn_only,lw_bn,asr_bn")

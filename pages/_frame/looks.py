@@ -39,9 +39,9 @@ def _methods(have: set[RepairSpec], order: str, bias: str) -> list[str]:
 
 
 def _state(rows: pd.DataFrame) -> pd.DataFrame:
-    """The rows in the reported state; where none are, those of the state that has most of them."""
+    """The rows in the reported state; where none are, those of the state that has most of them, the longest of equals."""
     reported = ablation.rows_in(rows, REPORTED_STATE)
     if len(reported):
         return reported
     groups = rows.groupby(STATE, dropna=False, sort=False)
-    return max((group for _, group in groups), key=len)
+    return max((group for _, group in groups), key=lambda group: (len(group), group["calib_batches"].iloc[0]))

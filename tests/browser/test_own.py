@@ -11,6 +11,24 @@ START = (
 )
 
 
+NETWORK = """
+from torch import nn
+
+def small(classes):
+    layers = nn.Conv2d(3, 8, 3, padding=1, bias=False), nn.BatchNorm2d(8), nn.ReLU(), nn.MaxPool2d(2)
+    more = nn.Conv2d(8, 16, 3, padding=1, bias=False), nn.BatchNorm2d(16), nn.ReLU(), nn.AdaptiveAvgPool2d(1)
+    return nn.Sequential(*layers, *more, nn.Flatten(), nn.Linear(16, classes))
+"""
+
+
+@pytest.fixture
+def server_with_a_network(tmp_path, monkeypatch, request):
+    """A server whose owner names a network of a file."""
+    (tmp_path / "nets.py").write_text(NETWORK)
+    monkeypatch.setenv("ASR_NETWORKS", f"{tmp_path / 'nets.py'}:small")
+    return request.getfixturevalue("fresh_server")
+
+
 def use_folder(visitor, folder) -> None:
     for name in TREE:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
@@ -56,5 +74,20 @@ def test_own_images_and_weights_are_computed_and_shown_on_every_page(fresh_serve
             1, timeout=1000 * PATIENCE
         )
         assert visitor.address.items() >= own.items()
+        assert "unknown" not in visitor.messages
+    assert not visitor.broken()
+
+
+def test_an_own_network_is_chosen_trained_and_shown_on_every_page(server_with_a_network, visit):
+    visitor = visit(server_with_a_network, "overview?dataset=digits&sparsity=0.8&methods=bn_only&epochs=1")
+    visitor.page.locator(".st-key-architecture input").click()
+    visitor.page.get_by_role("option", name="nets.py:small", exact=True).click()
+    visitor.until(lambda: visitor.address.get("architecture") == "nets.py:small", "the network in the address")
+    visitor.page.get_by_role("button", name="Compute", exact=True).click()
+    visitor.until(lambda: next(iter(visitor.crumbs), "").startswith("nets.py:small"), "the result", 2 * PATIENCE)
+    expect(visitor.page.get_by_test_id("stProgress")).to_have_count(0, timeout=1000 * PATIENCE)
+    for page in SHOWING:
+        visitor.follow(page)
+        assert visitor.address["architecture"] == "nets.py:small"
         assert "unknown" not in visitor.messages
     assert not visitor.broken()
