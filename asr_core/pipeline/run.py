@@ -4,7 +4,7 @@ import time
 from collections.abc import Sequence
 
 from asr_core.checks import nearest_layer
-from asr_core.errors import SpecError
+from asr_core.errors import AsrError, SpecError
 from asr_core.measure import guards
 from asr_core.networks import models, named, own
 from asr_core.pipeline import allocations, assembly, plan, signals
@@ -64,6 +64,20 @@ def check(lab: Lab) -> None:
     masks.check_budget(network, spec.prune.pruning, spec.prune.ignore, **spec.prune.parameters)
     lab.check_own_weights(network)
     lab.data.check_counts(spec.calibration.stat_images, spec.evaluation.eval_images)
+
+
+def check_all(wanted: Sequence[tuple[ExperimentSpec, Runtime]], store: Store) -> None:
+    """`check` each of many; what they share is loaded once. Raises AsrError with the setting that it is about."""
+    last: Lab | None = None
+    for spec, where in wanted:
+        lab = Lab(spec, store, Report(), where)
+        if last is not None and last.spec.data == spec.data:
+            lab.data = last.data
+        try:
+            check(lab)
+        except AsrError as error:
+            raise AsrError(f"{error} (in the setting {spec.model.words}, {spec.prune.words})") from error
+        last = lab
 
 
 def maps(
