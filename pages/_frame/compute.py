@@ -57,9 +57,13 @@ def compute_panel(
     weights, if the worker needs them. While the job runs the whole page is drawn again whenever there is more to show
     (`assembly.partial`). Draw it once per page and thing wanted.
     """
-    wanted, crew = Wanted(experiment, layer_maps, **part), runner(store)
-    job = crew.get(wanted.id)
+    wanted = Wanted(experiment, layer_maps, **part)
     with st.container(key=f"compute_{wanted.id}"):
+        if visitor.demo():
+            visitor.admitted("")  # says so
+            return
+        crew = runner(store)
+        job = crew.get(wanted.id)
         if job is not None and job.live:
             _running(crew, job)
         else:
@@ -100,6 +104,8 @@ def _offer(crew: Runner, wanted: Wanted, where: Runtime | None, job: Job | None)
         tasks = _missing(str(crew.store.root), wanted.id, _stamp(crew.store), wanted)
         speed = crew.speed(wanted.experiment)
         _listing(tasks, speed, wanted)
+        if not visitor.admitted(f"_password_{wanted.id}"):
+            return
         if tasks and speed is None:
             _offer_to_measure(crew, wanted)
         label = "Retry" if retry else "Compute"
@@ -204,6 +210,8 @@ def _running(crew: Runner, job: Job) -> None:
             progress(crew, now)
 
     st.fragment(look, run_every=WATCH)()
+    if not visitor.admitted(f"_password_{job.id}"):
+        return
     # outside the fragment: inside, the next look could swallow the click
     st.button(
         "Cancel",
