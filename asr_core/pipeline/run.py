@@ -47,7 +47,7 @@ def run(
     start = time.perf_counter()
     lab.keys  # trains the dense network if need be  # noqa: B018
     todo = plan.missing(spec, store, lab.dense_id, *counts)
-    perform(lab, sooner(todo, first) if first else todo)
+    perform(lab, sooner(todo, first, spec, lab.dense_id) if first else todo)
     dense_id, images = lab.dense_id, lab.data
     del lab  # its networks go before the tables are made
     return assembly.publish(spec, store, dense_id, images, time.perf_counter() - start)

@@ -63,10 +63,15 @@ def compute_repair(lab: Lab, task: Task):
 
 
 def compute_recalibration(lab: Lab, task: Task):
-    calibration, count = lab.spec.calibration, lab.spec.max_batches
-    batches = lab.data.calibration_batches(count, calibration.calib_batch_size, calibration.draw)
-    model = lab.network(task.network)
-    return {"record.npz": batchnorm.record(model, _counted(batches, lab.report), count)}, {"batches": count}
+    """The record of as many batches as the task's state takes, or the experiment; it goes on from a shorter one."""
+    calibration, count = lab.spec.calibration, task.state.calib_batches or lab.spec.max_batches
+    begun = lab.begun_record(task.network, count)
+    skip = len(next(iter(begun.values()), ()))
+    batches = lab.data.calibration_batches(count, calibration.calib_batch_size, calibration.draw, skip)
+    record = batchnorm.record(lab.network(task.network), _counted(batches, lab.report), count - skip)
+    if begun:
+        record = {name: np.concatenate([begun[name], values]) for name, values in record.items()}
+    return {"record.npz": record}, {"batches": count}
 
 
 def compute_evaluation(lab: Lab, task: Task):
