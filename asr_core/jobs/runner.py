@@ -71,6 +71,12 @@ class Runner(Meter):
             for _ in range(min(self.limits.workers, busy + waiting) - len(self._children)):
                 self._start()
 
+    def warm(self) -> None:
+        """Have a worker before there is a job, where one stays: its start takes longer than a first number."""
+        with self._guard:
+            if self.limits.idle and not self._children:
+                self._start()
+
     def _start(self) -> None:
         self.store.jobs.mkdir(parents=True, exist_ok=True)
         with open(self.store.jobs / WORDS, "wb") as log:

@@ -16,7 +16,7 @@ from asr_core.spec import labels
 from asr_core.spec.experiment import ExperimentSpec
 from asr_core.spec.repairs import RepairSpec
 from asr_core.store import Store
-from pages._frame import visitor
+from pages._frame import state, visitor
 from pages._frame.text import plain, problem
 
 WATCH = 0.5  # seconds between two looks at a job
@@ -106,6 +106,8 @@ def _offer(crew: Runner, wanted: Wanted, where: Runtime | None, job: Job | None)
         _listing(tasks, speed, wanted)
         if not visitor.admitted(f"_password_{wanted.id}"):
             return
+        if tasks and state.touched():
+            crew.warm()
         if tasks and speed is None:
             _offer_to_measure(crew, wanted)
         label = "Retry" if retry else "Compute"
