@@ -30,10 +30,11 @@ def table(store: Store, stored: list[Stored]) -> pd.DataFrame:
     """
     groups = _groups(stored)
     facts = pd.DataFrame([_said(items[0]) for items in groups], columns=COLUMNS[: -len(MEASURED)])
-    rows = severity.accuracies(store, tuple(catalogue.keys_of(items) for items in groups))
+    grouped = tuple(catalogue.keys_of(items) for items in groups)
+    rows = severity.accuracies(store, grouped)
     if rows.empty:
         return facts.reindex(columns=COLUMNS)
-    gains = severity.gains(store, rows, *GAIN).set_index("point")[["gain", "gain_low", "gain_high"]]
+    gains = severity.gains(store, grouped, *GAIN).set_index("point")[["gain", "gain_low", "gain_high"]]
     first = rows.drop_duplicates("point").set_index("point")[["severity", "within_share"]]
     return facts.join(first).join(gains).join(_complete(rows)).reindex(columns=COLUMNS)
 
