@@ -8,7 +8,7 @@ import streamlit as st
 from asr_core.errors import AsrError
 from asr_core.jobs import estimate
 from asr_core.jobs.jobs import Job
-from pages._frame import common, compute, visitor
+from pages._frame import common, compute, progress, visitor
 from pages._frame.text import problem
 
 
@@ -87,7 +87,7 @@ def follow(job_id: str) -> None:
     if job is None:
         return
     if job.live:
-        compute.progress(crew, job)
+        progress.progress(crew, job)
     st.caption(f"Log of job {job.id}")
     st.code(job.log() or "(nothing was printed)", language=None, wrap_lines=True)
 

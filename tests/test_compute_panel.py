@@ -10,7 +10,8 @@ from asr_core.jobs import estimate
 from asr_core.jobs.jobs import Wanted
 from asr_core.jobs.runner import Runner
 from asr_core.store import Store
-from pages._frame.compute import WATCH, news
+from pages._frame.compute import WATCH
+from pages._frame.progress import news
 
 
 @pytest.fixture

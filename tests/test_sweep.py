@@ -8,10 +8,12 @@ import pytest
 from click.testing import CliRunner
 from made_maps import SETTING, copy
 
+from asr_core import runtime
 from asr_core.cli import costs
 from asr_core.cli.main import main
 from asr_core.errors import SpecError, UnknownName
 from asr_core.jobs import executors, sweeps
+from asr_core.pipeline import run as experiment
 from asr_core.pipeline import stages
 from asr_core.spec.experiment import setting_fields
 from asr_core.store import Store, catalogue
@@ -155,14 +157,14 @@ def test_what_can_be_refused_is_refused_before_anything_is_computed(tmp_path, th
 
 
 def test_a_setting_that_fails_is_said_and_the_others_are_computed(tmp_path, threads, monkeypatch):
-    store, compute = copy(tmp_path), executors.compute
+    store, compute = copy(tmp_path), experiment.compute
 
     def fail(spec, root, where):
         if spec.prune.parameters["sparsity"] == 0.5:
             raise SpecError("no luck")
         compute(spec, root, where)
 
-    monkeypatch.setattr(executors, "compute", fail)
+    monkeypatch.setattr(experiment, "compute", fail)
     result = asr(store.root, setting(sparsity=[0.5, 0.6]) + SHARED)
     assert result.exit_code == 1
     assert (
@@ -189,7 +191,7 @@ def cluster():
 
 def test_a_dask_cluster_computes_a_sweep(tmp_path, cluster, monkeypatch):
     monkeypatch.setattr(costs, "MEASURED", 0.05)
-    monkeypatch.setenv(executors.SCHEDULER, cluster)
+    monkeypatch.setenv(runtime.SCHEDULER, cluster)
     store = copy(tmp_path)
     result = asr(store.root, setting(sparsity=[0.5, 0.6]) + SHARED, "--executor", "dask")
     assert result.exit_code == 0, result.output
@@ -197,7 +199,7 @@ def test_a_dask_cluster_computes_a_sweep(tmp_path, cluster, monkeypatch):
 
 
 def test_a_cluster_that_is_not_named_or_not_there_is_said(monkeypatch):
-    monkeypatch.delenv(executors.SCHEDULER, raising=False)
+    monkeypatch.delenv(runtime.SCHEDULER, raising=False)
     with pytest.raises(SpecError, match="--scheduler"), executors.opened("dask"):
         pass
     pytest.importorskip("distributed", reason="Dask is optional: pip install distributed")

@@ -60,9 +60,9 @@ def compute(
         calls = [(run.experiment, store.root.resolve(), replace(where, weights=run.weights)) for run in wanted]
         untrained = {recipe_key(call[0]): call for call in calls if results.dense_here(store, call[0]) is None}
         if len(untrained) > 1:  # else workers would wait for one another's training
-            executors.all_of(pool, executors.train, list(untrained.values()), lambda place, error: None)
+            executors.all_of(pool, pipeline.train, list(untrained.values()), lambda place, error: None)
         told = Told(wanted, expected)
-        executors.all_of(pool, executors.compute, calls, told.heard)
+        executors.all_of(pool, pipeline.compute, calls, told.heard)
     return not told.failed
 
 

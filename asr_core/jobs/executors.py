@@ -1,24 +1,17 @@
 """Where many computations run: anything with the interface of concurrent.futures. Imports no torch."""
 
 import os
-import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError, Executor, Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from multiprocessing import get_context
-from pathlib import Path
 from typing import Any
 
 from asr_core.errors import AsrError, SpecError
-from asr_core.runtime import Runtime
-from asr_core.spec.experiment import ExperimentSpec
-from asr_core.store import Store
+from asr_core.runtime import SCHEDULER
 
-EXECUTORS = ("local", "dask")
-SCHEDULER = "ASR_DASK_SCHEDULER"
 PATIENCE = 30  # seconds until a scheduler counts as absent
-_one_at_a_time = threading.Lock()  # torch's threads and seeds belong to the process
 
 
 @contextmanager
@@ -82,19 +75,3 @@ def all_of(pool: Executor, function: Callable[..., Any], calls: list[tuple], hea
         if error is not None and not isinstance(error, AsrError):
             raise error
         heard(futures[future], error)
-
-
-def compute(spec: ExperimentSpec, root: Path, where: Runtime) -> None:
-    """Have the result of `spec` in the store at `root`: computed in this process, which does one thing at a time."""
-    with _one_at_a_time:
-        from asr_core.pipeline import run
-
-        run.run(spec, Store(root), where=where)
-
-
-def train(spec: ExperimentSpec, root: Path, where: Runtime) -> None:
-    """Have the dense network of `spec` in the store at `root`."""
-    with _one_at_a_time:
-        from asr_core.pipeline.lab import Lab, Report, ensure_dense
-
-        ensure_dense(Lab(spec, Store(root), Report(), where))

@@ -169,7 +169,7 @@ class Runner(Meter):
         taking the next job meanwhile."""
         with self.store.lock("jobs"), suppress(ProcessLookupError):
             job = jobs.read(self.store, job_id)
-            if job is None or job.state != "running" or not self._alive(job):
+            if job is None or job.state != "running" or job.pid is None or not self._alive(job):
                 return
             os.kill(job.pid, number)
         until = time.monotonic() + patience

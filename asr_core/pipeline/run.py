@@ -1,7 +1,9 @@
 """Run an experiment, its maps, or the repairability of its convs: check, plan, compute what is missing, assemble."""
 
+import threading
 import time
 from collections.abc import Sequence
+from pathlib import Path
 
 from asr_core.checks import nearest_layer
 from asr_core.errors import AsrError, SpecError
@@ -9,7 +11,7 @@ from asr_core.measure import guards
 from asr_core.networks import models, named, own
 from asr_core.pipeline import allocations, assembly, plan, signals
 from asr_core.pipeline import maps as stored_maps
-from asr_core.pipeline.lab import Lab, Report
+from asr_core.pipeline.lab import Lab, Report, ensure_dense
 from asr_core.pipeline.order import Sooner, sooner
 from asr_core.pipeline.stages import perform
 from asr_core.pruning import masks
@@ -19,6 +21,8 @@ from asr_core.spec.experiment import ExperimentSpec
 from asr_core.spec.parts import PruneSpec
 from asr_core.spec.recalibration import REPORTED_STATE, BatchNormState
 from asr_core.store import Store, results
+
+_one_at_a_time = threading.Lock()  # torch's threads and seeds belong to the process
 
 
 def run(
@@ -51,6 +55,18 @@ def run(
     dense_id, images = lab.dense_id, lab.data
     del lab  # its networks go before the tables are made
     return assembly.publish(spec, store, dense_id, images, time.perf_counter() - start)
+
+
+def compute(spec: ExperimentSpec, root: Path, where: Runtime) -> None:
+    """Have the result of `spec` in the store at `root`: computed in this process, which does one thing at a time."""
+    with _one_at_a_time:
+        run(spec, Store(root), where=where)
+
+
+def train(spec: ExperimentSpec, root: Path, where: Runtime) -> None:
+    """Have the dense network of `spec` in the store at `root`, in the same way."""
+    with _one_at_a_time:
+        ensure_dense(Lab(spec, Store(root), Report(), where))
 
 
 def check(lab: Lab) -> None:

@@ -10,13 +10,12 @@ import numpy as np
 from asr_core import checks, registry, runtime
 from asr_core.measure import absorption, activations, confidence, evaluation, stats
 from asr_core.pipeline.lab import Lab, Report
-from asr_core.pipeline.plan import READING, MapTask, RepairabilityTask, Task
+from asr_core.pipeline.plan import EVAL_BATCH, READING, MapTask, RepairabilityTask, Task
 from asr_core.pipeline.signal_stage import compute_signal
 from asr_core.pruning import masks, repairability
 from asr_core.repairs import batchnorm, passes, repair_model
 from asr_core.spec.repairs import DENSE, NO_REPAIR
 
-EVAL_BATCH = 256
 MAP_BYTES = 8 << 20  # of stored maps of one network and layer
 KEPT_LOGITS = 64  # images whose logits are kept whole, to see whether two networks are the same function
 LOGIT_BYTES = 64 << 20  # of float16 logits of all images that are kept
