@@ -39,7 +39,7 @@ def _methods(have: set[RepairSpec], order: str, bias: str) -> list[str]:
 
 
 def _state(rows: pd.DataFrame) -> pd.DataFrame:
-    """The rows in the reported state; where none are, those of the state that has most of them, the longest of equals."""
+    """The rows in the reported state; where none are, of the state with most of them, the longest."""
     reported = ablation.rows_in(rows, REPORTED_STATE)
     if len(reported):
         return reported
