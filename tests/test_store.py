@@ -90,7 +90,7 @@ def test_a_changed_file_is_set_aside_with_a_warning_and_computed_again(store, na
     assert len(list((store.root / ".damaged").iterdir())) == 1
 
 
-@pytest.mark.parametrize("content", ["", "{", "[]", '{"facts": {}}', '"text"', "null"])
+@pytest.mark.parametrize("content", ["", "{", "[]", '"text"', "null", "[" * 100_000])
 def test_a_half_written_manifest_is_set_aside(store, content):
     store.get_or_compute("stats", "k", number())
     (store.root / "stats" / "k" / "manifest.json").write_text(content)

@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from asr_core.errors import StoreError
+from asr_core.store import manifests
 
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
 
-MANIFEST = "manifest.json"
 WEIGHTS = "weights.safetensors"  # of a dense network; a shipped one can come without
 PROJECT = Path(__file__).resolve().parent.parent.parent
 
@@ -86,11 +86,10 @@ def _write_table(path: Path, table: Any) -> None:
 class Entry:
     """One stored entry: read access to its manifest and files."""
 
-    def __init__(self, folder: Path):
+    def __init__(self, folder: Path, manifest: dict[str, Any] | None = None):
+        """Reads the manifest where it is not given; raises manifests.Unfit, and OSError where there is none."""
         self.folder = folder
-        self.manifest = json.loads((folder / MANIFEST).read_text())
-        if not isinstance(self.manifest, dict) or not self.manifest.keys() >= {"facts", "files", "finished"}:
-            raise ValueError(f"{folder / MANIFEST} is no manifest")
+        self.manifest = manifests.read(folder) if manifest is None else manifest
 
     def __getitem__(self, field: str) -> Any:
         """A field of the manifest's `facts`: the small results of the stage."""
@@ -140,11 +139,4 @@ class Entry:
                 return f"{name} is missing"
             if digest_file(self.folder / name) != expected["sha256"]:
                 return f"{name} has changed"
-        return None
-
-
-def read_manifest(folder: Path) -> dict | None:
-    try:
-        return Entry(folder).manifest
-    except (OSError, ValueError):  # going away, or damaged: `find` deals with it
         return None
