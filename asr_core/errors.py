@@ -6,7 +6,8 @@
     ├── DataError        images are missing, unreadable or too few
     ├── ModelError       a network that cannot be built, pruned or repaired
     │   └── WeightsError a weights file that does not fit its network
-    └── StoreError       the cache directory cannot be read or written
+    ├── StoreError       the cache directory cannot be read or written
+    └── QueueFull        as many computations wait as may; nothing is wrong with what was asked
 
 Each message is one line that carries the value, the rule, the choices and the remedy; the
 command line prints it as it is and exits with 2.
@@ -56,3 +57,7 @@ class WeightsError(ModelError):
 
 class StoreError(AsrError):
     """The cache directory cannot be read or written."""
+
+
+class QueueFull(AsrError):
+    """As many computations wait as may: nothing is wrong with what was asked."""

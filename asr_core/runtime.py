@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from asr_core.checks import choose, whole
+from asr_core.checks import as_number, choose, whole
 from asr_core.errors import SpecError
 
 TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3  # names of malloc.h
@@ -68,10 +68,16 @@ def facts(where) -> dict:
 
 
 def worker_threads() -> int:
-    """CPU threads of a worker process: one fewer than the cores, so that clicks stay quick."""
+    """CPU threads of a worker process: one fewer than the cores, so that clicks stay quick, shared by ASR_WORKERS."""
     allowed = getattr(os, "sched_getaffinity", None)
     cores = len(allowed(0)) if allowed else os.cpu_count() or 1
-    return max(1, cores - 1)
+    return max(1, (cores - 1) // from_environment("ASR_WORKERS", 1))
+
+
+def from_environment(name: str, default: int, least: int = 1) -> int:
+    """A whole number that the environment may give; raises SpecError for what is none, or is less than `least`."""
+    given = os.environ.get(name)
+    return default if not given else whole(name, as_number(given), least)
 
 
 def clock() -> float:

@@ -8,7 +8,7 @@ import streamlit as st
 from asr_core.errors import AsrError
 from asr_core.jobs import estimate
 from asr_core.jobs.jobs import Job
-from pages._frame import common, compute
+from pages._frame import common, compute, visitor
 from pages._frame.text import problem
 
 crew = compute.runner(common.store())
@@ -74,7 +74,7 @@ def retry(job: Job) -> None:
     ):
         return
     try:
-        crew.retry(job.id)
+        crew.retry(job.id, visitor.owner())
     except AsrError as error:
         problem(error)
     else:
@@ -115,9 +115,11 @@ def watch(seen: list[tuple]) -> None:
         st.rerun()
 
 
+limits = crew.limits
+running = "One computation runs" if limits.workers == 1 else f"{limits.workers} computations run"
 st.caption(
-    "One computation runs at a time; the others wait. Whoever asks for the same thing shares a job, and closing a tab "
-    "loses nothing."
+    f"{running} at a time; up to {limits.waiting} more wait, {limits.each} of one browser, and browsers take turns. "
+    "Whoever asks for the same thing shares a job, and closing a tab loses nothing."
 )
 jobs = crew.all()
 if jobs:

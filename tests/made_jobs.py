@@ -9,6 +9,7 @@ from dataclasses import asdict
 import psutil
 from small import SMALL
 
+from asr_core.jobs import jobs
 from asr_core.jobs.jobs import Wanted
 from asr_core.runtime import Runtime
 from asr_core.spec.repairs import BN_ONLY
@@ -22,6 +23,7 @@ LINE = {
     "network": BN_ONLY.columns,
     "images": 1200,
     "of_images": 5000,
+    "view": 0,
     "tasks": 7,
     "of_tasks": 30,
     "seconds_left": 42.0,
@@ -29,10 +31,10 @@ LINE = {
 }
 
 
-def make_job(store: Store, state, reason=None, line=None, log="", wanted=None, before=0, pid=None) -> str:
+def make_job(store: Store, state, reason=None, line=None, log="", wanted=None, before=0, pid=None, owners=("",)) -> str:
     """The ID of a made-up job that computes `wanted` (or SMALL): a folder, submitted a minute and `before` seconds ago.
 
-    pid: of its worker; this process's if it is not given.
+    pid: of its worker; this process's if it is not given. owners: the browsers that asked.
     """
     wanted, pid = wanted or Wanted(SMALL), pid or os.getpid()
     folder = store.jobs / wanted.id
@@ -43,10 +45,13 @@ def make_job(store: Store, state, reason=None, line=None, log="", wanted=None, b
         "submitted": time.time() - 60 - before,
         "pid": pid,
         "born": psutil.Process(pid).create_time(),
+        "host": jobs.HOST,
         "reason": reason,
+        "owners": list(owners),
     }
     ended = {"finished": time.time()} if state in ("finished", "failed", "cancelled") else {}
-    write_json(folder / "status.json", status | ended | {"started": time.time() - 50})
+    taken = jobs.WAITING if state == "queued" else {"started": time.time() - 50}
+    write_json(folder / "status.json", status | ended | taken)
     (folder / "log.txt").write_text(log)
     if line:
         (folder / "progress.jsonl").write_text(json.dumps(line) + "\n")

@@ -15,7 +15,9 @@ from pages._frame.compute import WATCH, news
 
 @pytest.fixture
 def store(tmp_path, monkeypatch):
+    """A store of a server whose workers do not start."""
     monkeypatch.setenv("ASR_CACHE_DIR", str(tmp_path))
+    monkeypatch.setattr(Runner, "tend", lambda self: None)
     found = Store(tmp_path)
     estimate.remember(SMALL, found, SPEED)
     return found
@@ -25,7 +27,7 @@ def store(tmp_path, monkeypatch):
 def submitted(monkeypatch):
     """What was submitted, in place of starting a worker."""
     found = []
-    monkeypatch.setattr(Runner, "submit", lambda self, wanted, where=None: found.append(wanted))
+    monkeypatch.setattr(Runner, "submit", lambda self, wanted, where=None, owner="": found.append(wanted))
     return found
 
 
@@ -91,7 +93,13 @@ def test_a_running_job_shows_stage_images_and_time_left_and_can_be_cancelled(sto
     ],
 )
 def test_the_page_is_drawn_again_when_the_first_statistics_came_and_then_a_few_times(drawn, now, rest, due):
-    drawn, now = (line and {"stage": line[0], "tasks": line[1], "of_tasks": 40} for line in (drawn, now))
+    drawn, now = (line and {"stage": line[0], "tasks": line[1], "of_tasks": 40, "view": 9} for line in (drawn, now))
+    assert news(drawn, now, rest) is due
+
+
+@pytest.mark.parametrize(("before", "now", "rest", "due"), [(3, 2, 2, True), (3, 2, 0.5, False), (1, 0, 0, True)])
+def test_the_page_is_drawn_again_for_each_row_that_it_asked_for(before, now, rest, due):
+    drawn, now = ({"stage": "evaluation", "tasks": 5, "of_tasks": 40, "view": view} for view in (before, now))
     assert news(drawn, now, rest) is due
 
 
@@ -99,7 +107,8 @@ def test_a_queued_job_says_whether_it_waits_for_another_one(store):
     make_job(store, "queued")
     assert run(panel).get("progress")[0].proto.text == "Starting …"
     make_job(store, "running", wanted=Wanted(SMALL.with_(repairs=())), before=10)
-    assert "Waiting for another computation" in run(panel).get("progress")[0].proto.text
+    text = run(panel).get("progress")[0].proto.text
+    assert text == "Waiting: 1 computation comes first; one runs at a time, and browsers take turns."
 
 
 def test_a_failed_job_shows_its_reason_and_a_retry(store, submitted):

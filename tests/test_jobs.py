@@ -6,21 +6,20 @@ import shutil
 import signal
 import subprocess
 import sys
-import threading
 import time
 from dataclasses import replace
 
-import psutil
 import pytest
 from made_jobs import LONG, held, make_job
 from small import SPEED
 
 from asr_core.errors import AsrError, SpecError, StoreError, UnknownName
-from asr_core.jobs import estimate, jobs, worker
+from asr_core.jobs import estimate, jobs, meter
 from asr_core.jobs import runner as runners
 from asr_core.jobs.jobs import Wanted
 from asr_core.jobs.runner import Runner
 from asr_core.pipeline import allocations, assembly, maps, plan
+from asr_core.pipeline.order import Sooner
 from asr_core.spec.dense import DenseSpec
 from asr_core.spec.digests import key
 from asr_core.spec.experiment import ExperimentSpec, from_dict
@@ -55,12 +54,14 @@ def with_sparsity(value):
 
 @pytest.fixture(scope="module")
 def runner(tmp_path_factory):
-    found = Runner(Store(tmp_path_factory.mktemp("cache")))
-    yield found
-    for job in found.all():
-        found.cancel(job.id)
-    for child in found._children.values():
-        child.wait()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ASR_WORKER_IDLE", "2")
+        found = Runner(Store(tmp_path_factory.mktemp("cache")))
+        yield found
+        for job in found.all():
+            found.cancel(job.id)
+        for child in list(found._children.values()):
+            child.wait()
 
 
 def wait(runner, job_id, until, seconds=LONG):
@@ -86,10 +87,10 @@ def computing(job):
 def finished(runner):
     """The job of TINY, asked for twice while it ran; what it was expected to take is known, so its shares are too."""
     estimate.remember(TINY, runner.store, SPEED)
-    with runner.store.lock("worker"):  # it waits for its turn
-        first = runner.submit(Wanted(TINY))
-        second = runner.submit(Wanted(TINY))
-    assert (second.id, second.pid) == (first.id, first.pid)
+    first = runner.submit(Wanted(TINY), owner="one")
+    second = runner.submit(Wanted(TINY), owner="other")
+    assert (second.id, second.submitted) == (first.id, first.submitted)
+    assert (first.owners, second.owners) == (("one",), ("one", "other"))
     return wait(runner, first.id, ended)
 
 
@@ -138,36 +139,36 @@ def test_a_second_job_waits_for_the_first_and_can_be_cancelled_there(runner, fin
     one, other = (Wanted(with_sparsity(value)) for value in (0.7, 0.75))
     with held(one, runner.store):
         first = wait(runner, runner.submit(one).id, lambda job: job.state == "running")
-        second = wait(runner, runner.submit(other).id, begun)
-        assert second.state == "queued" and runner.get(first.id).live
+        second = runner.submit(other)
+        assert second.state == "queued" and second.pid is None and runner.ahead(second) == 0
         assert [job.id for job in runner.all()][:2] == [second.id, first.id]
         assert runner.cancel(second.id).state == runner.cancel(first.id).state == "cancelled"
 
 
-def begun(job):
-    """Whether the worker is up: being polite is the first that it does."""
-    return psutil.Process(job.pid).nice() >= worker.NICE
+def test_a_worker_goes_on_to_the_next_job_without_starting_anew(runner, finished):
+    ended_jobs = [wait(runner, runner.submit(Wanted(with_sparsity(value))).id, ended) for value in (0.31, 0.32)]
+    assert [job.state for job in ended_jobs] == ["finished", "finished"]
+    assert ended_jobs[0].pid == ended_jobs[1].pid
 
 
-def test_whoever_asked_first_computes_first(tmp_path, monkeypatch):
-    monkeypatch.setattr(worker, "LOOK", 0.01)
-    store, turns = Store(tmp_path), []
-    asked = [Wanted(with_sparsity(value)) for value in (0.1, 0.2, 0.3)]
-    ids = [
-        make_job(store, "queued", wanted=wanted, before=before) for wanted, before in zip(asked, (1, 3, 2), strict=True)
-    ]
+def test_cancelling_a_job_leaves_the_worker_to_the_next(runner, finished):
+    one, other = Wanted(with_sparsity(0.33)), Wanted(with_sparsity(0.34))
+    with held(one, runner.store):
+        first = wait(runner, runner.submit(one).id, computing)
+        runner.submit(other)
+        assert runner.cancel(first.id).state == "cancelled"
+    assert wait(runner, other.id, ended).state == "finished"
 
-    def take(job_id):
-        with worker.turn(store, job_id):
-            turns.append(job_id)
-            jobs.update(store, job_id, state="running")
 
-    threads = [threading.Thread(target=take, args=[job_id], daemon=True) for job_id in ids]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(LONG)
-    assert turns == [ids[1], ids[2], ids[0]]
+def test_what_the_view_shows_is_computed_before_the_rest(runner, finished):
+    spec = with_sparsity(0.35)
+    first = Sooner((RepairSpec.of("asr_bn"),), TINY.states[2])
+    job = wait(runner, runner.submit(Wanted(spec, first=first)).id, ended)
+    lines = [json.loads(line) for line in (job.folder / "progress.jsonl").read_text().splitlines()]
+    done = next(n for n, line in enumerate(lines) if line["view"] == 0)
+    seen = {line["network"]["method"] for line in lines[:done] if line["stage"] in ("repair", "recalibration")}
+    assert seen == {"asr_bn"} and lines[done]["share"] < 0.8
+    assert job.state == "finished" and job.asked()[0].first == first
 
 
 def test_a_worker_that_does_not_listen_is_killed_within_a_second(tmp_path, monkeypatch):
@@ -249,7 +250,7 @@ def test_a_spec_that_this_version_cannot_read_fails_with_its_reason(runner, fini
     assert job.state == "failed" and job.reason.startswith("unknown pruning rule 'global_l7'")
 
 
-def test_a_worker_ends_when_its_server_is_killed(runner, finished):
+def test_a_worker_ends_when_its_server_is_killed_and_the_next_server_goes_on(runner, finished):
     root, wanted = runner.store.root, Wanted(with_sparsity(0.95))
     spec = json.dumps(wanted.experiment.as_dict())
     code = (
@@ -265,10 +266,12 @@ def test_a_worker_ends_when_its_server_is_killed(runner, finished):
         wait(runner, job_id, computing)
         server.kill()
         server.communicate()
-        job = wait(runner, job_id, ended)
-    assert job.state == "failed" and job.reason.startswith("the server stopped")
-    wait(runner, job_id, lambda job: not jobs.exists(job))
-    assert not list((root / ".tmp").glob("*"))
+        job = wait(runner, job_id, lambda job: job.state != "running")
+        assert not list((root / ".tmp").glob("*"))
+        assert job.state == "queued" and not jobs.exists(job)
+    again = Runner(runner.store)
+    job = wait(again, job_id, ended)
+    assert job.state == "finished" and job.tries == 2
 
 
 def test_partial_tables_have_the_columns_of_the_finished_ones(runner, finished, tmp_path):
@@ -317,7 +320,7 @@ def test_job_folders_are_no_entries_of_the_store(runner, finished):
 
 
 def test_a_speed_that_cannot_be_measured_says_why(tmp_path, monkeypatch):
-    monkeypatch.setattr(runners, "FORGET", LONG)
+    monkeypatch.setattr(meter, "FORGET", LONG)
     runner = Runner(Store(tmp_path))
     runner.measure(UNFIT)
     measured(runner, UNFIT)
@@ -374,7 +377,7 @@ def test_what_could_not_be_measured_may_be_asked_for_again_after_a_while(tmp_pat
     assert not runner.measuring(TINY)
     with pytest.raises(AsrError, match=f"longer than {estimate.PATIENCE} s"):
         runner.speed(TINY)
-    monkeypatch.setattr(runners, "FORGET", 0)
+    monkeypatch.setattr(meter, "FORGET", 0)
     assert runner.speed(TINY) is None
     runner.measure(TINY)
     assert len(started) == 2

@@ -1,14 +1,16 @@
 """What is known of jobs: folders cache/jobs/ID with spec.json, status.json, progress.jsonl and log.txt.
 
-A job computes one experiment, or spatial maps or the repairability of one, outside the web process
-(`asr_core.jobs.worker`, started by `asr_core.jobs.runner`). Its ID comes from what is wanted alone, so everybody who
-asks for the same thing shares one computation. Imports no torch.
+A job computes one experiment, or spatial maps or the repairability of one, outside the web process. It waits as files
+(`asr_core.jobs.queue`) until a worker takes it (`asr_core.jobs.worker`, started by `asr_core.jobs.runner`). Its ID
+comes from what is wanted alone, so everybody who asks for the same thing shares one computation. Imports no torch.
 """
 
 import json
 import os
 import re
-from dataclasses import asdict, dataclass
+import socket
+import time
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,7 @@ import psutil
 from asr_core.jobs import estimate
 from asr_core.pipeline import allocations, maps, signals
 from asr_core.pipeline.maps import MapSpec
+from asr_core.pipeline.order import Sooner, sooner
 from asr_core.pipeline.plan import Task
 from asr_core.runtime import Runtime
 from asr_core.spec.digests import key
@@ -28,19 +31,29 @@ from asr_core.store.entries import write_json
 LIVE = ("queued", "running")
 STATES = (*LIVE, "finished", "failed", "cancelled")
 TAIL = 8192  # bytes read from the end of a log
+BEAT = 5.0  # seconds between two signs of life of a computing worker: the time of its job's file ALIVE
+ALIVE = "alive"
+SILENCE = 60.0  # seconds without one after which a worker on another machine counts as gone
+HOST = socket.gethostname()
+WAITING = {"state": "queued", "pid": None, "born": None, "host": None, "started": None}
+TRIES = 3  # times that a job is taken whose worker and server stop under it
 
 
 @dataclass(frozen=True)
 class Wanted:
     """What a job computes: all tables of `experiment`, or with `maps` only these maps of it, or only the
     `repairability` of its convs at the usual trial sparsities, or with `signal` only the signal tables before
-    recalibration and in that state, on the dense network `dense_id` (None: the recipe's)."""
+    recalibration and in that state, on the dense network `dense_id` (None: the recipe's).
+
+    first: of the tables, what is computed first, as somebody looks at it; it makes no other job.
+    """
 
     experiment: ExperimentSpec
     maps: MapSpec | Any = None
     dense_id: str | None = None
     repairability: bool = False
     signal: BatchNormState | Any = None
+    first: Sooner | Any = field(default=None, compare=False)
 
     @property
     def part(self) -> Any:
@@ -63,6 +76,7 @@ class Wanted:
             "dense_id": self.dense_id,
             "repairability": self.repairability,
             "signal": asdict(self.signal) if self.signal else None,
+            "first": self.first.as_dict() if self.first else None,
         }
 
     @property
@@ -76,7 +90,8 @@ class Wanted:
         Raises DataError for a folder, StoreError for weights that are not on this machine.
         """
         if not self.part:
-            return estimate.work(self.experiment, store)
+            todo = estimate.work(self.experiment, store)
+            return sooner(todo, self.first) if self.first else todo
         dense_id = maps.known_dense(self.experiment, store, self.dense_id)
         if self.repairability:
             return allocations.missing(self.experiment, store, dense_id)
@@ -94,15 +109,19 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Job:
-    """What status.json says. Times are Unix seconds; `born` is the worker's creation time; `reason` says
-    in one line why a job failed."""
+    """What status.json says. Times are Unix seconds. `pid`, `born` (its creation time) and `host` are those of the
+    worker that took it, None while it waits; `owners`: the browsers that asked for it; `tries`: how often a worker took
+    it; `reason` says in one line why a job failed."""
 
     id: str
     folder: Path
     state: str
     submitted: float
-    pid: int
-    born: float
+    owners: tuple[str, ...] = ("",)
+    pid: int | None = None
+    born: float | None = None
+    host: str | None = None
+    tries: int = 0
     started: float | None = None
     finished: float | None = None
     reason: str | None = None
@@ -119,7 +138,8 @@ class Job:
         chosen = maps.from_dict(wanted["maps"]) if wanted["maps"] else None
         repairability = wanted.get("repairability", False)  # jobs of earlier versions do not say
         state = BatchNormState.of(**wanted["signal"]) if wanted.get("signal") else None
-        asked = Wanted(from_dict(wanted["experiment"]), chosen, wanted["dense_id"], repairability, state)
+        first = Sooner.from_dict(wanted["first"]) if wanted.get("first") else None
+        asked = Wanted(from_dict(wanted["experiment"]), chosen, wanted["dense_id"], repairability, state, first)
         return asked, Runtime(**found["runtime"])
 
     def progress(self) -> dict | None:
@@ -129,7 +149,12 @@ class Job:
 
     def log(self, lines: int = 20) -> str:
         """The last lines that the worker printed."""
-        return "\n".join(_tail(self.folder / "log.txt").splitlines()[-lines:])
+        return words(self.folder / "log.txt", lines)
+
+
+def words(path: Path, lines: int) -> str:
+    """The last lines of a log; empty without a file."""
+    return "\n".join(_tail(path).splitlines()[-lines:])
 
 
 def _tail(path: Path) -> str:
@@ -150,7 +175,8 @@ def read(store: Store, job_id: str) -> Job | Any:
         return None
     folder = store.jobs / job_id
     try:
-        return Job(job_id, folder, **json.loads((folder / "status.json").read_text()))
+        job = Job(job_id, folder, **json.loads((folder / "status.json").read_text()))
+        return replace(job, owners=tuple(job.owners))
     except (OSError, ValueError, TypeError):  # never there, going away, or of another version
         return None
 
@@ -174,9 +200,22 @@ def change(store: Store, job_id: str, **changes) -> None:
 
 
 def exists(job: Job) -> bool:
-    """Whether the job's worker process is there: the same process, not another one with its number."""
+    """Whether the job has a worker: the same process, not another one with its number; on another machine, one that
+    gave a sign of life."""
+    if job.pid is None or job.born is None:
+        return False
+    if job.host != HOST:
+        return _silent(job) < SILENCE
     try:
         process = psutil.Process(job.pid)
         return abs(process.create_time() - job.born) < 2 and process.status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return False
+
+
+def _silent(job: Job) -> float:
+    """Seconds since the last sign of life."""
+    try:
+        return time.time() - max((job.folder / ALIVE).stat().st_mtime, job.started or 0.0)
+    except OSError:
+        return time.time() - (job.started or 0.0)

@@ -1,102 +1,136 @@
 """Starts, watches and stops the worker processes of jobs. Imports no torch."""
 
-import json
 import os
 import shutil
 import signal
 import subprocess
-import sys
 import threading
 import time
 from contextlib import suppress
-from dataclasses import asdict
-
-import psutil
+from dataclasses import asdict, replace
 
 from asr_core.errors import AsrError, StoreError
-from asr_core.jobs import estimate, jobs
+from asr_core.jobs import jobs, queue
 from asr_core.jobs.jobs import Job, Wanted
-from asr_core.runtime import Runtime, worker_threads
-from asr_core.spec.experiment import ExperimentSpec
+from asr_core.jobs.meter import Meter
+from asr_core.jobs.queue import Limits
+from asr_core.runtime import Runtime
 from asr_core.store import Store, disk_errors
-from asr_core.store.entries import PROJECT, write_json
+from asr_core.store.entries import write_json
 
+WORDS = "worker.log"  # what a worker prints before it takes a job
 KEPT = 50  # ended jobs whose folders stay
 GRACE = 0.6  # seconds from SIGTERM to SIGKILL
-FORGET = 30  # seconds until a network that could not be measured may be tried again
 
 
-class Runner:
-    """Starts, watches and stops workers for one store. One per server process; safe for its threads."""
+class Runner(Meter):
+    """Starts, watches and stops workers for one store. One per server process; safe for its threads.
+
+    Jobs that an earlier server left in the queue are taken up at once.
+    """
 
     def __init__(self, store: Store):
-        self.store = store
-        self._children: dict[str, subprocess.Popen] = {}
-        self._probe: tuple[str, subprocess.Popen] | None = None  # what is measured, and by which process
-        self._refused: dict[str, tuple[float, str]] = {}
-        self._guard = threading.Lock()
+        super().__init__(store)
+        self.limits = Limits.of_environment()
+        self._children: dict[int, subprocess.Popen] = {}
+        self._unwritten: dict[str, Job] = {}  # how jobs ended where the disk takes no more
+        with suppress(StoreError):  # a store that cannot be written: said where something is asked of it
+            queue.take_up(store)
+        self.tend()
 
-    def submit(self, wanted: Wanted, where: Runtime | None = None) -> Job:
-        """The job that computes `wanted`: the living one if there is one, else a new worker is started.
+    def submit(self, wanted: Wanted, where: Runtime | None = None, owner: str = "") -> Job:
+        """The job that computes `wanted`: the living one if there is one, else a new one at the end of the queue.
 
-        Raises StoreError where nothing can be written.
+        owner: the browser that asks. Raises StoreError where nothing can be written, QueueFull where too many wait.
         """
         with self.store.lock("jobs"), disk_errors(self.store.root):
             job = jobs.read(self.store, wanted.id)
             if job and job.live and self._alive(job):
-                return job
-            self._forget_old()
-            self._start(wanted.id, {"wanted": wanted.as_dict(), "runtime": asdict(where or Runtime())})
+                jobs.change(self.store, job.id, owners=sorted({*job.owners, owner}))
+            else:
+                queue.check_room(jobs.listed(self.store), owner, self.limits)
+                self._forget_old()
+                self._enqueue(wanted, where or Runtime(), owner)
+        self.tend()
         return jobs.read(self.store, wanted.id)
 
-    def _start(self, job_id: str, asked: dict) -> None:
-        folder = self.store.jobs / job_id
-        if before := self._children.pop(job_id, None):
-            before.kill()  # its last word is written, or its folder is gone
-            before.wait()
+    def _enqueue(self, wanted: Wanted, where: Runtime, owner: str) -> None:
+        folder = self.store.jobs / wanted.id
+        self._unwritten.pop(wanted.id, None)
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
-        write_json(folder / "spec.json", asked)
-        with open(folder / "log.txt", "wb") as log:
-            child = self._spawn(["run", str(self.store.root.resolve()), job_id, str(os.getpid())], stdout=log)
-        self._children[job_id] = child
-        born = psutil.Process(child.pid).create_time()
-        status = {"state": "queued", "submitted": time.time(), "pid": child.pid, "born": born}
-        write_json(folder / "status.json", status)
+        write_json(folder / "spec.json", {"wanted": wanted.as_dict(), "runtime": asdict(where)})
+        write_json(folder / "status.json", {"state": "queued", "submitted": time.time(), "owners": [owner]})
 
-    def _spawn(self, arguments: list[str], **streams) -> subprocess.Popen:
-        """A worker in a session of its own, so that Ctrl-C in the server's terminal goes to the server only."""
-        paths = os.pathsep.join(filter(None, (str(PROJECT), os.environ.get("PYTHONPATH"))))
-        threads = {"OMP_NUM_THREADS": str(worker_threads()), "OMP_WAIT_POLICY": "passive"}
-        return subprocess.Popen(
-            [sys.executable, "-m", "asr_core.jobs.worker", *arguments],
-            env=os.environ | threads | {"PYTHONPATH": paths, "PYTHONUNBUFFERED": "1"},
-            stdin=subprocess.DEVNULL,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-            **streams,
-        )
+    def tend(self) -> None:
+        """Start workers where jobs wait, no more than may compute at once."""
+        with self._guard:
+            found = jobs.listed(self.store)
+            waiting = sum(job.state == "queued" for job in found)
+            busy = sum(job.state == "running" and job.pid in self._children for job in found)
+            for _ in range(min(self.limits.workers, busy + waiting) - len(self._children)):
+                self._start()
+
+    def _start(self) -> None:
+        self.store.jobs.mkdir(parents=True, exist_ok=True)
+        with open(self.store.jobs / WORDS, "wb") as log:
+            child = self._spawn(["run", str(self.store.root.resolve()), str(os.getpid())], stdout=log)
+        self._children[child.pid] = child
+        threading.Thread(target=self._attend, args=(child,), daemon=True).start()
+
+    def _attend(self, child: subprocess.Popen) -> None:
+        """Wait for a worker's end: what it leaves is settled, and another one goes on."""
+        status = child.wait()
+        with suppress(AsrError, OSError):  # a full disk, or a store that is gone
+            left = [job for job in jobs.listed(self.store) if job.pid == child.pid and job.state == "running"]
+            for job in left:
+                self._settle(job)
+            if status > 0 and not left:  # it cannot even start: the next in line would wait for ever
+                for job in queue.waiting(self.store)[:1]:
+                    self._end(job, "failed", jobs.words(self.store.jobs / WORDS, 1) or "the worker could not start")
+        with self._guard:
+            self._children.pop(child.pid, None)
+        with suppress(AsrError, OSError):
+            self.tend()
 
     def _alive(self, job: Job) -> bool:
-        child = self._children.get(job.id)
-        return child.poll() is None if child and child.pid == job.pid else jobs.exists(job)
+        """Whether a job waits, or has its worker."""
+        if job.state == "queued":
+            return True
+        child = self._children.get(job.pid) if job.pid and job.host == jobs.HOST else None
+        return child.poll() is None if child else jobs.exists(job)
 
     def get(self, job_id: str) -> Job | None:
         """The job as it is now; one whose worker died without a word has failed, with the reason."""
+        if job_id in self._unwritten:
+            return self._unwritten[job_id]
         job = jobs.read(self.store, job_id)
-        if child := self._children.get(job_id):
-            child.poll()  # an ended child must be asked, or it stays a zombie
         if job is None or not job.live or self._alive(job):
             return job
-        with self.store.lock("jobs"):
-            if jobs.read(self.store, job_id) == job:  # not its last word after all
-                jobs.change(self.store, job_id, state="failed", finished=time.time(), reason=self._cause(job))
-        self.store.sweep()
-        return jobs.read(self.store, job_id)
+        return self._settle(job)
+
+    def _settle(self, job: Job) -> Job | None:
+        """The job of a worker that is gone, with how it ended."""
+        ended = self._end(job, "failed", self._cause(job))
+        with suppress(AsrError):
+            self.store.sweep()
+        return ended
+
+    def _end(self, job: Job, state: str, reason: str | None = None) -> Job | None:
+        """Write how a job ended, unless it has said so itself; on a full disk it is remembered here."""
+        try:
+            with self.store.lock("jobs"), disk_errors(self.store.root):
+                if jobs.read(self.store, job.id) == job:
+                    jobs.change(self.store, job.id, state=state, finished=time.time(), reason=reason)
+            return jobs.read(self.store, job.id)
+        except StoreError as error:
+            words = f"{reason or state}; {error}"
+            self._unwritten[job.id] = replace(job, state=state, finished=time.time(), reason=words)
+            return self._unwritten[job.id]
 
     def _cause(self, job: Job) -> str:
-        child = self._children.get(job.id)
-        status = child.returncode if child and child.pid == job.pid else None
+        child = self._children.get(job.pid or 0)
+        status = child.wait() if child else None
         if status is not None and status < 0:
             return f"the worker was killed (signal {-status})"
         words = job.log(1)
@@ -106,95 +140,47 @@ class Runner:
         """All jobs as they are now, the last submitted one first."""
         return [job for found in jobs.listed(self.store) if (job := self.get(found.id))]
 
+    def ahead(self, job: Job) -> int:
+        """How many jobs will be taken before a waiting one."""
+        return next((n for n, other in enumerate(queue.waiting(self.store)) if other.id == job.id), 0)
+
     def cancel(self, job_id: str) -> Job | None:
-        """Stop the job's worker within a second. Finished stages stay stored; nothing half written stays."""
+        """Stop a job within a second. Finished stages stay stored; nothing half written stays."""
         job = self.get(job_id)
         if job is None or not job.live:
             return job
-        self._signal(job, signal.SIGTERM, GRACE, last_word=True)
-        self._signal(job, signal.SIGKILL, 2.0, last_word=False)
+        if job.state == "running" and job.host == jobs.HOST:
+            self._signal(job_id, signal.SIGTERM, GRACE)
+            self._signal(job_id, signal.SIGKILL, 2.0)
         with self.store.lock("jobs"):
             if (now := jobs.read(self.store, job_id)) and now.live:
                 jobs.change(self.store, job_id, state="cancelled", finished=time.time())
         self.store.sweep()
         return jobs.read(self.store, job_id)
 
-    def _signal(self, job: Job, number: int, patience: float, last_word: bool) -> None:
-        """Send a signal and wait for the worker's end, or just for its last word: what follows may be cut short."""
-        with suppress(ProcessLookupError):
-            if self._alive(job):
-                os.kill(job.pid, number)
+    def _signal(self, job_id: str, number: int, patience: float) -> None:
+        """Send a signal to the worker of a job, and wait until it has said how that ended. The lock keeps it from
+        taking the next job meanwhile."""
+        with self.store.lock("jobs"), suppress(ProcessLookupError):
+            job = jobs.read(self.store, job_id)
+            if job is None or job.state != "running" or not self._alive(job):
+                return
+            os.kill(job.pid, number)
         until = time.monotonic() + patience
         while self._alive(job) and time.monotonic() < until:
-            if last_word and (now := jobs.read(self.store, job.id)) and not now.live:
+            if (now := jobs.read(self.store, job_id)) is None or not now.live:
                 return
             time.sleep(0.02)
 
-    def retry(self, job_id: str) -> Job:
+    def retry(self, job_id: str, owner: str = "") -> Job:
         """Run an ended job again; it goes on from what is stored. Raises StoreError for an unknown one."""
         job = self.get(job_id)
         if job is None:
             raise StoreError(f"no job {job_id} is known here; submit its experiment again.")
-        return self.submit(*job.asked())
+        return self.submit(*job.asked(), owner)
 
     def _forget_old(self) -> None:
         """Remove the folders of all but the last ended jobs."""
         ended = [job for job in jobs.listed(self.store) if not job.live]
         for job in sorted(ended, key=lambda job: job.finished or job.submitted)[: max(0, len(ended) - KEPT)]:
             shutil.rmtree(job.folder, ignore_errors=True)
-
-    def measure(self, experiment: ExperimentSpec) -> None:
-        """Measure this machine's speeds for the experiment in a process of its own; `speed` then tells them.
-
-        One process measures at a time, for `estimate.PATIENCE` seconds at most. Raises AsrError while it measures
-        something else.
-        """
-        name = _measured_name(experiment)
-        with self._guard:
-            self._see_probe()
-            if self._probe is not None and self._probe[0] != name:
-                raise AsrError("Another network is being measured just now, one at a time. Ask again in some seconds.")
-            if self._probe is None:
-                self._refused.pop(name, None)
-                arguments = ["speed", str(self.store.root.resolve()), json.dumps(experiment.as_dict())]
-                self._probe = name, self._spawn(arguments, stdout=subprocess.PIPE)
-
-    def measuring(self, experiment: ExperimentSpec) -> bool:
-        """Whether a process measures the speeds for the experiment just now."""
-        with self._guard:
-            self._see_probe()
-            return self._probe is not None and self._probe[0] == _measured_name(experiment)
-
-    def speed(self, experiment: ExperimentSpec) -> estimate.Speed | None:
-        """This machine's speeds for the experiment as they are known; None where nothing has measured them. Starts no
-        process.
-
-        Raises AsrError, for some seconds, if they were asked for and could not be measured, for example as the network
-        cannot be built.
-        """
-        with self._guard:
-            self._see_probe()
-            found = estimate.speed(experiment, self.store)
-            failed, reason = self._refused.get(_measured_name(experiment), (-FORGET, ""))
-            if found is None and time.monotonic() - failed < FORGET:
-                raise AsrError(reason)
-            return found
-
-    def _see_probe(self) -> None:
-        """Let go of a measuring process that has ended; why it failed is remembered."""
-        if self._probe is None or self._probe[1].poll() is None:
-            return
-        (name, probe), self._probe = self._probe, None
-        words = probe.communicate()[0].decode(errors="replace").strip().splitlines()
-        if probe.returncode == -signal.SIGALRM:
-            words = [
-                f"Measuring this network took longer than {estimate.PATIENCE} s and was stopped; compute it "
-                "without an estimate."
-            ]
-        if probe.returncode != 0:
-            reason = words[-1] if words else "the speed of this machine could not be measured"
-            self._refused[name] = time.monotonic(), reason
-
-
-def _measured_name(experiment: ExperimentSpec) -> str:
-    return f"{estimate.network_name(experiment)} {estimate.images_name(experiment.data)}"

@@ -18,13 +18,17 @@ TRUSTED = 0.5  # seconds of work that say more than what was expected
 
 
 class Tracker(Report):
-    """Appends JSON lines to `path`: time (Unix), stage, target, images and tasks done, of_images and
-    of_tasks in all, seconds_left, share of the expected time in [0, 1]. importing: seconds that this
-    worker took before it could build a network."""
+    """Appends JSON lines to `path`: time (Unix), stage, target, images and tasks done, of_images and of_tasks in all,
+    view (tasks that are left of what is shown), seconds_left, share of the expected time in [0, 1]. importing: seconds
+    that this worker took before it could build a network; None for one that was warm, which teaches nothing of it."""
 
-    def __init__(self, wanted: Wanted, store: Store, speed: estimate.Speed, path: Path, importing: float):
-        self.wanted, self.store, self.speed, self.path = wanted, store, speed | {"start": importing}, path
+    def __init__(self, wanted: Wanted, store: Store, speed: estimate.Speed, path: Path, importing: float | None):
+        self.wanted, self.store, self.speed, self.path = wanted, store, dict(speed), path
+        self.cold = importing is not None
+        if importing is not None:
+            self.speed["start"] = importing
         tasks = wanted.tasks(store)
+        self.view = {_name(t) for t in tasks if wanted.first and wanted.first.shows(t)}
         self.left = {_name(t): (t, cost) for t, cost in zip(tasks, estimate.costs(tasks, speed), strict=True)}
         self.of = len(tasks), sum(task.images for task in tasks)
         self.total = sum(cost for _, cost in self.left.values()) + wanted.tables * speed["assemble"]
@@ -42,7 +46,7 @@ class Tracker(Report):
 
     def started(self, task: Task) -> None:
         self._close()
-        if not self.written:  # until now networks were built and checked
+        if not self.written and self.cold:  # until now networks were built and checked
             self.speed["start"] += clock() - self.since_own
         self._begin(task)
         self._write()
@@ -119,6 +123,7 @@ class Tracker(Report):
             "of_images": self.of[1],
             "tasks": self.of[0] - len(self.left),
             "of_tasks": self.of[0],
+            "view": len(self.view & self.left.keys()),
             "seconds_left": round(self.seconds_left(), 1),
             "share": round(self.share(), 4),
         }

@@ -1,8 +1,9 @@
-"""The process that computes a job: `python -m asr_core.jobs.worker run ROOT JOB PARENT`; started by
+"""The process that computes jobs, one after the other: `python -m asr_core.jobs.worker run ROOT PARENT`; started by
 `asr_core.jobs.runner`.
 
-It is polite (niced, one core left free), waits for its turn, stops on SIGTERM, and ends when the
-server that started it is gone. `speed ROOT SPEC` measures how fast this machine runs a network.
+It is polite (niced, one core left free), takes the next job in line (`asr_core.jobs.queue`), stops one on SIGTERM,
+stays warm for the next one (torch loaded) until it was idle for a while, and ends when the server that started it is
+gone: what it computed then waits again. `speed ROOT SPEC` measures how fast this machine runs a network.
 """
 
 import json
@@ -12,105 +13,147 @@ import sys
 import threading
 import time
 import traceback
-from contextlib import contextmanager
+from contextlib import suppress
 from dataclasses import replace
+from typing import Any
+
+import psutil
 
 from asr_core.errors import AsrError
-from asr_core.jobs import estimate, jobs
+from asr_core.jobs import estimate, jobs, queue
 from asr_core.runtime import Runtime, clock, worker_threads
 from asr_core.spec.experiment import from_dict
 from asr_core.store import Store
 
 NICE = 10
-LOOK = 0.2  # seconds between two looks at the queue, or at the parent
+LOOK = 0.1  # seconds between two looks at the queue's folder, or at the parent
+AGAIN = 2.0  # seconds after which an unchanged queue is read again: another worker may have ended its job
 PYTHON = 0.5  # seconds that Python itself takes to start and to import what stands above
 PATIENCE = 5  # seconds that an orphan gets to tidy up
+MOST = 2 << 30  # bytes of memory with which a worker takes no further job
 
 
 def main(command: str, root: str, *rest: str) -> int:
     """Exit status of one command."""
     os.nice(NICE)
-    signal.signal(signal.SIGTERM, _stop)
     store = Store(root)
     if command == "speed":
         return measure(store, *rest)
-    job_id, parent = rest
-    return run(store, job_id, Orphanage(int(parent)))
+    return serve(store, Watch(store, int(rest[0])), queue.Limits.of_environment())
 
 
-def _stop(number, frame):
-    """End as Ctrl-C does: with-blocks tidy up. Further signals must not disturb that."""
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    raise KeyboardInterrupt
+class Watch:
+    """What this process computes, and who may stop it: SIGTERM stops the present job only, the death of the parent
+    process everything. Gives signs of life meanwhile, for whoever looks from another machine."""
 
-
-class Orphanage:
-    """Watches for the death of the parent process, and then stops this one."""
-
-    def __init__(self, parent: int):
-        self.parent, self.orphaned = parent, False
+    def __init__(self, store: Store, parent: int):
+        self.store, self.parent, self.orphaned = store, parent, False
+        self.job: jobs.Job | Any = None  # while it may be interrupted
+        signal.signal(signal.SIGTERM, self._stop)
         threading.Thread(target=self._watch, daemon=True).start()
 
+    def _stop(self, number, frame):
+        """End the job as Ctrl-C does: with-blocks tidy up. Further signals must not disturb that."""
+        if self.job is not None:
+            self.job = None
+            raise KeyboardInterrupt
+
     def _watch(self) -> None:
+        beat = 0.0
         while os.getppid() == self.parent:
+            job = self.job
+            if job is not None and time.monotonic() - beat > jobs.BEAT:
+                beat = time.monotonic()
+                self._beat(job)
             time.sleep(LOOK)
         self.orphaned = True
         os.kill(os.getpid(), signal.SIGTERM)
         time.sleep(PATIENCE)
         os._exit(1)
 
-
-def run(store: Store, job_id: str, parent: Orphanage) -> int:
-    """Compute the job when its turn has come, and write how it ended."""
-    ending = {"state": "finished"}
-    with store.lock("jobs"):  # held by who started this until the status is written
-        job = jobs.read(store, job_id)
-    try:
-        wanted, where = job.asked()
-        with turn(store, job_id):
-            jobs.update(store, job_id, state="running", started=time.time())
-            compute(store, job_id, wanted, where)
-    except KeyboardInterrupt:
-        ending = {"state": "cancelled"}
-        if parent.orphaned:
-            ending = {"state": "failed", "reason": "the server stopped; retry goes on from what is stored"}
-    except AsrError as error:
-        print(f"error: {error}")
-        ending = {"state": "failed", "reason": str(error)}
-    except Exception as error:
-        traceback.print_exc()
-        ending = {"state": "failed", "reason": traceback.format_exception_only(error)[-1].strip()}
-    jobs.update(store, job_id, finished=time.time(), **ending)
-    return 0 if ending["state"] == "finished" else 1
+    def _beat(self, job: jobs.Job) -> None:
+        """A sign of life; a job that somebody on another machine cancelled is stopped."""
+        with suppress(OSError):
+            (job.folder / jobs.ALIVE).touch()
+        if (now := jobs.read(self.store, job.id)) and not now.live and self.job is job:
+            os.kill(os.getpid(), signal.SIGTERM)
 
 
-@contextmanager
-def turn(store: Store, job_id: str):
-    """Hold the one place to compute, given in the order of submission."""
-    while (first := _first_in_line(store)) and first.id != job_id:
+def serve(store: Store, watch: Watch, limits: queue.Limits) -> int:
+    """Compute one job after the other, until there was none for `limits.idle` seconds."""
+    kept: dict[str, Any] = {}
+    seen, read, idle = 0, 0.0, time.monotonic()
+    while not watch.orphaned and psutil.Process().memory_info().rss < MOST:
+        stamp = store.jobs.stat().st_mtime_ns if store.jobs.is_dir() else 0
+        if stamp != seen or time.monotonic() - read > AGAIN:
+            seen, read = stamp, time.monotonic()
+            if job := queue.take(store, limits):
+                run(store, job, watch, kept)
+                seen, idle = 0, time.monotonic()
+                continue
+            if time.monotonic() - idle >= limits.idle and not queue.waiting(store):
+                break
         time.sleep(LOOK)
-    with store.lock("worker"):
-        yield
+    return 0
 
 
-def _first_in_line(store: Store) -> jobs.Job | None:
-    waiting = [job for job in jobs.listed(store) if job.state == "queued" and jobs.exists(job)]
-    return waiting[-1] if waiting else None
+def run(store: Store, job: jobs.Job, watch: Watch, kept: dict[str, Any]) -> None:
+    """Compute a job that was taken, and write how it ended. kept: what stays loaded from one job to the next."""
+    _print_into(job)
+    try:
+        watch.job = job
+        if watch.orphaned:
+            raise KeyboardInterrupt
+        compute(store, job, kept)
+        watch.job = None
+        ending: dict[str, Any] = {"state": "finished"}
+    except BaseException as error:
+        watch.job = None
+        kept.clear()
+        ending = _ending(error, watch.orphaned, job.tries)
+    with store.lock("jobs"):
+        if (now := jobs.read(store, job.id)) and now.live:  # else cancelled from another machine
+            jobs.change(store, job.id, **({"finished": time.time()} if ending["state"] != "queued" else {}) | ending)
 
 
-def compute(store: Store, job_id: str, wanted: jobs.Wanted, where: Runtime) -> None:
+def _print_into(job: jobs.Job) -> None:
+    """What is printed from now on, also by C code, stands in the job's log."""
+    log = os.open(job.folder / "log.txt", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
+    for stream in (1, 2):
+        os.dup2(log, stream)
+    os.close(log)
+
+
+def _ending(error: BaseException, orphaned: bool, tries: int) -> dict[str, Any]:
+    """How a job ended that did not come to its end."""
+    if isinstance(error, KeyboardInterrupt):
+        if not orphaned:
+            return {"state": "cancelled"}
+        if tries < jobs.TRIES:  # the next server goes on from what is stored
+            return jobs.WAITING
+        return {"state": "failed", "reason": f"the server stopped {tries} times; retry goes on from what is stored"}
+    if isinstance(error, AsrError):
+        print(f"error: {error}", flush=True)
+        return {"state": "failed", "reason": str(error)}
+    traceback.print_exception(error)
+    return {"state": "failed", "reason": traceback.format_exception_only(error)[-1].strip()}
+
+
+def compute(store: Store, job: jobs.Job, kept: dict[str, Any]) -> None:
     """Compute what is wanted with progress lines; whatever happens, the speeds met are remembered."""
+    wanted, where = job.asked()
     if wanted.stored(store):
         return
     start = clock()
     from asr_core.jobs import probe, tracking
     from asr_core.pipeline import run as pipeline
 
-    importing = PYTHON + clock() - start
+    importing = None if kept else PYTHON + clock() - start
+    kept.setdefault("warm", True)
     where, experiment = replace(where, threads=worker_threads()), wanted.experiment
     if not estimate.speed(experiment, store):
-        probe.measure(experiment, store, where, importing)
-    path, speed = store.jobs / job_id / "progress.jsonl", estimate.speed(experiment, store)
+        probe.measure(experiment, store, where, importing or PYTHON)
+    path, speed = job.folder / "progress.jsonl", estimate.speed(experiment, store)
     tracker = tracking.Tracker(wanted, store, speed, path, importing)
     done = False
     try:
@@ -121,7 +164,7 @@ def compute(store: Store, job_id: str, wanted: jobs.Wanted, where: Runtime) -> N
         elif wanted.signal:
             pipeline.signal(experiment, store, wanted.signal, wanted.dense_id, tracker, where)
         else:
-            pipeline.run(experiment, store, tracker, where)
+            pipeline.run(experiment, store, tracker, where, wanted.first)
         done = True
     finally:
         tracker.learn(done)

@@ -10,6 +10,7 @@ from asr_core.networks import models, named, own
 from asr_core.pipeline import allocations, assembly, plan, signals
 from asr_core.pipeline import maps as stored_maps
 from asr_core.pipeline.lab import Lab, Report
+from asr_core.pipeline.order import Sooner, sooner
 from asr_core.pipeline.stages import perform
 from asr_core.pruning import masks
 from asr_core.pruning.repairability import SPARSITIES
@@ -21,10 +22,15 @@ from asr_core.store import Store, results
 
 
 def run(
-    spec: ExperimentSpec, store: Store, report: Report | None = None, where: Runtime | None = None
+    spec: ExperimentSpec,
+    store: Store,
+    report: Report | None = None,
+    where: Runtime | None = None,
+    first: Sooner | None = None,
 ) -> results.Result:
     """Compute what is not stored and return the result's tables. A stored result costs no computation.
 
+    first: what is computed before all else, as somebody waits for it.
     Raises AsrError subclasses for bad input, before anything expensive. Ctrl-C leaves all finished
     stages stored and no debris.
     """
@@ -40,7 +46,8 @@ def run(
     report.planned(plan.missing(spec, store, known, *counts))
     start = time.perf_counter()
     lab.keys  # trains the dense network if need be  # noqa: B018
-    perform(lab, plan.missing(spec, store, lab.dense_id, *counts))
+    todo = plan.missing(spec, store, lab.dense_id, *counts)
+    perform(lab, sooner(todo, first) if first else todo)
     dense_id, images = lab.dense_id, lab.data
     del lab  # its networks go before the tables are made
     return assembly.publish(spec, store, dense_id, images, time.perf_counter() - start)

@@ -9,6 +9,7 @@ import streamlit as st
 
 from asr_core.errors import AsrError
 from asr_core.pipeline import assembly
+from asr_core.pipeline.order import Sooner
 from asr_core.registry import applies
 from asr_core.spec.digests import canonical
 from asr_core.spec.experiment import ExperimentSpec, Setting
@@ -214,7 +215,8 @@ def offer_to_compute() -> None:
     except AsrError as error:
         problem(error)
         return
-    compute_panel(wanted, store())
+    seen = look()
+    compute_panel(wanted, store(), first=Sooner(seen.repairs, seen.bn_state))
 
 
 def layer_of(found: View) -> str:

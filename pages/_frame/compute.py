@@ -16,11 +16,13 @@ from asr_core.spec import labels
 from asr_core.spec.experiment import ExperimentSpec
 from asr_core.spec.repairs import RepairSpec
 from asr_core.store import Store
+from pages._frame import visitor
 from pages._frame.text import plain, problem
 
 WATCH = 0.5  # seconds between two looks at a job
 REDRAWS = 20  # times, at most, that the whole page is drawn again for what a job has added
 REST = 4.0  # seconds, at least, between two of them
+QUICK = 1.0  # the same while the rows that the page asked for come
 FIRST = ("images", "dense", "prune", "stats")  # stages without which there is nothing to draw
 STAGES = {
     "images": "decoding images",
@@ -108,7 +110,7 @@ def _offer(crew: Runner, wanted: Wanted, where: Runtime | None, job: Job | None)
             icon=":material/play_arrow:",
             help="Runs beside the dashboard; closing this tab loses nothing.",
         ):
-            crew.submit(wanted, where)
+            crew.submit(wanted, where, visitor.owner())
             st.rerun()
     except ImagesAbsent as error:
         st.info(f"It cannot be computed here: {plain(error)}", icon=":material/image_not_supported:")
@@ -214,12 +216,14 @@ def _running(crew: Runner, job: Job) -> None:
 
 
 def news(drawn: dict | None, now: dict | None, rest: float) -> bool:
-    """Whether enough came since `drawn`, `rest` seconds ago, to draw the page again: the first statistics, or a
-    part of all stages."""
+    """Whether enough came since `drawn`, `rest` seconds ago, to draw the page again: the first statistics, a row that
+    the page asked for, the last of them, or a part of all stages."""
     if now is None:
         return False
-    before = drawn or {"stage": "images", "tasks": 0}
+    before = {"stage": "images", "tasks": 0, "view": now["view"]} | (drawn or {})
     if before["stage"] in FIRST and now["stage"] not in FIRST:
+        return True
+    if now["stage"] not in FIRST and now["view"] < before["view"] and (rest >= QUICK or now["view"] == 0):
         return True
     enough = now["tasks"] - before["tasks"] >= max(1, now["of_tasks"] / REDRAWS)
     return enough and rest >= REST and now["stage"] not in FIRST
@@ -228,8 +232,8 @@ def news(drawn: dict | None, now: dict | None, rest: float) -> bool:
 def progress(crew: Runner, job: Job) -> None:
     """Where a living job stands: bar, stage, images done, time left."""
     line = job.progress()
-    if job.state == "queued" and any(other.live and other.submitted < job.submitted for other in crew.all()):
-        st.progress(0.0, text="Waiting for another computation to end; one runs at a time.")
+    if job.state == "queued" and (words := waiting(crew, job)):
+        st.progress(0.0, text=words)
     elif line is None:
         st.progress(0.0, text="Starting …")
     else:
@@ -243,3 +247,14 @@ def progress(crew: Runner, job: Job) -> None:
                 f"{left} left"
             ),
         )
+
+
+def waiting(crew: Runner, job: Job) -> str | None:
+    """What a queued job waits for, in words; None where its worker is about to start."""
+    before = sum(other.state == "running" for other in crew.all()) + crew.ahead(job)
+    if not before:
+        return None
+    many = crew.limits.workers
+    first = "1 computation comes" if before == 1 else f"{before} computations come"
+    at_once = "one runs at a time" if many == 1 else f"{many} run at a time"
+    return f"Waiting: {first} first; {at_once}, and browsers take turns."
