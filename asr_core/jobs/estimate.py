@@ -6,8 +6,7 @@ corrected by every job (`asr_core.jobs.tracking`), without what other programs t
 It is no part of what an experiment is.
 """
 
-import json
-from typing import Any
+from typing import Any, TypedDict
 
 import pandas as pd
 
@@ -19,7 +18,7 @@ from asr_core.spec.experiment import ExperimentSpec
 from asr_core.spec.parts import DataSpec
 from asr_core.spec.repairs import DENSE, NO_REPAIR, RepairSpec
 from asr_core.store import Store, results
-from asr_core.store.entries import write_json
+from asr_core.store.entries import read_json, write_json
 
 FILE = "speeds.json"
 PATIENCE = 60  # seconds that measuring may take
@@ -83,12 +82,30 @@ def remember(experiment: ExperimentSpec, store: Store, measured: Speed, threads:
         write_json(store.root / FILE, known)
 
 
-def _read(store: Store) -> dict:
+class Speeds(TypedDict):
+    """The content of speeds.json: name -> rates of a network, name -> seconds to decode an image."""
+
+    networks: dict[str, Speed]
+    decoding: dict[str, float]
+
+
+def _read(store: Store) -> Speeds:
     """The content of speeds.json. Only a cache: unreadable means empty."""
     try:
-        return json.loads((store.root / FILE).read_text())
+        return read_json(store.root / FILE, Speeds)
     except (OSError, ValueError):
         return {"networks": {}, "decoding": {}}
+
+
+def unreadable(store: Store) -> list[str]:
+    """A line where speeds.json is there but cannot be read."""
+    try:
+        read_json(store.root / FILE, Speeds)
+    except FileNotFoundError:
+        return []
+    except (OSError, ValueError) as error:
+        return [f"{FILE}: {error}; speeds are measured again"]
+    return []
 
 
 def costs(tasks: list[Task], speed: Speed) -> list[float]:

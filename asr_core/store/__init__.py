@@ -200,6 +200,7 @@ class Store:
     def _sound(self, folder: Path) -> Entry | None:
         """The entry if it fits and its files have their hashes (checked once per process); else left out, and moved
         aside if damaged."""
+        entry = None
         try:
             entry = Entry(folder)
             if folder not in self._verified and (damage := entry.damage()):
@@ -212,7 +213,7 @@ class Store:
             self.left_out.add(folder, str(error))
             return None
         except Unfit as error:
-            self._leave_out(folder, str(error), error.damaged)
+            self._leave_out(folder, str(error), error.damaged, entry and entry.manifest)
             return None
         self._verified.add(folder)
         self.left_out.forget(folder)
@@ -221,11 +222,11 @@ class Store:
                 os.utime(folder / MANIFEST)  # when it was last used, see `store.housekeeping`
         return entry
 
-    def _leave_out(self, folder: Path, reason: str, damaged: bool) -> None:
+    def _leave_out(self, folder: Path, reason: str, damaged: bool, manifest: dict | None = None) -> None:
         if damaged and self.shipped not in folder.parents:  # shipped ones are read-only
             with suppress(StoreError):  # so is this whole store
                 self._move_aside(folder)
-        self.left_out.add(folder, reason, damaged)
+        self.left_out.add(folder, reason, damaged, manifest)
 
     def _move_aside(self, folder: Path) -> None:
         aside = self.root / ".damaged" / f"{folder.parent.name}-{folder.name}-{uuid.uuid4().hex[:6]}"

@@ -2,13 +2,16 @@
 
 import warnings
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
+from asr_core import registry
 from asr_core.errors import AsrError, SpecError
 from asr_core.fields import Field
 from asr_core.spec.experiment import Setting, from_dict, setting_fields
+from asr_core.spec.repairs import KIND
 from asr_core.store import Store
 
 
@@ -35,7 +38,10 @@ def _stored(store: Store, manifest: dict) -> Stored | None:
     """None, with a warning, where the setting is of another version: a rule, method or field that is unknown here."""
     facts = manifest["facts"]["setting"]
     try:
-        setting = from_dict(manifest["spec"]).setting
+        spec = from_dict(manifest["spec"])
+        for repair in spec.repairs:
+            registry.get(KIND, repair.method)
+        setting = spec.setting
         if setting != Setting.from_facts(facts):
             raise SpecError("its facts are of another setting than its spec")
     except (AsrError, KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
@@ -43,6 +49,15 @@ def _stored(store: Store, manifest: dict) -> Stored | None:
         return None
     rows = manifest["files"]["accuracy.parquet"]["rows"]
     return Stored(manifest["key"], setting, facts["dense_id"], facts, rows, manifest["finished"])
+
+
+def damage(store: Store, setting: Setting) -> str | None:
+    """What is wrong with a stored result of `setting` that was found to be damaged; None where none was."""
+    for manifest, reason in store.left_out.of("result"):
+        with suppress(AsrError, KeyError, TypeError, ValueError, AttributeError):
+            if from_dict(manifest["spec"]).setting == setting:
+                return reason
+    return None
 
 
 def verify(store: Store) -> list[str]:

@@ -12,6 +12,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from asr_core.errors import StoreError
 from asr_core.store import manifests
 
@@ -50,6 +52,25 @@ def write_json(path: Path, value: Any) -> None:
     part = path.with_name(f"{path.name}.{uuid.uuid4().hex[:8]}")
     part.write_text(json.dumps(value, indent=1, default=str))
     os.replace(part, path)
+
+
+def read_json(path: Path, kind: Any) -> Any:
+    """The JSON in `path` as `kind`, a type that msgspec knows; raises OSError, and ValueError where it is no such."""
+    try:
+        return msgspec.convert(json.loads(path.read_text()), kind)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+
+
+def read_cache(path: Path, kind: Any) -> dict[str, Any]:
+    """Name -> value of a JSON object that is only a cache: what cannot be read, or is no `kind`, is left out."""
+    found = {}
+    with suppress(OSError, ValueError):
+        for name, value in read_json(path, dict[str, Any]).items():
+            with suppress(ValueError, RecursionError):
+                msgspec.convert(value, kind)
+                found[name] = value
+    return found
 
 
 def write(path: Path, value: Any) -> None:
