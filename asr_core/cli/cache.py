@@ -6,7 +6,7 @@ import click
 
 from asr_core import checks
 from asr_core.errors import SpecError
-from asr_core.jobs import estimate, jobs
+from asr_core.jobs import unreadable
 from asr_core.report import textreport
 from asr_core.store import Store, catalogue
 
@@ -27,7 +27,7 @@ def ls(store: Store) -> None:
 @click.pass_obj
 def verify(store: Store) -> None:
     """Check every manifest and file; entries that are damaged or of another version are named and set aside."""
-    damaged = [*catalogue.verify(store), *jobs.unreadable(store), *estimate.unreadable(store)]
+    damaged = [*catalogue.verify(store), *unreadable.lines(store)]
     click.echo("\n".join(damaged) if damaged else "all entries are sound.")
     if damaged:
         sys.exit(1)

@@ -6,11 +6,13 @@ corrected by every job (`asr_core.jobs.tracking`), without what other programs t
 It is no part of what an experiment is.
 """
 
-from typing import Any, TypedDict
+from typing import Any
 
 import pandas as pd
 
 from asr_core.images import data
+from asr_core.jobs.schema import Speed as Speed
+from asr_core.jobs.schema import Speeds
 from asr_core.pipeline import plan
 from asr_core.pipeline.plan import Task
 from asr_core.runtime import worker_threads
@@ -26,7 +28,6 @@ PRUNING = 2  # choosing masks and indexing the convs take about as long as build
 TASK = 0.02  # seconds to look up, write and hash the files of one stage
 # seconds per image until they were decoded here; a folder's are measured
 DECODING = {"digits": 2e-4, "cifar10": 2e-4, "cifar100": 2e-4, "imagenette": 4e-3}
-Speed = dict[str, float]  # start, build, assemble: seconds; decode and each stage: seconds per image
 
 
 def work(experiment: ExperimentSpec, store: Store) -> list[Task]:
@@ -82,30 +83,12 @@ def remember(experiment: ExperimentSpec, store: Store, measured: Speed, threads:
         write_json(store.root / FILE, known)
 
 
-class Speeds(TypedDict):
-    """The content of speeds.json: name -> rates of a network, name -> seconds to decode an image."""
-
-    networks: dict[str, Speed]
-    decoding: dict[str, float]
-
-
 def _read(store: Store) -> Speeds:
     """The content of speeds.json. Only a cache: unreadable means empty."""
     try:
         return read_json(store.root / FILE, Speeds)
     except (OSError, ValueError):
         return {"networks": {}, "decoding": {}}
-
-
-def unreadable(store: Store) -> list[str]:
-    """A line where speeds.json is there but cannot be read."""
-    try:
-        read_json(store.root / FILE, Speeds)
-    except FileNotFoundError:
-        return []
-    except (OSError, ValueError) as error:
-        return [f"{FILE}: {error}; speeds are measured again"]
-    return []
 
 
 def costs(tasks: list[Task], speed: Speed) -> list[float]:

@@ -12,13 +12,14 @@ import time
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, NotRequired, TypedDict
+from typing import Any
 
 import msgspec
 import psutil
 
 from asr_core.errors import SpecError
 from asr_core.jobs import estimate
+from asr_core.jobs.schema import Line
 from asr_core.pipeline import allocations, maps, signals
 from asr_core.pipeline.maps import MapSpec
 from asr_core.pipeline.order import Sooner, sooner
@@ -139,6 +140,8 @@ class Job:
         try:
             found = read_json(self.folder / "spec.json", dict[str, dict[str, Any]])
             return _wanted(found["wanted"]), Runtime(**found["runtime"])
+        except SpecError:
+            raise
         except (OSError, KeyError, TypeError, ValueError, AttributeError) as error:
             raise SpecError(
                 f"what job {self.id} computes cannot be read ({type(error).__name__}: {error}); submit its experiment "
@@ -155,20 +158,6 @@ class Job:
     def log(self, lines: int = 20) -> str:
         """The last lines that the worker printed."""
         return words(self.folder / "log.txt", lines)
-
-
-class Line(TypedDict):
-    """What a line of progress says, see `asr_core.jobs.tracking`."""
-
-    stage: str
-    network: dict[str, Any]
-    images: int
-    of_images: int
-    tasks: int
-    of_tasks: int
-    view: NotRequired[int]
-    seconds_left: float
-    share: float
 
 
 def _wanted(found: dict[str, Any]) -> Wanted:
@@ -201,30 +190,19 @@ def read(store: Store, job_id: str) -> Job | Any:
         return None
     folder = store.jobs / job_id
     try:
-        return _status(folder)
+        return status(folder)
     except (OSError, ValueError):  # never there, going away, or of another version
         return None
 
 
-def _status(folder: Path) -> Job:
-    """Raises OSError, and ValueError where it is no status of this version."""
+def status(folder: Path) -> Job:
+    """The job in `folder`; raises OSError, and ValueError where its status.json is none of this version."""
     job = msgspec.convert(
         read_json(folder / "status.json", dict[str, Any]) | {"id": folder.name, "folder": folder}, Job
     )
     if job.state not in STATES:
         raise ValueError(f"its state is {job.state!r}")
     return job
-
-
-def unreadable(store: Store) -> list[str]:
-    """A line per job whose files this version cannot read; it is left where it is, and none of it runs."""
-    found = []
-    for folder in sorted(path for path in store.jobs.glob("*") if re.fullmatch("[0-9a-f]{24}", path.name)):
-        try:
-            _status(folder).asked()
-        except (OSError, ValueError) as error:
-            found.append(f"job {folder.name}: {error}")
-    return found
 
 
 def listed(store: Store) -> list[Job]:

@@ -213,7 +213,7 @@ class Store:
             self.left_out.add(folder, str(error))
             return None
         except Unfit as error:
-            self._leave_out(folder, str(error), error.damaged, entry and entry.manifest)
+            self._leave_out(folder, str(error), error.damaged, entry.manifest if entry else None)
             return None
         self._verified.add(folder)
         self.left_out.forget(folder)

@@ -43,6 +43,6 @@ def opened(keys: tuple[str, ...]) -> Result:
     try:
         return _opened(str(default_root()), keys)
     except StoreError:
-        if len(store().left_out) == known:
-            raise
-        st.rerun()
+        if len(store().left_out) > known:
+            st.rerun()
+        raise
