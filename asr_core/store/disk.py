@@ -82,6 +82,15 @@ def _is_abandoned(folder: Path) -> bool:
     return idle(folder) > IDLE
 
 
+def size(path: Path) -> int:
+    """Bytes of a file, or of all files below a folder; what is going away counts nothing."""
+    total = 0
+    for one in (path, *path.rglob("*")):
+        with suppress(OSError):
+            total += one.lstat().st_size if not one.is_dir() else 0
+    return total
+
+
 def idle(folder: Path) -> float:
     """Seconds since anything in `folder` changed, by the clock of its disk; 0 where that cannot be told."""
     probe = folder.parent / f".{uuid.uuid4().hex[:8]}"

@@ -5,7 +5,6 @@ import json
 import os
 import subprocess
 import sys
-import uuid
 from contextlib import suppress
 from functools import cache
 from importlib import metadata
@@ -49,9 +48,7 @@ def digest_file(path: Path | str) -> str:
 
 def write_json(path: Path, value: Any) -> None:
     """Write JSON so that a reader never sees half of it."""
-    part = path.with_name(f"{path.name}.{uuid.uuid4().hex[:8]}")
-    part.write_text(json.dumps(value, indent=1, default=str))
-    os.replace(part, path)
+    manifests.replace(path, json.dumps(value, indent=1, default=str))
 
 
 def read_json(path: Path, kind: Any) -> Any:

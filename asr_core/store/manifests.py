@@ -109,9 +109,18 @@ TABLES = ("accuracy.parquet", "layers.parquet", "alphas.parquet", "convs.parquet
 def write(folder: Path, manifest: dict[str, Any]) -> None:
     """Write the manifest of the entry in `folder`, so that a reader never sees half of it."""
     body = json.dumps({"format": FORMAT} | manifest, indent=1, default=str).removeprefix("{\n")
-    part = folder / f"{MANIFEST}.{uuid.uuid4().hex[:8]}"
-    part.write_text(f'{HEAD}{_digest(body)}",\n{body}', encoding="utf-8")
-    os.replace(part, folder / MANIFEST)
+    replace(folder / MANIFEST, f'{HEAD}{_digest(body)}",\n{body}')
+
+
+def replace(path: Path, text: str) -> None:
+    """Replace a file by `text` as a whole; a full disk leaves the old one, and nothing else."""
+    part = path.with_name(f"{path.name}.{uuid.uuid4().hex[:8]}")
+    try:
+        part.write_text(text, encoding="utf-8")
+        os.replace(part, path)
+    except OSError:
+        part.unlink(missing_ok=True)
+        raise
 
 
 def _digest(body: str) -> str:
