@@ -11,6 +11,8 @@ from asr_core.checks import as_number, choose, whole
 from asr_core.errors import SpecError
 
 TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3  # names of malloc.h
+EXECUTORS = ("local", "dask")  # where many computations run
+SCHEDULER = "ASR_DASK_SCHEDULER"  # address of a Dask cluster, where no option gives one
 DEVICES = ("auto", "cpu", "cuda", "mps")
 
 

@@ -8,10 +8,8 @@ import streamlit as st
 from asr_core.errors import AsrError
 from asr_core.jobs import estimate
 from asr_core.jobs.jobs import Job
-from pages._frame import common, compute, visitor
+from pages._frame import common, compute, progress, visitor
 from pages._frame.text import problem
-
-crew = compute.runner(common.store())
 
 
 def title(job: Job) -> str:
@@ -53,7 +51,9 @@ def overview(found: list[Job]) -> pd.DataFrame:
 def details(job: Job) -> None:
     """Reason, progress, log and buttons of one job."""
     compute.ending(job)
-    if job.live:
+    if (job.live or job.state != "finished") and not visitor.admitted("_password_jobs"):
+        pass
+    elif job.live:
         st.button(
             "Cancel",
             key=f"_cancel_job_{job.id}",
@@ -87,7 +87,7 @@ def follow(job_id: str) -> None:
     if job is None:
         return
     if job.live:
-        compute.progress(crew, job)
+        progress.progress(crew, job)
     st.caption(f"Log of job {job.id}")
     st.code(job.log() or "(nothing was printed)", language=None, wrap_lines=True)
 
@@ -115,16 +115,27 @@ def watch(seen: list[tuple]) -> None:
         st.rerun()
 
 
-limits = crew.limits
-running = "One computation runs" if limits.workers == 1 else f"{limits.workers} computations run"
-st.caption(
-    f"{running} at a time; up to {limits.waiting} more wait, {limits.each} of one browser, and browsers take turns. "
-    "Whoever asks for the same thing shares a job, and closing a tab loses nothing."
-)
-jobs = crew.all()
-if jobs:
-    live = any(job.live for job in jobs)
-    st.fragment(watch, run_every=1.0 if live else None)([(job.id, job.state) for job in jobs])
-    details(chosen(jobs))
+def listing() -> None:
+    """All jobs, and one of them closer."""
+    limits = crew.limits
+    some = "One computation runs" if limits.workers == 1 else f"{limits.workers} computations run"
+    st.caption(
+        f"{some} at a time; up to {limits.waiting} more wait, {limits.each} of one browser, and browsers take turns. "
+        "Whoever asks for the same thing shares a job, and closing a tab loses nothing."
+    )
+    jobs = crew.all()
+    if jobs:
+        live = any(job.live for job in jobs)
+        st.fragment(watch, run_every=1.0 if live else None)([(job.id, job.state) for job in jobs])
+        details(chosen(jobs))
+    else:
+        st.info(
+            "Nothing was computed here yet. Choose a setting that is not stored, and its page offers to compute it."
+        )
+
+
+if visitor.demo():
+    visitor.admitted("")  # says so
 else:
-    st.info("Nothing was computed here yet. Choose a setting that is not stored, and its page offers to compute it.")
+    crew = compute.runner(common.store())
+    listing()

@@ -5,6 +5,7 @@ import os
 # Tiny networks are fastest on one thread, and pytest-xdist runs one worker per core.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+os.environ.setdefault("ASR_WORKER_IDLE", "0")  # no worker outlives its jobs
 
 import pytest
 from hypothesis import settings

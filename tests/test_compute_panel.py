@@ -10,7 +10,8 @@ from asr_core.jobs import estimate
 from asr_core.jobs.jobs import Wanted
 from asr_core.jobs.runner import Runner
 from asr_core.store import Store
-from pages._frame.compute import WATCH, news
+from pages._frame.compute import WATCH
+from pages._frame.progress import news
 
 
 @pytest.fixture
@@ -145,6 +146,15 @@ def test_what_cannot_be_computed_says_why_and_has_no_button(store, monkeypatch):
     monkeypatch.setattr(Runner, "speed", refuse)
     app = run(panel)
     assert app.error[0].value.startswith("it cannot run") and labels(app) == []
+
+
+@pytest.mark.parametrize("touched", [False, True])
+def test_a_worker_is_warmed_by_a_choice_and_not_by_an_address_alone(store, monkeypatch, touched):
+    warmed = []
+    monkeypatch.setattr(Runner, "warm", lambda self: warmed.append(self))
+    monkeypatch.setattr("pages._frame.state.touched", lambda: touched)
+    run(panel)
+    assert len(warmed) == touched
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 again."""
 
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ import torch
 from made_maps import LAYER, SPEC, copy
 from PIL import Image
 
-from asr_core.cli import gallery, gallery_command, sections
+from asr_core.cli import costs, gallery, gallery_command, sections
 from asr_core.cli.gallery import Piece
 from asr_core.pipeline import run as experiment
 from asr_core.runtime import Runtime
@@ -23,12 +24,13 @@ PIECES = [Piece(SPEC, maps=(LAYER,)), Piece(OTHER, channels=False)]
 @pytest.fixture(autouse=True)
 def small(monkeypatch):
     """The gallery measures for a moment."""
-    monkeypatch.setattr(gallery_command, "MEASURED", 0.05)
+    monkeypatch.setattr(costs, "MEASURED", 0.05)
 
 
 def run(store, capsys) -> list[str]:
     """The lines that one run of the gallery prints."""
-    gallery_command.compute(store, PIECES, Runtime(threads=1))
+    with ThreadPoolExecutor(1) as pool:
+        gallery_command.compute(store, PIECES, Runtime(threads=1), pool)
     return capsys.readouterr().out.splitlines()
 
 
@@ -129,7 +131,8 @@ def test_sections_are_what_was_asked_for_as_far_as_their_images_are_given(tmp_pa
 def test_weights_of_a_large_network_are_not_shipped(tmp_path, monkeypatch):
     store = copy(tmp_path)
     monkeypatch.setattr(gallery_command, "LARGEST", 10)
-    gallery_command.compute(store, PIECES[1:], Runtime(threads=1))
+    with ThreadPoolExecutor(1) as pool:
+        gallery_command.compute(store, PIECES[1:], Runtime(threads=1), pool)
     (shipped,) = Store(store.shipped).manifests("dense")
     assert shipped["files"] == {}
 

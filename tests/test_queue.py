@@ -143,6 +143,18 @@ def test_how_a_job_ended_is_remembered_where_the_disk_takes_no_more(tmp_path, mo
     assert runner.get(job_id) == found
 
 
+@pytest.mark.parametrize(("idle", "started"), [("0", 0), ("60", 1)])
+def test_one_worker_is_warmed_where_workers_stay(tmp_path, monkeypatch, idle, started):
+    monkeypatch.setenv("ASR_WORKER_IDLE", idle)
+    found = []
+    monkeypatch.setattr(Runner, "_start", lambda self: found.append(self._children.setdefault(1, None)))
+    runner = Runner(Store(tmp_path))
+    assert found == []
+    runner.warm()
+    runner.warm()
+    assert len(found) == started
+
+
 def test_ninety_waiting_settings_are_one_process(tmp_path, monkeypatch):
     for name in ("ASR_QUEUE", "ASR_QUEUE_EACH"):
         monkeypatch.setenv(name, "90")

@@ -5,30 +5,27 @@ to start again.
 """
 
 import time
+from concurrent.futures import Executor
 from dataclasses import replace
+from pathlib import Path
 
 import click
-import torch
 
+from asr_core.cli import costs, sections
 from asr_core.cli import gallery as pieces
-from asr_core.cli import sections
-from asr_core.cli.options import MACHINE
-from asr_core.cli.terminal import shown
-from asr_core.jobs import estimate, probe
+from asr_core.cli.options import EXECUTOR, MACHINE
+from asr_core.jobs import estimate, executors
 from asr_core.networks.weights import weights_identity
 from asr_core.pipeline import kernels
 from asr_core.pipeline import run as experiment
 from asr_core.pipeline.lab import Lab, Report, ensure_dense
-from asr_core.report import textreport
 from asr_core.runtime import Runtime
 from asr_core.spec.experiment import ExperimentSpec
-from asr_core.spec.keys import recipe_key
 from asr_core.spec.recalibration import REPORTED_STATE
 from asr_core.store import Store, results, shipping
 from asr_core.store.entries import WEIGHTS, Entry
 
 LARGEST = 2 << 20  # bytes of the weights of a network that ships them
-MEASURED = 4.0  # seconds for each rate of a network, before hours of work
 
 
 @click.command()
@@ -42,52 +39,48 @@ MEASURED = 4.0  # seconds for each rate of a network, before hours of work
     multiple=True,
     help="These sections only, each option one [default: all whose sources are given].",
 )
+@EXECUTOR
 @MACHINE
 @click.pass_obj
-def gallery(store: Store, only: tuple[str, ...], device: str, threads: int | None, **paths: str | None) -> None:
+def gallery(
+    store: Store,
+    only: tuple[str, ...],
+    device: str,
+    threads: int | None,
+    executor: str,
+    workers: int,
+    scheduler: str | None,
+    **paths: str | None,
+) -> None:
     """Compute and ship the results that come with the project; skips what is shipped, prints the cost first."""
     found = sections.pieces(store, sections.Sources(**paths), only)
-    compute(store, found, Runtime(device=device, threads=threads))
+    with executors.opened(executor, workers, scheduler) as pool:
+        compute(store, found, Runtime(device=device, threads=threads), pool)
 
 
-def compute(store: Store, everything: list[pieces.Piece], where: Runtime) -> None:
+def compute(store: Store, everything: list[pieces.Piece], where: Runtime, pool: Executor) -> None:
     """Compute and ship what is not shipped of `everything`: its cost first, then each piece, and how the estimate
-    held."""
+    held. Raises AsrError for a piece that cannot be computed, when the others are done."""
     wanted = [piece for piece in everything if not pieces.shipped(piece, store)]
-    expected, begun = _costs(wanted, store, where), time.perf_counter()
-    for number, piece in enumerate(wanted, start=1):
-        with shown() as report:
-            make(piece, store, report, where)
-        took, thought = time.perf_counter() - begun, sum(expected[:number])
-        click.echo(
-            f"{number} of {len(wanted)} shipped after {estimate.duration(took)}, {took / thought:.2f} of the estimate"
-        )
+    priced: list[costs.Wanted] = [(each.experiment, pieces.missing(each, store), each.weights) for each in wanted]
+    expected, begun = costs.printed(priced, "pieces", store, where), time.perf_counter()
+    errors, done = list[Exception](), list[float]()
+
+    def heard(place: int, error: Exception | None) -> None:
+        done.append(expected[place])
+        errors.extend([error] if error else [])
+        took, how = time.perf_counter() - begun, "failed" if error else "shipped"
+        spent = f"after {estimate.duration(took)}, {took / sum(done):.2f} of the estimate"
+        click.echo(f"{len(done)} of {len(wanted)} {how} {spent}")
+
+    executors.all_of(pool, make_there, [(piece, store.root.resolve(), where) for piece in wanted], heard)
+    if errors:
+        raise errors[0]
 
 
-def _costs(wanted: list, store: Store, where: Runtime) -> list[float]:
-    """Print the passes and the expected time of each piece; returns their seconds."""
-    known: set[tuple] = set()
-    speeds: dict[tuple, estimate.Speed] = {}
-    costs: list[float] = []
-    for piece in wanted:
-        spec = piece.experiment
-        names = {(recipe_key(spec), task.stage, task.key): task for task in pieces.missing(piece, store)}
-        tasks = [task for name, task in names.items() if name not in known]
-        known |= names.keys()
-        name = estimate.network_name(spec), spec.data
-        speeds[name] = speeds.get(name) or _speed(spec, store, replace(where, weights=piece.weights))
-        costs.append(estimate.seconds(tasks, speeds[name], len(spec.repairs)))
-        click.echo(f"{textreport.cost(spec, tasks)}: {estimate.duration(costs[-1])}")
-    click.echo(f"{len(wanted)} pieces to compute, about {estimate.duration(sum(costs))}")
-    return costs
-
-
-def _speed(spec: ExperimentSpec, store: Store, where: Runtime) -> estimate.Speed:
-    """This machine's speeds with the threads that will be used, measured now: it may have been busier before."""
-    where.start()
-    where = replace(where, threads=torch.get_num_threads())
-    probe.measure(spec, store, where, importing=0.0, budget=MEASURED)
-    return estimate.speed(spec, store, where.threads)
+def make_there(piece: pieces.Piece, root: Path, runtime: Runtime) -> None:
+    """`make` in the store at `root`, in whatever process this is."""
+    make(piece, Store(root), Report(), runtime)
 
 
 def make(piece: pieces.Piece, where: Store, report: Report, runtime: Runtime) -> None:

@@ -21,6 +21,7 @@ COMMANDS = {
     "report": ("asr_core.cli.report:report", "Write a stored setting as one HTML file that needs no network."),
     "sentences": ("asr_core.cli.sentences:sentences", "Write docs/sentences.md: what pages and figures say."),
     "run": ("asr_core.cli.run:run", "Train or load a network, prune it, repair it, and print the table."),
+    "sweep": ("asr_core.cli.sweep:sweep", "Compute every setting of a matrix in a file."),
     "signal": (
         "asr_core.cli.signal:signal",
         "Store how much of each channel is signal, and what its error consists of.",

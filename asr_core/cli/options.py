@@ -12,7 +12,7 @@ from asr_core.errors import SpecError
 from asr_core.fields import Chosen, Field, choice, declarations
 from asr_core.images import class_maps
 from asr_core.pipeline import allocations
-from asr_core.runtime import DEVICES, Runtime
+from asr_core.runtime import DEVICES, EXECUTORS, SCHEDULER, Runtime
 from asr_core.spec import dense, model, parts, recalibration, repairs, samples
 
 MOST_LISTED = 8  # choices that a help text lists
@@ -126,6 +126,18 @@ SETTING = together(NETWORK, PRUNING, CALIBRATION, *fields_of(samples.EvalSpec))
 MACHINE = together(
     click.option("--device", default="auto", metavar="NAME", help=" | ".join(DEVICES) + "."),
     click.option("--threads", default=None, type=int, metavar="N", help="CPU threads [default: torch's]."),
+)
+
+EXECUTOR = together(
+    click.option(
+        "--executor",
+        type=click.Choice(EXECUTORS),
+        default="local",
+        show_default=True,
+        help="Where it is computed: processes of this machine, or a Dask cluster (docs/cluster.md).",
+    ),
+    click.option("--workers", type=click.IntRange(1), default=1, show_default=True, help="Local processes."),
+    click.option("--scheduler", metavar="ADDRESS", help=f"Of the Dask cluster [default: {SCHEDULER}]."),
 )
 
 PRESETS = choice(

@@ -1,5 +1,7 @@
 """Gain of one method over another against the damage: figures 6 and 9, one point per stored setting."""
 
+from functools import lru_cache
+
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
@@ -39,12 +41,12 @@ def gain_table(
 
     groups: keys of all stored results, those of one setting together (severity.groups).
     """
-    rows = settings.accuracies(store, tuple(map(tuple, groups)))
+    grouped = tuple(map(tuple, groups))
     parts = [
-        settings.gains(store, rows, gain, order, bias, prior, state).assign(order=order, bias=bias)
+        points.assign(order=order, bias=bias)
         for order in orders
         for bias in biases
-        if len(rows)
+        if len(points := settings.gains(store, grouped, gain, order, bias, prior, state))
     ]
     table = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
     if table.empty:
@@ -131,13 +133,16 @@ def gain_limits(tables) -> dict:
 def correlations(store: Store, groups, gain: str, order: str, bias: bool, prior: str, states) -> pd.DataFrame:
     """Ours and the paper's by damage and BatchNorm state: against, b, statistics.correlation, paper_pearson and
     paper_spearman (NaN: none)."""
-    rows = settings.accuracies(store, tuple(map(tuple, groups)))
+    return _correlations(store, tuple(map(tuple, groups)), gain, order, bias, prior, tuple(states)).copy()
+
+
+@lru_cache(maxsize=64)  # resampling is what takes long, and sessions ask for the same
+def _correlations(store: Store, grouped, gain: str, order: str, bias: bool, prior: str, states) -> pd.DataFrame:
     paper = ablation.published("severity").set_index(["gain", "against", "calib_batches"]).add_prefix("paper_")
     found = []
     for against in AGAINST:
         for state in states:
-            none = pd.DataFrame(columns=[against, "gain", "network"])
-            points = settings.gains(store, rows, gain, order, bias, prior, state) if len(rows) else none
+            points = settings.gains(store, grouped, gain, order, bias, prior, state)
             where = {"gain": gain, "against": against, "calib_batches": state.calib_batches}
             found.append(where | correlation(points[against], points["gain"], points["network"]))
     table = pd.DataFrame(found).join(paper, on=["gain", "against", "calib_batches"])

@@ -191,9 +191,9 @@ class Dataset:
         self.check_counts(stat_images, None)
         return self.train_batch(self.calibration_indices(stat_images, seed))
 
-    def calibration_batches(self, count: int, batch_size: int, seed: int):
-        """Yield the first `count` full batches of the walk, normalised."""
-        for indices in self.calibration_indices(count * batch_size, seed).reshape(count, batch_size):
+    def calibration_batches(self, count: int, batch_size: int, seed: int, skip: int = 0):
+        """Yield the first `count` full batches of the walk, normalised, but for the first `skip` of them."""
+        for indices in self.calibration_indices(count * batch_size, seed).reshape(count, batch_size)[skip:]:
             yield self.train_batch(indices)
 
     def eval_indices(self, eval_images: int | None, seed: int) -> np.ndarray:

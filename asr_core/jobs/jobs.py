@@ -95,7 +95,9 @@ class Wanted:
         """
         if not self.part:
             todo = estimate.work(self.experiment, store)
-            return sooner(todo, self.first) if self.first else todo
+            if self.first is None:
+                return todo
+            return sooner(todo, self.first, self.experiment, results.dense_here(store, self.experiment))
         dense_id = maps.known_dense(self.experiment, store, self.dense_id)
         if self.repairability:
             return allocations.missing(self.experiment, store, dense_id)

@@ -15,7 +15,7 @@ from asr_core.images.download import data_directory
 from asr_core.jobs import estimate
 from asr_core.measure import evaluation, stats
 from asr_core.networks import models, train
-from asr_core.pipeline.stages import EVAL_BATCH
+from asr_core.pipeline.plan import EVAL_BATCH
 from asr_core.repairs import batchnorm
 from asr_core.runtime import Runtime, clock
 from asr_core.spec.experiment import ExperimentSpec

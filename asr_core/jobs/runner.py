@@ -71,6 +71,12 @@ class Runner(Meter):
             for _ in range(min(self.limits.workers, busy + waiting) - len(self._children)):
                 self._start()
 
+    def warm(self) -> None:
+        """Have a worker before there is a job, where one stays: its start takes longer than a first number."""
+        with self._guard:
+            if self.limits.idle and not self._children:
+                self._start()
+
     def _start(self) -> None:
         self.store.jobs.mkdir(parents=True, exist_ok=True)
         with open(self.store.jobs / WORDS, "wb") as log:
@@ -163,7 +169,7 @@ class Runner(Meter):
         taking the next job meanwhile."""
         with self.store.lock("jobs"), suppress(ProcessLookupError):
             job = jobs.read(self.store, job_id)
-            if job is None or job.state != "running" or not self._alive(job):
+            if job is None or job.state != "running" or job.pid is None or not self._alive(job):
                 return
             os.kill(job.pid, number)
         until = time.monotonic() + patience

@@ -91,10 +91,19 @@ def serve(store: Store, watch: Watch, limits: queue.Limits) -> int:
                 run(store, job, watch, kept)
                 seen, idle = 0, time.monotonic()
                 continue
+            _load(kept)
             if time.monotonic() - idle >= limits.idle and not queue.waiting(store):
                 break
         time.sleep(LOOK)
     return 0
+
+
+def _load(kept: dict[str, Any]) -> None:
+    """Import what every job needs, while there is none."""
+    from asr_core.jobs import probe, tracking  # noqa: F401
+    from asr_core.pipeline import run  # noqa: F401
+
+    kept["warm"] = True
 
 
 def run(store: Store, job: jobs.Job, watch: Watch, kept: dict[str, Any]) -> None:

@@ -140,8 +140,17 @@ class Lab:
         model = self.network(task.network)
         if task.state.calib_batches == 0:
             return model
-        recorded = self.recorded(self.keys.recalibration(task.network))
+        whole, short = (self.keys.recalibration(task.network, b) for b in (None, task.state.calib_batches))
+        recorded = self.recorded(whole if self.store.has("recalibration", whole) else short)
         return batchnorm.load_running(model, batchnorm.running_statistics(recorded, task.state, self._kept))
+
+    def begun_record(self, network: RepairSpec, count: int) -> batchnorm.Record:
+        """The longest stored record of a network's first batches, fewer than `count`; empty where there is none."""
+        budgets = {state.calib_batches for state in self.spec.states}
+        for batches in sorted((b for b in budgets if 0 < b < count), reverse=True):
+            if entry := self.store.find("recalibration", self.keys.recalibration(network, batches)):
+                return entry.arrays("record")
+        return {}
 
     def recorded(self, key: str) -> batchnorm.Record:
         """The recorded batch statistics stored under `key`; the last one read is kept."""

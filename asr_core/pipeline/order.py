@@ -1,12 +1,14 @@
 """In which order the stages of an experiment run: what somebody looks at first. Imports no torch."""
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Self
 
 from asr_core.pipeline.plan import Task
+from asr_core.spec.experiment import ExperimentSpec
+from asr_core.spec.keys import Keys
 from asr_core.spec.recalibration import NO_STATE, BatchNormState
-from asr_core.spec.repairs import DENSE, NO_REPAIR, RepairSpec
+from asr_core.spec.repairs import DENSE, RepairSpec
 
 BEGINNING = ("images", "dense", "prune")
 OF_NETWORK = ("repair", "stats", "evaluation", "recalibration")  # before recalibration, then in the state
@@ -40,12 +42,10 @@ class Sooner:
         accuracies; network by network what is shown of the repairs; all else."""
         if task.stage in BEGINNING:
             return (0,)
-        plain = task.network in (DENSE, NO_REPAIR) and task.state == NO_STATE
+        plain = task.network.order is None and task.state == NO_STATE  # before recalibration BN only is no repair
         if plain and task.stage in ("stats", "evaluation"):
-            return (1, OF_NETWORK.index(task.stage), 0 if task.network == NO_REPAIR else 1)
-        seen = task.state in (NO_STATE, self.state) and (
-            task.stage != "recalibration" or bool(self.state.calib_batches)
-        )
+            return (1, OF_NETWORK.index(task.stage), int(task.network == DENSE))
+        seen = task.state in (NO_STATE, self.state) and (task.stage != "recalibration" or task.state == self.state)
         if task.network not in self.repairs or task.stage not in OF_NETWORK or not seen:
             return (LAST,)
         late = task.stage == "recalibration" or task.state != NO_STATE
@@ -53,7 +53,19 @@ class Sooner:
         return (2, self.repairs.index(task.network), int(late), step if late else OF_NETWORK.index(task.stage))
 
 
-def sooner(planned: Sequence[Task], first: Sooner) -> list[Task]:
-    """The same tasks, what `first` shows before all else; each still after what it is built from, and what is as urgent
-    in the order that it had."""
-    return sorted(planned, key=first.place)
+def sooner(planned: Sequence[Task], first: Sooner, spec: ExperimentSpec, dense_id: str | None) -> list[Task]:
+    """The tasks of `spec`, what `first` shows before all else; each still after what it is built from, and what is as
+    urgent in the order that it had. A recorded pass that is shown becomes one just long enough, and its rest later."""
+    return sorted(_split(planned, first, spec, Keys(spec, dense_id or "unknown")), key=first.place)
+
+
+def _split(planned: Sequence[Task], first: Sooner, spec: ExperimentSpec, keys: Keys) -> Iterator[Task]:
+    batches = first.state.calib_batches
+    passes = batches * spec.calibration.calib_batch_size
+    for task in planned:
+        shown = task.stage == "recalibration" and task.network in first.repairs and first.state in spec.states
+        if shown and batches:
+            key = keys.recalibration(task.network, batches)
+            yield replace(task, key=key, images=passes, state=first.state)
+        if not shown or batches < spec.max_batches:
+            yield replace(task, images=task.images - passes) if shown else task

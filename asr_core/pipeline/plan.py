@@ -16,6 +16,7 @@ from asr_core.spec.recalibration import NO_STATE, REPORTED_STATE, BatchNormState
 from asr_core.spec.repairs import DENSE, NO_REPAIR, RepairSpec
 from asr_core.store import Store
 
+EVAL_BATCH = 256  # test images of one forward pass
 READING = "our reading of the abstract of arXiv 2605.25508"  # what RR is here
 
 

@@ -1,15 +1,17 @@
 """Run an experiment, its maps, or the repairability of its convs: check, plan, compute what is missing, assemble."""
 
+import threading
 import time
 from collections.abc import Sequence
+from pathlib import Path
 
 from asr_core.checks import nearest_layer
-from asr_core.errors import SpecError
+from asr_core.errors import AsrError, SpecError
 from asr_core.measure import guards
 from asr_core.networks import models, named, own
 from asr_core.pipeline import allocations, assembly, plan, signals
 from asr_core.pipeline import maps as stored_maps
-from asr_core.pipeline.lab import Lab, Report
+from asr_core.pipeline.lab import Lab, Report, ensure_dense
 from asr_core.pipeline.order import Sooner, sooner
 from asr_core.pipeline.stages import perform
 from asr_core.pruning import masks
@@ -19,6 +21,8 @@ from asr_core.spec.experiment import ExperimentSpec
 from asr_core.spec.parts import PruneSpec
 from asr_core.spec.recalibration import REPORTED_STATE, BatchNormState
 from asr_core.store import Store, results
+
+_one_at_a_time = threading.Lock()  # torch's threads and seeds belong to the process
 
 
 def run(
@@ -47,10 +51,22 @@ def run(
     start = time.perf_counter()
     lab.keys  # trains the dense network if need be  # noqa: B018
     todo = plan.missing(spec, store, lab.dense_id, *counts)
-    perform(lab, sooner(todo, first) if first else todo)
+    perform(lab, sooner(todo, first, spec, lab.dense_id) if first else todo)
     dense_id, images = lab.dense_id, lab.data
     del lab  # its networks go before the tables are made
     return assembly.publish(spec, store, dense_id, images, time.perf_counter() - start)
+
+
+def compute(spec: ExperimentSpec, root: Path, where: Runtime) -> None:
+    """Have the result of `spec` in the store at `root`: computed in this process, which does one thing at a time."""
+    with _one_at_a_time:
+        run(spec, Store(root), where=where)
+
+
+def train(spec: ExperimentSpec, root: Path, where: Runtime) -> None:
+    """Have the dense network of `spec` in the store at `root`, in the same way."""
+    with _one_at_a_time:
+        ensure_dense(Lab(spec, Store(root), Report(), where))
 
 
 def check(lab: Lab) -> None:
@@ -64,6 +80,20 @@ def check(lab: Lab) -> None:
     masks.check_budget(network, spec.prune.pruning, spec.prune.ignore, **spec.prune.parameters)
     lab.check_own_weights(network)
     lab.data.check_counts(spec.calibration.stat_images, spec.evaluation.eval_images)
+
+
+def check_all(wanted: Sequence[tuple[ExperimentSpec, Runtime]], store: Store) -> None:
+    """`check` each of many; what they share is loaded once. Raises AsrError with the setting that it is about."""
+    last: Lab | None = None
+    for spec, where in wanted:
+        lab = Lab(spec, store, Report(), where)
+        if last is not None and last.spec.data == spec.data:
+            lab.data = last.data
+        try:
+            check(lab)
+        except AsrError as error:
+            raise AsrError(f"{error} (in the setting {spec.model.words}, {spec.prune.words})") from error
+        last = lab
 
 
 def maps(

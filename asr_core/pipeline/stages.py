@@ -10,13 +10,12 @@ import numpy as np
 from asr_core import checks, registry, runtime
 from asr_core.measure import absorption, activations, confidence, evaluation, stats
 from asr_core.pipeline.lab import Lab, Report
-from asr_core.pipeline.plan import READING, MapTask, RepairabilityTask, Task
+from asr_core.pipeline.plan import EVAL_BATCH, READING, MapTask, RepairabilityTask, Task
 from asr_core.pipeline.signal_stage import compute_signal
 from asr_core.pruning import masks, repairability
 from asr_core.repairs import batchnorm, passes, repair_model
 from asr_core.spec.repairs import DENSE, NO_REPAIR
 
-EVAL_BATCH = 256
 MAP_BYTES = 8 << 20  # of stored maps of one network and layer
 KEPT_LOGITS = 64  # images whose logits are kept whole, to see whether two networks are the same function
 LOGIT_BYTES = 64 << 20  # of float16 logits of all images that are kept
@@ -63,10 +62,15 @@ def compute_repair(lab: Lab, task: Task):
 
 
 def compute_recalibration(lab: Lab, task: Task):
-    calibration, count = lab.spec.calibration, lab.spec.max_batches
-    batches = lab.data.calibration_batches(count, calibration.calib_batch_size, calibration.draw)
-    model = lab.network(task.network)
-    return {"record.npz": batchnorm.record(model, _counted(batches, lab.report), count)}, {"batches": count}
+    """The record of as many batches as the task's state takes, or the experiment; it goes on from a shorter one."""
+    calibration, count = lab.spec.calibration, task.state.calib_batches or lab.spec.max_batches
+    begun = lab.begun_record(task.network, count)
+    skip = len(next(iter(begun.values()), ()))
+    batches = lab.data.calibration_batches(count, calibration.calib_batch_size, calibration.draw, skip)
+    record = batchnorm.record(lab.network(task.network), _counted(batches, lab.report), count - skip)
+    if begun:
+        record = {name: np.concatenate([begun[name], values]) for name, values in record.items()}
+    return {"record.npz": record}, {"batches": count}
 
 
 def compute_evaluation(lab: Lab, task: Task):

@@ -144,10 +144,13 @@ def cost(spec: ExperimentSpec, missing: list[Task]) -> str:
     """One line: what makes the setting, and the image passes that it needs by stage."""
     counted = count_images(missing)
     passes = ", ".join(f"{row.stage} {row.images:,}" for row in counted.itertuples() if row.images)
+    return f"{named(spec)}: {counted['images'].sum():,} image passes ({passes})"
+
+
+def named(spec: ExperimentSpec) -> str:
+    """What makes the setting."""
     asked = ", ".join(f"{name} {value}" for name, value in spec.prune.params if value is not False)
-    total = f"{counted['images'].sum():,}"
-    made = f"{spec.model.words} on {spec.data.dataset}, seed {spec.dense.seed}, {spec.prune.pruning} ({asked})"
-    return f"{made}: {total} image passes ({passes})"
+    return f"{spec.model.words} on {spec.data.dataset}, seed {spec.dense.seed}, {spec.prune.pruning} ({asked})"
 
 
 def stored(store: Store) -> str:

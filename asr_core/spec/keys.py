@@ -67,9 +67,9 @@ class Keys:
         """Key of the channel statistics of a network in a BatchNorm state."""
         return key("stats", self.network(network), self.images, *self.of_state(state))
 
-    def recalibration(self, network: RepairSpec) -> str:
-        """Key of the recorded batch statistics of a network."""
-        return key("recalibration", self.network(network), self.batches, self.spec.max_batches)
+    def recalibration(self, network: RepairSpec, batches: int | None = None) -> str:
+        """Key of the recorded batch statistics of a network: of as many batches as the experiment needs, or so many."""
+        return key("recalibration", self.network(network), self.batches, batches or self.spec.max_batches)
 
     def evaluation(self, network: RepairSpec, state: BatchNormState) -> str:
         """Key of the predictions of a network in a BatchNorm state."""

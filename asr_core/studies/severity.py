@@ -1,6 +1,7 @@
 """Gain of one method over another against the damage, over all stored settings. No torch."""
 
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -10,6 +11,7 @@ from asr_core.spec.recalibration import BatchNormState
 from asr_core.spec.repairs import RepairSpec
 from asr_core.store import Store, catalogue, results, tables
 from asr_core.store.catalogue import Stored
+from asr_core.store.entries import Entry
 from asr_core.studies import ablation, paired
 
 GAINS = {"asr_lw": ("asr_bn", "lw_bn"), "asr_bn": ("asr_bn", "bn_only"), "bn_lw": ("bn_only", "lw_bn")}
@@ -54,11 +56,21 @@ def accuracies(store: Store, grouped: tuple[tuple[str, ...], ...]) -> pd.DataFra
     parts = []
     for point, keys in enumerate(grouped):
         if entries := results.entries(store, keys):
-            rows = pd.concat([results.placed(e.table("accuracy"), e) for e in entries], ignore_index=True)
+            rows = pd.concat([_placed(entry) for entry in entries], ignore_index=True)
             facts = entries[0]["setting"]
             said = {"label": _label(facts), "architecture": facts["model"]["architecture"]}
             parts.append(rows.assign(point=point, **said, **{name: facts.get(name) for name in FACTS}))
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
+
+
+def _placed(entry: Entry) -> pd.DataFrame:
+    return _read(str(entry.folder))
+
+
+@lru_cache(maxsize=2048)  # one of some kilobytes for each result, so that a new one is all that is read
+def _read(folder: str) -> pd.DataFrame:
+    entry = Entry(Path(folder))
+    return results.placed(entry.table("accuracy"), entry)
 
 
 def _label(facts: dict) -> str:
@@ -68,17 +80,26 @@ def _label(facts: dict) -> str:
     return " · ".join(named)
 
 
+@lru_cache(maxsize=64)  # so that sessions share it
 def gains(
-    store: Store, rows: pd.DataFrame, gain: str, order: str, bias: bool, prior: str, state: BatchNormState
+    store: Store,
+    grouped: tuple[tuple[str, ...], ...],
+    gain: str,
+    order: str,
+    bias: bool,
+    prior: str,
+    state: BatchNormState,
 ) -> pd.DataFrame:
     """One row per setting that holds both methods: FACTS, network (dense identity), n_eval, paired.COMPARED (gain as a
-    fraction, on the same images; corrected for the number of settings)."""
+    fraction, on the same images; corrected for the number of settings). Shared: never change it."""
+    columns = ["point", "key", "label", "architecture", "network", *FACTS, *paired.COMPARED, "n_eval"]
+    if (rows := accuracies(store, grouped)).empty:
+        return pd.DataFrame(columns=columns)
     repairs = [_repair(method, order, bias, prior) for method in GAINS[gain]]
     better, worse = (rows_of(rows, repair, state).set_index("point") for repair in repairs)
     points = better.index.intersection(worse.index)
     better, worse = better.loc[points].reset_index(), worse.loc[points].reset_index()
     found = paired.against(better, worse, results.right_in(store, better), results.right_in(store, worse))
-    columns = ["point", "key", "label", "architecture", "network", *FACTS, *paired.COMPARED, "n_eval"]
     return found.rename(columns={"dense_id": "network"})[columns]
 
 

@@ -93,6 +93,8 @@ PAGES = {
     "answers": _one("1", "0", "1"),
     "room": _text(r"[a-z0-9]{1,20}", "room"),
     "tally": _one("0", "0", "1"),
+    "words": _text(r"[^\x00-\x1f]{1,200}", "words of a filter"),
+    "by": _one("stored", "stored", "severity", "within_share", "gain", "complete"),
 }
 PARAMS: dict[str, Field] = SETTING | LOOK | SELECTION | PAGES
 ON_EVERY_PAGE = {*SETTING, *LOOK}

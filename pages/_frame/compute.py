@@ -12,30 +12,13 @@ from asr_core.jobs.jobs import Job, Wanted
 from asr_core.jobs.runner import Runner
 from asr_core.pipeline.plan import Task
 from asr_core.runtime import Runtime
-from asr_core.spec import labels
 from asr_core.spec.experiment import ExperimentSpec
-from asr_core.spec.repairs import RepairSpec
 from asr_core.store import Store
-from pages._frame import visitor
+from pages._frame import state, visitor
+from pages._frame.progress import STAGES, news, progress
 from pages._frame.text import plain, problem
 
 WATCH = 0.5  # seconds between two looks at a job
-REDRAWS = 20  # times, at most, that the whole page is drawn again for what a job has added
-REST = 4.0  # seconds, at least, between two of them
-QUICK = 1.0  # the same while the rows that the page asked for come
-FIRST = ("images", "dense", "prune", "stats")  # stages without which there is nothing to draw
-STAGES = {
-    "images": "decoding images",
-    "dense": "training the dense network",
-    "prune": "pruning",
-    "stats": "channel statistics",
-    "repair": "repair factors",
-    "recalibration": "BatchNorm recalibration",
-    "evaluation": "accuracy",
-    "maps": "spatial maps",
-    "repairability": "relative repairability",
-    "signal": "signal",
-}
 
 
 @st.cache_resource(max_entries=2)
@@ -57,9 +40,13 @@ def compute_panel(
     weights, if the worker needs them. While the job runs the whole page is drawn again whenever there is more to show
     (`assembly.partial`). Draw it once per page and thing wanted.
     """
-    wanted, crew = Wanted(experiment, layer_maps, **part), runner(store)
-    job = crew.get(wanted.id)
+    wanted = Wanted(experiment, layer_maps, **part)
     with st.container(key=f"compute_{wanted.id}"):
+        if visitor.demo():
+            visitor.admitted("")  # says so
+            return
+        crew = runner(store)
+        job = crew.get(wanted.id)
         if job is not None and job.live:
             _running(crew, job)
         else:
@@ -100,6 +87,10 @@ def _offer(crew: Runner, wanted: Wanted, where: Runtime | None, job: Job | None)
         tasks = _missing(str(crew.store.root), wanted.id, _stamp(crew.store), wanted)
         speed = crew.speed(wanted.experiment)
         _listing(tasks, speed, wanted)
+        if not visitor.admitted(f"_password_{wanted.id}"):
+            return
+        if tasks and state.touched():
+            crew.warm()
         if tasks and speed is None:
             _offer_to_measure(crew, wanted)
         label = "Retry" if retry else "Compute"
@@ -204,6 +195,8 @@ def _running(crew: Runner, job: Job) -> None:
             progress(crew, now)
 
     st.fragment(look, run_every=WATCH)()
+    if not visitor.admitted(f"_password_{job.id}"):
+        return
     # outside the fragment: inside, the next look could swallow the click
     st.button(
         "Cancel",
@@ -213,48 +206,3 @@ def _running(crew: Runner, job: Job) -> None:
         icon=":material/stop:",
         help="Stops within a second. Finished stages stay stored.",
     )
-
-
-def news(drawn: dict | None, now: dict | None, rest: float) -> bool:
-    """Whether enough came since `drawn`, `rest` seconds ago, to draw the page again: the first statistics, a row that
-    the page asked for, the last of them, or a part of all stages."""
-    if now is None:
-        return False
-    before = {"stage": "images", "tasks": 0, "view": now["view"]} | (drawn or {})
-    if before["stage"] in FIRST and now["stage"] not in FIRST:
-        return True
-    if now["stage"] not in FIRST and now["view"] < before["view"] and (rest >= QUICK or now["view"] == 0):
-        return True
-    enough = now["tasks"] - before["tasks"] >= max(1, now["of_tasks"] / REDRAWS)
-    return enough and rest >= REST and now["stage"] not in FIRST
-
-
-def progress(crew: Runner, job: Job) -> None:
-    """Where a living job stands: bar, stage, images done, time left."""
-    line = job.progress()
-    if job.state == "queued" and (words := waiting(crew, job)):
-        st.progress(0.0, text=words)
-    elif line is None:
-        st.progress(0.0, text="Starting …")
-    else:
-        left = estimate.duration(line["seconds_left"])
-        network = labels.label(RepairSpec.from_columns(**line["network"]))
-        of = f" ({plain(network)})" if line["stage"] not in ("images", "dense", "prune") else ""
-        st.progress(
-            line["share"],
-            text=(
-                f"{STAGES[line['stage']]}{of} · {line['images']:,} of {line['of_images']:,} image passes · about "
-                f"{left} left"
-            ),
-        )
-
-
-def waiting(crew: Runner, job: Job) -> str | None:
-    """What a queued job waits for, in words; None where its worker is about to start."""
-    before = sum(other.state == "running" for other in crew.all()) + crew.ahead(job)
-    if not before:
-        return None
-    many = crew.limits.workers
-    first = "1 computation comes" if before == 1 else f"{before} computations come"
-    at_once = "one runs at a time" if many == 1 else f"{many} run at a time"
-    return f"Waiting: {first} first; {at_once}, and browsers take turns."

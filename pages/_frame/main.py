@@ -94,7 +94,15 @@ PAGES = {
             "The paper's tables and figures beside the stored results, and which protocol it may have used.",
         ),
     ),
-    "Work": (("jobs", "Jobs", ":material/pending_actions:", "What is computed, waits, is done or failed."),),
+    "Work": (
+        (
+            "settings",
+            "All settings",
+            ":material/table_rows:",
+            "Every stored setting in one table: damage, gain, completeness; to filter, sort and open.",
+        ),
+        ("jobs", "Jobs", ":material/pending_actions:", "What is computed, waits, is done or failed."),
+    ),
 }
 
 # Pages that show no setting of the user's: no breadcrumb, no pin, nothing in the sidebar but the pages.

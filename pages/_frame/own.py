@@ -12,7 +12,7 @@ from asr_core.spec.model import ModelSpec
 from asr_core.spec.parts import DataSpec
 from asr_core.spec.samples import IMAGES
 from asr_core.store.received import LARGEST
-from pages._frame import address, controls, folded, own_network, state
+from pages._frame import address, controls, folded, own_network, state, visitor
 from pages._frame import common as common
 from pages._frame.own_network import SAID
 from pages._frame.text import plain
@@ -26,6 +26,8 @@ def draw() -> None:
 
 
 def _inside() -> None:
+    if not visitor.admitted("_password_own"):
+        return
     _images()
     st.divider()
     _weights()

@@ -1,11 +1,13 @@
 """The store of this process, and what of it is open: shared between sessions."""
 
+import pandas as pd
 import streamlit as st
 
 from asr_core.errors import StoreError
 from asr_core.store import Store, catalogue, default_root, results
 from asr_core.store.catalogue import Stored
 from asr_core.store.results import Result
+from asr_core.studies import settings as studied
 from pages._frame.unfinished import whole
 
 
@@ -27,6 +29,16 @@ def _stored(root: str, stamp: tuple) -> list[Stored]:
 def stored() -> list[Stored]:
     """Everything stored, read again only when results came or went."""
     return _stored(str(default_root()), store().stamp("result"))
+
+
+@st.cache_resource(max_entries=1, show_spinner="Reading what is stored …")
+def _settings(root: str, stamp: tuple) -> pd.DataFrame:
+    return studied.table(_store(root), _stored(root, stamp))
+
+
+def settings() -> pd.DataFrame:
+    """The table of all stored settings, made once when results came or went; shared, so never change it."""
+    return _settings(str(default_root()), store().stamp("result"))
 
 
 @st.cache_resource(max_entries=24, show_spinner=False)

@@ -14,6 +14,7 @@ from pages._frame import address as addresses
 from pages._frame.address import ON_EVERY_PAGE, PARAMS, SETTING
 
 STATE, ADDRESS, COMPLAINTS, PAGE, DRAWN = "_state", "_address", "_complaints", "_page", "_widgets"
+TOUCHED = "_touched"  # whether a widget has changed something since the session began
 WRITTEN = "_written"  # the last addresses that were written
 REMEMBERED = 20
 SPELLED = "_spelled"  # parameters that the address names though they have their default
@@ -34,6 +35,7 @@ def begin(page: str) -> tuple[bool, bool]:
     if session.get(PAGE) != page:
         session[PAGE], session[DRAWN] = page, session.get(DRAWN, set()) & ON_EVERY_PAGE
     changed = _take()
+    session[TOUCHED] = session.get(TOUCHED, False) or bool(changed)
     fresh = not state or bool(named and named != session.get(ADDRESS) and not changed and not behind)
     if fresh:
         session[GIVEN] = set(named)
@@ -159,6 +161,11 @@ def _is_drawn(name: str) -> bool:
 def get(name: str):
     """Present value of a parameter."""
     return st.session_state[name] if name in st.session_state else st.session_state[STATE][name]
+
+
+def touched() -> bool:
+    """Whether somebody has chosen something here by hand: an address alone has not."""
+    return st.session_state.get(TOUCHED, False)
 
 
 def before(name: str):

@@ -1,0 +1,108 @@
+"""All settings: what is stored, to filter, sort and open."""
+
+import pandas as pd
+import streamlit as st
+
+from pages._frame import common, shelf, state
+
+BY = {
+    "stored": "first stored",
+    "severity": "severity",
+    "within_share": "within share",
+    "gain": "gain",
+    "complete": "completeness",
+}
+NAMES = {
+    "network": "network",
+    "images": "images",
+    "pruning": "pruning",
+    "sparsity": "sparsity, %",
+    "seed": "seed",
+    "draw": "draw",
+    "stat_images": "statistics images",
+    "tested": "test images",
+    "weights": "weights",
+    "severity": "severity",
+    "within_share": "within share, %",
+    "gain": "gain, points",
+    "gain_low": "from",
+    "gain_high": "to",
+    "complete": "complete, %",
+}
+PERCENT = ("sparsity", "within_share", "gain", "gain_low", "gain_high", "complete")
+WATCH = 5.0  # seconds between two looks at whether results came or went
+
+
+def chosen(everything: pd.DataFrame) -> pd.DataFrame:
+    """The rows that hold every word of the filter, in the chosen order: the largest first."""
+    words, by = (state.get("words") or "").lower().split(), state.get("by")
+    said = (
+        everything["network"] + " " + everything["images"] + " " + everything["pruning"] + " " + everything["weights"]
+    )
+    said = said + " seed " + everything["seed"].astype(str) + " draw " + everything["draw"].astype(str)
+    kept = everything[[all(word in text.lower() for word in words) for text in said]]
+    return kept if by == "stored" else kept.sort_values(by, ascending=False, kind="stable", na_position="last")
+
+
+def shown(rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows as they are read: percent and points, a word where all test images were used."""
+    tested = rows["tested"].astype("Int64").astype("string").fillna("all")
+    percent = {name: 100 * rows[name].astype(float) for name in PERCENT}
+    return rows.assign(**percent, tested=tested)[list(NAMES)].rename(columns=NAMES)
+
+
+def open_setting(keys: list[str]) -> None:
+    """A callback: from the picked row to its setting."""
+    picked = st.session_state["_settings"]["selection"]["rows"]
+    for item in common.stored():
+        if picked and item.key == keys[picked[0]]:
+            common.adopt(item.setting, item.dense_id)
+            state.go("overview", layer=None, channel=None)
+
+
+def watch() -> None:
+    """Draws the page again when results came or went: a sweep fills it."""
+    now = common.store().stamp("result")
+    if st.session_state.setdefault("_settings_of", now) != now:
+        st.session_state["_settings_of"] = now
+        st.rerun()
+
+
+def draw(everything: pd.DataFrame) -> None:
+    """The controls and the table."""
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        st.text_input(
+            "Filter",
+            key="words",
+            placeholder="resnet20 cifar lamp",
+            width=320,
+            help="Words that network, images, pruning, weights, 'seed N' or 'draw N' hold; all of them.",
+        )
+        st.segmented_control("Sort by", list(BY), key="by", required=True, format_func=BY.get, help="Largest first.")
+    rows = chosen(everything)
+    st.caption(f"{len(rows)} of {len(everything)} stored settings. **Click the box of a row to open its setting.**")
+    st.dataframe(
+        shown(rows),
+        key="_settings",
+        hide_index=True,
+        width="stretch",
+        height=560,
+        on_select=lambda: open_setting(rows["key"].tolist()),
+        selection_mode="single-row",
+        column_config={name: st.column_config.NumberColumn(format="%.1f") for name in map(NAMES.get, PERCENT)}
+        | {"severity": st.column_config.NumberColumn(format="%.3f")},
+        alt="Stored settings: what they are, severity, within share, gain of ASR+BN over LW+BN, completeness.",
+    )
+    st.caption(
+        "Gain: top-1 accuracy of ASR+BN minus LW+BN (simultaneous, bias off, median prior), both recalibrated (ema 0.1 "
+        "from reset, b = 20), in points, with its 95 % interval over the test images (Bonett and Price), one by one: "
+        "not corrected for how many settings there are. Empty: one of the two is not stored. Complete: the part of the "
+        "default grid of methods, orders, biases and recalibrations that is stored."
+    )
+
+
+if common.stored():
+    draw(shelf.settings())
+else:
+    st.info("Nothing is stored yet.")
+st.fragment(watch, run_every=WATCH)()
