@@ -56,7 +56,7 @@ def test_answers_come_back_from_their_file(tmp_path):
     rng = np.random.default_rng(0)
     labels = rng.integers(0, 7, 50)
     kept = [{"predictions": rng.integers(0, 7, 50), "bins": np.zeros((confidence.BINS, 3))} for _ in range(4)]
-    entry = Store(tmp_path).put("result", "0" * 24, {"correct.npz": answers.packed(kept, labels, 7)}, {})
+    entry = Store(tmp_path).put("evaluation", "0" * 24, {"correct.npz": answers.packed(kept, labels, 7)}, {})
     found = answers.read(entry)
     np.testing.assert_array_equal(found.labels, labels)
     np.testing.assert_array_equal(found.predictions, [arrays["predictions"] for arrays in kept])
@@ -65,11 +65,11 @@ def test_answers_come_back_from_their_file(tmp_path):
 
 def test_a_network_may_know_more_classes_than_its_images_have(tmp_path):
     kept = [{"predictions": np.array([0, 9, 1]), "bins": np.zeros((confidence.BINS, 3))}]
-    entry = Store(tmp_path).put("result", "0" * 24, {"correct.npz": answers.packed(kept, [0, 1, 1], 2)}, {})
+    entry = Store(tmp_path).put("evaluation", "0" * 24, {"correct.npz": answers.packed(kept, [0, 1, 1], 2)}, {})
     np.testing.assert_array_equal(answers.read(entry).predictions, [[0, 9, 1]])
 
 
 def test_results_of_before_hold_no_answers(tmp_path):
     store, bits = Store(tmp_path), {"bits": np.zeros((1, 1), np.uint8), "n": np.array(8)}
-    assert answers.read(store.put("result", "0" * 24, {"correct.npz": bits}, {})) is None
-    assert answers.read(store.put("result", "1" * 24, {}, {})) is None
+    assert answers.read(store.put("evaluation", "0" * 24, {"correct.npz": bits}, {})) is None
+    assert answers.read(store.put("evaluation", "1" * 24, {}, {})) is None

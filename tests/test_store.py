@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import time
 import warnings
 from pathlib import Path
 
@@ -15,7 +16,7 @@ import pandas as pd
 import pytest
 
 from asr_core.errors import StoreError
-from asr_core.store import Store
+from asr_core.store import Store, disk
 from asr_core.store.entries import commit_of, write_json
 
 
@@ -90,7 +91,7 @@ def test_a_changed_file_is_set_aside_with_a_warning_and_computed_again(store, na
     assert len(list((store.root / ".damaged").iterdir())) == 1
 
 
-@pytest.mark.parametrize("content", ["", "{", "[]", '{"facts": {}}', '"text"', "null"])
+@pytest.mark.parametrize("content", ["", "{", "[]", '"text"', "null", "[" * 100_000])
 def test_a_half_written_manifest_is_set_aside(store, content):
     store.get_or_compute("stats", "k", number())
     (store.root / "stats" / "k" / "manifest.json").write_text(content)
@@ -184,7 +185,7 @@ def test_an_entry_is_whole_at_the_moment_it_appears(store, monkeypatch):
 def test_whoever_reads_a_json_file_while_it_is_written_again_finds_the_old_one_whole(tmp_path, monkeypatch):
     path, seen, write_text = tmp_path / "status.json", [], Path.write_text
 
-    def halting(part, text):
+    def halting(part, text, **_):
         write_text(part, text[: len(text) // 2])
         seen.append(json.loads(path.read_text()))
         write_text(part, text)
@@ -288,3 +289,50 @@ def test_json_in_a_manifest_is_readable_text(store):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert Store(store.root).find("stats", "k")
+
+
+def test_a_tilde_in_the_cache_directory_is_the_home_folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("ASR_CACHE_DIR", "~/cache")
+    assert Store().root == tmp_path / "cache"
+    assert Store("~/other").root == tmp_path / "other"
+
+
+def foreign(store: Store, idle: float) -> Path:
+    """A workspace of another machine, unchanged for `idle` seconds."""
+    folder = store.root / ".tmp" / f"{'0' * 12}-1-abcdef12"
+    folder.mkdir(parents=True)
+    (folder / "part.npy").write_bytes(b"half")
+    for path in (folder / "part.npy", folder):
+        os.utime(path, (time.time() - idle,) * 2)
+    return folder
+
+
+def test_the_workspace_of_another_machine_is_not_taken_for_abandoned(store):
+    folder = foreign(store, idle=disk.IDLE / 2)
+    with store.workspace():
+        assert (folder / "part.npy").exists()
+
+
+def test_what_another_machine_left_a_day_ago_is_swept_up(store):
+    folder = foreign(store, idle=disk.IDLE + 60)
+    store.sweep()
+    assert not folder.exists()
+
+
+def test_two_machines_with_the_same_process_ids_do_not_delete_each_others_workspaces(store, monkeypatch):
+    with store.workspace() as mine:
+        monkeypatch.setattr(disk, "machine", lambda: "1" * 12)
+        monkeypatch.setattr(disk.psutil, "pid_exists", lambda pid: False)
+        with store.workspace() as theirs:
+            assert mine.is_dir() and theirs.is_dir()
+
+
+def test_without_locks_two_processes_leave_the_same_entry_as_with_them(store):
+    unlocked = "import filelock; filelock.FileLock.acquire = filelock.FileLock.release = lambda *_, **__: None"
+    workers = [python(f"{unlocked}\n{textwrap.dedent(SLOW_STAGE)}", store.root, 0.5) for _ in range(2)]
+    said = "".join(worker.communicate()[0] for worker in workers)
+    assert said.count("computing") == 2 and said.count("7") == 2
+    assert [entry["facts"] for entry in store.manifests("stats")] == [{"value": 7}]
+    assert store.verify() == []
+    assert list((store.root / ".tmp").iterdir()) == []

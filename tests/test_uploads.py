@@ -22,7 +22,7 @@ from asr_core.runtime import Runtime
 from asr_core.spec.dense import DenseSpec
 from asr_core.spec.experiment import ExperimentSpec
 from asr_core.spec.parts import PruneSpec
-from asr_core.store import Store, received
+from asr_core.store import Store, disk, received
 from asr_core.store.entries import PROJECT
 
 
@@ -305,3 +305,36 @@ def test_checking_uploads_does_not_import_torch():
 def test_the_servers_bound_is_the_one_that_messages_name():
     text = (PROJECT / ".streamlit" / "config.toml").read_text()
     assert f"maxUploadSize = {received.LARGEST} " in text
+
+
+def test_an_image_of_600_MB_is_refused_by_its_size_before_anything_is_unpacked(store, monkeypatch):
+    monkeypatch.setattr(archives, "IMAGE", 10**5)
+    message = refusal(store, zipped(more=[("train/cat/big.png", bytes(6 * 10**5))]))
+    assert "'train/cat/big.png' in the archive has 1 MB" in message
+
+
+def test_zeros_named_as_an_image_are_refused_before_they_are_kept(store):
+    message = refusal(store, zipped(more=[("train/cat/2.png", bytes(10**6))]))
+    assert message == "'train/cat/2.png' in the archive is no image; leave it out, or make it again."
+
+
+def test_of_an_archive_with_an_image_that_breaks_off_nothing_is_kept(store):
+    with pytest.raises(DataError, match=r"2\.png"):
+        uploads.keep_images(store, zipped(more=[("train/cat/2.png", picture(3)[:-30])]))
+    assert list(store.uploads.iterdir()) == []
+
+
+def test_uploads_are_bounded_in_total(store, monkeypatch):
+    uploads.keep_images(store, zipped())
+    monkeypatch.setattr(received, "TOTAL", disk.size(store.uploads) + 100)
+    with pytest.raises(DataError, match=r"uploads take .* `python -m asr_core cache clear uploads`"):
+        uploads.keep_images(store, zipped(more=[("train/cat/2.png", picture(3))]))
+    assert len(list(store.uploads.iterdir())) == 1
+    assert uploads.keep_images(store, zipped())["classes"] == 2  # what is kept already
+
+
+def test_weights_count_as_uploads_too(store, monkeypatch):
+    monkeypatch.setattr(network_uploads.subprocess, "run", tried_here)
+    monkeypatch.setattr(received, "TOTAL", 100)
+    with pytest.raises(WeightsError, match="uploads take"):
+        network_uploads.keep_weights(store, "w.pt", saved(state_of()), MODEL, 10, 32)

@@ -6,8 +6,9 @@ import click
 
 from asr_core import checks
 from asr_core.errors import SpecError
+from asr_core.jobs import unreadable
 from asr_core.report import textreport
-from asr_core.store import Store
+from asr_core.store import Store, catalogue
 
 
 @click.group()
@@ -25,8 +26,8 @@ def ls(store: Store) -> None:
 @cache.command()
 @click.pass_obj
 def verify(store: Store) -> None:
-    """Check every file against the hash in its manifest; damaged entries are set aside."""
-    damaged = store.verify()
+    """Check every manifest and file; entries that are damaged or of another version are named and set aside."""
+    damaged = [*catalogue.verify(store), *unreadable.lines(store)]
     click.echo("\n".join(damaged) if damaged else "all entries are sound.")
     if damaged:
         sys.exit(1)
@@ -49,7 +50,7 @@ def clear(store: Store, stages: tuple[str, ...], everything: bool) -> None:
 @cache.command()
 @click.pass_obj
 def migrate(store: Store) -> None:
-    """Rewrite shipped entries that are in an older spelling under their new keys; what was measured stays."""
-    from asr_core.pipeline import migration
+    """Take over sound entries of the format before this one, shipped ones too; what was measured stays."""
+    from asr_core.store import migration
 
-    click.echo(f"rewrote {migration.migrate(store)} entries.")
+    click.echo(f"took over {migration.migrate(store)} entries.")

@@ -5,6 +5,7 @@ import os
 import re
 import stat
 import struct
+import warnings
 import zipfile
 import zlib
 from collections import Counter
@@ -16,6 +17,7 @@ from asr_core.errors import DataError
 from asr_core.images.trees import HIDDEN, OTHER, SPLITS, SUFFIXES, VAL, Tree, read_tree, skipped_words
 
 UNPACKED = 2 * 2**30  # bytes that the images of one archive may take
+IMAGE = 64 * 2**20  # bytes of one image
 FILES = 60_000  # images in one archive; no zip64 listing is needed for so few
 LISTING = 16 * 2**20  # bytes of its table of contents, read into memory as a whole
 END, END64 = b"PK\5\6", b"PK\6\7"  # end of the table of contents; where a zip64 one says to go on
@@ -96,6 +98,11 @@ def _images(listed: list[zipfile.ZipInfo]) -> dict[str, zipfile.ZipInfo]:
             f"the archive holds {len(images):,} images; at most {FILES:,} fit. Leave some out, or name a folder "
             "on the server's machine."
         )
+    if large := next((info for info in images if info.file_size > IMAGE), None):
+        raise DataError(
+            f"{large.filename[:80]!r} in the archive has {large.file_size / 2**20:,.0f} MB; one image may have "
+            f"{IMAGE / 2**20:g}. Make it smaller, or leave it out."
+        )
     if (total := sum(info.file_size for info in images)) > UNPACKED:
         raise DataError(
             f"the archive unpacks to {total / 2**30:.1f} GiB; at most {UNPACKED / 2**30:g} fit. Make the images "
@@ -145,8 +152,22 @@ def _around(names: list[str]) -> str:
     return f"{tops.pop()}/" if inside and not tops & {*SPLITS, VAL} else ""
 
 
+def _check_image(opened: zipfile.ZipFile, info: zipfile.ZipInfo) -> None:
+    """Refuse what is no image by its first bytes, or has too many pixels, before anything of it is written."""
+    from PIL import Image, UnidentifiedImageError
+
+    try:
+        with warnings.catch_warnings(), opened.open(info) as source:
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            Image.open(source).close()
+    except (UnidentifiedImageError, Image.DecompressionBombError, Image.DecompressionBombWarning, SyntaxError) as error:
+        why = "is no image" if isinstance(error, UnidentifiedImageError) else f"cannot be used ({error})"
+        raise DataError(f"{info.filename[:80]!r} in the archive {why}; leave it out, or make it again.") from None
+
+
 def _write(opened: zipfile.ZipFile, info: zipfile.ZipInfo, path: Path) -> None:
     """One image; zipfile hands out no more bytes than the listing says, and checks their sum."""
+    _check_image(opened, info)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with opened.open(info) as source, open(path, "xb") as file:

@@ -5,21 +5,19 @@ sources.json remembers what each tree is, so that an unchanged one is not read a
 digest lie; the store's stage `order` keeps the canonical order of the images of each listing.
 """
 
-import json
 from collections import Counter
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 from asr_core.errors import DataError, ImagesAbsent
 from asr_core.images.splits import Opened
 from asr_core.images.trees import Tree, opened_tree, read_tree
 from asr_core.spec.digests import key
 from asr_core.store import Store, disk_errors
-from asr_core.store.entries import Entry, write_json
+from asr_core.store.entries import Entry, read_cache, write_json
 
 SOURCES = "sources.json"
-FIELDS = {"fingerprint", "digest", "dataset", "classes", "images", "label", "notes"}
 IMAGENETTE_224 = "6cb35bdad08d5572"  # all images at 224 x 224, github.com/thunderInfy/imagenette
 LABELS = {IMAGENETTE_224: "Imagenette (224 px copy)"}
 CIFAR10, CIFAR100 = "76f23f8afa109a8c", "18e6c68d35ca3214"  # of the pixels that torchvision's archives hold
@@ -117,11 +115,18 @@ def label(digest: str, store: Store) -> str:
     return seen[0] if seen else f"folder {digest}"
 
 
+class Seen(TypedDict):
+    """What `identify` remembers of a folder."""
+
+    fingerprint: str
+    digest: str
+    dataset: str
+    classes: int
+    images: dict[str, int]
+    label: str
+    notes: list[str]
+
+
 def _sources(store: Store) -> dict:
-    """Absolute path -> what `identify` found there. Only a cache: what cannot be read, or lacks a field, is left
-    out."""
-    try:
-        found = json.loads((store.root / SOURCES).read_text())
-        return {path: known for path, known in found.items() if known.keys() >= FIELDS}
-    except (OSError, ValueError, AttributeError):
-        return {}
+    """Absolute path -> what `identify` found there."""
+    return read_cache(store.root / SOURCES, Seen)

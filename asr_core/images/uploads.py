@@ -1,11 +1,12 @@
 """Images sent to the dashboard: a zip of an ImageFolder tree, unpacked and kept. Imports no torch."""
 
+import shutil
 from typing import BinaryIO
 
 from asr_core.errors import DataError
 from asr_core.images import archives, folders
 from asr_core.store import Store
-from asr_core.store.received import check_size, digest_of, publish
+from asr_core.store.received import check_size, check_total, digest_of, publish
 
 DIGITS = 24  # of the sha256 that names a zip
 
@@ -22,6 +23,11 @@ def keep_images(store: Store, archive: BinaryIO) -> dict:
     if not target.is_dir():
         with store.workspace() as part:
             archives.unpack(archive, part / "images")
+            check_total(store, part / "images", DataError)
             publish(part / "images", target)
-    found, left_out = folders.identify(target, store), archives.left_out(archive)
+    try:
+        found, left_out = folders.identify(target, store), archives.left_out(archive)
+    except DataError:  # an image of it cannot be read: nothing of it is kept
+        shutil.rmtree(target.parent, ignore_errors=True)
+        raise
     return found | {"notes": [*found["notes"], *([left_out] if left_out else [])]}

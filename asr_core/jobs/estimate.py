@@ -6,12 +6,13 @@ corrected by every job (`asr_core.jobs.tracking`), without what other programs t
 It is no part of what an experiment is.
 """
 
-import json
 from typing import Any
 
 import pandas as pd
 
 from asr_core.images import data
+from asr_core.jobs.schema import Speed as Speed
+from asr_core.jobs.schema import Speeds
 from asr_core.pipeline import plan
 from asr_core.pipeline.plan import Task
 from asr_core.runtime import worker_threads
@@ -19,7 +20,7 @@ from asr_core.spec.experiment import ExperimentSpec
 from asr_core.spec.parts import DataSpec
 from asr_core.spec.repairs import DENSE, NO_REPAIR, RepairSpec
 from asr_core.store import Store, results
-from asr_core.store.entries import write_json
+from asr_core.store.entries import read_json, write_json
 
 FILE = "speeds.json"
 PATIENCE = 60  # seconds that measuring may take
@@ -27,7 +28,6 @@ PRUNING = 2  # choosing masks and indexing the convs take about as long as build
 TASK = 0.02  # seconds to look up, write and hash the files of one stage
 # seconds per image until they were decoded here; a folder's are measured
 DECODING = {"digits": 2e-4, "cifar10": 2e-4, "cifar100": 2e-4, "imagenette": 4e-3}
-Speed = dict[str, float]  # start, build, assemble: seconds; decode and each stage: seconds per image
 
 
 def work(experiment: ExperimentSpec, store: Store) -> list[Task]:
@@ -83,10 +83,10 @@ def remember(experiment: ExperimentSpec, store: Store, measured: Speed, threads:
         write_json(store.root / FILE, known)
 
 
-def _read(store: Store) -> dict:
+def _read(store: Store) -> Speeds:
     """The content of speeds.json. Only a cache: unreadable means empty."""
     try:
-        return json.loads((store.root / FILE).read_text())
+        return read_json(store.root / FILE, Speeds)
     except (OSError, ValueError):
         return {"networks": {}, "decoding": {}}
 

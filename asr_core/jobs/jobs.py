@@ -8,15 +8,18 @@ comes from what is wanted alone, so everybody who asks for the same thing shares
 import json
 import os
 import re
-import socket
 import time
-from dataclasses import asdict, dataclass, field, replace
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import psutil
 
+from asr_core.errors import SpecError
 from asr_core.jobs import estimate
+from asr_core.jobs.schema import Line
 from asr_core.pipeline import allocations, maps, signals
 from asr_core.pipeline.maps import MapSpec
 from asr_core.pipeline.order import Sooner, sooner
@@ -26,7 +29,8 @@ from asr_core.spec.digests import key
 from asr_core.spec.experiment import ExperimentSpec, from_dict
 from asr_core.spec.recalibration import BatchNormState
 from asr_core.store import Store, results
-from asr_core.store.entries import write_json
+from asr_core.store.disk import machine
+from asr_core.store.entries import read_json, write_json
 
 LIVE = ("queued", "running")
 STATES = (*LIVE, "finished", "failed", "cancelled")
@@ -34,7 +38,7 @@ TAIL = 8192  # bytes read from the end of a log
 BEAT = 5.0  # seconds between two signs of life of a computing worker: the time of its job's file ALIVE
 ALIVE = "alive"
 SILENCE = 60.0  # seconds without one after which a worker on another machine counts as gone
-HOST = socket.gethostname()
+HOST = machine()  # where a worker's process id means something
 WAITING = {"state": "queued", "pid": None, "born": None, "host": None, "started": None}
 TRIES = 3  # times that a job is taken whose worker and server stop under it
 
@@ -135,23 +139,34 @@ class Job:
 
     def asked(self) -> tuple[Wanted, Runtime]:
         """What is computed, and where; raises SpecError if this version cannot read it."""
-        found = json.loads((self.folder / "spec.json").read_text())
-        wanted = found["wanted"]
-        chosen = maps.from_dict(wanted["maps"]) if wanted["maps"] else None
-        repairability = wanted.get("repairability", False)  # jobs of earlier versions do not say
-        state = BatchNormState.of(**wanted["signal"]) if wanted.get("signal") else None
-        first = Sooner.from_dict(wanted["first"]) if wanted.get("first") else None
-        asked = Wanted(from_dict(wanted["experiment"]), chosen, wanted["dense_id"], repairability, state, first)
-        return asked, Runtime(**found["runtime"])
+        try:
+            found = read_json(self.folder / "spec.json", dict[str, dict[str, Any]])
+            return _wanted(found["wanted"]), Runtime(**found["runtime"])
+        except SpecError:
+            raise
+        except (OSError, KeyError, TypeError, ValueError, AttributeError) as error:
+            raise SpecError(
+                f"what job {self.id} computes cannot be read ({type(error).__name__}: {error}); submit its experiment "
+                "again."
+            ) from None
 
     def progress(self) -> dict | None:
         """The last line of progress (see `asr_core.jobs.tracking`), or None before the first stage."""
         whole = _tail(self.folder / "progress.jsonl").rpartition("\n")[0]  # the last line may be half written
-        return json.loads(whole.splitlines()[-1]) if whole else None
+        with suppress(ValueError, RecursionError):  # damaged: the next one will do
+            return dict(msgspec.convert(json.loads(whole.splitlines()[-1]), Line)) if whole else None
+        return None
 
     def log(self, lines: int = 20) -> str:
         """The last lines that the worker printed."""
         return words(self.folder / "log.txt", lines)
+
+
+def _wanted(found: dict[str, Any]) -> Wanted:
+    chosen = maps.from_dict(found["maps"]) if found["maps"] else None
+    state = BatchNormState.of(**found["signal"]) if found["signal"] else None
+    first = Sooner.from_dict(found["first"]) if found["first"] else None
+    return Wanted(from_dict(found["experiment"]), chosen, found["dense_id"], found["repairability"], state, first)
 
 
 def words(path: Path, lines: int) -> str:
@@ -177,10 +192,19 @@ def read(store: Store, job_id: str) -> Job | Any:
         return None
     folder = store.jobs / job_id
     try:
-        job = Job(job_id, folder, **json.loads((folder / "status.json").read_text()))
-        return replace(job, owners=tuple(job.owners))
-    except (OSError, ValueError, TypeError):  # never there, going away, or of another version
+        return status(folder)
+    except (OSError, ValueError):  # never there, going away, or of another version
         return None
+
+
+def status(folder: Path) -> Job:
+    """The job in `folder`; raises OSError, and ValueError where its status.json is none of this version."""
+    job = msgspec.convert(
+        read_json(folder / "status.json", dict[str, Any]) | {"id": folder.name, "folder": folder}, Job
+    )
+    if job.state not in STATES:
+        raise ValueError(f"its state is {job.state!r}")
+    return job
 
 
 def listed(store: Store) -> list[Job]:

@@ -5,7 +5,6 @@ needs no torch, and imports none.
 """
 
 import hashlib
-import json
 import re
 import warnings
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ from asr_core.networks.suffixes import check_name
 from asr_core.spec.digests import canonical
 from asr_core.spec.model import ModelSpec
 from asr_core.store import Store, disk_errors
-from asr_core.store.entries import WEIGHTS, digest_file, write_json
+from asr_core.store.entries import WEIGHTS, digest_file, read_cache, write_json
 
 MEMORY = "weights.json"
 KEPT = "kept.safetensors"  # what a network takes of a tried file
@@ -86,9 +85,4 @@ def weights_file(store: Store, digest: str) -> Path:
 
 
 def _remembered(store: Store) -> dict:
-    """Only a cache: what cannot be read, or lacks a field, is left out."""
-    try:
-        found = json.loads((store.root / MEMORY).read_text())
-        return {name: known for name, known in found.items() if known.keys() >= {"digest", "notes"}}
-    except (OSError, ValueError, AttributeError):
-        return {}
+    return read_cache(store.root / MEMORY, Known)

@@ -9,12 +9,22 @@ import time
 import uuid
 import warnings
 from pathlib import Path
+from typing import Annotated
+
+import msgspec
 
 from asr_core.store import Store, disk_errors
 
 STATE = "state.safetensors"
 PAUSE = 30  # seconds between two savings, at least
 COST = 0.01  # of the time since the last one, that a saving may take
+
+
+class Told(msgspec.Struct):
+    """What lists tell of a stopped training."""
+
+    losses: Annotated[list[float], msgspec.Meta(min_length=1)]
+    epochs: int
 
 
 class Kept:
@@ -74,6 +84,8 @@ def _facts(path: Path) -> dict | None:
     try:
         with open(path, "rb") as file:
             header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
-        return json.loads(header["__metadata__"]["facts"])
-    except (OSError, ValueError, KeyError, TypeError, MemoryError, OverflowError):
+        found = json.loads(header["__metadata__"]["facts"])
+        msgspec.convert(found, Told)
+        return found
+    except (OSError, ValueError, KeyError, TypeError, MemoryError, OverflowError, RecursionError):
         return None

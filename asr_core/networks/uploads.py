@@ -13,7 +13,7 @@ from asr_core.networks.known_weights import KEPT, Known
 from asr_core.spec.model import ModelSpec
 from asr_core.store import Store
 from asr_core.store.entries import PROJECT, WEIGHTS
-from asr_core.store.received import check_size, digest_of, publish
+from asr_core.store.received import check_size, check_total, digest_of, publish
 
 COPY = 1 << 20  # bytes copied at a time
 PATIENCE = 120  # seconds that a file may take to be tried
@@ -43,6 +43,7 @@ def keep_weights(store: Store, name: str, file: BinaryIO, model: ModelSpec, clas
         if suffix == ".safetensors":
             _check_safetensors(path)
         known = _tried(path, model, classes, image_size)
+        check_total(store, path.with_name(KEPT), WeightsError)
         publish(path.with_name(KEPT), store.uploads / known.digest / WEIGHTS)
     return known_weights.remember(store, asked, known)
 

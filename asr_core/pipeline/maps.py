@@ -160,12 +160,10 @@ def mapped_settings(store: Store, found: list) -> list[tuple]:
         network = item.dense_id, item.setting.evaluation
         if item.setting in there or mapped.get(network) == []:
             continue  # known already, without reading its manifest
-        asked = (
-            experiment_from(store.find("result", item.key).manifest["spec"]),
-            store,
-            item.dense_id,
-            MapSpec(layer="any"),
-        )
+        entry = store.find("result", item.key)
+        if entry is None:
+            continue  # damaged since it was listed
+        asked = experiment_from(entry.manifest["spec"]), store, item.dense_id, MapSpec(layer="any")
         mapped[network] = mapped_layers(*asked, layers)
         if own := mapped_layers(*asked, mapped[network], NO_REPAIR):
             there[item.setting] = item, own

@@ -12,7 +12,7 @@ from asr_core.pipeline.plan import Task, count_images
 from asr_core.spec import labels
 from asr_core.spec.experiment import ExperimentSpec, Setting
 from asr_core.spec.repairs import COLUMNS
-from asr_core.store import Store
+from asr_core.store import Store, catalogue
 from asr_core.store.results import Result
 from asr_core.store.tables import networks, typed
 
@@ -162,7 +162,7 @@ def stored(store: Store) -> str:
         rows.append((stage, len(manifests), f"{size / 1e6:.1f} MB"))
     found = [
         *(_training(key, facts) for key, facts in resume.stopped(store)),
-        *(describe(m["facts"]["setting"]) for m in store.manifests("result")),
+        *(describe(item.facts) for item in catalogue.stored(store)),
     ]
     listed = tabulate(rows, headers=("stage", "entries", "size"))
     return "\n".join([listed, "", *found]) if rows or found else "nothing is stored."

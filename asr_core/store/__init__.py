@@ -2,7 +2,8 @@
 
 An entry is a folder STAGE/KEY with files and a `manifest.json` that a person can read: what was
 asked, how long it took, versions, file hashes. Shipped entries (cache/shipped) are read-only and
-looked up first. An entry that fails its hashes is set aside with a warning and computed again.
+looked up first. An entry that fails its hashes, or does not fit (`store.manifests`), is left out with a warning and
+computed again; a damaged local one is moved aside, one of another version stays until its place is needed.
 """
 
 import os
@@ -10,34 +11,36 @@ import shutil
 import time
 import uuid
 import warnings
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from typing import Any
 
-import filelock
-import psutil
-
 from asr_core.errors import StoreError
-from asr_core.store.entries import MANIFEST, PROJECT, Entry, digest_file, read_manifest, versions, write, write_json
+from asr_core.store import disk, manifests
+from asr_core.store.disk import disk_errors as disk_errors
+from asr_core.store.entries import PROJECT, Entry, digest_file, versions, write
+from asr_core.store.leftout import LeftOut
+from asr_core.store.manifests import MANIFEST, Unfit
 
 
 def default_root() -> Path:
-    """`ASR_CACHE_DIR`, or cache/ beside the package."""
-    return Path(os.environ.get("ASR_CACHE_DIR") or PROJECT / "cache")
+    """`ASR_CACHE_DIR` (~ is the home folder), or cache/ beside the package."""
+    return Path(os.environ.get("ASR_CACHE_DIR") or PROJECT / "cache").expanduser()
 
 
 class Store:
     """Entries under `root` (local) and `root`/shipped (read-only). Safe for several processes."""
 
     def __init__(self, root: Path | str | None = None):
-        self.root = Path(root) if root else default_root()
+        self.root = Path(root).expanduser() if root else default_root()
         self.shipped = self.root / "shipped"
         self.jobs = self.root / "jobs"  # one folder per job: not entries
         self.uploads = self.root / "uploads"  # a user's images and weights (asr_core.images.uploads): not entries
         self.trainings = (
             self.root / "trainings"
         )  # of dense networks, not finished (asr_core.networks.resume): not entries
+        self.left_out = LeftOut()
         self._verified: set[Path] = set()
 
     def __eq__(self, other: object) -> bool:
@@ -60,21 +63,23 @@ class Store:
         return None
 
     def has(self, stage: str, key: str) -> bool:
-        """Whether an entry lies there; its files are not read, however large."""
-        return any((base / stage / key / MANIFEST).is_file() for base in (self.shipped, self.root))
+        """Whether an entry that fits lies there; its files are not read, however large."""
+        return any(self._listed(base / stage / key) for base in (self.shipped, self.root))
 
-    def manifests(self, stage: str) -> list[dict]:
-        """Manifests of all entries of `stage`, files unread: shipped first, then oldest first."""
+    def manifests(self, stage: str, local: bool = True) -> list[dict]:
+        """Manifests of all entries of `stage` that fit, files unread: shipped first, then `local` ones, oldest
+        first."""
         found = []
-        for base in (self.shipped, self.root):
-            readable = [m for folder in (base / stage).glob("*") if (m := read_manifest(folder))]
-            found += sorted(readable, key=lambda manifest: manifest["finished"])
+        for base in (self.shipped, self.root)[: 1 + local]:
+            fit = [entry.manifest for folder in (base / stage).glob("[!.]*") if (entry := self._listed(folder))]
+            found += sorted(fit, key=lambda manifest: manifest["finished"])
         return found
 
     def stamp(self, stage: str) -> tuple[int, ...]:
-        """A cheap mark that changes when an entry of `stage` appears or goes: its folders' times."""
+        """A cheap mark that changes when an entry of `stage` appears, goes or is found unfit: its folders' times."""
         folders = [base / stage for base in (self.shipped, self.root)]
-        return tuple(folder.stat().st_mtime_ns if folder.is_dir() else 0 for folder in folders)
+        unfit = sum(folder.parent in folders for folder in self.left_out)
+        return *(folder.stat().st_mtime_ns if folder.is_dir() else 0 for folder in folders), unfit
 
     def get_or_compute(
         self, stage: str, key: str, compute: Callable[[], tuple[dict[str, Any], dict[str, Any]]], spec: Any = None
@@ -113,29 +118,28 @@ class Store:
                 "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
                 "versions": versions(),
             }
-            write_json(part / MANIFEST, manifest)
+            manifests.write(part, manifest)
             target = self.root / stage / key
             target.parent.mkdir(parents=True, exist_ok=True)
             try:
                 part.rename(target)
             except OSError:
-                if not target.is_dir():  # otherwise another process published the same content
-                    raise
+                if not self._taken(target):  # otherwise another process published the same content
+                    part.rename(target)
+        self.left_out.forget(target)
         self._verified.add(target)
         return Entry(target)
 
-    @contextmanager
-    def lock(self, *name: str) -> Iterator[None]:
+    def _taken(self, target: Path) -> bool:
+        """Whether a sound entry lies at `target`; what else lies there is moved out of the way."""
+        sound = self._sound(target) is not None
+        if not sound and target.exists():
+            self._move_aside(target)
+        return sound
+
+    def lock(self, *name: str) -> AbstractContextManager[None]:
         """Hold the named lock among all processes that share this store."""
-        with disk_errors(self.root):
-            folder = self.root / ".locks"
-            folder.mkdir(parents=True, exist_ok=True)
-            lock = filelock.FileLock(folder / ("-".join(name) + ".lock"))
-            lock.acquire()
-        try:
-            yield
-        finally:
-            lock.release()
+        return disk.lock(self.root, *name)
 
     def check_writable(self) -> None:
         """Raise StoreError now, rather than after an hour, if nothing can be written here."""
@@ -148,12 +152,10 @@ class Store:
 
     def clear(self, stages: Iterable[str]) -> int:
         """Remove local entries of `stages` (see `clearable`); shipped ones stay. Returns how many went."""
-        count = 0
-        for stage in stages:
-            for folder in (self.root / stage).glob("*"):
-                shutil.rmtree(folder)
-                count += 1
-        return count
+        folders = [folder for stage in stages for folder in (self.root / stage).glob("*")]
+        for folder in folders:
+            shutil.rmtree(folder)
+        return len(folders)
 
     def local_stages(self) -> list[str]:
         """Stages with local entries, sorted."""
@@ -165,40 +167,69 @@ class Store:
         return sorted({*self.local_stages(), *(p.name for p in self.shipped.glob("[!.]*") if p.is_dir())})
 
     def verify(self) -> list[str]:
-        """Check every file against its hash; a line per damaged entry, which is set aside."""
-        damaged = []
-        for base in (self.shipped, self.root):
-            for folder in sorted(f for stage in self.stages() for f in (base / stage).glob("*") if f.is_dir()):
-                self._verified.discard(folder)
-                with warnings.catch_warnings(record=True) as caught:
-                    warnings.simplefilter("always")
+        """Check every manifest and file; a line per entry that is damaged, which is set aside, or of another
+        version."""
+        self.left_out.forget()
+        self._verified.clear()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # said by what is returned
+            for base in (self.shipped, self.root):
+                for folder in sorted(f for stage in self.stages() for f in (base / stage).glob("[!.]*")):
                     self._sound(folder)
-                damaged += [str(warning.message) for warning in caught]
-        return damaged
+        return self.left_out.lines()
 
-    def _sound(self, folder: Path) -> Entry | None:
-        """The entry if its files have their hashes (checked once per process); else set it aside."""
+    def leave_out(self, stage: str, key: str, reason: str) -> None:
+        """Leave an entry out that fits but says what this version does not know."""
+        there = [base / stage / key for base in (self.shipped, self.root) if (base / stage / key).is_dir()]
+        self.left_out.add(there[0], reason, damaged=False)
+
+    def _listed(self, folder: Path) -> Entry | None:
+        """The entry if its manifest fits and its files are not known to be damaged; else None, with a warning."""
+        if folder in self.left_out:
+            return None
         try:
             entry = Entry(folder)
-            damage = None if folder in self._verified else entry.damage()
-        except FileNotFoundError:
-            if not folder.is_dir():  # another process set it aside or cleared it
-                return None
-            damage = "its manifest is missing"
-        except ValueError:  # not JSON, not text, or not a manifest
-            damage = "its manifest is unreadable"
-        if damage is None:
-            self._verified.add(folder)
-            return entry
-        self._set_aside(folder, damage)
-        return None
+        except FileNotFoundError:  # never there, going away, or damaged: `find` deals with it
+            return None
+        except (OSError, Unfit) as error:
+            self.left_out.add(folder, str(error), getattr(error, "damaged", True))
+            return None
+        self.left_out.forget(folder)
+        return entry
 
-    def _set_aside(self, folder: Path, damage: str) -> None:
+    def _sound(self, folder: Path) -> Entry | None:
+        """The entry if it fits and its files have their hashes (checked once per process); else left out, and moved
+        aside if damaged."""
+        entry = None
+        try:
+            entry = Entry(folder)
+            if folder not in self._verified and (damage := entry.damage()):
+                raise Unfit(damage)
+        except FileNotFoundError:
+            if folder.exists():  # else another process set it aside or cleared it
+                self._leave_out(folder, "its manifest is missing", damaged=True)
+            return None
+        except OSError as error:
+            self.left_out.add(folder, str(error))
+            return None
+        except Unfit as error:
+            self._leave_out(folder, str(error), error.damaged, entry.manifest if entry else None)
+            return None
+        self._verified.add(folder)
+        self.left_out.forget(folder)
+        if self.shipped not in folder.parents:
+            with suppress(OSError):  # read-only, or going away
+                os.utime(folder / MANIFEST)  # when it was last used, see `store.housekeeping`
+        return entry
+
+    def _leave_out(self, folder: Path, reason: str, damaged: bool, manifest: dict | None = None) -> None:
+        if damaged and self.shipped not in folder.parents:  # shipped ones are read-only
+            with suppress(StoreError):  # so is this whole store
+                self._move_aside(folder)
+        self.left_out.add(folder, reason, damaged, manifest)
+
+    def _move_aside(self, folder: Path) -> None:
         aside = self.root / ".damaged" / f"{folder.parent.name}-{folder.name}-{uuid.uuid4().hex[:6]}"
-        name = f"{folder.parent.name}/{folder.name}"
-        warnings.warn(f"stored entry {name}: {damage}; set aside, will be computed again", stacklevel=4)
-        if self.shipped in folder.parents:
-            return  # read-only: skipped, never moved
         with disk_errors(self.root):
             aside.parent.mkdir(parents=True, exist_ok=True)
             with suppress(FileNotFoundError):  # another process was faster
@@ -206,34 +237,8 @@ class Store:
 
     def sweep(self) -> None:
         """Remove what killed processes left half written."""
-        for folder in (self.root / ".tmp").glob("*"):
-            pid = folder.name.split("-")[0]
-            if not (pid.isdigit() and psutil.pid_exists(int(pid))):
-                shutil.rmtree(folder, ignore_errors=True)
+        disk.sweep(self.root)
 
-    @contextmanager
-    def workspace(self) -> Iterator[Path]:
+    def workspace(self) -> AbstractContextManager[Path]:
         """A private folder in the store, for files too large for memory; gone afterwards, whatever happens."""
-        with disk_errors(self.root):
-            base = self.root / ".tmp"
-            base.mkdir(parents=True, exist_ok=True)
-            self.sweep()
-            part = base / f"{os.getpid()}-{uuid.uuid4().hex[:8]}"
-            part.mkdir()
-            try:
-                yield part
-            finally:
-                shutil.rmtree(part, ignore_errors=True)
-
-
-@contextmanager
-def disk_errors(root: Path) -> Iterator[None]:
-    """Turn an OSError while writing under `root` into a StoreError with the remedy."""
-    try:
-        yield
-    except OSError as error:
-        reason = error.strerror or error
-        raise StoreError(
-            f"cannot write to the cache directory {root}: {reason}. Free some space, "
-            "or choose another with --cache-dir or ASR_CACHE_DIR."
-        ) from error
+        return disk.workspace(self.root)

@@ -1,12 +1,17 @@
 """What is stored, as choices: settings, the stored results of each, the nearest one. Imports no torch."""
 
+import warnings
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
+from asr_core import registry
+from asr_core.errors import AsrError, SpecError
 from asr_core.fields import Field
-from asr_core.spec.experiment import Setting, setting_fields
+from asr_core.spec.experiment import Setting, from_dict, setting_fields
+from asr_core.spec.repairs import KIND
 from asr_core.store import Store
 
 
@@ -24,14 +29,44 @@ class Stored:
 
 
 def stored(store: Store) -> list[Stored]:
-    """All stored results, each once: shipped first, then oldest first."""
-    return [_stored(m) for m in {m["key"]: m for m in store.manifests("result")}.values()]
+    """All stored results of settings that this version knows, each once: shipped first, then oldest first."""
+    found = (_stored(store, manifest) for manifest in {m["key"]: m for m in store.manifests("result")}.values())
+    return [item for item in found if item is not None]
 
 
-def _stored(manifest: dict) -> Stored:
+def _stored(store: Store, manifest: dict) -> Stored | None:
+    """None, with a warning, where the setting is of another version: a rule, method or field that is unknown here."""
     facts = manifest["facts"]["setting"]
+    try:
+        spec = from_dict(manifest["spec"])
+        for repair in spec.repairs:
+            registry.get(KIND, repair.method)
+        setting = spec.setting
+        if setting != Setting.from_facts(facts):
+            raise SpecError("its facts are of another setting than its spec")
+    except (AsrError, KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
+        store.leave_out("result", manifest["key"], f"this version does not know its setting ({error})")
+        return None
     rows = manifest["files"]["accuracy.parquet"]["rows"]
-    return Stored(manifest["key"], Setting.from_facts(facts), facts["dense_id"], facts, rows, manifest["finished"])
+    return Stored(manifest["key"], setting, facts["dense_id"], facts, rows, manifest["finished"])
+
+
+def damage(store: Store, setting: Setting) -> str | None:
+    """What is wrong with a stored result of `setting` that was found to be damaged; None where none was."""
+    for manifest, reason in store.left_out.of("result"):
+        with suppress(AsrError, KeyError, TypeError, ValueError, AttributeError):
+            if from_dict(manifest["spec"]).setting == setting:
+                return reason
+    return None
+
+
+def verify(store: Store) -> list[str]:
+    """`Store.verify`, and a line per result of a setting that this version does not know."""
+    store.verify()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # said by what is returned
+        stored(store)
+    return store.left_out.lines()
 
 
 def covering(everything: list[Stored], setting: Setting, dense_id: str | None = None) -> list[Stored]:

@@ -5,20 +5,21 @@ import json
 import os
 import subprocess
 import sys
-import uuid
 from contextlib import suppress
 from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from asr_core.errors import StoreError
+from asr_core.store import manifests
 
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
 
-MANIFEST = "manifest.json"
 WEIGHTS = "weights.safetensors"  # of a dense network; a shipped one can come without
 PROJECT = Path(__file__).resolve().parent.parent.parent
 
@@ -47,9 +48,26 @@ def digest_file(path: Path | str) -> str:
 
 def write_json(path: Path, value: Any) -> None:
     """Write JSON so that a reader never sees half of it."""
-    part = path.with_name(f"{path.name}.{uuid.uuid4().hex[:8]}")
-    part.write_text(json.dumps(value, indent=1, default=str))
-    os.replace(part, path)
+    manifests.replace(path, json.dumps(value, indent=1, default=str))
+
+
+def read_json(path: Path, kind: Any) -> Any:
+    """The JSON in `path` as `kind`, a type that msgspec knows; raises OSError, and ValueError where it is no such."""
+    try:
+        return msgspec.convert(json.loads(path.read_text()), kind)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+
+
+def read_cache(path: Path, kind: Any) -> dict[str, Any]:
+    """Name -> value of a JSON object that is only a cache: what cannot be read, or is no `kind`, is left out."""
+    found = {}
+    with suppress(OSError, ValueError):
+        for name, value in read_json(path, dict[str, Any]).items():
+            with suppress(ValueError, RecursionError):
+                msgspec.convert(value, kind)
+                found[name] = value
+    return found
 
 
 def write(path: Path, value: Any) -> None:
@@ -86,11 +104,10 @@ def _write_table(path: Path, table: Any) -> None:
 class Entry:
     """One stored entry: read access to its manifest and files."""
 
-    def __init__(self, folder: Path):
+    def __init__(self, folder: Path, manifest: dict[str, Any] | None = None):
+        """Reads the manifest where it is not given; raises manifests.Unfit, and OSError where there is none."""
         self.folder = folder
-        self.manifest = json.loads((folder / MANIFEST).read_text())
-        if not isinstance(self.manifest, dict) or not self.manifest.keys() >= {"facts", "files", "finished"}:
-            raise ValueError(f"{folder / MANIFEST} is no manifest")
+        self.manifest = manifests.read(folder) if manifest is None else manifest
 
     def __getitem__(self, field: str) -> Any:
         """A field of the manifest's `facts`: the small results of the stage."""
@@ -140,11 +157,4 @@ class Entry:
                 return f"{name} is missing"
             if digest_file(self.folder / name) != expected["sha256"]:
                 return f"{name} has changed"
-        return None
-
-
-def read_manifest(folder: Path) -> dict | None:
-    try:
-        return Entry(folder).manifest
-    except (OSError, ValueError):  # going away, or damaged: `find` deals with it
         return None

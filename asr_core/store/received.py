@@ -5,9 +5,10 @@ import os
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
-from asr_core.store import disk_errors
+from asr_core.store import Store, disk, disk_errors
 
 LARGEST = 256  # MB of one upload; as server.maxUploadSize in .streamlit/config.toml
+TOTAL = 8 * 2**30  # bytes that all kept uploads may take
 
 
 def check_size(file: BinaryIO, kind: type[Exception], remedy: str) -> None:
@@ -24,6 +25,17 @@ def digest_of(file: BinaryIO) -> str:
     """sha256 of the content."""
     file.seek(0)
     return hashlib.file_digest(cast(Any, file), "sha256").hexdigest()  # typeshed asks for readinto
+
+
+def check_total(store: Store, made: Path, kind: type[Exception]) -> None:
+    """Raise `kind` where all uploads with `made`, which is to be kept, would take more than TOTAL bytes."""
+    kept, more = disk.size(store.uploads), disk.size(made)
+    if kept + more > TOTAL:
+        raise kind(
+            f"uploads take {kept / 2**30:.2g} of the {TOTAL / 2**30:g} GiB that they may here, and this one "
+            f"{more / 2**30:.2g} more; have `python -m asr_core cache clear uploads` remove them, or use the command "
+            "line, which keeps no copy."
+        )
 
 
 def publish(made: Path, target: Path) -> None:

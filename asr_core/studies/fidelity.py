@@ -167,7 +167,10 @@ def ratios(store: Store, stored: list[Stored]) -> pd.DataFrame:
     for match in protocol.matches(stored):
         if match.repeat or match.cell.pruning != "global_l1_0.90" or match.cell.architecture not in PUBLISHED_RATIOS:
             continue
-        layers = pd.concat([entry.table("layers") for entry in results.entries(store, match.keys)], ignore_index=True)
+        tables = [entry.table("layers") for entry in results.entries(store, match.keys)]
+        if not tables:  # damaged since they were listed
+            continue
+        layers = pd.concat(tables, ignore_index=True)
         rows += _ratios(match, layers[layers["state"] == "repaired"].dropna(subset="q75"))
     columns = ["network", "dataset", "order", "bias", "largest", "layer", "paper_dataset", "paper"]
     return pd.DataFrame(rows, columns=columns)

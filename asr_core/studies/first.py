@@ -1,7 +1,6 @@
 """The stored result that a view opens with where nothing is chosen: by a rule, not by hand. Imports no torch."""
 
 from functools import lru_cache
-from pathlib import Path
 
 from asr_core.spec.experiment import Setting, from_dict
 from asr_core.spec.keys import Keys
@@ -26,18 +25,18 @@ def first(store: Store) -> Stored | None:
     stored."""
     everything = catalogue.stored(store)
     found = {item.key: item for item in everything}
-    if (key := _widest(store.shipped, tuple(found))) in found:
+    if (key := _widest(store, tuple(found))) in found:
         return found[key]
     return next(iter(catalogue.covering(everything, Setting()) or everything), None)
 
 
 @lru_cache(maxsize=16)
-def _widest(shipped: Path, _known: tuple[str, ...]) -> str | None:
-    """Key of the shipped result of RULE; of equal ones the first. `_known` names what is stored by now."""
-    here = Store(shipped)
-    weights = {m["facts"]["dense_id"] for m in here.manifests("dense") if WEIGHTS in m["files"]}
-    whole = [m for m in here.manifests("result") if "channels.parquet" in m["files"] and _of(m) in weights]
-    ranked = {m["key"]: _rank(here, m) for m in whole}
+def _widest(store: Store, known: tuple[str, ...]) -> str | None:
+    """Key of the shipped result of RULE among those `known` by now; of equal ones the first."""
+    weights = {m["facts"]["dense_id"] for m in store.manifests("dense", local=False) if WEIGHTS in m["files"]}
+    shipped = [m for m in store.manifests("result", local=False) if m["key"] in known]
+    whole = [m for m in shipped if "channels.parquet" in m["files"] and _of(m) in weights]
+    ranked = {m["key"]: rank for m in whole if (rank := _rank(store, m))}
     return max(ranked, key=lambda key: ranked[key], default=None)
 
 
@@ -45,11 +44,15 @@ def _of(manifest: dict) -> str:
     return manifest["facts"]["setting"]["dense_id"]
 
 
-def _rank(here: Store, manifest: dict) -> tuple[int, bool, float]:
-    """(test images, whether maps came too: only then the masks did, distance between the best and the worst method)."""
-    accuracy = results.entry_of(here, manifest["key"]).table("accuracy")
+def _rank(store: Store, manifest: dict) -> tuple[int, bool, float] | None:
+    """(test images, whether maps came too: only then the masks did, distance between the best and the worst method);
+    None where it turns out to be damaged."""
+    entry = results.entry_of(store, manifest["key"])
+    if entry is None:
+        return None
+    accuracy = entry.table("accuracy")
     rows = rows_in(accuracy, REPORTED_STATE)
     of_methods = [rows_of(rows, RepairSpec.of(method, ORDER, BIAS)) for method in METHODS]
     top1 = [some["top1"].iloc[0] for some in of_methods if len(some)]
-    masks = here.has("prune", Keys(from_dict(manifest["spec"]), _of(manifest)).prune)
+    masks = Store(store.shipped).has("prune", Keys(from_dict(manifest["spec"]), _of(manifest)).prune)
     return int(accuracy["n_eval"].max()), masks, float(max(top1) - min(top1)) if top1 else 0.0

@@ -16,12 +16,14 @@ def draw(title: str, found: common.View | None, quiet: bool = False) -> None:
     st.session_state["_messages"] = st.container()
     if quiet:
         st.title(title, anchor=False)
+        _left_out()
         return
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
         st.title(title, anchor=False, width="content")
         with st.container(horizontal=True, horizontal_alignment="right", width="content"):
             _pin(found)
             _share(title)
+    _left_out()
     if found is None:
         _absent()
         return
@@ -30,6 +32,16 @@ def draw(title: str, found: common.View | None, quiet: bool = False) -> None:
         st.container()
     ):  # has its place also when empty: else the page below would move, and a browser would build it anew
         _completeness(found)
+
+
+def _left_out() -> None:
+    """What lies in the store and is not shown, as it is damaged or of another version; on a stage, nothing."""
+    lines = common.store().left_out.lines()
+    if not lines or state.get("present") == "1":
+        return
+    more = f"\n\n{len(lines) - MOST_WORDS} more: `python -m asr_core cache verify` names them."
+    named = "\n\n".join(map(plain, lines[:MOST_WORDS]))
+    st.warning(named + (more if len(lines) > MOST_WORDS else ""), icon=":material/broken_image:")
 
 
 def _completeness(found: common.View) -> None:
@@ -75,10 +87,15 @@ def _absent() -> None:
         wanted = common.chosen()
     except AsrError:
         return  # said by the sidebar
-    if not common.stored():
+    name = plain(short(wanted))
+    if damage := catalogue.damage(common.store(), wanted):
+        st.info(
+            f"The stored result of **{name}** is damaged ({plain(damage)}), so nothing is drawn of it.",
+            icon=":material/broken_image:",
+        )
+    elif not common.stored():
         st.info("Nothing is stored yet, so there is nothing to draw. Compute this setting, or choose another one.")
     else:
-        name = plain(short(wanted))
         st.info(f"**{name}** is not stored, so nothing is drawn of it.", icon=":material/hourglass_empty:")
     common.offer_to_compute()
     near = catalogue.nearest(common.stored(), wanted)

@@ -38,16 +38,20 @@ def view() -> View | None:
 
 @st.cache_resource(max_entries=2, show_spinner=False)
 def _numbers(root: str, stamp: tuple, keys: tuple[str, ...]) -> tuple[dict[str, Any], tuple]:
-    others = [_light(found) for found in taught.siblings(common.stored(), lessons.found()[0]).values()]
+    siblings = taught.siblings(common.stored(), lessons.found()[0]).values()
+    others = [light for found in siblings if (light := _light(found))]
     result = common.opened(keys)
     others = [one for one in others if one.setting["sparsity_asked"] != result.setting["sparsity_asked"]]
     table = lessonnumbers.runaway([*others, result])
     return lessonnumbers.numbers(result, others), tuple(tuple(map(float, row)) for row in table.to_numpy())
 
 
-def _light(keys: tuple[str, ...]) -> Result:
-    """A stored setting's accuracies and layers; its channels, by far the largest part, are left unread."""
+def _light(keys: tuple[str, ...]) -> Result | None:
+    """A stored setting's accuracies and layers; its channels, by far the largest part, are left unread. None where it
+    turns out to be damaged."""
     entries = results.entries(common.store(), keys)
+    if not entries:
+        return None
     accuracy = pd.concat([entry.table("accuracy") for entry in entries], ignore_index=True)
     none = pd.DataFrame()
     return Result(entries[0]["setting"], accuracy, none, none, entries[0].table("layers"), none, none)

@@ -3,6 +3,7 @@
 import pandas as pd
 import streamlit as st
 
+from asr_core.errors import StoreError
 from asr_core.store import Store, catalogue, default_root, results
 from asr_core.store.catalogue import Stored
 from asr_core.store.results import Result
@@ -45,5 +46,14 @@ def _opened(root: str, keys: tuple[str, ...]) -> Result:
 
 
 def opened(keys: tuple[str, ...]) -> Result:
-    """The stored results under `keys` (of one setting) as one; shared between sessions, so never change its tables."""
-    return _opened(str(default_root()), keys)
+    """The stored results under `keys` (of one setting) as one; shared between sessions, so never change its tables.
+
+    One that turns out to be damaged is listed no more: the page is drawn again, without it.
+    """
+    known = len(store().left_out)
+    try:
+        return _opened(str(default_root()), keys)
+    except StoreError:
+        if len(store().left_out) > known:
+            st.rerun()
+        raise

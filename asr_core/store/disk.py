@@ -1,0 +1,118 @@
+"""Folders in a store that one process writes in: made, told apart from abandoned ones, and swept up.
+
+Who owns one stands in its name: the machine (its name, its boot and its process ids' namespace, so that two containers
+are two machines) and the process. A process id says nothing elsewhere: a folder of another machine is abandoned only
+when nothing in it changed for IDLE seconds, by the clock of the disk that they share. No lock is asked, since some
+shared disks keep none.
+"""
+
+import errno
+import hashlib
+import os
+import shutil
+import socket
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from functools import cache
+from pathlib import Path
+
+import filelock
+import psutil
+
+from asr_core.errors import StoreError
+
+IDLE = 24 * 3600  # seconds without a change after which what another machine left is nobody's
+
+
+@cache
+def machine() -> str:
+    """12 hex digits of where this process's id means something: the host's name, its boot, and on Linux the namespace
+    of its process ids, since two containers have the same numbers for other processes."""
+    known = [socket.gethostname()]
+    try:
+        known += [Path("/proc/sys/kernel/random/boot_id").read_text().strip(), str(os.stat("/proc/self/ns/pid").st_ino)]
+    except OSError:  # no Linux
+        known.append(str(round(psutil.boot_time() / 60)))
+    return hashlib.sha256("\n".join(known).encode()).hexdigest()[:12]
+
+
+@contextmanager
+def lock(root: Path, *name: str) -> Iterator[None]:
+    """Hold the named lock among all processes that share the store at `root`: it saves work that would be done twice,
+    and results are the same without it, as on shared disks that keep none. Raises StoreError."""
+    with disk_errors(root):
+        folder = root / ".locks"
+        folder.mkdir(parents=True, exist_ok=True)
+        held = filelock.FileLock(folder / ("-".join(name) + ".lock"))
+        held.acquire()
+    try:
+        yield
+    finally:
+        held.release()
+
+
+@contextmanager
+def workspace(root: Path) -> Iterator[Path]:
+    """A private folder in the store at `root`; gone afterwards, whatever happens. Raises StoreError."""
+    with disk_errors(root):
+        base = root / ".tmp"
+        base.mkdir(parents=True, exist_ok=True)
+        sweep(root)
+        part = base / f"{machine()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
+        part.mkdir()
+        try:
+            yield part
+        finally:
+            shutil.rmtree(part, ignore_errors=True)
+
+
+def sweep(root: Path) -> None:
+    """Remove what killed processes left half written."""
+    for folder in (root / ".tmp").glob("*"):
+        if _is_abandoned(folder):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _is_abandoned(folder: Path) -> bool:
+    where, _, rest = folder.name.partition("-")
+    pid = rest.partition("-")[0]
+    if where == machine() and pid.isdigit():
+        return not psutil.pid_exists(int(pid))
+    return idle(folder) > IDLE
+
+
+def size(path: Path) -> int:
+    """Bytes of a file, or of all files below a folder; what is going away counts nothing."""
+    total = 0
+    for one in (path, *path.rglob("*")):
+        with suppress(OSError):
+            total += one.lstat().st_size if not one.is_dir() else 0
+    return total
+
+
+def idle(folder: Path) -> float:
+    """Seconds since anything in `folder` changed, by the clock of its disk; 0 where that cannot be told."""
+    probe = folder.parent / f".{uuid.uuid4().hex[:8]}"
+    try:
+        probe.touch()
+        now = probe.stat().st_mtime
+        return now - max(path.stat().st_mtime for path in (folder, *folder.rglob("*")))
+    except OSError:  # read-only, or going away
+        return 0.0
+    finally:
+        with suppress(OSError):
+            probe.unlink(missing_ok=True)
+
+
+@contextmanager
+def disk_errors(root: Path) -> Iterator[None]:
+    """Turn an OSError while writing under `root` into a StoreError with the remedy."""
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or error
+        remedy = "Free some space, or choose another with --cache-dir or ASR_CACHE_DIR."
+        if error.errno == errno.ENOENT:
+            remedy = "What was being written there was removed meanwhile; ask for it again."
+        raise StoreError(f"cannot write to the cache directory {root}: {reason}. {remedy}") from error
