@@ -8,9 +8,9 @@ import pytest
 from asr_core.cli.sentences import DOCUMENT, TEMPLATES, document
 from asr_core.measure.statistics import AHEAD, BEHIND, EQUAL, UNMEASURED
 from asr_core.report import words
-from asr_core.report.sentences import absorbed, accuracies, damage, maps, noise, paper, rules, settings
+from asr_core.report.sentences import absorbed, accuracies, damage, maps, noise, paper, rules, settings, sure
 
-MODULES = (accuracies, damage, maps, absorbed, rules, settings, noise, paper)
+MODULES = (accuracies, damage, maps, absorbed, rules, settings, noise, paper, sure)
 # Parts of sentences and cells of tables, which stand in the sentences of others.
 PARTS = {
     *("maps.errors", "rules.alone_in_words", "rules.band", "rules.verdict_row", "settings.correlated"),

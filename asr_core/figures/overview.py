@@ -9,11 +9,11 @@ from asr_core.figures import Chart, NothingToDraw, style
 from asr_core.report.sentences import accuracies, damage
 from asr_core.spec import labels
 from asr_core.spec.recalibration import REPORTED_STATE, BatchNormState
-from asr_core.spec.repairs import COLUMNS, DENSE, NO_REPAIR
+from asr_core.spec.repairs import COLUMNS
 from asr_core.store import Store, results
 from asr_core.store.results import Result
-from asr_core.store.tables import networks, rows_of, typed
-from asr_core.studies import ablation, noise, paired
+from asr_core.store.tables import networks
+from asr_core.studies import answered, noise, paired
 
 DAMAGES = {
     "severity": ("severity", "mean |√(v_pruned / v_dense) − 1| over channels"),
@@ -33,19 +33,13 @@ def accuracy_table(
 
     draws: keys, in `store`, of the results that differ from `result` in their calibration draw alone, its own too.
     """
-    rows = result.accuracy
-    chosen = ablation.rows_in(rows_of(rows, *repairs), state)
-    references = rows_of(rows[rows["calib_batches"].eq(0)], DENSE, NO_REPAIR)
-    found = pd.concat([references, chosen]).drop_duplicates(COLUMNS)
+    found = answered.rows(result.accuracy, repairs, state)
     if found.empty:
         raise NothingToDraw("No accuracy is stored for this setting.")
     kept = [
         name for name in (*COLUMNS, "top1", "top1_low", "top1_high", "n_eval", "key", "stored_row") if name in found
     ]
-    known = set(networks(found).unique())
-    absent = [repair.columns for repair in repairs if repair not in known]
-    table = typed(pd.concat([found[kept], pd.DataFrame(absent, columns=COLUMNS).astype(object)], ignore_index=True))
-    table = style.ordered(table.astype({"top1": float, "top1_low": float, "top1_high": float}))
+    table = style.ordered(found[kept].astype({"top1": float, "top1_low": float, "top1_high": float}))
     table = paired.with_best(table, results.right_of([result], table)).drop(
         columns=["key", "stored_row"], errors="ignore"
     )

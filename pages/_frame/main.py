@@ -64,6 +64,12 @@ PAGES = {
             "Which differences between methods are left once BatchNorm is re-estimated, and why.",
         ),
         (
+            "confidence",
+            "Confidence",
+            ":material/speed:",
+            "Whether each network is as sure as it is right, and what a temperature would mend.",
+        ),
+        (
             "allocation",
             "Allocation",
             ":material/account_tree:",
