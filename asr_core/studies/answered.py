@@ -8,9 +8,14 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from asr_core.images import data
+from asr_core.measure import confidence
+from asr_core.spec import experiment
+from asr_core.spec.experiment import Setting
+from asr_core.spec.keys import Keys
 from asr_core.spec.recalibration import BatchNormState
 from asr_core.spec.repairs import COLUMNS, DENSE, NO_REPAIR, RepairSpec
-from asr_core.store import answers
+from asr_core.store import Store, answers
 from asr_core.store.entries import Entry
 from asr_core.store.results import Result
 from asr_core.store.tables import networks, rows_of, typed
@@ -60,3 +65,29 @@ def _one(entry: Entry | Any, row: Any) -> Said | Any:
 @lru_cache(maxsize=8)  # entries never change under their keys
 def _read(folder: str) -> answers.Answers | Any:
     return answers.read(Entry(Path(folder)))
+
+
+def by_network(result: Result, table: pd.DataFrame) -> dict[RepairSpec, Said | Any]:
+    """What the network of each of these `rows` says, by network; None where its answers are not stored."""
+    return dict(zip(networks(table), said(result, table), strict=True))
+
+
+def test_images(setting: dict[str, Any], store: Store) -> np.ndarray:
+    """Index into the test split of each image that the networks of a result with this `setting` answered.
+
+    Raises DataError for a folder that was never seen here.
+    """
+    spec = Setting.from_facts(setting)
+    return data.evaluated(data.counts(spec.data, store)[1], spec.evaluation.eval_images, spec.evaluation.subset)
+
+
+def sureness(result: Result, store: Store, network: RepairSpec, state: BatchNormState, places: np.ndarray) -> Any:
+    """Confidence of a network in its answers to the images at these `places` of those it answered, (place,), or None:
+    logits of single images are stored only where it was evaluated."""
+    for entry in result.entries:
+        spec = experiment.from_dict(entry.manifest["spec"])
+        key = Keys(spec, result.setting["dense_id"]).evaluation(network, state)
+        found = store.find("evaluation", key, "logits.npy")
+        if found is not None:
+            return confidence.confidences(np.asarray(found.array("logits")[places], np.float32))
+    return None

@@ -3,8 +3,10 @@
 import numpy as np
 import pandas as pd
 
-from asr_core.report.sentences import sure
+from asr_core.measure.statistics import AHEAD, BEHIND, EQUAL, UNMEASURED
+from asr_core.report.sentences import images, sure
 from asr_core.report.sentences.examples import ASR, LW, NAN, Case, of
+from asr_core.spec import labels
 from asr_core.spec.repairs import BN_ONLY, DENSE, NO_REPAIR
 
 
@@ -46,4 +48,73 @@ def bins() -> list[Case]:
     return [
         ("usual", lambda: _bins({DENSE: [0.3, 0.8], ASR: [0.5, 0.9]}, 0.1)),
         ("all within chance", lambda: _bins({DENSE: [0.3, 0.8]}, 0.5)),
+    ]
+
+
+def _paying(counts: dict, words: list[str], lost: int = 500, absent: str = "", b: int = 20) -> str:
+    """counts: repair -> (regained, alone, broken)."""
+    regained, alone, broken = np.array(list(counts.values())).T
+    whole = {"n": 10_000, "lost": lost, "all": 90 if lost else 0, "one": int(alone.sum()), "none": 200 if lost else 0}
+    told = {"b": b, "recalibration": "ema 0.1 from reset" if b else "none", "absent": absent, "pairs": len(counts)}
+    columns = {"regained": regained, "alone": alone, "broken": broken, "word": words}
+    return images.paying(of(list(counts), **columns, **whole, **told))
+
+
+def paying() -> list[Case]:
+    """Of images.paying."""
+    usual = {BN_ONLY: (150, 50, 40), LW: (200, 0, 30), ASR: (220, 30, 25)}
+    nothing = {LW: (0, 0, 0), ASR: (0, 0, 0)}
+    return [
+        ("usual", lambda: _paying(usual, [EQUAL, AHEAD, AHEAD])),
+        ("one is not stored", lambda: _paying(usual, [AHEAD] * 3, absent="raw+BN")),
+        ("nothing is lost", lambda: _paying(nothing, [EQUAL, EQUAL], lost=0, b=0)),
+        ("one repair", lambda: _paying({ASR: (220, 220, 25)}, [BEHIND])),
+        ("not tested", lambda: _paying(nothing, [UNMEASURED] * 2)),
+    ]
+
+
+def _recalls(shares: dict, words: list[str]) -> str:
+    """shares: network -> recall of each class; words: of ASR."""
+    classes = [f"c{i}" for i in range(len(words))]
+    parts = [
+        of([network] * len(classes), recall=recall).assign(**{"class": classes}, word=words if network == ASR else "")
+        for network, recall in shares.items()
+    ]
+    moved = np.subtract(shares[DENSE], shares[NO_REPAIR])
+    table = pd.concat(parts, ignore_index=True)
+    return images.recalls(table.assign(moved=np.tile(moved, len(shares)), looked_at="ASR+BN"))
+
+
+def recalls() -> list[Case]:
+    """Of images.recalls."""
+    dense, pruned = [0.9, 0.8, 0.95], [0.1, 0.7, 1.0]
+    return [
+        ("usual", lambda: _recalls({DENSE: dense, NO_REPAIR: pruned, ASR: dense}, [AHEAD, EQUAL, BEHIND])),
+        ("all equal", lambda: _recalls({DENSE: dense, NO_REPAIR: dense, ASR: dense}, [EQUAL] * 3)),
+        ("one class", lambda: _recalls({DENSE: [0.9], NO_REPAIR: [0.1], ASR: [0.5]}, [AHEAD])),
+        ("not tested", lambda: _recalls({DENSE: dense, NO_REPAIR: pruned, ASR: dense}, [UNMEASURED] * 3)),
+    ]
+
+
+def _confusions(counts: dict) -> str:
+    """counts: network -> images of each class (row) with each answer (column)."""
+    parts = []
+    for network, given in counts.items():
+        matrix = np.array(given)
+        place, answer = np.indices(matrix.shape).reshape(2, -1)
+        total = matrix.sum(1, keepdims=True)
+        columns = {"class_index": place, "answer_index": answer, "n": matrix.ravel()}
+        columns["share"] = np.where(total > 0, matrix / np.maximum(total, 1), NAN).ravel()
+        names = {"class": [f"c{i}" for i in place], "answer": [f"c{i}" for i in answer]}
+        parts.append(of([network] * matrix.size, **columns).assign(**names, label=labels.label(network)))
+    return images.confusions(pd.concat(parts, ignore_index=True))
+
+
+def confusions() -> list[Case]:
+    """Of images.confusions."""
+    right, one = [[9, 1], [2, 8]], [[0, 10], [0, 10]]
+    return [
+        ("usual", lambda: _confusions({DENSE: right, NO_REPAIR: one, ASR: right})),
+        ("all right", lambda: _confusions({DENSE: [[10, 0], [0, 10]]})),
+        ("a class without images", lambda: _confusions({ASR: [[0, 0], [5, 5]]})),
     ]
