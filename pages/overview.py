@@ -4,7 +4,7 @@ import streamlit as st
 
 from asr_core.figures import overview
 from asr_core.report import glossary, textreport
-from pages._frame import charts, common, folded, state, tables
+from pages._frame import charts, common, folded, state, tables, why
 from pages._frame.text import plain
 
 # Layers that are listed at once: a table to sort is the largest part of a browser's work, so it waits for a click.
@@ -114,6 +114,8 @@ charts.show(
     store=common.store(),
     draws=common.draws,
 )
+
+folded.expander("Why do two methods differ?", "_open_why", lambda: why.card(view), icon=":material/help_center:")
 
 st.subheader("The network, layer by layer", anchor=False)
 st.segmented_control(

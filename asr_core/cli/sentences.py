@@ -50,6 +50,7 @@ TEMPLATES: dict[str, Callable[[], list[Case]]] = {
     "images.paying": examples_of_answers.paying,
     "images.recalls": examples_of_answers.recalls,
     "images.confusions": examples_of_answers.confusions,
+    "reasons.why": examples_of_answers.why,
     "paper.table2": examples_of_studies.table2,
     "paper.surface": more_examples.surface,
     "paper.steps": more_examples.steps,

@@ -73,6 +73,8 @@ PAGES = {
     "order2": _one("simultaneous", *repairs.ORDERS),
     "map": _one("simultaneous-off", *(f"{order}-{bias}" for order in repairs.ORDERS for bias in ("off", "on"))),
     "fix": _text(r"[a-z0-9_]{1,40}(~[^~]{0,200}){0,3}", "repair"),
+    "first": _text(r"[a-z0-9_]{1,40}(~[^~]{0,200}){0,3}", "repair"),
+    "second": _text(r"[a-z0-9_]{1,40}(~[^~]{0,200}){0,3}", "repair"),
     "group": _one("alone", "alone", "regained", "all", "none", "broken", "found"),
     "mapped": _one("before", "before", "after"),
     "alone": _switch(),

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from asr_core.measure.statistics import AHEAD, BEHIND, EQUAL, UNMEASURED
-from asr_core.report.sentences import images, sure
+from asr_core.report.sentences import images, reasons, sure
 from asr_core.report.sentences.examples import ASR, LW, NAN, Case, of
 from asr_core.spec import labels
 from asr_core.spec.repairs import BN_ONLY, DENSE, NO_REPAIR
@@ -117,4 +117,30 @@ def confusions() -> list[Case]:
         ("usual", lambda: _confusions({DENSE: right, NO_REPAIR: one, ASR: right})),
         ("all right", lambda: _confusions({DENSE: [[10, 0], [0, 10]]})),
         ("a class without images", lambda: _confusions({ASR: [[0, 0], [5, 5]]})),
+    ]
+
+
+def _why(top1: tuple, word: str, apart: float, share: float, left: float, signal: tuple = (NAN, NAN)) -> str:
+    whole = {
+        "first": "ASR+BN",
+        "second": "raw+BN",
+        "shared": "simultaneous, bias off",
+        "b": 20,
+        "p": 0.01,
+        "word": word,
+    }
+    whole |= {"top1_first": top1[0], "top1_second": top1[1], "all_measured": apart, "all_granularity": share}
+    whole |= {"all_recalibrated": left, "signal_first": signal[0], "signal_second": signal[1]}
+    rows = pd.DataFrame({"layer": ["conv1", "conv2"], "measured": [0.0, 2 * apart], "worst": [0, 7]})
+    return reasons.why(rows.assign(worst_measured=[0.0, -3 * apart], **whole))
+
+
+def why() -> list[Case]:
+    """Of reasons.why."""
+    return [
+        ("usual", lambda: _why((0.3, 0.4), BEHIND, 0.6, 0.54, 0.5, (0.3, 0.4))),
+        ("one works against the other", lambda: _why((0.4, 0.3), AHEAD, 0.6, 1.3, 0.0)),
+        ("no difference", lambda: _why((0.4, 0.4), EQUAL, 0.0, NAN, 0.0)),
+        ("new weights", lambda: _why((0.4, 0.3), UNMEASURED, 5.0, NAN, NAN)),
+        ("accuracy not stored", lambda: _why((NAN, 0.3), UNMEASURED, 0.5, 0.5, NAN)),
     ]
