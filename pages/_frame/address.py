@@ -56,7 +56,7 @@ SELECTION = {
 # One line per control of a page; a page's widget uses the name as its key.
 PAGES = {
     "instead": _switch(),
-    "pin": _text(r"[0-9a-f]{24}~[^~]*(~[^~]*){5}", "pinned setting"),
+    "pin": _text(r"[0-9a-f]{24}~[^~]*(~[^~]*){5,6}", "pinned setting"),
     "picture": _one("png", "png", "svg"),
     "compare": _one("both", "both", "difference"),
     "scale": _one("row", "row", "map", "global"),
@@ -64,7 +64,7 @@ PAGES = {
     "cells": _one("log2", "log2", "ratio"),
     "stage_cells": _one("repaired", "repaired", "recalibrated"),
     "rows": _one("depth", "depth", "damage"),
-    "colour": _one("severity", "severity", "within_spread", "dead_share", "overshoot", "achieved"),
+    "colour": _one("severity", "severity", "within_spread", "dead_share", "overshoot", "achieved", "rho", "unmendable"),
     "x": _one("batches", "batches", "images"),
     "recal": _many(("reset",), "reset", "keep", "cumulative"),
     "gap": _one("logit_gap", "logit_gap", "top1_gap"),
