@@ -7,17 +7,15 @@ import pandas as pd
 import streamlit as st
 
 from asr_core import registry
-from asr_core.fields import OFF, ON
 from asr_core.figures import Chart, NothingToDraw, allocation, repairability
 from asr_core.figures import transition as accuracy
 from asr_core.pipeline import allocations, maps
-from asr_core.spec import labels
 from asr_core.spec.experiment import ExperimentSpec
 from asr_core.spec.parts import PruneSpec
 from asr_core.spec.recalibration import NO_STATE
 from asr_core.spec.repairs import BN_ONLY, RepairSpec
 from asr_core.studies import densities, transition
-from pages._frame import charts, common, folded, state, verdicts
+from pages._frame import charts, common, folded, picked, state, verdicts
 from pages._frame.compute import compute_panel
 from pages._frame.text import plain
 from pages._frame.views import short
@@ -57,27 +55,12 @@ def select_layer(point: dict) -> None:
         state.put(layer=point["customdata"][0], channel=None)
 
 
-def text_of(repair: RepairSpec) -> str:
-    """A repair in the address, where it is looked up among those that are offered: 'asr_bn~sequential~on~'."""
-    variant = [repair.order, ON if repair.bias else OFF, repair.columns["params"]] if repair.order else []
-    return "~".join([repair.method, *variant])
-
-
 def choose_repair() -> RepairSpec:
     """The repair whose accuracies are compared: one of the chosen ones that is stored for the shown setting."""
-    by_text = {text_of(repair): repair for repair in view.repairs or [BN_ONLY]}
-    if state.get("fix") not in by_text:
-        asr = [text for text, repair in by_text.items() if repair.method == "asr_bn"]
-        state.put(fix=(asr or list(by_text))[-1])
-    picked = st.selectbox(
-        "Repair",
-        list(by_text),
-        key="fix",
-        format_func=lambda text: labels.label(by_text[text]),
-        width=420,
-        help="Accuracies after this repair, at the sidebar's recalibration, are compared between the rules.",
-    )
-    return by_text[picked]
+    offered = view.repairs or [BN_ONLY]
+    asr = [place for place, repair in enumerate(offered) if repair.method == "asr_bn"]
+    help = "Accuracies after this repair, at the sidebar's recalibration, are compared between the rules."
+    return picked.choose(offered, "fix", "Repair", help, (asr or [-1])[-1])
 
 
 def offer_repairability() -> None:

@@ -57,8 +57,10 @@ def about() -> None:
         "Columns are conv layers, rows are statistics over a layer's channels. First row: the share of channels "
         "whose pruned variance lies under the 5th percentile of the dense variances. Other rows: the 25th and 75th "
         "percentile of variance / dense variance. White is 1: repaired. Blue is too small, red too large; a pair of "
-        "rows with one blue and one red cell is a layer in which one scalar cannot be right for all channels. The "
-        "paper clamps its colours to [0, 2] and so shows 2.1 and 19 alike; the numbers in the cells are always true."
+        "rows with one blue and one red cell is a layer in which one scalar cannot be right for all channels. Last, "
+        "where signal is stored: the correlation of each network's channels with the dense output, in the colours of "
+        "the first row. The paper clamps its colours to [0, 2] and so shows 2.1 and 19 alike; the numbers in the cells "
+        "are always true."
     )
 
 
@@ -94,12 +96,16 @@ drawn = charts.show(
     repairs=lambda found: found.repairs,
     stage=state.get("stage_cells"),
     by=state.get("rows"),
+    store=common.store(),
 )
 
 if drawn:
     st.subheader("Worst cells", anchor=False)
     worst = heatmaps.worst_cells(drawn[-1])
-    st.caption("Farthest from a ratio of 1. Select a row to see the layer's channels.")
+    stored = heatmaps.RHO in set(drawn[-1]["statistic"])
+    signal = "" if stored else " Signal of these networks is not stored; the page Signal computes it."
+    st.caption(f"Farthest from a ratio of 1. Select a row to see the layer's channels.{signal}")
+    worst = worst if stored else worst.drop(columns=heatmaps.RHO)
     st.dataframe(
         worst.assign(value=tables.digits(worst["value"]), times=tables.digits(worst["times"])),
         key="worst_cells",
@@ -112,5 +118,8 @@ if drawn:
             "value": st.column_config.TextColumn("v / v_dense", alignment="right"),
             "times": st.column_config.TextColumn("off by a factor of", alignment="right"),
             "direction": "what is wrong",
+            "rho": st.column_config.NumberColumn(
+                "correlation", format="%.2f", help="Median correlation of the layer's channels with the dense output."
+            ),
         },
     )

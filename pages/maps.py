@@ -1,5 +1,6 @@
 """Spatial maps: one channel of one layer on test images, in every network; its numbers; its kernel."""
 
+from dataclasses import replace
 from typing import Any
 
 import streamlit as st
@@ -30,6 +31,11 @@ def bn_state(found: common.View) -> BatchNormState:
     return NO_STATE if state.get("mapped") == "before" else found.look.bn_state
 
 
+def alone(found: common.View) -> int | None:
+    """The test image of which alone maps are shown, in each view of the same images."""
+    return wanted(found).maps.image
+
+
 def wanted(found: common.View) -> Wanted:
     """What must be stored for a view, and on which dense network: the result's, or another of its recipe here."""
     return _seen(found)[0]
@@ -52,8 +58,11 @@ def _seen(found: common.View) -> tuple[Wanted, map_store.Maps | None]:
 def _wanted(found: common.View) -> Wanted:
     chosen, store = bn_state(found), common.store()
     experiment = maps.experiment_of(found.result, maps.shown_repairs(found.repairs, chosen))
-    asked = map_store.MapSpec(layer=common.layer_in(found), state=chosen)
-    own = found.dense_id
+    asked, own = map_store.MapSpec(layer=common.layer_in(found), state=chosen), found.dense_id
+    if state.get("alone") and found.setting.data == view.setting.data:
+        there = map_store.read(experiment, store, own, asked)
+        if there is None or state.get("image") not in there.images:
+            asked = replace(asked, image=state.get("image"))
     if map_store.has_weights(store, own) or map_store.read(experiment, store, own, asked):
         return Wanted(experiment, asked, own)
     return Wanted(experiment, asked, results.dense_here(store, experiment))
@@ -113,6 +122,7 @@ def inputs_there(found: common.View) -> str | None:
     return None
 
 
+map_controls.alone_or_not()
 channel, rank = map_controls.choose(view, layer)
 there = shown(view)
 missing_inputs = inputs_there(view)
@@ -142,7 +152,7 @@ with st.container():  # has its place also when empty, so that the maps stay whe
             f"The weights of this result's dense network {view.dense_id[:8]} are not on this machine. The maps are of "
             f"{other[:8]}, trained here by the same recipe: numbers and tables belong to the former."
         )
-    if there is None:
+    if there is None and alone(view) is None:
         stored_maps.offer(view, wanted(view))
     offer_to_compute()
 
@@ -158,6 +168,7 @@ if there is not None:
         "repairs": shown_repairs,
         "dense": other_dense,
         "state": bn_state,
+        "alone": alone,
     }
     st.subheader("All images", anchor=False)
     charts.show(

@@ -4,7 +4,7 @@ import streamlit as st
 
 from asr_core.figures import overview
 from asr_core.report import glossary, textreport
-from pages._frame import charts, common, folded, state, tables
+from pages._frame import charts, common, folded, state, tables, why
 from pages._frame.text import plain
 
 # Layers that are listed at once: a table to sort is the largest part of a browser's work, so it waits for a click.
@@ -18,6 +18,8 @@ HEADINGS = {
     "channels": "channels",
     "absorbed": "BN absorbs",
 }
+COLUMNS = ["layer", "depth", "severity", "within_spread", "overshoot", "channels", "dead", "achieved"]
+SIGNAL = {name: overview.DAMAGES[name][0] for name in overview.SIGNAL}
 
 view = common.view()
 
@@ -65,7 +67,7 @@ def all_layers() -> None:
     """Every layer in a table; a row leads to the layer's channels."""
     st.caption("Select a row to see the layer's channels.")
     st.dataframe(
-        worst[["layer", "depth", "severity", "within_spread", "overshoot", "channels", "dead", "achieved", "absorbed"]],
+        worst[[*COLUMNS, *measured, "absorbed"]],
         key="worst",
         on_select=open_row,
         selection_mode="single-row",
@@ -81,6 +83,10 @@ def all_layers() -> None:
             "achieved": st.column_config.NumberColumn(
                 "sparsity", format="percent", help="share of the layer's weights removed"
             ),
+            **{
+                name: st.column_config.NumberColumn(SIGNAL[name], format="%.3f", help=overview.DAMAGES[name][1])
+                for name in measured
+            },
             "absorbed": st.column_config.TextColumn(
                 "BN absorbs", help="Whether BatchNorm, fully re-estimated, undoes a factor on this layer's channels"
             ),
@@ -115,6 +121,8 @@ charts.show(
     draws=common.draws,
 )
 
+folded.expander("Why do two methods differ?", "_open_why", lambda: why.card(view), icon=":material/help_center:")
+
 st.subheader("The network, layer by layer", anchor=False)
 st.segmented_control(
     "Coloured by",
@@ -128,11 +136,15 @@ st.caption(
     f"Each block is a conv layer, input on the left; colour: {overview.DAMAGES[state.get('colour')][1]}. "
     "Click a block to see its channels."
 )
-charts.show(overview.STRIP, "strip", select=open_layer, colour=state.get("colour"))
+charts.show(overview.STRIP, "strip", select=open_layer, colour=state.get("colour"), store=common.store())
 
 st.subheader("Worst layers first", anchor=False)
-worst = overview.damage_table(view.result).sort_values("severity", ascending=False)
-tables.short_table(worst[list(HEADINGS)].head(FIRST).rename(columns=HEADINGS), ".3f")
+signal = overview.signal_of(view.result, common.store())
+measured = [] if signal is None else list(overview.SIGNAL)
+worst = overview.damage_table(view.result, signal).sort_values("severity", ascending=False)
+tables.short_table(worst[[*HEADINGS, *measured]].head(FIRST).rename(columns=HEADINGS | SIGNAL), ".3f")
+if not measured:
+    st.caption(overview.NO_SIGNAL)
 folded.expander(
     f"All {len(worst)} layers, to sort and to open", "_open_worst", all_layers, icon=":material/table_rows:"
 )

@@ -227,3 +227,18 @@ def test_the_command_line_stores_maps_and_tells_their_shapes(store):
         and f"maps of {LAYER}" in result.output
         and "LW+BN (eq. 1) · simultaneous · bias off" in result.output
     )
+
+
+def test_maps_of_one_chosen_image_are_an_entry_of_their_own(store, found):
+    one = maps.MapSpec(layer=LAYER, image=7)
+    alone = run.maps(SPEC, store, one)
+    lab = Lab(SPEC, store, Report(), Runtime())
+    assert alone.images == [7] and alone.files == [lab.data.test_files()[7]]
+    expected = activation_maps(lab.network(DENSE), lab.data.test_batch([7]), LAYER)
+    np.testing.assert_allclose(alone.of[DENSE].astype(np.float32), expected, atol=2e-3 * np.abs(expected).max())
+
+
+@pytest.mark.parametrize("image", [-1, 360, 2.5])
+def test_an_image_that_there_is_not_is_refused(store, found, image):
+    with pytest.raises(SpecError, match="image"):
+        run.maps(SPEC, store, maps.MapSpec(layer=LAYER, image=image))

@@ -291,3 +291,27 @@ def rewrite(store, stage, folder, manifest, files):
         file.unlink()
     folder.rmdir()
     store.put(stage, folder.name, files, manifest["facts"], manifest["spec"])
+
+
+def test_a_picked_image_that_is_none_of_the_eight_is_offered_and_then_shown_alone(use, tmp_path):
+    store = use(copy(tmp_path))
+    measured(SPEC, store, EIGHT)
+    eight = maps.read(SPEC, store, results.find(SPEC, store).setting["dense_id"], EIGHT).images
+    other = next(image for image in range(20) if image not in eight)
+    app = opened(store, image=other, alone="on")
+    assert f"Maps of **test image {other}** alone" in said(app) and "are not stored for any network" in said(app)
+    measured(SPEC, store, maps.MapSpec(layer=LAYER, image=other))
+    app = opened(store, image=other, alone="on")
+    assert app.selectbox(key="image").options == [str(other)] and kinds(app).count("image") == 1
+    app.button(key="_all_images").click().run()
+    assert app.selectbox(key="image").options == [str(image) for image in eight]
+
+
+def test_a_picked_image_among_the_eight_needs_no_maps_of_its_own(use, mapped):
+    eight = maps.read(SPEC, mapped, results.find(SPEC, mapped).setting["dense_id"], EIGHT).images
+    app = opened(use(mapped), image=eight[3], alone="on")
+    assert app.selectbox(key="image").value == eight[3] and kinds(app).count("image") == 1
+
+
+def test_a_picked_image_that_there_is_not_says_how_many_there_are(use, mapped):
+    assert "image is 5000; there are 360 test images, 0 to 359" in said(opened(use(mapped), image=5000, alone="on"))

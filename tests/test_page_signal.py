@@ -7,7 +7,7 @@ from drawn import charts
 from made_maps import LAYER, RECALIBRATED, SPEC, copy
 from maps_page import opened, said
 
-from asr_core.figures import NothingToDraw, errors, shrinkage
+from asr_core.figures import NothingToDraw, errors, heatmaps, overview, shrinkage
 from asr_core.measure import errorparts
 from asr_core.pipeline import run
 from asr_core.spec.recalibration import NO_STATE
@@ -119,3 +119,50 @@ def test_an_unknown_layer_and_a_store_without_signal_have_nothing_to_draw(store,
     with pytest.raises(NothingToDraw, match="Not stored"):
         errors.layers_table(result, copy(tmp_path), SPEC.repairs, NO_STATE)
     assert DENSE not in set(networks(errors.layers_table(result, store, SPEC.repairs, NO_STATE)))
+
+
+def on(store, page_name, **address):
+    """Another page of the same look."""
+    app = page(store, **address)
+    app.switch_page(f"../{page_name}.py").run()
+    assert not app.exception
+    return app
+
+
+@pytest.mark.parametrize("colour", overview.SIGNAL)
+def test_the_strip_of_layers_is_coloured_by_stored_signal(use, store, colour):
+    app = on(use(store), "overview", colour=colour)
+    assert f"The {overview.DAMAGES[colour][0]} is largest in" in said(app)
+
+
+def test_the_strip_says_where_signal_is_not_stored_and_draws_the_rest(use, tmp_path):
+    app = on(use(copy(tmp_path)), "overview", colour="rho")
+    assert overview.NO_SIGNAL in said(app) and len(charts(app)) == 1
+
+
+def test_the_worst_layers_have_the_stored_signal_of_the_pruned_network(store):
+    result = results.find(SPEC, store)
+    found = overview.damage_table(result, overview.signal_of(result, store)).set_index("layer")["rho"]
+    expected = rows_of(errors.layers_table(result, store, (), NO_STATE), NO_REPAIR).set_index("layer")["rho"]
+    np.testing.assert_array_equal(found, expected[found.index])
+    assert "rho" not in overview.damage_table(result)
+
+
+def test_heatmaps_end_with_the_correlation_of_every_network_whose_signal_is_stored(store, tmp_path):
+    result = results.find(SPEC, store)
+    table = heatmaps.cells_table(result, SPEC.repairs, store=store)
+    rho = table[table["statistic"] == heatmaps.RHO]
+    assert rho["value"].dropna().between(-1, 1).all() and set(rho["layer"]) == set(table["layer"])
+    assert heatmaps.cells_figure(table).layout.yaxis.ticktext[-1].endswith("correlation")
+    worst = heatmaps.worst_cells(table, len(table))  # of dead channels no correlation is defined
+    assert 0 < worst["rho"].notna().sum() <= len(worst)
+    plain = heatmaps.cells_table(result, SPEC.repairs, store=copy(tmp_path))
+    assert heatmaps.RHO not in set(plain["statistic"]) and heatmaps.worst_cells(plain)["rho"].isna().all()
+    assert heatmaps.CELLS.sentence(table) == heatmaps.CELLS.sentence(plain)
+
+
+def test_heatmaps_show_signal_as_soon_as_it_is_stored(use, tmp_path):
+    store = use(copy(tmp_path))
+    assert "Signal of these networks is not stored" in said(on(store, "heatmaps"))
+    run.signal(SPEC, store, NO_STATE)
+    assert "Signal of these networks is not stored" not in said(on(store, "heatmaps"))

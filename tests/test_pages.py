@@ -18,7 +18,7 @@ from streamlit.testing.v1 import AppTest
 from asr_core.jobs.jobs import Wanted
 from asr_core.pipeline import assembly
 from asr_core.spec.experiment import ExperimentSpec, Setting
-from asr_core.spec.recalibration import NO_STATE, default_states
+from asr_core.spec.recalibration import NO_STATE, BatchNormState, default_states
 from asr_core.spec.repairs import RepairSpec, repairs
 from asr_core.store import Store, shipping
 from asr_core.store.entries import PROJECT
@@ -309,6 +309,16 @@ def test_the_difference_view_shows_current_minus_pinned(store, page, titles):
     app = opened(page, dataset="digits", sparsity="0.9", pin=pin_of(pinned), compare="difference")
     assert len(charts(app)) < len(charts(both)) and "minus pinned (" in words(app)
     assert any(titles in json.dumps(chart, ensure_ascii=False) for chart in charts(app))
+
+
+def test_a_pin_carries_the_pseudo_count_of_the_look_that_was_pinned(store):
+    states = [BatchNormState.of(averaging="pseudo", calib_batches=20, pseudo_count=count) for count in (8, 32)]
+    store_result(store, states=(*default_states(), *states))
+    app = opened("overview", dataset="digits", averaging="pseudo", pseudo_count=32)
+    app.button(key="_pin").click().run()
+    assert app.query_params["pin"].endswith("~pseudo~0.1~20~32")
+    app = opened("overview", dataset="digits", averaging="pseudo", pseudo_count=8, pin=app.query_params["pin"])
+    assert "pseudo-count 32, b = 20" in words(app) and "pseudo-count 8, b = 20" in words(app)
 
 
 def test_pin_and_unpin_from_the_header(store):

@@ -8,9 +8,21 @@ import pytest
 from asr_core.cli.sentences import DOCUMENT, TEMPLATES, document
 from asr_core.measure.statistics import AHEAD, BEHIND, EQUAL, UNMEASURED
 from asr_core.report import words
-from asr_core.report.sentences import absorbed, accuracies, damage, maps, noise, paper, rules, settings
+from asr_core.report.sentences import (
+    absorbed,
+    accuracies,
+    damage,
+    images,
+    maps,
+    noise,
+    paper,
+    reasons,
+    rules,
+    settings,
+    sure,
+)
 
-MODULES = (accuracies, damage, maps, absorbed, rules, settings, noise, paper)
+MODULES = (accuracies, damage, maps, absorbed, rules, settings, noise, paper, sure, images, reasons)
 # Parts of sentences and cells of tables, which stand in the sentences of others.
 PARTS = {
     *("maps.errors", "rules.alone_in_words", "rules.band", "rules.verdict_row", "settings.correlated"),
@@ -58,6 +70,24 @@ def test_no_sentence_shows_a_number_that_is_none_or_claims_a_cause(case):
         ("accuracies.overview, not kept per image", "not measured against LW+BN"),
         ("accuracies.curves, one is not stored at a budget", "(1 of 2 stored)"),
         ("damage.strip, all equal", "is the same in every layer"),
+        ("sure.errors, usual", "that is more than before for BN only and ASR+BN"),
+        ("sure.errors, one is not stored", "Not stored: LW+BN (eq. 1)."),
+        ("sure.errors, all equal", "the 2 repairs alike 5.0"),
+        ("sure.errors, nothing is stored", "Of none of the chosen networks the confidence is stored"),
+        (
+            "images.paying, usual",
+            "90 of them are regained by all 3 repairs, 80 by exactly one (alone: BN only 50, ASR+BN 30)",
+        ),
+        ("images.paying, nothing is lost", "so there is none to regain"),
+        ("images.paying, not tested", "not measured: LW+BN (eq. 1) and ASR+BN"),
+        ("images.paying, one is not stored", "Not stored: raw+BN."),
+        ("images.recalls, usual", "ahead of no repair in 1, behind in 1 and may be equal in 1"),
+        ("reasons.why, usual", "54 % is granularity (other factors on the same inputs) and 46 % compounding"),
+        ("reasons.why, one works against the other", "130 % is granularity"),
+        ("reasons.why, one works against the other", "the one below 0 works against the other"),
+        ("reasons.why, new weights", "granularity is not defined"),
+        ("reasons.why, accuracy not stored", "is not stored at b = 20"),
+        ("images.confusions, all right", "no image is wrong"),
         ("damage.strip, all dead", "No layer has a severity"),
         ("damage.spread, nothing pruned", "nothing to mend"),
         ("damage.variances, diverged", "their gains multiply with depth"),

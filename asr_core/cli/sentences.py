@@ -7,7 +7,13 @@ from pathlib import Path
 import click
 
 from asr_core.measure.statistics import LEVEL
-from asr_core.report.sentences import examples, examples_of_protocols, examples_of_studies, more_examples
+from asr_core.report.sentences import (
+    examples,
+    examples_of_answers,
+    examples_of_protocols,
+    examples_of_studies,
+    more_examples,
+)
 from asr_core.report.sentences.examples import Case
 from asr_core.store.entries import PROJECT
 
@@ -39,6 +45,12 @@ TEMPLATES: dict[str, Callable[[], list[Case]]] = {
     "settings.gains": examples_of_studies.gains,
     "noise.differences": examples_of_studies.differences,
     "noise.methods": examples_of_studies.noises,
+    "sure.errors": examples_of_answers.errors,
+    "sure.bins": examples_of_answers.bins,
+    "images.paying": examples_of_answers.paying,
+    "images.recalls": examples_of_answers.recalls,
+    "images.confusions": examples_of_answers.confusions,
+    "reasons.why": examples_of_answers.why,
     "paper.table2": examples_of_studies.table2,
     "paper.surface": more_examples.surface,
     "paper.steps": more_examples.steps,

@@ -1,38 +1,63 @@
 """All layers at once: figures 10-11 for any network, and its worst cells."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from asr_core.figures import Chart, NothingToDraw, style
+from asr_core.figures import Chart, NothingToDraw, errors, style
 from asr_core.report.sentences import damage
+from asr_core.spec.recalibration import REPORTED_STATE
 from asr_core.spec.repairs import COLUMNS, NO_REPAIR
+from asr_core.store import Store
 from asr_core.store.results import Result
-from asr_core.store.tables import rows_of
+from asr_core.store.tables import networks, rows_of
 
 SHARE = "under dense 5th percentile"
 BAND = 27  # layers side by side, so that a number fits into a cell; deeper networks continue below, as lines of text do
 SHARE_COLOURS = {"colorscale": style.MAGNITUDE, "zmin": 0, "zmax": 1, "showscale": False}
 LABELS = 4  # rows of room for the layers' names under each band
+RHO, CORRELATION = "rho", "correlation"
+SHARES = ("share", RHO)  # statistics from 0 to 1; the others are ratios
 CLIP = 5.0  # log2 units: colours saturate at 1/32 and 32 times
 
 
-def cells_table(result: Result, repairs=(), stage: str = "repaired", by: str = "depth") -> pd.DataFrame:
+def cells_table(
+    result: Result, repairs=(), stage: str = "repaired", by: str = "depth", store: Store | Any = None
+) -> pd.DataFrame:
     """One row per layer and statistic: COLUMNS, label, layer, depth, position, row, statistic, value, severity, log2.
 
     Statistics: the share of channels whose pruned variance lies under the 5th percentile of the dense
     ones (log2 NaN), and the 25th and 75th percentile of v / v_dense without repair and for each of
-    `repairs` at `stage` (`repaired` or `recalibrated`). by: `depth` or `damage` orders the layers.
+    `repairs` at `stage` (`repaired` or `recalibrated`); and, of those whose signal is stored in `store`, the median
+    correlation with the dense output on the calibration images (rho, log2 NaN). by: `depth` or `damage` orders the
+    layers.
     """
     if result.layers.empty:
         raise NothingToDraw("No channel statistics are stored for this setting.")
     table = _statistics(result.layers, repairs, stage)
+    table = pd.concat([table, *_correlations(result, repairs, stage, store, table)], ignore_index=True)
     base = table[table["statistic"] == "share"]
     order = base.sort_values("depth" if by == "depth" else "severity", ascending=by == "depth")["layer"]
     position = pd.Series(range(len(order)), index=order)
     logs = np.log2(table["value"].where(table["value"] > 0))
-    table = table.assign(position=table["layer"].map(position), log2=logs.where(table["statistic"] != "share"))
+    table = table.assign(position=table["layer"].map(position), log2=logs.where(~table["statistic"].isin(SHARES)))
     return table.sort_values("position", kind="stable").reset_index(drop=True)
+
+
+def _correlations(result: Result, repairs, stage: str, store: Store | Any, table: pd.DataFrame) -> list[pd.DataFrame]:
+    """Rows of `table`'s columns with the correlations of the networks in it, if they are stored."""
+    if store is None:
+        return []
+    try:
+        found = errors.layers_table(result, store, repairs, REPORTED_STATE, stage)
+    except NothingToDraw:
+        return []
+    shown, severity = set(networks(table)), table.drop_duplicates("layer").set_index("layer")["severity"]
+    found = found[networks(found).isin(shown).to_numpy()]
+    told = {"statistic": RHO, "value": found["rho"], "row": found["label"] + f", {CORRELATION}"}
+    return [found.assign(**told, severity=found["layer"].map(severity))[list(table)]]
 
 
 def _statistics(layers: pd.DataFrame, repairs, stage: str) -> pd.DataFrame:
@@ -57,13 +82,22 @@ def cells_figure(table: pd.DataFrame, scale: str = "log2") -> go.Figure:
     values = table.pivot(index="row", columns="position", values="value").loc[rows]
     figure = go.Figure()
     for band in range(_bands(names)):
-        for at, colours in ((slice(0, 1), SHARE_COLOURS), (slice(1, None), _ratio_colours(scale, band == 0))):
+        for at, colours in _blocks(rows, table, scale, band == 0):
             block = values.iloc[at, band * BAND : (band + 1) * BAND]
+            if not len(block):
+                continue
             z = block if colours is SHARE_COLOURS or scale == "ratio" else _logs(block)
             text = [[_cell_text(value) for value in row] for row in block.to_numpy(float)]
             _add_cells(figure, z, text, band, len(rows), at, colours)
     _clickable(figure, table, rows)
     return _grid(figure, names, rows, style.legend(table)[1])
+
+
+def _blocks(rows: list[str], table: pd.DataFrame, scale: str, with_bar: bool) -> list[tuple[slice, dict]]:
+    """(rows, colours) of the share, of the ratios, and of the correlations, which stand last."""
+    ratios = len(rows) - table.loc[table["statistic"] == RHO, "row"].nunique()
+    colours = _ratio_colours(scale, with_bar)
+    return [(slice(0, 1), SHARE_COLOURS), (slice(1, ratios), colours), (slice(ratios, None), SHARE_COLOURS)]
 
 
 def _logs(block: pd.DataFrame) -> pd.DataFrame:
@@ -161,7 +195,7 @@ def cells_difference(pinned: pd.DataFrame, current: pd.DataFrame) -> pd.DataFram
         raise NothingToDraw("The pinned and the current network share no layer, so there is no difference to show.")
     change = both["log2"] - both["log2_pinned"]
     shares = both["value"] - both["value_pinned"]
-    return both.assign(difference=change.where(both["statistic"] != "share", shares))
+    return both.assign(difference=change.where(~both["statistic"].isin(SHARES), shares))
 
 
 def cells_difference_figure(table: pd.DataFrame, scale: str = "log2") -> go.Figure:
@@ -190,11 +224,14 @@ CELLS = Chart(
 
 
 def worst_cells(table: pd.DataFrame, count: int = 12) -> pd.DataFrame:
-    """The cells of a cells_table farthest from ratio 1; a ratio of 0 is farthest of all."""
-    ratios = table[table["statistic"] != "share"]
+    """The cells of a cells_table farthest from ratio 1, with rho of their layer and network (NaN: not stored); a ratio
+    of 0 is farthest of all."""
+    ratios = table[~table["statistic"].isin(SHARES)]
     value = ratios["value"]
     far = ratios["log2"].abs().where(value != 0, np.inf)
     ratios = ratios.assign(far=far, times=np.where(value < 1, 1 / value.where(value > 0), value))
     ratios = ratios.sort_values(["far", "depth"], ascending=[False, True]).head(count)
     direction = np.select([ratios["value"] == 0, ratios["value"] < 1], ["no variance left", "too small"], "too large")
-    return ratios.assign(direction=direction)[["layer", "depth", "row", "value", "times", "direction"]]
+    told = ratios.assign(direction=direction)[[*COLUMNS, "layer", "depth", "row", "value", "times", "direction"]]
+    rho = table.loc[table["statistic"] == RHO, [*COLUMNS, "layer", "value"]].rename(columns={"value": RHO})
+    return told.merge(rho, on=[*COLUMNS, "layer"], how="left").drop(columns=COLUMNS)

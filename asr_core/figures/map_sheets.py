@@ -17,6 +17,7 @@ SCALES = {
     "global": "global: one range for all, that of the dense maps",
 }
 TILE, WIDTH, BARS = 112, 1180, 158  # pixels on the screen: of a tile at most, of the figure, of both colour bars
+LONG = 280  # pixels of a colour bar, whose title needs them
 LINE = 14  # pixels of a line of a column's title
 HOVER = (
     "<b>%{customdata[1]}</b>, test image %{customdata[0]}<br>lowest %{customdata[2]}, highest %{customdata[3]}<br>"
@@ -153,7 +154,7 @@ def _bars(made: go.Figure, scale: str, low, high, span) -> None:
 
 
 def _bar(made: go.Figure, title: str, colours: str, texts: list[str], x: float) -> None:
-    bar = {"thickness": 12, "x": x, "y": 1, "yanchor": "top", "lenmode": "pixels", "len": 280}
+    bar = {"thickness": 12, "x": x, "y": 1, "yanchor": "top", "lenmode": "pixels", "len": LONG}
     bar |= {"tickvals": list(np.linspace(0, 1, len(texts))), "ticktext": texts}
     bar["title"] = {"text": title, "side": "right"}
     marker = {"colorscale": colours, "cmin": 0, "cmax": 1, "color": [0], "showscale": True, "colorbar": bar}
@@ -166,7 +167,9 @@ def framed(made: go.Figure, pixels: pd.DataFrame, titles: list[str], side: int, 
     step, shown = side + sprites.GAP, min(TILE, WIDTH // len(titles))
     names = [f"{row['class']}<br>{row['file'].rsplit('/', 1)[-1][-18:]}" for _, row in rows.iterrows()]
     over = LINE * (1 + max(title.count("<br>") for title in titles))
-    style.finish(made, 110 + shown * len(rows), "", "", shared, top=16 + over).update_layout(margin={"r": BARS})
+    style.finish(made, 110 + max(LONG, shown * len(rows)), "", "", shared, top=16 + over).update_layout(
+        margin={"r": BARS}
+    )
     plain = {"tickfont": {"size": 11}, "showgrid": False, "zeroline": False, "constrain": "domain"}
     middle = [i * step + side / 2 for i in range(max(len(titles), len(rows)))]
     across = {"tickvals": middle[: len(titles)], "ticktext": titles, "range": [-1, len(titles) * step]}

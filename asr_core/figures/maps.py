@@ -40,16 +40,17 @@ def table(
     state: BatchNormState = NO_STATE,
     images: int = 8,
     dense: str | None = None,
+    alone: int | None = None,
 ) -> pd.DataFrame:
     """One row per pixel: image (index into the test split), file, class, row, column, and a column per network.
 
     Networks are dense, no_repair and those of `repairs` that are stored, headed by their labels; values are in
     activation units. attrs: layer, channel, data, fewer; networks: heading -> COLUMNS; inputs: image -> picture.
     dense: identity of another dense network of the recipe (None: the result's own).
-    state: of the repaired networks (NO_STATE: before recalibration).
+    state: of the repaired networks (NO_STATE: before recalibration). alone: a test image, of which alone the maps are.
     """
     experiment = experiment_of(result, shown_repairs(repairs, state))
-    wanted = maps.MapSpec(layer=layer, state=state, images=images)
+    wanted = maps.MapSpec(layer=layer, state=state, images=images, image=alone)
     found = maps.read(experiment, store, dense or result.setting["dense_id"], wanted)
     if found is None or NO_REPAIR not in found.of:
         raise NothingToDraw(f"The maps of {layer} are not stored for this setting.")

@@ -5,15 +5,15 @@ from typing import Any
 import pandas as pd
 import plotly.graph_objects as go
 
-from asr_core.figures import Chart, NothingToDraw, style
+from asr_core.figures import Chart, NothingToDraw, errors, style
 from asr_core.report.sentences import accuracies, damage
 from asr_core.spec import labels
-from asr_core.spec.recalibration import REPORTED_STATE, BatchNormState
-from asr_core.spec.repairs import COLUMNS, DENSE, NO_REPAIR
+from asr_core.spec.recalibration import NO_STATE, REPORTED_STATE, BatchNormState
+from asr_core.spec.repairs import COLUMNS
 from asr_core.store import Store, results
 from asr_core.store.results import Result
-from asr_core.store.tables import networks, rows_of, typed
-from asr_core.studies import ablation, noise, paired
+from asr_core.store.tables import networks
+from asr_core.studies import answered, noise, paired
 
 DAMAGES = {
     "severity": ("severity", "mean |√(v_pruned / v_dense) − 1| over channels"),
@@ -21,7 +21,11 @@ DAMAGES = {
     "dead_share": ("dead channels", "share of channels with no variance left"),
     "overshoot": ("overshoot", "max(0, γ_LW − 1)"),
     "achieved": ("sparsity of the layer", "share of its weights removed"),
+    "rho": ("signal", "median correlation of the pruned network's channels with the dense output: 1 is all signal"),
+    "unmendable": ("noise", "Σ v_dense (1 − ρ²) / Σ v_dense: what no factor and bias mends, of the dense variance"),
 }
+SIGNAL = ("rho", "unmendable")  # those that are there only where signal is stored
+NO_SIGNAL = "Not stored: the signal of the pruned network; the page Signal computes it."
 MEASURED, PLACE = ["top1", "top1_low", "top1_high", "n_eval"], ["key", "stored_row"]
 
 
@@ -33,19 +37,13 @@ def accuracy_table(
 
     draws: keys, in `store`, of the results that differ from `result` in their calibration draw alone, its own too.
     """
-    rows = result.accuracy
-    chosen = ablation.rows_in(rows_of(rows, *repairs), state)
-    references = rows_of(rows[rows["calib_batches"].eq(0)], DENSE, NO_REPAIR)
-    found = pd.concat([references, chosen]).drop_duplicates(COLUMNS)
+    found = answered.rows(result.accuracy, repairs, state)
     if found.empty:
         raise NothingToDraw("No accuracy is stored for this setting.")
     kept = [
         name for name in (*COLUMNS, "top1", "top1_low", "top1_high", "n_eval", "key", "stored_row") if name in found
     ]
-    known = set(networks(found).unique())
-    absent = [repair.columns for repair in repairs if repair not in known]
-    table = typed(pd.concat([found[kept], pd.DataFrame(absent, columns=COLUMNS).astype(object)], ignore_index=True))
-    table = style.ordered(table.astype({"top1": float, "top1_low": float, "top1_high": float}))
+    table = style.ordered(found[kept].astype({"top1": float, "top1_low": float, "top1_high": float}))
     table = paired.with_best(table, results.right_of([result], table)).drop(
         columns=["key", "stored_row"], errors="ignore"
     )
@@ -149,20 +147,35 @@ ACCURACY = Chart(
 )
 
 
-def damage_table(result: Result) -> pd.DataFrame:
-    """One row per layer: depth, channels, dead, dead_share, severity, within_spread, overshoot, achieved, absorbed."""
+def damage_table(result: Result, signal: pd.DataFrame | Any = None) -> pd.DataFrame:
+    """One row per layer: depth, channels, dead, dead_share, severity, within_spread, overshoot, achieved, absorbed; and
+    SIGNAL, where the table of `signal_of` is given."""
     layers = result.layers.drop_duplicates("layer").sort_values("depth")
     if layers.empty:
         raise NothingToDraw("No channel statistics are stored for this setting.")
     columns = ["layer", "depth", "channels", "dead", "severity", "within_spread", "overshoot", "live_share"]
     convs = result.convs[["layer", "achieved", "absorbed"]]
     table = layers[columns].merge(convs, on="layer", how="left")
-    return table.assign(dead_share=table["dead"] / table["channels"]).reset_index(drop=True)
+    table = table.assign(dead_share=table["dead"] / table["channels"]).reset_index(drop=True)
+    return table if signal is None else table.merge(signal, on="layer", how="left")
 
 
-def strip_table(result: Result, colour: str = "severity") -> pd.DataFrame:
-    """damage_table with the column `damage`: the one that colours the strip."""
-    table = damage_table(result)
+def signal_of(result: Result, store: Store) -> pd.DataFrame | None:
+    """layer and SIGNAL of the pruned network on the calibration images (see `errorparts.by_layer`), or None where they
+    are not stored."""
+    try:
+        return errors.layers_table(result, store, (), NO_STATE)[["layer", *SIGNAL]]
+    except NothingToDraw:
+        return None
+
+
+def strip_table(result: Result, colour: str = "severity", store: Store | Any = None) -> pd.DataFrame:
+    """damage_table with the column `damage`: the one that colours the strip; raises NothingToDraw where that is of
+    signal, which is not stored in `store`."""
+    signal = signal_of(result, store) if colour in SIGNAL else None
+    if colour in SIGNAL and signal is None:
+        raise NothingToDraw(NO_SIGNAL)
+    table = damage_table(result, signal)
     return table.assign(damage=table[colour], shown=DAMAGES[colour][0])
 
 

@@ -68,6 +68,24 @@ def to_download(data: DataSpec, store: Store, data_dir: Path | str | None = None
     return data.chosen.to_download(data, store, data_directory(data_dir))
 
 
+def class_names(data: DataSpec, store: Store) -> tuple[str, ...]:
+    """Names of the classes, in the order of the labels, as far as they are known here: of decoded images, or the
+    source's own; () else."""
+    entry = store.find("images", images_key(data))
+    return tuple(entry["class_names"]) if entry else data.chosen.class_names
+
+
+def evaluated(tests: int, eval_images: int | None, subset: int) -> np.ndarray:
+    """Which of `tests` test images an evaluation sees: all (None), or a fixed seeded subset, sorted.
+
+    >>> evaluated(360, 3, 0)
+    array([165, 184, 269])
+    """
+    if eval_images is None:
+        return np.arange(tests)
+    return np.sort(np.random.default_rng((EVALUATION, subset)).permutation(tests)[:eval_images])
+
+
 def images_key(data: DataSpec) -> str:
     """Store key of the decoded images: all normalisations share them."""
     return key("images", replace(data, normalization="dataset"))
@@ -205,8 +223,5 @@ class Dataset:
 
     def eval_indices(self, eval_images: int | None, seed: int) -> np.ndarray:
         """All test images (None), or a fixed seeded subset of `eval_images`, sorted; raises DataError."""
-        n = len(self.test_labels)
-        if eval_images is None:
-            return np.arange(n)
         self.check_counts(0, eval_images)
-        return np.sort(np.random.default_rng((EVALUATION, seed)).permutation(n)[:eval_images])
+        return evaluated(len(self.test_labels), eval_images, seed)

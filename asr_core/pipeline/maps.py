@@ -31,16 +31,20 @@ MOST_IMAGES = 64
 
 @dataclass(frozen=True, kw_only=True)
 class MapSpec:
-    """Which maps: of conv `layer`, of `images` test images, repaired networks in BatchNorm `state`."""
+    """Which maps: of conv `layer`, of `images` test images, repaired networks in BatchNorm `state`; image: an index
+    into the test split, of which alone they are (None: of `images`)."""
 
     layer: str
     state: BatchNormState = NO_STATE
     images: int = 8
+    image: int | Any = None
 
     def __post_init__(self):
         if not self.layer or not isinstance(self.layer, str):
             raise SpecError(f"layer is {self.layer!r}; give the name of a conv, for example conv1.")
         object.__setattr__(self, "images", whole("images", self.images, 1, MOST_IMAGES))
+        if self.image is not None:
+            object.__setattr__(self, "image", whole("image", self.image, 0))
 
 
 def from_dict(found: dict) -> MapSpec:
@@ -51,7 +55,7 @@ def from_dict(found: dict) -> MapSpec:
 def key_of(keys: Keys, network: RepairSpec, wanted: MapSpec) -> str:
     """Store key of one network's maps; dense and pruned are never recalibrated."""
     state = state_of(network, wanted)
-    images = [keys.spec.evaluation, wanted.images]
+    images = [keys.spec.evaluation, wanted.images] if wanted.image is None else [{"image": wanted.image}]
     return key("maps", keys.network(network), wanted.layer, images, *keys.of_state(state))
 
 
@@ -87,12 +91,14 @@ def missing(spec: ExperimentSpec, store: Store, dense_id: str | None, wanted: Ma
     """
     spec = plan.fitted(spec, store, dense_id, wanted.state)
     counts = data.counts(spec.data, store)
-    keys = Keys(spec, dense_id or "unknown")
+    if wanted.image is not None and wanted.image >= counts[1]:
+        raise SpecError(f"image is {wanted.image}; there are {counts[1]} test images, 0 to {counts[1] - 1}.")
+    keys, count = Keys(spec, dense_id or "unknown"), wanted.images if wanted.image is None else 1
     maps = {}
     for network in networks(spec):
         found, state = key_of(keys, network, wanted), state_of(network, wanted)
         if not store.has("maps", found) and found not in maps:  # before recalibration bn_only is the pruned network
-            maps[found] = MapTask("maps", found, wanted.images, network, state, layer=wanted.layer)
+            maps[found] = MapTask("maps", found, count, network, state, layer=wanted.layer, image=wanted.image)
     if not maps:
         return []
     needed = plan.preparation(spec, dense_id, counts, list(maps.values()))
@@ -182,7 +188,7 @@ def inputs(images: DataSpec, store: Store, indices: list[int]) -> np.ndarray:
         name = "folder:PATH" if images.dataset == "folder" else images.dataset
         whose = " (PATH is where the images of this result lie on this machine)" if images.dataset == "folder" else ""
         raise DataError(
-            f"the input images are not on this machine, so the maps stand alone; fetch them with: "
+            "the input images are not on this machine; fetch them with: "
             f"python -m asr_core maps --layer NAME --dataset {name} --image-size {images.image_size}{whose}"
         )
     return np.array(entry.array("test_images")[indices])

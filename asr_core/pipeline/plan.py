@@ -34,9 +34,10 @@ class Task:
 
 @dataclass(frozen=True)
 class MapTask(Task):
-    """The maps of one network at conv `layer`."""
+    """The maps of one network at conv `layer`; image: of this test image alone."""
 
     layer: str = ""
+    image: int | None = None
 
 
 @dataclass(frozen=True)

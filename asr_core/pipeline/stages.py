@@ -95,11 +95,7 @@ def compute_evaluation(lab: Lab, task: Task):
 
 def compute_maps(lab: Lab, task: MapTask):
     """Files and facts of a maps entry; fewer images than asked where the layer is large."""
-    indices = activations.one_of_each(
-        lab.data.eval_indices(lab.spec.evaluation.eval_images, lab.spec.evaluation.subset),
-        lab.data.test_labels,
-        task.images,
-    )
+    indices = _mapped(lab, task)
     batch = lab.data.test_batch(indices)
     model = lab.in_state(task)
     one = activations.activation_maps(model, batch[:1], task.layer)
@@ -115,6 +111,14 @@ def compute_maps(lab: Lab, task: MapTask):
         "classes": [lab.data.class_names[labels[i]] for i in indices[:fit]],
         "fewer": _why_fewer(task.images, len(indices), fit, one),
     }
+
+
+def _mapped(lab: Lab, task: MapTask) -> np.ndarray:
+    """Which test images: the one that is asked for, or one of each class in turn."""
+    if task.image is not None:
+        return np.array([task.image])
+    evaluated = lab.data.eval_indices(lab.spec.evaluation.eval_images, lab.spec.evaluation.subset)
+    return activations.one_of_each(evaluated, lab.data.test_labels, task.images)
 
 
 def _why_fewer(asked: int, there: int, fit: int, one: np.ndarray) -> str | None:

@@ -105,12 +105,17 @@ def _figured(_chart: Chart, _table, _how: dict, width: int, staged: bool, _signa
 def _prepare(chart: Chart, key: str, view: common.View, what: dict, more: tuple):
     """The figure's table and sentence, or the reason why there is none."""
     values = {name: value(view) if callable(value) else value for name, value in what.items()}
-    known_by = view.stamp, repr(values), repr(more)
+    known_by = view.stamp, repr(values), _signals(values), repr(more)
     try:
         table = _tabled(chart, view, values, more, f"{chart.table.__module__}.{chart.table.__name__}", *known_by)
     except NothingToDraw as reason:
         return str(reason)
     return Drawn(key, chart, view, table, None, _told(chart, table, chart.name, *known_by), values, {}, more)
+
+
+def _signals(what: dict) -> tuple[int, ...]:
+    """What changes when signal is stored, which some tables then hold too."""
+    return what["store"].stamp("signal") if "store" in what else ()
 
 
 def _draw(item: Drawn, how: dict, width: int, select, is_pinned: bool) -> None:
@@ -125,6 +130,7 @@ def _draw(item: Drawn, how: dict, width: int, select, is_pinned: bool) -> None:
         item.chart.name,
         item.view.stamp,
         repr(item.what),
+        _signals(item.what),
         repr(item.more),
         repr(how),
     )
@@ -141,16 +147,8 @@ def _draw(item: Drawn, how: dict, width: int, select, is_pinned: bool) -> None:
 
 def _config(name: str, figure) -> dict:
     """Plotly's: the toolbar and what its camera saves."""
-    return {
-        **style.CONFIG,
-        "toImageButtonOptions": {
-            "format": state.get("picture"),
-            "scale": 3,
-            "filename": name,
-            "width": 1000,
-            "height": figure.layout.height,
-        },
-    }
+    picture = {"format": state.get("picture"), "scale": 3, "filename": name, "width": 1000}
+    return {**style.CONFIG, "toImageButtonOptions": {**picture, "height": figure.layout.height}}
 
 
 def _export_bar(drawn: Drawn, widget: str) -> None:

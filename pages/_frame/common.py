@@ -153,17 +153,20 @@ def pinned() -> View | None:
         return None
 
 
-PINNED = ("orders", "biases", "start", "averaging", "momentum", "calib_batches")  # of the look
+# Of the look; the last one only where the averaging is pseudo, where alone it says something.
+PINNED = ("orders", "biases", "start", "averaging", "momentum", "calib_batches", "pseudo_count")
 
 
 def pin_text(view: View) -> str:
     """A view as the text that stands behind `pin` in the address."""
-    return "~".join([view.keys[0], *(state.show(name, state.get(name)) for name in PINNED)])
+    names = PINNED if state.get("averaging") == "pseudo" else PINNED[:-1]
+    return "~".join([view.keys[0], *(state.show(name, state.get(name)) for name in names)])
 
 
 def _read_pin(text: str) -> View:
     key, *parts = text.split("~")
-    values = {name: address.read(name, part) for name, part in zip(PINNED, parts, strict=True)}
+    given = {name: address.read(name, part) for name, part in zip(PINNED, parts, strict=False)}
+    values = {"pseudo_count": address.default("pseudo_count")} | given
     found = [item for item in stored() if item.key == key]
     if not found:
         raise AsrError(f"no stored result has the key {key}. Pin another one.")

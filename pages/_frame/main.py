@@ -64,6 +64,18 @@ PAGES = {
             "Which differences between methods are left once BatchNorm is re-estimated, and why.",
         ),
         (
+            "confidence",
+            "Confidence",
+            ":material/speed:",
+            "Whether each network is as sure as it is right, and what a temperature would mend.",
+        ),
+        (
+            "images",
+            "Which images pay",
+            ":material/imagesmode:",
+            "Which test images pruning loses, which repair regains them, which become newly wrong, class by class.",
+        ),
+        (
             "allocation",
             "Allocation",
             ":material/account_tree:",

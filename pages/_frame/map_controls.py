@@ -90,6 +90,25 @@ def _step(label: str, side: str, shortcut: str, order: list[int], by: int, help:
     )
 
 
+def alone_or_not() -> None:
+    """Where one test image was picked on another page: its number, and the way back to one image of each class."""
+    if not state.get("alone"):
+        return
+    if state.get("image") is None:
+        state.put(alone=False)
+        return
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.markdown(f"Maps of **test image {state.get('image')}** alone.")
+        st.button(
+            "One image of each class",
+            key="_all_images",
+            icon=":material/grid_view:",
+            on_click=state.put,
+            kwargs={"alone": False, "image": None},
+            help="Leaves the picked image.",
+        )
+
+
 def looks(there: Maps | None, images: bool) -> None:
     """How the maps are drawn."""
     with st.container(horizontal=True, vertical_alignment="bottom"):

@@ -14,9 +14,11 @@ from asr_core.store import Store
 
 
 class ImageSource(Configurable):
-    """Images by name. classes and sizes (training, test images) are None where only the content tells."""
+    """Images by name. classes and sizes (training, test images) are None where only the content tells; class_names, in
+    the order of the labels, are () where they are not written down here."""
 
     classes: int | None = None
+    class_names: tuple[str, ...] = ()
     sizes: tuple[int, int] | None = None
 
     @classmethod

@@ -13,6 +13,7 @@ class CIFAR10(ImageSource):
     name = "cifar10"
     label = "CIFAR-10"
     classes = 10
+    class_names = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
     sizes = (50_000, 10_000)
 
     @classmethod

@@ -14,6 +14,7 @@ class Digits(ImageSource):
     name = "digits"
     label = "scikit-learn digits"
     classes = 10
+    class_names = tuple("0123456789")
     sizes = (1437, TEST)
 
     @classmethod

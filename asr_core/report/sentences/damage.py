@@ -50,7 +50,7 @@ def spread(table: pd.DataFrame) -> str:
 
 def cells(table: pd.DataFrame) -> str:
     """How far from 1 the ratios of variances are, per network. table: figures.heatmaps.cells_table."""
-    ratios = table[table["statistic"] != "share"]
+    ratios = table[~table["statistic"].isin(("share", "rho"))]
     share = table.loc[table["statistic"] == "share", "value"].mean()
     names, shared = naming.in_words(naming.in_table(ratios))
     parts = []
