@@ -39,7 +39,14 @@ def draw(found: common.View | None) -> None:
     told += [f"{number} / {len(talk.scenes)}"] if talk else []
     st.html(f'<div class="corner">{escape(" · ".join(told))}</div>')
     if talk or not lesson_shown():
-        keys.listen(move, leave, number if talk else None)
+        keys.listen(move, leave, told_of(talk, number) if talk else None)
+
+
+def told_of(talk: Talk, number: int) -> dict:
+    """What a second window shows of a scene, and of the next."""
+    scene, rest = talk.scenes[min(number, len(talk.scenes)) - 1], talk.scenes[number : number + 1]
+    told = {"number": number, "count": len(talk.scenes), "minutes": talk.minutes}
+    return told | {"title": scene.title, "notes": scene.notes, "next": "".join(one.title for one in rest)}
 
 
 def lesson_shown() -> bool:
