@@ -13,6 +13,7 @@ from importlib.resources import files
 from pathlib import Path
 
 import pandas as pd
+import plotly.graph_objects as go
 
 from asr_core.errors import AsrError
 from asr_core.figures import Chart, NothingToDraw, curves, heatmaps, overview, spread, style, variance
@@ -49,7 +50,7 @@ def html(
     Layers whose channels would make the file larger than MOST are left out, the least damaged first, and named.
     """
     figures: dict[str, str] = {}
-    parts = _parts(repairs, state)
+    parts = parts_of(repairs, state)
     sections = [_section(f"figure{number}", part, result, figures) for number, part in enumerate(parts)]
     template = (HERE / "onefile.html").read_text()
     fixed = {
@@ -78,7 +79,8 @@ def html(
     return template
 
 
-def _parts(repairs: tuple[RepairSpec, ...], state: BatchNormState) -> list[Part]:
+def parts_of(repairs: tuple[RepairSpec, ...], state: BatchNormState) -> list[Part]:
+    """The figures of a setting, in their order."""
     return [
         Part("Accuracy", overview.ACCURACY, {"repairs": repairs, "state": state}),
         Part("The network, layer by layer", overview.STRIP, {"colour": "severity"}),
@@ -98,9 +100,13 @@ def _inert(text: str) -> str:
     return text.replace("<", "\\u003c")
 
 
+def drawn(chart: Chart, table: pd.DataFrame) -> go.Figure:
+    """The figure of a table, with room for its labels."""
+    return make_room(chart.figure(table, **chart.limits([table])), WIDE)
+
+
 def _figure(chart: Chart, table: pd.DataFrame) -> str:
-    figure = make_room(chart.figure(table, **chart.limits([table])), WIDE)
-    return _packed(style.for_print(figure).update_layout(width=None, autosize=True).to_json().encode())
+    return _packed(style.for_print(drawn(chart, table)).update_layout(width=None, autosize=True).to_json().encode())
 
 
 def _section(name: str, part: Part, result: Result, figures: dict[str, str]) -> str:
@@ -131,10 +137,15 @@ def _layers(result: Result, repairs, room: int) -> tuple[dict[str, tuple[str, st
     return {layer: found[layer] for layer in order if layer in found}, told
 
 
+def worst_first(result: Result) -> list[str]:
+    """Layers, the most damaged first."""
+    damage = result.layers.drop_duplicates("layer").sort_values("severity", ascending=False, na_position="last")
+    return list(damage["layer"])
+
+
 def _by_damage(result: Result, repairs) -> Iterator[tuple[str, str, str]]:
     """(layer, packed figure, sentence), the most damaged first."""
-    damage = result.layers.drop_duplicates("layer").sort_values("severity", ascending=False, na_position="last")
-    for layer in damage["layer"]:
+    for layer in worst_first(result):
         table = variance.SCATTER.table(result, layer=layer, repairs=repairs)
         yield layer, _figure(variance.SCATTER, table), variance.SCATTER.sentence(table)
 
