@@ -9,6 +9,7 @@ from asr_core.checks import plain
 from asr_core.cli.options import GRID, SETTING, runtime
 from asr_core.errors import StoreError
 from asr_core.pipeline import asked
+from asr_core.report import textreport
 from asr_core.spec import labels
 from asr_core.spec.experiment import ExperimentSpec
 from asr_core.spec.repairs import RepairSpec
@@ -17,6 +18,7 @@ from asr_core.store.results import Result
 from asr_core.store.tables import networks
 
 FORMATS = ("html", "pdf", "png", "svg")
+WIDTH, POINTS = 17.0, 8.0  # of pictures: centimetres across a page, points of its text
 
 
 @click.command()
@@ -44,12 +46,14 @@ def report(store: Store, output: Path, form: str, **values: Any) -> None:
 
 def written(result: Result, repairs: tuple[RepairSpec, ...], output: Path, form: str) -> str:
     """Write the file or the pictures; how large it is, or how many they are."""
-    from asr_core.figures import onefile, pictures  # they load what draws figures
+    from asr_core.figures import onefile, pictures, sized  # they load what draws figures
 
     if (form == "html") == output.is_dir() and output.exists():
         raise StoreError(f"{output} is {'a folder' if form == 'html' else 'a file'}; --format {form} writes the other.")
     if form != "html":
-        return f"{len(pictures.write(result, repairs, output, form))} pictures"
+        caption, found = textreport.describe(result.setting), onefile.figures(result, repairs)
+        figures = {title: sized.for_paper(figure, WIDTH, POINTS, caption) for title, figure in found.items()}
+        return f"{len(pictures.write(figures, output, form))} pictures"
     output.write_text(onefile.html(result, repairs), encoding="utf-8")
     return f"{output.stat().st_size / 1e6:.1f} MB"
 
