@@ -10,7 +10,7 @@ from asr_core.jobs.jobs import Wanted
 from asr_core.pipeline import maps
 from asr_core.spec.experiment import ExperimentSpec
 from asr_core.spec.recalibration import BatchNormState
-from pages._frame import charts, common, folded, state
+from pages._frame import channels, charts, common, folded, state
 from pages._frame.compute import compute_panel
 from pages._frame.text import plain
 
@@ -106,10 +106,20 @@ st.subheader("What is the error made of?", anchor=False)
 charts.show(errors.BARS, "parts", select=select_layer, **what)
 st.subheader("Does shrinkage follow the signal?", anchor=False)
 st.caption(f"Channels of {plain(common.layer_of(view))} in the pruned network; click one for its spatial maps.")
+layer = common.layer_of(view)
+every = view.result.channels
+if every is not None and not every.empty:
+    channels.choose(
+        every.loc[every["layer"] == layer, "channel"].tolist(),
+        f"Of {plain(layer)}; selected on every page.",
+        index=None,
+        placeholder="none",
+    )
 charts.show(
     shrinkage.SHRINKAGE,
     "shrinkage",
     select=open_channel,
+    chosen=channels.key,
     store=common.store(),
     layer=common.layer_in,
     images=state.get("measured"),

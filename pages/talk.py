@@ -97,7 +97,7 @@ with st.container(horizontal=True, vertical_alignment="center"):
         "Esc: leave. Open this page in a second window for the notes."
     )
 st.subheader("Notes", anchor=False)
-_notes()(key="_notes", data={"scenes": [vars(scene) for scene in talk.scenes], "minutes": talk.minutes})
+_notes()(key="_notes")
 st.subheader("Scenes", anchor=False)
 scenes(talk, chosen)
 st.subheader("Your own", anchor=False)

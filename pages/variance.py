@@ -6,7 +6,7 @@ import streamlit as st
 from asr_core.figures import energy, multiples, spectrum, variance
 from asr_core.spec import labels
 from asr_core.store.tables import networks, rows_of, typed
-from pages._frame import charts, common, folded, state, tables
+from pages._frame import channels, charts, common, folded, state, tables
 from pages._frame.text import plain
 
 view = common.view()
@@ -23,6 +23,13 @@ def select_layer(point: dict) -> None:
     """From a panel to its layer."""
     if "customdata" in point:
         state.put(layer=view.layers[int(point["customdata"][0])], channel=None)
+
+
+def among_layers(found: common.View) -> tuple[int, ...]:
+    """What marks the chosen channel in a figure of all layers: depth, channel."""
+    own = found.result.channels
+    depths = own.loc[own["layer"] == common.layer_in(found), "depth"]
+    return (int(depths.iloc[0]), *key) if (key := channels.key(found)) and len(depths) else ()
 
 
 def channel_changed() -> None:
@@ -84,10 +91,8 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
     st.selectbox(
         "Layer", view.layers, key="layer", on_change=channel_changed, width=320, help="Conv layers in execution order."
     )
-    channels = view.result.channels.loc[view.result.channels["layer"] == layer, "channel"].tolist()
-    st.selectbox(
-        "Channel", channels, index=None, key="channel", width=140, placeholder="none", help="Selected on every page."
-    )
+    order = view.result.channels.loc[view.result.channels["layer"] == layer, "channel"].tolist()
+    channels.choose(order, "Selected on every page.", index=None, placeholder="none")
     st.segmented_control(
         "Variances",
         list(variance.STAGES),
@@ -126,7 +131,7 @@ point = (
 )
 st.caption(f"Variances: {variance.STAGES[stage]}{point if stage == 'recalibrated' else ''}.")
 
-what = {"layer": common.layer_in, "repairs": lambda found: found.repairs, "stage": stage}
+what = {"chosen": channels.key, "layer": common.layer_in, "repairs": lambda found: found.repairs, "stage": stage}
 alone = state.get("pin") is None
 left, right = st.columns(2) if alone else (st.container(), st.container())
 width = charts.HALF if alone else charts.WIDE
@@ -151,7 +156,14 @@ for number, table in enumerate(drawn):
 left, right = st.columns(2)
 with left:
     st.subheader("Kept weights, kept variance", anchor=False)
-    charts.show(energy.ENERGY, "energy", select=open_channel, width=charts.HALF, layer=common.layer_in)
+    charts.show(
+        energy.ENERGY,
+        "energy",
+        select=open_channel,
+        width=charts.HALF,
+        chosen=channels.key,
+        layer=common.layer_in,
+    )
 with right:
     channel = common.channel_of(view, layer)
     if channel is None or not drawn:
@@ -166,5 +178,11 @@ st.caption(
     "Click a mark to choose its layer."
 )
 charts.show(
-    multiples.PANELS, "panels", select=select_layer, repairs=what["repairs"], stage=stage, how={"marked": layer}
+    multiples.PANELS,
+    "panels",
+    select=select_layer,
+    chosen=among_layers,
+    repairs=what["repairs"],
+    stage=stage,
+    how={"marked": layer},
 )

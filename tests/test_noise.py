@@ -10,10 +10,11 @@ from fake_results import TESTS
 from made_results import store_result
 
 from asr_core.cli.main import main
-from asr_core.figures import NothingToDraw, overview
+from asr_core.figures import NothingToDraw, overview, style
 from asr_core.figures import noise as figures
 from asr_core.measure.statistics import AHEAD, EQUAL, UNMEASURED
 from asr_core.pipeline import plan
+from asr_core.report.sentences import noise as sentences
 from asr_core.spec.draws import each
 from asr_core.spec.experiment import ExperimentSpec, Setting
 from asr_core.spec.keys import recipe_key
@@ -59,12 +60,23 @@ def test_the_draw_and_the_seed_are_told_apart(store):
     for draw, asr in enumerate((0.50, 0.52, 0.54)):
         drawn(store, draw, asr=asr)
     drawn(store, seed=1, asr=0.70)
+    drawn(store, seed=2, asr=0.61)
     table = noise.methods(rows(store), 0, 0)
     asr = table[is_of(table, ASR)].iloc[0]
-    assert (asr["draws"], asr["seeds"]) == (3, 2)
+    assert (asr["draws"], asr["seeds"]) == (3, 3)
     assert asr["draw_mean"] == pytest.approx(0.52) and asr["draw_sd"] == pytest.approx(0.02)
-    assert asr["seed_sd"] == pytest.approx(np.std([0.52, 0.70], ddof=1))
+    assert asr["seed_sd"] == pytest.approx(np.std([0.52, 0.70, 0.61], ddof=1))
     assert asr["images_sd"] == pytest.approx((0.5 * 0.5 / TESTS) ** 0.5)
+
+
+def test_two_draws_are_too_few_for_a_spread(store):
+    drawn(store, 0, asr=0.50)
+    drawn(store, 1, asr=0.56)
+    table = noise.methods(rows(store), 0, 0)
+    assert table["draw_sd"].isna().all()
+    figure = figures.methods_figure(style.labelled(table))
+    assert "too few: 2, at least 3 are needed" in [text for trace in figure.data for text in trace.text]
+    assert "calibration draws: too few (2 stored, at least 3 are needed)" in sentences.methods(table)
 
 
 def test_other_numbers_of_statistics_images_are_no_draw(store):

@@ -4,6 +4,7 @@ import base64
 import gzip
 import json
 import re
+from dataclasses import replace
 
 import pytest
 from click.testing import CliRunner
@@ -81,6 +82,13 @@ def test_layers_that_do_not_fit_are_left_out_the_least_damaged_first_and_counted
     assert severity[kept].min() >= severity.drop(kept).max()
 
 
+def test_a_setting_that_is_stored_without_its_channels_says_so(tmp_path):
+    full = store_result(Store(tmp_path), sparsity=0.9)
+    text = onefile.html(replace(full, channels=None), REPAIRS)
+    assert "stored without its channels" in text
+    assert "No channel statistics are stored" in text
+
+
 def run(store, *arguments: str):
     return CliRunner().invoke(main, ["--cache-dir", str(store.root), "report", *arguments])
 
@@ -101,3 +109,26 @@ def test_the_command_computes_nothing_and_says_what_to_do(tmp_path):
     assert done.exit_code == 2 and not (tmp_path / "r.html").exists()
     assert "nothing is stored" in done.output and "sparsity 93 % → 90 %" in done.output
     assert "python -m asr_core run" in done.output
+
+
+@pytest.mark.parametrize("form", ["pdf", "svg"])
+def test_the_command_makes_pictures_that_fetch_nothing(tmp_path, chromium, form):
+    store = Store(tmp_path / "cache")
+    store_result(store, sparsity=0.9, repairs=REPAIRS)
+    done = run(store, "--sparsity", "0.9", "--output", str(tmp_path / "r"), "--format", form)
+    assert done.exit_code == 0, done.output
+    names = sorted(path.name for path in (tmp_path / "r").iterdir())
+    assert names[0] == f"1-accuracy.{form}"
+    assert f"{len(names)} pictures" in done.output
+    start = {"pdf": b"%PDF", "svg": b"<svg"}[form]
+    assert all((tmp_path / "r" / name).read_bytes().startswith(start) for name in names)
+
+
+def test_pictures_go_to_a_folder_and_the_document_to_a_file(tmp_path):
+    store = Store(tmp_path / "cache")
+    store_result(store, sparsity=0.9)
+    done = run(store, "--sparsity", "0.9", "--output", str(tmp_path))
+    assert done.exit_code == 2 and "is a folder" in done.output
+    (tmp_path / "r.html").touch()
+    done = run(store, "--sparsity", "0.9", "--output", str(tmp_path / "r.html"), "--format", "pdf")
+    assert done.exit_code == 2 and "is a file" in done.output

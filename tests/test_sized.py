@@ -95,3 +95,19 @@ def test_a_logarithmic_axis_has_at_least_two_whole_powers_and_ticks_at_no_others
     assert isinstance(axis["dtick"], int)
     assert len([power for power in range(-60, 60) if first - 1e-9 <= power <= last + 1e-9]) >= 2
     assert 10**first <= low * 1.0001 and 10**last >= high * 0.9999
+
+
+def test_numbers_stand_in_cells_only_where_they_fit(figure):
+    wide, narrow = (for_paper(figure, width, 8, CAPTION) for width in (60, 8.5))
+    shown = [[bool(trace.texttemplate) for trace in made.data if trace.type == "heatmap"] for made in (wide, narrow)]
+    written = [trace for trace in figure.data if trace.type == "heatmap" and trace.texttemplate]
+    assert shown[0].count(True) == len(written)
+    assert not any(shown[1])
+
+
+def test_the_first_of_turned_names_is_not_cut(figure):
+    made = for_paper(figure, 17, 8, CAPTION)
+    turned = [axis for axis in made.select_xaxes() if axis.tickangle and axis.ticktext is not None]
+    for axis in turned:
+        reach = 0.5 * 8 * POINT * len(axis.ticktext[0])  # about half of its length goes to the left
+        assert made.layout.margin.l >= reach

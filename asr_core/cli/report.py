@@ -1,4 +1,4 @@
-"""python -m asr_core report: a stored setting as one HTML file."""
+"""python -m asr_core report: a stored setting as one HTML file, or as pictures."""
 
 from pathlib import Path
 from typing import Any
@@ -9,6 +9,7 @@ from asr_core.checks import plain
 from asr_core.cli.options import GRID, SETTING, runtime
 from asr_core.errors import StoreError
 from asr_core.pipeline import asked
+from asr_core.report import textreport
 from asr_core.spec import labels
 from asr_core.spec.experiment import ExperimentSpec
 from asr_core.spec.repairs import RepairSpec
@@ -16,14 +17,20 @@ from asr_core.store import Store, catalogue, results
 from asr_core.store.results import Result
 from asr_core.store.tables import networks
 
+FORMATS = ("html", "pdf", "png", "svg")
+WIDTH, POINTS = 17.0, 8.0  # of pictures: centimetres across a page, points of its text
+
 
 @click.command()
 @SETTING
 @GRID
-@click.option("--output", required=True, metavar="FILE.html", type=click.Path(dir_okay=False, path_type=Path))
+@click.option(
+    "--output", required=True, metavar="PATH", type=click.Path(path_type=Path), help="A file; of pictures, a folder."
+)
+@click.option("--format", "form", default="html", type=click.Choice(FORMATS), help="One HTML file, or pictures.")
 @click.pass_obj
-def report(store: Store, output: Path, **values: Any) -> None:
-    """Write a stored setting as one HTML file that needs no network; nothing is computed.
+def report(store: Store, output: Path, form: str, **values: Any) -> None:
+    """Write a stored setting as one HTML file that needs no network, or as pictures 17 cm wide; nothing is computed.
 
     Drawn are simultaneous repairs without mean correction; --orders and --biases choose others.
     """
@@ -32,11 +39,23 @@ def report(store: Store, output: Path, **values: Any) -> None:
     values |= {name: values[name] or usual for name, usual in given.items()}
     experiment = asked.experiment(store, **plain(values))
     result, repairs, missing = stored(store, experiment)
-    from asr_core.figures import onefile  # loads what draws figures
-
-    output.write_text(onefile.html(result, repairs), encoding="utf-8")
+    told = written(result, repairs, output, form)
     absent = f"; not stored and so not in it: {', '.join(missing)}" if missing else ""
-    click.echo(f"{output}: {output.stat().st_size / 1e6:.1f} MB{absent}")
+    click.echo(f"{output}: {told}{absent}")
+
+
+def written(result: Result, repairs: tuple[RepairSpec, ...], output: Path, form: str) -> str:
+    """Write the file or the pictures; how large it is, or how many they are."""
+    from asr_core.figures import onefile, pictures, sized  # they load what draws figures
+
+    if (form == "html") == output.is_dir() and output.exists():
+        raise StoreError(f"{output} is {'a folder' if form == 'html' else 'a file'}; --format {form} writes the other.")
+    if form != "html":
+        caption, found = textreport.describe(result.setting), onefile.figures(result, repairs)
+        figures = {title: sized.for_paper(figure, WIDTH, POINTS, caption) for title, figure in found.items()}
+        return f"{len(pictures.write(figures, output, form))} pictures"
+    output.write_text(onefile.html(result, repairs), encoding="utf-8")
+    return f"{output.stat().st_size / 1e6:.1f} MB"
 
 
 def stored(store: Store, experiment: ExperimentSpec) -> tuple[Result, tuple[RepairSpec, ...], list[str]]:

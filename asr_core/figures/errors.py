@@ -22,7 +22,7 @@ PARTS = {  # column -> (what mends it, colour)
     "error_scale": ("scale: a factor mends it", "#E69F00"),
     "error_decorrelation": ("decorrelation: no factor mends it", "#D55E00"),
 }
-ABSENT = "Not stored: signal was not measured for this setting and these methods; compute it below."
+ABSENT = "Not stored: signal was not measured for this setting and these methods; compute it on this page."
 
 
 def stored(result: Result, store: Store, repairs: Iterable[RepairSpec], state: BatchNormState) -> pd.DataFrame:

@@ -121,7 +121,7 @@ def _add_cells(figure: go.Figure, z: pd.DataFrame, text: list, band: int, rows: 
         y=[band * (rows + LABELS) + row for row in range(rows)[at]],
         text=text,
         texttemplate="%{text}",
-        textfont={"size": 11},
+        textfont={"size": 10},  # at 11, "1e39" is wider than a cell of a window 1280 pixels wide
         hoverinfo="skip",
         xgap=1,
         ygap=1,

@@ -38,7 +38,7 @@ def methods_figure(table: pd.DataFrame, high: float = 0.05) -> go.Figure:
     """Standard deviation of each network's accuracy, a bar per noise."""
     figure = go.Figure()
     for name, (colour, _) in LOOKS.items():
-        text = [f"{100 * v:.1f}" if v == v else "not measured" for v in table[f"{name}_sd"]]
+        text = [_beside(row, name) for _, row in table.iterrows()]
         figure.add_bar(
             y=table["label"],
             x=100 * table[f"{name}_sd"].fillna(0),
@@ -54,6 +54,14 @@ def methods_figure(table: pd.DataFrame, high: float = 0.05) -> go.Figure:
     figure.update_xaxes(range=[0, 120 * high])
     x = "standard deviation of top-1 by chance, points"
     return style.finish(figure, 130 + 60 * len(table), x, "", style.legend(table)[1], barmode="group")
+
+
+def _beside(row: pd.Series, name: str) -> str:
+    """A bar's length, or why there is none."""
+    deviation, several = row[f"{name}_sd"], int(row.get(f"{name}s", 0))
+    if deviation == deviation:
+        return f"{100 * deviation:.1f}"
+    return f"too few: {several}, at least {noise.FEWEST} are needed" if several > 1 else "not measured"
 
 
 def methods_limits(tables) -> dict:

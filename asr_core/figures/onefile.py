@@ -13,6 +13,7 @@ from importlib.resources import files
 from pathlib import Path
 
 import pandas as pd
+import plotly.graph_objects as go
 
 from asr_core.errors import AsrError
 from asr_core.figures import Chart, NothingToDraw, curves, heatmaps, overview, spread, style, variance
@@ -29,6 +30,7 @@ from asr_core.studies.cells import Variant
 MOST = 5_000_000  # bytes of the file
 SPARE = 2000  # bytes, for names
 WIDE = 1000  # pixels of a figure
+WORST = 3  # layers whose channels are drawn where not all can be
 HERE = Path(__file__).parent
 
 
@@ -78,6 +80,21 @@ def html(
     return template
 
 
+def figures(
+    result: Result, repairs: tuple[RepairSpec, ...], state: BatchNormState = REPORTED_STATE
+) -> dict[str, go.Figure]:
+    """Title -> figure of all that is stored, with the channels of the WORST most damaged layers."""
+    parts, found = _parts(repairs, state), {}
+    for layer in _worst_first(result)[:WORST]:
+        parts.append(Part(f"Channels of {layer}", variance.SCATTER, {"layer": layer, "repairs": repairs}))
+    for part in parts:
+        try:
+            found[part.title] = _drawn(part.chart, part.chart.table(result, **part.what))
+        except NothingToDraw:  # as html says
+            continue
+    return found
+
+
 def _parts(repairs: tuple[RepairSpec, ...], state: BatchNormState) -> list[Part]:
     return [
         Part("Accuracy", overview.ACCURACY, {"repairs": repairs, "state": state}),
@@ -98,9 +115,13 @@ def _inert(text: str) -> str:
     return text.replace("<", "\\u003c")
 
 
+def _drawn(chart: Chart, table: pd.DataFrame) -> go.Figure:
+    """The figure of a table, with room for its labels."""
+    return make_room(chart.figure(table, **chart.limits([table])), WIDE)
+
+
 def _figure(chart: Chart, table: pd.DataFrame) -> str:
-    figure = make_room(chart.figure(table, **chart.limits([table])), WIDE)
-    return _packed(style.for_print(figure).update_layout(width=None, autosize=True).to_json().encode())
+    return _packed(style.for_print(_drawn(chart, table)).update_layout(width=None, autosize=True).to_json().encode())
 
 
 def _section(name: str, part: Part, result: Result, figures: dict[str, str]) -> str:
@@ -131,10 +152,15 @@ def _layers(result: Result, repairs, room: int) -> tuple[dict[str, tuple[str, st
     return {layer: found[layer] for layer in order if layer in found}, told
 
 
+def _worst_first(result: Result) -> list[str]:
+    """Layers, the most damaged first."""
+    damage = result.layers.drop_duplicates("layer").sort_values("severity", ascending=False, na_position="last")
+    return list(damage["layer"])
+
+
 def _by_damage(result: Result, repairs) -> Iterator[tuple[str, str, str]]:
     """(layer, packed figure, sentence), the most damaged first."""
-    damage = result.layers.drop_duplicates("layer").sort_values("severity", ascending=False, na_position="last")
-    for layer in damage["layer"]:
+    for layer in _worst_first(result):
         table = variance.SCATTER.table(result, layer=layer, repairs=repairs)
         yield layer, _figure(variance.SCATTER, table), variance.SCATTER.sentence(table)
 

@@ -79,7 +79,7 @@ def _cells(figure: go.Figure, rows: pd.DataFrame, measure: str, low: float, high
         **_colours(measure, low, high),
     )
     absent = rows[rows["value"].isna()]  # empty cells would look like 1 on white
-    look = {"mode": "text", "textfont": {"color": style.REFERENCE}, "hoverinfo": "skip", "showlegend": False}
+    look = {"mode": "text", "hoverinfo": "skip", "showlegend": False}
     figure.add_scatter(x=absent["depth"], y=absent["y"], text=["–"] * len(absent), **look)
     _marks(figure, rows, measure)
 

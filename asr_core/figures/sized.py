@@ -2,7 +2,7 @@
 below the plot, margins that hold them."""
 
 import textwrap
-from math import ceil
+from math import ceil, cos, radians
 from typing import Any
 
 import plotly.graph_objects as go
@@ -29,12 +29,13 @@ def sized(figure: go.Figure, width: float, font: float, caption: str = "", heigh
     _scaled_marks(made, min(scale, 1.6))
     caption = ". ".join(part for part in (shared[:1].upper() + shared[1:], caption) if part)
     lines = _wrapped(caption, width / (0.58 * font))
-    right = scale * room.BAR if room._has_bar(figure) else 0.8 * font
+    right = scale * room.BAR if room._has_bar(figure) else 2 * font  # half of the last tick's label
     _titles(made, width - _left(made, scale) - right, max(LEAST, 0.85 * scale * plot), font)
     left = _left(made, scale)
     under = max((scale * room._below(axis, room._labels(made, axis, "x")) for axis in made.select_xaxes()), default=0)
     entries = _legend(made, width, font)
-    below = under + (entries + len(lines)) * 1.45 * font + (1.2 * font if entries or lines else 0)
+    foot = len(lines) * 1.45 * font
+    below = under + foot + entries * _row(font) + (1.2 * font if entries or lines else 0)
     whole = height or max(LEAST, 0.85 * scale * plot) + below + 1.2 * font
     made.update_layout(
         width=round(width),
@@ -42,10 +43,11 @@ def sized(figure: go.Figure, width: float, font: float, caption: str = "", heigh
         autosize=False,
         margin={"l": round(left), "r": round(right), "b": round(below), "t": round(1.2 * font), "autoexpand": False},
     )
-    _below_the_plot(made, entries, lines, font, whole)
+    _room_in_cells(made, width - left - right, font)
+    _below_the_plot(made, entries, foot / whole)
     if lines:  # under all else, line by line
         place = {"xref": "paper", "x": 0, "xanchor": "left", "yref": "paper", "y": 0, "yanchor": "top", "align": "left"}
-        shift = {"xshift": 0.4 * font - left, "yshift": len(lines) * 1.45 * font - below, "showarrow": False}
+        shift = {"xshift": 0.4 * font - left, "yshift": foot - below, "showarrow": False}
         made.add_annotation(text="<br>".join(lines), font={"size": font}, borderpad=0, **place, **shift)
     return made
 
@@ -59,9 +61,28 @@ def _without_signature(figure: go.Figure, caption: str) -> str:
 
 
 def _left(figure: go.Figure, scale: float) -> float:
-    """Pixels beside the plot; letters of a printed font are wider than those that `room` reckons with."""
-    found = (room._beside(axis, room._labels(figure, axis, "y")) for axis in figure.select_yaxes())
+    """Pixels beside the plot, also for the first of the names that are turned below it; letters of a printed font are
+    wider than those that `room` reckons with."""
+    found = [room._beside(axis, room._labels(figure, axis, "y")) for axis in figure.select_yaxes()]
+    for axis in figure.select_xaxes():
+        if axis.tickangle:
+            names = [room._wide([name]) for name in room._labels(figure, axis, "x")[:3]]
+            found.append(max(names, default=0) * cos(radians(abs(axis.tickangle))))
     return 1.2 * scale * max(found, default=0)
+
+
+def _row(font: float) -> float:
+    """Pixels of a line of Plotly's legend."""
+    return max(16, 1.3 * font) + 5
+
+
+def _room_in_cells(figure: go.Figure, across: float, font: float) -> None:
+    """Cells that are narrower than their numbers show none: their colours say it."""
+    for trace in figure.data:
+        if trace.type == "heatmap" and trace.texttemplate and trace.text is not None:
+            longest = max((len(str(text)) for row in trace.text for text in row), default=0)
+            if longest * 0.58 * font > across / max(1, len(trace.x)):
+                trace.texttemplate = None
 
 
 def _one_size(figure: go.Figure, font: float) -> None:
@@ -113,13 +134,13 @@ def _legend(figure: go.Figure, width: float, font: float) -> int:
         return 0
     longest = max(len(trace.name) for trace in named) * 0.56 * font + 3.6 * font
     across = max(1, int((width - 2 * font) // longest))
-    figure.update_layout(legend={"entrywidth": longest - 3.6 * font, "entrywidthmode": "pixels"})
+    rows = {"entrywidth": longest - 3.6 * font, "entrywidthmode": "pixels", "tracegroupgap": 0}
+    figure.update_layout(legend=rows)
     return ceil(len(named) / across)
 
 
-def _below_the_plot(figure: go.Figure, entries: int, lines: list[str], font: float, whole: float) -> None:
-    """The legend above the caption's lines."""
-    foot = len(lines) * 1.45 * font / whole
+def _below_the_plot(figure: go.Figure, entries: int, foot: float) -> None:
+    """The legend above the caption, which takes `foot` of the height."""
     if entries:
         place = {"yref": "container", "y": foot, "yanchor": "bottom", "xref": "container", "x": 0.01, "xanchor": "left"}
         figure.update_layout(legend={"orientation": "h"} | place)

@@ -13,7 +13,7 @@ def spread_table(result: Result) -> pd.DataFrame:
     """Per repaired layer: `shared` = mean of ln γ_raw (one scalar can mend it), `spread` = its standard deviation (it
     cannot), live and all channels, within_share (of the network)."""
     channels = result.channels
-    if channels.empty:
+    if channels is None or channels.empty:
         raise NothingToDraw("No channel statistics are stored for this setting.")
     rows = channels[channels["depth"] > channels["depth"].min()]
     logs = rows.assign(log=diagnostics.log_gamma_raw(rows))

@@ -98,7 +98,7 @@ def signed(figure: go.Figure, text: str) -> go.Figure:
     """`figure` with a line under it that says what it is of: in every picture that is taken of it."""
     below = (figure.layout.margin.b or 0) + SIGNATURE
     figure.update_layout(margin={"b": below}, height=(figure.layout.height or 400) + SIGNATURE)
-    look = {"font": {"size": 10, "color": REFERENCE}, "showarrow": False, "name": "signature"}
+    look = {"font": {"size": 10}, "opacity": 0.82, "showarrow": False, "name": "signature"}
     place = {"xref": "paper", "x": 0, "xanchor": "left", "yref": "paper", "y": 0, "yanchor": "top"}
     return figure.add_annotation(text=text, yshift=SIGNATURE - 4 - below, **look, **place)
 
@@ -117,7 +117,6 @@ def not_stored(figure: go.Figure, left: float, lines) -> None:
         mode="text",
         text=["  not stored"] * len(lines),
         textposition="middle right",
-        textfont={"color": REFERENCE},
         showlegend=False,
         hoverinfo="skip",
     )

@@ -69,7 +69,7 @@ def over_draws(store: Store, keys: Iterable[str], repairs: Iterable[RepairSpec],
 
 def methods(table: pd.DataFrame, seed: int, draw: int) -> pd.DataFrame:
     """METHOD: each network at one seed and draw, with the standard deviation of each noise (fractions; NaN where fewer
-    than two are stored). seed_sd is of means over draws."""
+    than FEWEST are stored). seed_sd is of means over draws."""
     wide = _wide(table, "top1")
     made = []
     for network in wide.columns:
@@ -92,7 +92,7 @@ def _wide(table: pd.DataFrame, name: str) -> pd.DataFrame:
 
 
 def _sd(values: Any) -> float:
-    return float(np.std(values, ddof=1)) if len(values) > 1 else float("nan")
+    return float(np.std(values, ddof=1)) if len(values) >= FEWEST else float("nan")
 
 
 def differences(store: Store, table: pd.DataFrame, seed: int, draw: int) -> pd.DataFrame:

@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import streamlit as st
 
-from asr_core.figures import Chart, NothingToDraw, onefile, style
+from asr_core.figures import Chart, NothingToDraw, style
+from asr_core.figures.chosen import chosen as mark
 from asr_core.figures.room import make_room
 from asr_core.figures.sized import for_stage
 from pages._frame import common, export, folded, picture, plot, state
@@ -24,6 +25,7 @@ def show(
     more: dict | None = None,
     views: list | None = None,
     width: int = WIDE,
+    chosen=lambda view: (),
     **what,
 ) -> list:
     """Draw `chart` for the pinned and the present view side by side; returns their tables.
@@ -32,7 +34,8 @@ def show(
     chart.figure. select(point): called when a point is clicked, with a dict that holds
     its `customdata`, if any; it may call state.put or state.go. more: by view.keys, keys of further results
     that chart.table takes as `more`. views: drawn instead of the pinned and the present one. width: of
-    the place, in pixels. What cannot be drawn says why.
+    the place, in pixels. chosen(view): the key of the marks to be ringed (`figures.chosen`), if any. What cannot be
+    drawn says why.
     """
     views = common.views() if views is None else views
     made = [_prepare(chart, key, view, what, (more or {}).get(view.keys, ())) for view in views]
@@ -50,7 +53,7 @@ def show(
             if isinstance(item, str):
                 st.info(plain(item))
             else:
-                _draw(item, how, width, select, len(made) > 1 and view is not common.view())
+                _draw(item, how, width, select, len(made) > 1 and view is not common.view(), chosen(view))
     return tables
 
 
@@ -94,9 +97,12 @@ def signature(view: common.View, what: dict) -> str:
 
 
 @st.cache_resource(max_entries=64, show_spinner=False)
-def _figured(_chart: Chart, _table, _how: dict, width: int, staged: bool, _signature: str, *key) -> tuple:
+def _figured(
+    _chart: Chart, _table, _how: dict, width: int, staged: bool, ringed: tuple, _signature: str, *key
+) -> tuple:
     """The figure of a table that `_tabled` made, and its JSON, so that no click writes it again."""
     figure = style.signed(make_room(_chart.figure(_table, **_how), width), _signature)
+    figure = mark(figure, *ringed) if ringed else figure
     if staged:
         figure = for_stage(figure, STAGE_WIDTH * width / WIDE)
     return figure, style.for_screen(figure)
@@ -118,7 +124,7 @@ def _signals(what: dict) -> tuple[int, ...]:
     return what["store"].stamp("signal") if "store" in what else ()
 
 
-def _draw(item: Drawn, how: dict, width: int, select, is_pinned: bool) -> None:
+def _draw(item: Drawn, how: dict, width: int, select, is_pinned: bool, ringed: tuple[int, ...]) -> None:
     staged = state.get("present") == "1"
     figure, text = _figured(
         item.chart,
@@ -126,6 +132,7 @@ def _draw(item: Drawn, how: dict, width: int, select, is_pinned: bool) -> None:
         how,
         width,
         staged,
+        ringed,
         signature(item.view, item.what),
         item.chart.name,
         item.view.stamp,
@@ -207,42 +214,4 @@ def _difference(chart: Chart, key: str, made: list[Drawn], how: dict, width: int
         on_click="ignore",
         type="tertiary",
         icon=":material/download:",
-    )
-
-
-def page_zip(title: str, address: str) -> None:
-    """At the foot of a page: all its figures at once."""
-    drawn = st.session_state.get("_drawn", [])
-    if drawn:
-        st.download_button(
-            "Take the whole page (zip)",
-            lambda: export.page_zip(title, drawn, address),
-            f"asr-lens-{title.lower().replace(' ', '-')}.zip",
-            "application/zip",
-            key="_zip",
-            on_click="ignore",
-            icon=":material/folder_zip:",
-            help="Figures as one offline HTML, their tables, notebooks, and the setting's card.",
-        )
-
-
-def files(title: str, view: common.View | None, address: str) -> None:
-    """At the foot of a page: its figures, and the whole setting."""
-    with st.container(horizontal=True):
-        page_zip(title, address)
-        if view is not None and view.keys:
-            report_button(view, address)
-
-
-def report_button(view: common.View, address: str) -> None:
-    """The whole setting as one file."""
-    st.download_button(
-        "This setting as one file (HTML)",
-        lambda: onefile.html(view.result, tuple(view.repairs), view.look.bn_state, address).encode(),
-        f"asr-lens-{view.keys[0][:10]}.html",
-        "text/html",
-        key="_onefile",
-        on_click="ignore",
-        icon=":material/description:",
-        help="Figures, tables, sentences and the protocol of the chosen setting and methods; needs no network.",
     )

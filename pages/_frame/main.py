@@ -7,7 +7,7 @@ import streamlit as st
 
 from asr_core.errors import AsrError
 from asr_core.networks import named
-from pages._frame import charts, common, document, header, plot, sidebar, stage, state
+from pages._frame import common, document, header, plot, sidebar, stage, state, takeaway
 from pages._frame.text import problem
 
 # section: (file, title, icon, what it shows)
@@ -196,7 +196,7 @@ def frame(page) -> None:
         with suppress(common.Ended):
             page.run()
         if not staged:
-            charts.files(page.title, found, header.link())
+            takeaway.files(page.title, found, header.link())
     header.complaints()
     if quiet or staged:
         return

@@ -5,7 +5,7 @@ import streamlit as st
 
 from asr_core.figures import map_numbers, map_sheets
 from asr_core.pipeline.maps import Maps
-from pages._frame import common, state, tables
+from pages._frame import channels, common, state, tables
 
 RANKS = {
     "channel": "In order.",
@@ -21,12 +21,6 @@ NAMES = {
     "gamma": "factor γ",
     "shrinkage": "shrinkage",
 }
-
-
-def step(order: list[int], by: int) -> None:
-    """To the next channel of the ranking."""
-    place = order.index(state.get("channel")) if state.get("channel") in order else 0
-    state.put(channel=order[(place + by) % len(order)])
 
 
 def layer_changed() -> None:
@@ -66,28 +60,7 @@ def _chosen(view: common.View, order: list[int]) -> None:
             width=170,
             help="\n\n".join(f"**{name}**: {words}" for name, words in RANKS.items()),
         )
-        _step("Previous", "left", "P", order, -1, "The channel before this one in the ranking.")
-        st.selectbox(
-            "Channel",
-            order,
-            key="channel",
-            width=170,
-            help="In the order of the ranking.",
-        )
-        _step("Next", "right", "N", order, 1, "The next channel of the ranking.")
-
-
-def _step(label: str, side: str, shortcut: str, order: list[int], by: int, help: str) -> None:
-    """The button to the channel before or after."""
-    st.button(
-        label,
-        icon=f":material/chevron_{side}:",
-        key=f"_{label.lower()}",
-        on_click=step,
-        args=(order, by),
-        shortcut=shortcut,
-        help=help,
-    )
+        channels.choose(order, "In the order of the ranking.")
 
 
 def alone_or_not() -> None:

@@ -16,8 +16,9 @@ STYLE = f"""
 html {{font-size: {TEXT}px !important}}
 :is([data-testid=stSidebar], [data-testid=stHeader], [data-testid=stToolbar], [data-testid=stExpander],
     [data-testid=stPopover], [data-testid=stDownloadButton], [data-testid=stDataFrame], [data-testid=stSelectbox],
-    [data-testid=stButtonGroup], [data-testid=stCheckbox], [data-testid=stExpandSidebarButton])
-    {{display: none !important}}
+    [data-testid=stButtonGroup], [data-testid=stCheckbox], [data-testid=stButton],
+    [data-testid=stExpandSidebarButton]) {{display: none !important}}
+:is(.st-key-_back, .st-key-_next, .st-key-_reveal) [data-testid=stButton] {{display: block !important}}
 .st-key-_asked :is([data-testid=stSelectbox], [data-testid=stButtonGroup]) {{display: block !important}}
 [data-testid=stMainBlockContainer] {{padding: 1.2rem 3rem 4rem; max-width: none}}
 [data-testid=stCaptionContainer] :is(p, li) {{font-size: 1rem}}
@@ -39,7 +40,14 @@ def draw(found: common.View | None) -> None:
     told += [f"{number} / {len(talk.scenes)}"] if talk else []
     st.html(f'<div class="corner">{escape(" · ".join(told))}</div>')
     if talk or not lesson_shown():
-        keys.listen(move, leave, number if talk else None)
+        keys.listen(move, leave, told_of(talk, number) if talk else None)
+
+
+def told_of(talk: Talk, number: int) -> dict:
+    """What a second window shows of a scene, and of the next."""
+    scene, rest = talk.scenes[min(number, len(talk.scenes)) - 1], talk.scenes[number : number + 1]
+    told = {"number": number, "count": len(talk.scenes), "minutes": talk.minutes}
+    return told | {"title": scene.title, "notes": scene.notes, "next": "".join(one.title for one in rest)}
 
 
 def lesson_shown() -> bool:

@@ -38,15 +38,36 @@ def test_the_talk_is_walked_by_keys(server, visit, tmp_path, name):
     assert visitor.address.items() >= {"sparsity": "0.9", "methods": "bn_only"}.items()
 
 
-def test_the_notes_follow_in_a_second_window_and_turn_pages_too(server, visit):
+def presented(visitor, talk: str) -> None:
+    """Begin a talk, and wait until it hears keys."""
+    visitor.page.get_by_role("button", name="Present", exact=True).click()
+    visitor.until(lambda: visitor.address.get("present") == "1", f"the stage of {talk}")
+    visitor.page.locator(".keys[data-drawn]").wait_for(state="attached")
+
+
+def test_notes_and_next_scene_follow_in_a_second_window_that_turns_pages_too(server, visit, tmp_path):
+    scenes = talks.find("five", Store(tmp_path)).scenes
     visitor = visit(server, "talk", viewport=SCREEN)
     notes = visitor.context.new_page()
-    notes.goto(f"{server.url}/talk")
-    notes.get_by_role("heading", name="No window presents this talk yet").wait_for()
-    visitor.page.get_by_role("button", name="Present", exact=True).click()
-    notes.get_by_role("heading", name="1 / 5").wait_for()
-    notes.locator(".notes").focus()
-    notes.keyboard.press("ArrowRight")
-    visitor.arrive("variance", scene=2)
-    notes.get_by_role("heading", name="2 / 5").wait_for()
+    notes.goto(f"{server.url}/talk?talk=fifteen")
+    notes.get_by_role("heading", name="No window presents a talk yet").wait_for()
+    presented(visitor, "five")
+    for number, scene in enumerate(scenes, 1):
+        notes.get_by_role("heading", name=f"{number} / {len(scenes)} · {scene.title}").wait_for()
+        assert scene.notes in notes.locator(".notes").inner_text()
+        assert (scenes[number].title if number < len(scenes) else "Last scene") in notes.locator(".notes").inner_text()
+        notes.keyboard.press("ArrowRight")
+    visitor.arrive(scenes[-1].page, scene=len(scenes))
+    assert not visitor.broken()
+
+
+def test_as_many_scenes_as_keys_are_pressed_though_none_has_been_drawn(server, visit):
+    visitor = visit(server, "talk?talk=fifteen", viewport=SCREEN)
+    presented(visitor, "fifteen")
+    for _ in range(4):
+        visitor.page.keyboard.press("ArrowRight")
+        visitor.page.wait_for_timeout(120)
+    visitor.until(lambda: visitor.address.get("scene") == "5", "the fifth scene")
+    visitor.finish()
+    assert "5 / 14" in visitor.page.locator(".corner").inner_text()
     assert not visitor.broken()

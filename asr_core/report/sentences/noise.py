@@ -84,7 +84,7 @@ def methods(table: pd.DataFrame) -> str:
     for name, what in SOURCES.items():
         values = table[f"{name}_sd"].dropna()
         if values.empty:
-            parts.append(f"{what}: not measured")
+            parts.append(f"{what}: not measured" if name == "images" else f"{what}: too few ({_stored(table, name)})")
         else:
             low, high = (f"{100 * v:.1f}" for v in (values.min(), values.max()))
             parts.append(f"{what}: {low if low == high else f'{low} to {high}'} points")
