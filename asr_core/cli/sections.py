@@ -175,7 +175,7 @@ SECTIONS = {
 def one_network(ask, narrow) -> list[Piece]:
     """Every page's pieces of one network, narrowed by `narrow`, what the first view shows first."""
     first, *rest = [Piece(narrow(ask(**pruning))) for pruning in PRUNINGS]
-    return [replace(first, maps=MAPPED), *rest, *allocation(ask), *studies(ask)]
+    return [replace(first, maps=MAPPED, signal=True), *rest, *allocation(ask), *studies(ask)]
 
 
 def main(spec: ExperimentSpec) -> ExperimentSpec:
