@@ -57,9 +57,13 @@ class LeftOut:
         """What is wrong with each entry."""
         return [self.told(folder) for folder in self]
 
+    def named(self, folder: Path) -> str:
+        """An entry and what is wrong with it."""
+        return f"{folder.parent.name}/{folder.name}: {self._found[folder].reason}"
+
     def told(self, folder: Path) -> str:
-        """What is wrong with an entry, in a line."""
-        return f"stored entry {folder.parent.name}/{folder.name}: {self._found[folder].reason}; set aside, not shown"
+        """The same as a line that says what that means."""
+        return f"stored entry {self.named(folder)}; set aside, not shown"
 
 
 def _mark(folder: Path) -> tuple | None:
