@@ -33,7 +33,7 @@ class LeftOut:
     def add(self, folder: Path, reason: str, damaged: bool = True, manifest: dict[str, Any] | None = None) -> None:
         """Leave an entry out, with a warning unless it was left out for this reason before; of entries that are of
         another version for the same reason, the first is told."""
-        told = [item.reason for other, item in self._found.items() if other == folder or not damaged]
+        told = [item.reason for other, item in list(self._found.items()) if other == folder or not damaged]
         self._found[folder] = Item(reason, _mark(folder), manifest)
         if reason not in told:
             warnings.warn(self.told(folder), stacklevel=5)
@@ -42,7 +42,7 @@ class LeftOut:
         """(manifest, what is wrong) of each entry of `stage` whose manifest is sound."""
         return [
             (item.manifest, item.reason)
-            for folder, item in self._found.items()
+            for folder, item in list(self._found.items())  # other sessions may add some
             if item.manifest is not None and folder.parent.name == stage
         ]
 
