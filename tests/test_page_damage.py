@@ -3,11 +3,16 @@
 import shutil
 import warnings
 
+import filelock
 import pytest
+from made_jobs import make_job
 from made_results import store_result
 from paged import arrived, turned
 
-from asr_core.store import Store
+from asr_core.jobs import jobs, runner
+from asr_core.jobs.jobs import Wanted
+from asr_core.store import Store, manifests
+from pages._frame import common
 
 
 @pytest.fixture(params=["local", "shipped"])
@@ -51,3 +56,28 @@ def test_other_pages_go_on_without_it(damaged, page):
     app = turned(arrived(), page)
     assert not app.error
     assert app.title
+
+
+@pytest.mark.parametrize("page", ["overview", "jobs", "curves"])
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), OSError(30, "Read-only file system")])
+def test_pages_go_on_where_a_job_died_on_a_disk_that_takes_no_more(
+    tmp_path, use, known_speed, monkeypatch, page, error
+):
+    store = use(Store(tmp_path))
+    store_result(store, sparsity=0.95)
+    monkeypatch.setattr(runner.Runner, "tend", lambda self: None)
+    asked = []
+    with monkeypatch.context() as patch:
+        patch.setattr(common, "compute_panel", lambda experiment, store, **_: asked.append(experiment))
+        turned(arrived(dataset="digits", sparsity=0.7), "overview")
+    jobs.update(store, make_job(store, "running", wanted=Wanted(asked[-1])), born=0.0)
+
+    def refused(*_, **__):
+        raise error
+
+    monkeypatch.setattr(manifests, "replace", refused)
+    monkeypatch.setattr(filelock.FileLock, "acquire", refused)
+    app = turned(arrived(dataset="digits", sparsity=0.7), page)
+    assert app.title
+    assert any(error.strerror in box.value for box in app.error)
+    assert "Retry" in [button.label for button in app.button]

@@ -1,4 +1,4 @@
-"""python -m asr_core cache: list, verify, clear or migrate what is stored."""
+"""python -m asr_core cache: list, verify, clear, trim or migrate what is stored."""
 
 import sys
 
@@ -6,14 +6,14 @@ import click
 
 from asr_core import checks
 from asr_core.errors import SpecError
-from asr_core.jobs import unreadable
+from asr_core.jobs import needs, unreadable
 from asr_core.report import textreport
-from asr_core.store import Store, catalogue
+from asr_core.store import Store, catalogue, housekeeping
 
 
 @click.group()
 def cache() -> None:
-    """List, verify, clear or migrate what is stored."""
+    """List, verify, clear, trim or migrate what is stored."""
 
 
 @cache.command()
@@ -45,6 +45,20 @@ def clear(store: Store, stages: tuple[str, ...], everything: bool) -> None:
     if not stages and not everything:
         raise SpecError(f"name the stages to clear, or --all. Stored: {', '.join(local) or 'nothing'}.")
     click.echo(f"removed {store.clear(local if everything else stages)} entries.")
+
+
+@cache.command()
+@click.option("--at-most", metavar="SIZE", help=f"What may stay, e.g. 5GB [default: {housekeeping.BOUND}].")
+@click.pass_obj
+def trim(store: Store, at_most: str | None) -> None:
+    """Remove least recently used local stages that can be computed again, until the local store has SIZE.
+
+    Dense networks, results, images and uploads stay, what jobs need, and what was used in the last ten minutes.
+    """
+    done = needs.trim(store, None if at_most is None else housekeeping.size_of(at_most))
+    if done is None:
+        raise SpecError(f"no bound is given; name one with --at-most 5GB, or in {housekeeping.BOUND}.")
+    click.echo(f"removed {done.entries} entries: {done.before / 1e6:,.1f} MB before, {done.after / 1e6:,.1f} MB now.")
 
 
 @cache.command()

@@ -13,7 +13,7 @@ CONTEXT = {"help_option_names": ["-h", "--help"], "show_default": True, "max_con
 # name -> (module:attribute, loaded when the command is asked for; its line in the list)
 COMMANDS = {
     "allocate": ("asr_core.cli.allocate:allocate", "Compare where pruning rules leave the weights, and measure RR."),
-    "cache": ("asr_core.cli.cache:cache", "List, verify, clear or migrate what is stored."),
+    "cache": ("asr_core.cli.cache:cache", "List, verify, clear, trim or migrate what is stored."),
     "gallery": ("asr_core.cli.gallery_command:gallery", "Compute and ship the results that come with the project."),
     "maps": ("asr_core.cli.maps:maps", "Store the output maps of one conv."),
     "paper": ("asr_core.cli.paper:paper", "The paper's tables with the stored results beside them."),

@@ -20,7 +20,7 @@ from typing import Any
 import psutil
 
 from asr_core.errors import AsrError
-from asr_core.jobs import estimate, jobs, queue
+from asr_core.jobs import estimate, jobs, needs, queue
 from asr_core.runtime import Runtime, clock, worker_threads
 from asr_core.spec.experiment import from_dict
 from asr_core.store import Store
@@ -89,6 +89,8 @@ def serve(store: Store, watch: Watch, limits: queue.Limits) -> int:
             seen, read = stamp, time.monotonic()
             if job := queue.take(store, limits):
                 run(store, job, watch, kept)
+                with suppress(AsrError):  # a bound that is no size, or a disk that is gone: jobs go on without it
+                    needs.trim(store)
                 seen, idle = 0, time.monotonic()
                 continue
             _load(kept)

@@ -33,7 +33,7 @@ class LeftOut:
     def add(self, folder: Path, reason: str, damaged: bool = True, manifest: dict[str, Any] | None = None) -> None:
         """Leave an entry out, with a warning unless it was left out for this reason before; of entries that are of
         another version for the same reason, the first is told."""
-        told = [item.reason for other, item in self._found.items() if other == folder or not damaged]
+        told = [item.reason for other, item in list(self._found.items()) if other == folder or not damaged]
         self._found[folder] = Item(reason, _mark(folder), manifest)
         if reason not in told:
             warnings.warn(self.told(folder), stacklevel=5)
@@ -42,7 +42,7 @@ class LeftOut:
         """(manifest, what is wrong) of each entry of `stage` whose manifest is sound."""
         return [
             (item.manifest, item.reason)
-            for folder, item in self._found.items()
+            for folder, item in list(self._found.items())  # other sessions may add some
             if item.manifest is not None and folder.parent.name == stage
         ]
 
@@ -57,9 +57,13 @@ class LeftOut:
         """What is wrong with each entry."""
         return [self.told(folder) for folder in self]
 
+    def named(self, folder: Path) -> str:
+        """An entry and what is wrong with it."""
+        return f"{folder.parent.name}/{folder.name}: {self._found[folder].reason}"
+
     def told(self, folder: Path) -> str:
-        """What is wrong with an entry, in a line."""
-        return f"stored entry {folder.parent.name}/{folder.name}: {self._found[folder].reason}; set aside, not shown"
+        """The same as a line that says what that means."""
+        return f"stored entry {self.named(folder)}; set aside, not shown"
 
 
 def _mark(folder: Path) -> tuple | None:

@@ -36,12 +36,15 @@ def draw(title: str, found: common.View | None, quiet: bool = False) -> None:
 
 def _left_out() -> None:
     """What lies in the store and is not shown, as it is damaged or of another version; on a stage, nothing."""
-    lines = common.store().left_out.lines()
-    if not lines or state.get("present") == "1":
+    found = common.store().left_out
+    if not len(found) or state.get("present") == "1":
         return
-    more = f"\n\n{len(lines) - MOST_WORDS} more: `python -m asr_core cache verify` names them."
-    named = "\n\n".join(map(plain, lines[:MOST_WORDS]))
-    st.warning(named + (more if len(lines) > MOST_WORDS else ""), icon=":material/broken_image:")
+    count = "1 stored entry is" if len(found) == 1 else f"{len(found)} stored entries are"
+    named = [plain(found.named(folder)) for folder in found]
+    rest = ["`python -m asr_core cache verify` names all."] if len(found) > MOST_WORDS else []
+    st.warning(
+        "  \n".join([f"**{count} set aside, not shown.**", *named[:MOST_WORDS], *rest]), icon=":material/broken_image:"
+    )
 
 
 def _completeness(found: common.View) -> None:
