@@ -8,7 +8,7 @@ from asr_core.figures import Chart, NothingToDraw, style
 from asr_core.figures.chosen import chosen as mark
 from asr_core.figures.room import make_room
 from asr_core.figures.sized import for_stage
-from pages._frame import common, export, folded, picture, plot, state
+from pages._frame import common, export, folded, picture, plot, state, tabled
 from pages._frame.export import Drawn
 from pages._frame.text import plain
 
@@ -67,19 +67,6 @@ def look_text(view: common.View) -> str:
     return f" · {view.look.recalibration}"
 
 
-@st.cache_resource(max_entries=64, show_spinner=False)
-def _tabled(_chart: Chart, _view: common.View, _what: dict, _more: tuple, *key):
-    """The figure's table; kept, so that a click elsewhere on the page does not make it again."""
-    opened = {"more": [common.opened(keys) for keys in _more]} if _more else {}
-    return _chart.table(_view.result, **_what, **opened)
-
-
-@st.cache_resource(max_entries=256, show_spinner=False)
-def _told(_chart: Chart, _table, *key) -> str:
-    """The sentence of a table that `_tabled` made."""
-    return _chart.sentence(_table)
-
-
 def signature(view: common.View, what: dict) -> str:
     """What a figure is of, for who meets it without its page: network, images, sparsity, recalibration, n; of several
     settings, how many."""
@@ -100,7 +87,7 @@ def signature(view: common.View, what: dict) -> str:
 def _figured(
     _chart: Chart, _table, _how: dict, width: int, staged: bool, ringed: tuple, _signature: str, *key
 ) -> tuple:
-    """The figure of a table that `_tabled` made, and its JSON, so that no click writes it again."""
+    """The figure of a table that `tabled` made, and its JSON, so that no click writes it again."""
     figure = style.signed(make_room(_chart.figure(_table, **_how), width), _signature)
     figure = mark(figure, *ringed) if ringed else figure
     if staged:
@@ -111,17 +98,12 @@ def _figured(
 def _prepare(chart: Chart, key: str, view: common.View, what: dict, more: tuple):
     """The figure's table and sentence, or the reason why there is none."""
     values = {name: value(view) if callable(value) else value for name, value in what.items()}
-    known_by = view.stamp, repr(values), _signals(values), repr(more)
     try:
-        table = _tabled(chart, view, values, more, f"{chart.table.__module__}.{chart.table.__name__}", *known_by)
+        made = tabled.table(chart, view, values, more)
     except NothingToDraw as reason:
         return str(reason)
-    return Drawn(key, chart, view, table, None, _told(chart, table, chart.name, *known_by), values, {}, more)
-
-
-def _signals(what: dict) -> tuple[int, ...]:
-    """What changes when signal is stored, which some tables then hold too."""
-    return what["store"].stamp("signal") if "store" in what else ()
+    sentence = tabled.told(chart, made, chart.name, *tabled.known_by(view, values, more))
+    return Drawn(key, chart, view, made, None, sentence, values, {}, more)
 
 
 def _draw(item: Drawn, how: dict, width: int, select, is_pinned: bool, ringed: tuple[int, ...]) -> None:
