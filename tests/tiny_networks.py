@@ -136,3 +136,29 @@ def fingerprint(model: nn.Module) -> dict:
     }
     gradients = {name: (p.requires_grad, p.grad) for name, p in model.named_parameters()}
     return {"tensors": tensors, "modules": modules, "gradients": gradients, "mode": model.training}
+
+
+def convnext() -> nn.Module:
+    """Two stages of torchvision's ConvNeXt: depthwise convs, LayerNorm, and linear layers on (N, H, W, C)."""
+    from torchvision.models.convnext import CNBlockConfig, ConvNeXt
+
+    blocks = [CNBlockConfig(8, 12, 1), CNBlockConfig(12, None, 1)]
+    return ConvNeXt(blocks, stochastic_depth_prob=0.0, num_classes=CLASSES)
+
+
+def vit() -> nn.Module:
+    """Two blocks of torchvision's ViT: linear layers on (N, tokens, C), and attentions."""
+    from torchvision.models.vision_transformer import VisionTransformer
+
+    return VisionTransformer(8, 4, num_layers=2, num_heads=2, hidden_dim=8, mlp_dim=16, num_classes=CLASSES)
+
+
+def vgg_without_batchnorm() -> nn.Module:
+    """Convs with a bias, followed by nothing but ReLU."""
+    return nn.Sequential(
+        *(nn.Conv2d(3, 8, 3, padding=1), nn.ReLU(), nn.Conv2d(8, 12, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2)),
+        *(nn.Conv2d(12, 12, 3, padding=1), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(12, CLASSES)),
+    )
+
+
+WITHOUT_BATCHNORM = {"convnext": convnext, "vit": vit, "vgg": vgg_without_batchnorm}

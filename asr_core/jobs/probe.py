@@ -35,7 +35,7 @@ def measure(experiment: ExperimentSpec, store: Store, where: Runtime, importing:
     device, start = where.start(), clock()
     with torch.random.fork_rng():
         network = models.build(experiment.model, experiment.data.classes, experiment.data.image_size)
-    models.check_network(network)
+    models.check_network(network, batchnorm=experiment.max_batches > 0)
     network.load_state_dict({name: tensor.clone() for name, tensor in network.state_dict().items()})
     build = clock() - start
     found = {"start": importing + build, "build": build, "assemble": ASSEMBLE}

@@ -30,6 +30,7 @@ _TRANSPARENT_MODULES = (
 )
 _TRANSPARENT_FUNCTIONS = (F.adaptive_avg_pool2d, F.max_pool2d, F.adaptive_max_pool2d, torch.clone, torch.detach)
 _TRANSPARENT_METHODS = ("contiguous", "clone", "detach", "to", "float", "double")
+NO_BATCHNORM = ("no", "the network has no BatchNorm")
 _NO_VALUES = ("size", "dim", "shape", "ndim", "dtype", "device")  # read what a tensor is, not what it holds
 
 
@@ -44,7 +45,8 @@ def conv_index(model: nn.Module) -> pd.DataFrame:
     try:
         nodes = graph(model).nodes
     except Exception as error:  # whatever a forward raises on symbols
-        verdicts = dict.fromkeys(convs, ("unknown", f"network cannot be traced: {_short(error)}"))
+        unclear = ("unknown", f"network cannot be traced: {_short(error)}")
+        verdicts = dict.fromkeys(convs, unclear if models.batchnorms(model) else NO_BATCHNORM)
     else:
         calls = _calls(model, nodes)
         verdicts = {name: _verdict(model, calls, calls[name]) for name in calls if name in convs}
@@ -60,7 +62,10 @@ def graph(model: nn.Module) -> fx.Graph:
     return models.trace(copy.deepcopy(model, {id(tensor): tensor for tensor in tensors}).eval())
 
 
-def _shape(conv: nn.Conv2d) -> tuple:
+def _shape(conv: nn.Module) -> tuple:
+    if isinstance(conv, nn.Linear):  # on every token alike, as a 1x1 conv
+        return conv.out_features, conv.in_features, "1x1", "1x1", 1, conv.bias is not None, conv.weight.numel()
+    assert isinstance(conv, nn.Conv2d)
     kernel, stride = ("x".join(map(str, pair)) for pair in (conv.kernel_size, conv.stride))
     bias = conv.bias is not None
     return conv.out_channels, conv.in_channels, kernel, stride, conv.groups, bias, conv.weight.numel()

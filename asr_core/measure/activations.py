@@ -34,7 +34,7 @@ def activation_maps(model: nn.Module, images: Images, layer: str, channels: Iter
     convs = models.conv_layers(model)
     if layer not in list(convs):
         raise SpecError(nearest_layer(str(layer), list(convs)))
-    picked = _checked(channels, convs[layer].out_channels, layer)
+    picked = _checked(channels, len(convs[layer].weight), layer)
     found = _first_runs(model, convs[layer], images, picked)
     if not found:
         raise DataError("no images were given, so there are no maps; give at least one.")
@@ -51,7 +51,7 @@ def _first_runs(model: nn.Module, conv: nn.Conv2d, images: Images, picked: list[
 
     def keep(conv: nn.Module, _: Any, output: torch.Tensor) -> None:
         if not found[-1]:
-            found[-1].append(output[:, picked].float().cpu().numpy())
+            found[-1].append(stats.as_image(conv, output)[:, picked].float().cpu().numpy())
 
     handle = conv.register_forward_hook(keep)
     try:

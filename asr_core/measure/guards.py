@@ -87,8 +87,7 @@ def own_weights(model: nn.Module, include_linear: bool = False, biases: bool = F
     include_linear: linear layers too; biases: also of the biases; finite: also refuse NaN and infinite weights (False
     for an outline without data).
     """
-    kinds = (nn.Conv2d, nn.Linear) if include_linear else (nn.Conv2d,)
-    layers = {name: module for name, module in model.named_modules() if isinstance(module, kinds)}
+    layers = models.weight_layers(model, include_linear)
     for name, layer in layers.items():
         weightuse.check_held(name, layer, "weight")
         if biases:

@@ -181,7 +181,7 @@ def signal(dense: nn.Module, other: nn.Module, images: Images) -> pd.DataFrame:
     (1.0, True)
     """
     dense, other = guards.network(dense), guards.network(other)
-    layouts = [[(name, conv.out_channels) for name, conv in models.conv_layers(m).items()] for m in (dense, other)]
+    layouts = [[(name, len(conv.weight)) for name, conv in models.conv_layers(m).items()] for m in (dense, other)]
     if layouts[0] != layouts[1]:
         raise ModelError("the two networks have different convs; give a network and a pruned or repaired copy of it.")
     return signal_table(compare(reference(dense, images), other))

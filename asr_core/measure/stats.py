@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import pandas as pd
@@ -66,14 +67,32 @@ def frozen(model: nn.Module) -> Iterator[nn.Module]:
             module.training = mode
 
 
+def as_image(layer: nn.Module, values: torch.Tensor) -> torch.Tensor:
+    """Input or output of a layer as (N, C, H, W); of a linear layer (N, H, W, C), or (N, tokens, C) with W = 1."""
+    if not isinstance(layer, nn.Linear):
+        return values
+    if values.ndim == 4:
+        return values.movedim(-1, 1)
+    return values.reshape(len(values), -1, values.shape[-1]).movedim(-1, 1).unsqueeze(-1)
+
+
+def _as_given(layer: nn.Module, values: torch.Tensor | None, like: torch.Tensor) -> torch.Tensor | None:
+    """The inverse of `as_image`, in the shape of `like`; None stays."""
+    if values is None or not isinstance(layer, nn.Linear):
+        return values
+    return values.movedim(1, -1).reshape(like.shape)
+
+
 @contextmanager
 def hooked(model: nn.Module, hook: Callable[..., Any]) -> Iterator[None]:
-    """Call `hook(name, conv, output, input)` after each conv (no input where it came by keyword); what it returns
-    replaces the output (unless None)."""
-    handles = [
-        conv.register_forward_hook(lambda conv, given, output, name=name: hook(name, conv, output, *given[:1]))
-        for name, conv in models.conv_layers(model).items()
-    ]
+    """Call `hook(name, layer, output, input)` after each layer of `models.conv_layers` (no input where it came by
+    keyword), both `as_image`; what it returns replaces the output (unless None)."""
+
+    def seen(layer: nn.Module, given: tuple, output: torch.Tensor, name: str) -> Any:
+        inputs = [as_image(layer, values) for values in given[:1]]
+        return _as_given(layer, hook(name, layer, as_image(layer, output), *inputs), output)
+
+    handles = [layer.register_forward_hook(partial(seen, name=n)) for n, layer in models.conv_layers(model).items()]
     try:
         yield
     finally:

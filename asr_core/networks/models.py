@@ -76,9 +76,33 @@ def _laid_out(tensor: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
     return tensor.to(dtype, memory_format=layout, copy=True)
 
 
-def conv_layers(model: nn.Module) -> dict[str, nn.Conv2d]:
-    """The network's convolutions by name, in registration order."""
-    return {name: module for name, module in model.named_modules() if isinstance(module, nn.Conv2d)}
+def conv_layers(model: nn.Module) -> dict[str, Any]:
+    """The layers whose output channels are measured and repaired, by name, in registration order: the convolutions; of
+    a network with LayerNorm and without BatchNorm the linear layers too, an output feature being a channel and tokens
+    being space, but for its head (the last one) and those inside an attention, which takes their weights itself."""
+    modules = dict(model.named_modules())
+    convs = {name for name, module in modules.items() if isinstance(module, nn.Conv2d)}
+    return {name: module for name, module in modules.items() if name in convs | _token_layers(modules)}
+
+
+def weight_layers(model: nn.Module, include_linear: bool = False) -> dict[str, Any]:
+    """`conv_layers`, with `include_linear` all linear layers too, by name, in registration order."""
+    own = conv_layers(model)
+    return {
+        name: module
+        for name, module in model.named_modules()
+        if name in own or (include_linear and isinstance(module, nn.Linear))
+    }
+
+
+def _token_layers(modules: dict[str, nn.Module]) -> set[str]:
+    """Linear layers between the LayerNorms of a network without BatchNorm."""
+    kinds = [type(module) for module in modules.values()]
+    if not any(issubclass(k, nn.LayerNorm) for k in kinds) or any(issubclass(k, _BatchNorm) for k in kinds):
+        return set()
+    inside = tuple(f"{name}." for name, module in modules.items() if isinstance(module, nn.MultiheadAttention))
+    linear = [name for name, module in modules.items() if isinstance(module, nn.Linear)]
+    return {name for name in linear[:-1] if not (inside and name.startswith(inside))}
 
 
 def batchnorms(model: nn.Module) -> dict[str, _BatchNorm]:

@@ -73,7 +73,7 @@ def check(lab: Lab) -> None:
     """Everything that can be refused before anything expensive: the network first, its weights, then the images."""
     spec = lab.spec
     network = models.outline(spec.model, spec.data.classes, spec.data.image_size)
-    models.check_network(network)
+    models.check_network(network, batchnorm=spec.max_batches > 0)
     if named.is_own(spec.model.architecture):
         own.check_digest(spec.model.architecture, spec.model.network_digest, network)
     guards.own_weights(network, spec.prune.parameters["include_linear"], biases=True, finite=False)

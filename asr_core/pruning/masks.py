@@ -22,9 +22,9 @@ LEFT_OUT = "left out by name"
 
 
 def prunable(model: nn.Module, include_linear: bool = False) -> dict[str, torch.Tensor]:
-    """Weights a rule may prune, by layer name, in registration order: convs, and linear layers on request."""
-    kinds = (nn.Conv2d, nn.Linear) if include_linear else (nn.Conv2d,)
-    return {name: m.weight for name, m in model.named_modules() if isinstance(m, kinds)}
+    """Weights a rule may prune, by layer name, in registration order: `models.conv_layers`, and all linear layers on
+    request."""
+    return {name: layer.weight for name, layer in models.weight_layers(model, include_linear).items()}
 
 
 def choose_masks(
@@ -56,7 +56,8 @@ def floors(model: nn.Module, weights: dict[str, torch.Tensor], params: dict) -> 
         first = absorption.conv_index(model)["layer"].iloc[0]
         if first in weights:
             least[first] = weights[first].numel()
-    heads = [name for name, w in weights.items() if w.ndim == 2]
+    own = models.conv_layers(model)
+    heads = [name for name, w in weights.items() if w.ndim == 2 and name not in own]
     if params.get("keep_head") and heads:
         least[heads[-1]] = weights[heads[-1]].numel()
     return {name: count for name, count in least.items() if count}

@@ -25,6 +25,7 @@ from asr_core.errors import DataError, SpecError
 from asr_core.measure import guards, stats
 from asr_core.measure.guards import Images
 from asr_core.measure.stats import Moments
+from asr_core.networks import models
 from asr_core.pruning.rules import Cut, cuts
 
 SPARSITIES = (0.5, 0.7, 0.8, 0.9, 0.95)  # trial sparsities of a layer
@@ -57,8 +58,7 @@ def repairability(
     sparsities = _checked(sparsities)
     eps, floor = positive("eps", eps, zero=True), positive("floor", floor)
     guards.own_weights(model, include_linear)
-    kinds = (nn.Conv2d, nn.Linear) if include_linear else nn.Conv2d
-    layers = {name: Layer(m, sparsities) for name, m in model.named_modules() if isinstance(m, kinds)}
+    layers = {name: Layer(m, sparsities) for name, m in models.weight_layers(model, include_linear).items()}
     seen = 0
     with stats.frozen(model), _watched(layers):
         for batch in guards.batches(images):

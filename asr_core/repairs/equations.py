@@ -19,7 +19,7 @@ class Equations:
     """Of one conv; `add` rows, then `solve` for the weights that pruning kept."""
 
     def __init__(self, conv: nn.Conv2d):
-        self.conv, self.groups = conv, conv.groups
+        self.conv, self.groups = conv, getattr(conv, "groups", 1)
         self.inputs = conv.weight[0].numel()  # K
         self.count = 0
         self.mean: Any = 0.0  # (g, K) once there are rows
@@ -38,6 +38,8 @@ class Equations:
     def _unfolded(self, given: torch.Tensor) -> torch.Tensor:
         """(g, row, K) of an input (N, C, H, W), padded as the conv pads."""
         conv = self.conv
+        if isinstance(conv, nn.Linear):
+            return self._grouped(given.movedim(1, -1).reshape(-1, given.shape[1]).double())
         mode = "constant" if conv.padding_mode == "zeros" else conv.padding_mode
         padded = F.pad(given, conv._reversed_padding_repeated_twice, mode=mode)
         found = F.unfold(padded, conv.kernel_size, conv.dilation, 0, conv.stride)

@@ -72,10 +72,18 @@ def corrected(output: torch.Tensor, conv: nn.Conv2d, repair: LayerRepair, given:
     old = conv.bias.detach().cpu().double() if conv.bias is not None else torch.zeros_like(gamma)
     new = old if repair.bias is None else repair.bias
     if repair.factors.kept is not None:
-        return conv._conv_forward(given, with_kept(conv.weight, repair.factors.kept), new.to(conv.weight))
+        return _run(conv, given, with_kept(conv.weight, repair.factors.kept), new.to(conv.weight))
     shift = new - gamma * old
     gamma, shift = (t.to(output.device, output.dtype).view(1, -1, 1, 1) for t in (gamma, shift))
     return output * gamma + shift
+
+
+def _run(layer: nn.Module, given: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
+    """What a layer makes of its input (N, C, H, W) with another weight and bias."""
+    if isinstance(layer, nn.Linear):
+        return nn.functional.linear(given.movedim(1, -1), weight, bias).movedim(-1, 1)
+    found: torch.Tensor = layer._conv_forward(given, weight, bias)  # type: ignore[operator]
+    return found
 
 
 def with_kept(weight: torch.Tensor, kept: torch.Tensor) -> torch.Tensor:
@@ -106,7 +114,7 @@ def _scale(weight: torch.Tensor, gamma: torch.Tensor, name: str) -> None:
     Raises ModelError where half precision cannot hold it: weights would become infinite, or zero and so leave the mask.
     """
     precise = torch.float32 if weight.device.type == "mps" else torch.float64
-    gamma = gamma.to(weight.device, precise).view(-1, 1, 1, 1)
+    gamma = gamma.to(weight.device, precise).view(-1, *[1] * (weight.ndim - 1))
     for part, factors in models.in_parts(weight, gamma):
         scaled = (part.to(precise) * factors).to(part.dtype)
         if part.dtype.itemsize < 4 and not (scaled.isfinite().all() and torch.equal(scaled == 0, part == 0)):

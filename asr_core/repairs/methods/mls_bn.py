@@ -35,7 +35,7 @@ class MaskedLeastSquares(RepairMethod):
         keep = layer.weight != 0
         solved, mean = layer.equations.solve(keep, params["ridge"])
         finite = solved.flatten(1).isfinite().all(1) & mean.isfinite()
-        solved = torch.where(finite[:, None, None, None], solved, layer.weight)
+        solved = torch.where(finite.view(-1, *[1] * (keep.ndim - 1)), solved, layer.weight)
         none, ones = torch.full_like(mean, float("nan")), torch.ones_like(mean)
         mean = torch.where(finite, mean, none)  # weights that stay leave the bias as it is too
         return Factors(none, raw_factors(layer.v_dense, layer.v_pruned, params), ones, kept=solved[keep], mean=mean)
