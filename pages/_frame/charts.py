@@ -117,10 +117,7 @@ def _draw(item: Drawn, how: dict, width: int, select, is_pinned: bool, ringed: t
         ringed,
         signature(item.view, item.what),
         item.chart.name,
-        item.view.stamp,
-        repr(item.what),
-        _signals(item.what),
-        repr(item.more),
+        *tabled.known_by(item.view, item.what, item.more),
         repr(how),
     )
     drawn = replace(item, figure=figure, how=how)
