@@ -429,3 +429,10 @@ def test_the_rooms_of_the_house_import_only_along_its_arrows(files, never):
     paths = sorted(PROJECT.glob(files))
     wrong = {str(path.relative_to(PROJECT)): bad for path in paths if (bad := imports(path) & never)}
     assert paths and not wrong
+
+
+def test_a_figure_says_which_images_its_numbers_are_of(store):
+    store_result(store)
+    accuracy, strip = (json.dumps(chart["layout"]["annotations"]) for chart in charts(opened("overview")))
+    assert "test images" in accuracy and "statistics images" not in accuracy
+    assert "n = 64 statistics images" in strip and "test images" not in strip

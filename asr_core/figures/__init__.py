@@ -24,6 +24,9 @@ def _no_limits(tables) -> dict:
     return {}
 
 
+TESTED, MEASURED = "test images", "statistics images"
+
+
 @dataclass(frozen=True)
 class Chart:
     """One kind of figure.
@@ -34,6 +37,7 @@ class Chart:
     limits(tables) -> the `how` that gives several of these figures equal axes.
     difference(pinned, current) -> a table to be drawn by `difference_figure(table, **how)`.
     wide: needs the full width, so that two of them stand one above the other.
+    counts: which images its numbers are of, TESTED or MEASURED; empty where it shows no mean over images.
     """
 
     name: str
@@ -44,6 +48,7 @@ class Chart:
     difference: Callable | Any = None
     difference_figure: Callable | Any = None
     wide: bool = False
+    counts: str = MEASURED
 
     @property
     def module(self) -> str:

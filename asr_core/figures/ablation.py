@@ -5,7 +5,7 @@ import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from asr_core.figures import Chart, NothingToDraw, style
+from asr_core.figures import TESTED, Chart, NothingToDraw, style
 from asr_core.report import words
 from asr_core.report.sentences import paper
 from asr_core.spec import labels
@@ -85,7 +85,7 @@ def table2_limits(tables) -> dict:
     return {"low": round(max(0.0, low - pad), 3), "high": round(min(1.02, high + pad), 3)}
 
 
-TABLE2 = Chart("ablation.TABLE2", table2_table, table2_figure, paper.table2, table2_limits)
+TABLE2 = Chart("ablation.TABLE2", table2_table, table2_figure, paper.table2, table2_limits, counts=TESTED)
 
 
 def surface_table(result: Result, state: BatchNormState = REPORTED_STATE) -> pd.DataFrame:
@@ -160,4 +160,4 @@ def surface_limits(tables) -> dict:
     return {"low": round(float(low), 4), "high": round(float(max(high, low + 0.01)), 4)}
 
 
-SURFACE = Chart("ablation.SURFACE", surface_table, surface_figure, paper.surface, surface_limits)
+SURFACE = Chart("ablation.SURFACE", surface_table, surface_figure, paper.surface, surface_limits, counts=TESTED)

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from asr_core.figures import Chart, NothingToDraw, style
+from asr_core.figures import TESTED, Chart, NothingToDraw, style
 from asr_core.figures.absorption_drawn import agreement_figure, agreement_limits, gap_figure, gap_limits
 from asr_core.report.sentences import absorbed
 from asr_core.spec.recalibration import BatchNormState
@@ -77,7 +77,7 @@ def _by_way(rows: pd.DataFrame, momentum: float) -> pd.DataFrame:
     return found[found["way"] != ""].drop_duplicates([*COLUMNS, "way", "b"]).sort_values(["b"], kind="stable")
 
 
-GAP = Chart("absorption.GAP", gap_table, gap_figure, absorbed.gaps, gap_limits)
+GAP = Chart("absorption.GAP", gap_table, gap_figure, absorbed.gaps, gap_limits, counts=TESTED)
 
 
 def agreement_table(result: Result, repairs=(), momentum: float = 0.1) -> pd.DataFrame:
@@ -89,7 +89,9 @@ def agreement_table(result: Result, repairs=(), momentum: float = 0.1) -> pd.Dat
     return table[use].reset_index(drop=True)
 
 
-AGREEMENT = Chart("absorption.AGREEMENT", agreement_table, agreement_figure, absorbed.agreement, agreement_limits)
+AGREEMENT = Chart(
+    "absorption.AGREEMENT", agreement_table, agreement_figure, absorbed.agreement, agreement_limits, counts=TESTED
+)
 
 
 def methods_table(table: pd.DataFrame) -> pd.DataFrame:

@@ -133,4 +133,4 @@ def bars_limits(tables) -> dict:
     return {"low": float(max(LOWEST, min(0.1, 10.0 ** np.floor(np.log10(least)))))} if least == least else {}
 
 
-DENSITIES = Chart("allocation.DENSITIES", bars_table, bars_figure, rules.bars, bars_limits, wide=True)
+DENSITIES = Chart("allocation.DENSITIES", bars_table, bars_figure, rules.bars, bars_limits, wide=True, counts="")

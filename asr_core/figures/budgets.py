@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from asr_core.figures import Chart, NothingToDraw, curves
+from asr_core.figures import TESTED, Chart, NothingToDraw, curves
 from asr_core.report.sentences import accuracies
 from asr_core.spec.repairs import BN_ONLY
 from asr_core.store.results import Result
@@ -20,4 +20,6 @@ def equal_table(result: Result, repairs=(), more=()) -> pd.DataFrame:
     return made.assign(line=made["label"].where(~alone, made["label"] + " · cumulative"))
 
 
-EQUAL = Chart("budgets.EQUAL", equal_table, curves.curves_figure, accuracies.equal, curves.curves_limits, wide=True)
+EQUAL = Chart(
+    "budgets.EQUAL", equal_table, curves.curves_figure, accuracies.equal, curves.curves_limits, wide=True, counts=TESTED
+)

@@ -5,7 +5,7 @@ import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from asr_core.figures import Chart, style
+from asr_core.figures import TESTED, Chart, style
 from asr_core.figures.paying import said
 from asr_core.images import data
 from asr_core.report.sentences import images
@@ -85,7 +85,7 @@ def _shown(table: pd.DataFrame) -> list[int]:
     return [each for each in classes.index if each in most]
 
 
-RECALLS = Chart("classes.RECALLS", recalls_table, recalls_figure, images.recalls, wide=True)
+RECALLS = Chart("classes.RECALLS", recalls_table, recalls_figure, images.recalls, wide=True, counts=TESTED)
 
 
 def confusions_table(
@@ -143,4 +143,6 @@ def _cells(percent: pd.DataFrame) -> list[list[str]]:
     return [["" if not np.isfinite(v) or v < 0.5 else f"{v:.0f}" for v in row] for row in percent.to_numpy(float)]
 
 
-CONFUSIONS = Chart("classes.CONFUSIONS", confusions_table, confusions_figure, images.confusions, wide=True)
+CONFUSIONS = Chart(
+    "classes.CONFUSIONS", confusions_table, confusions_figure, images.confusions, wide=True, counts=TESTED
+)

@@ -5,7 +5,7 @@ import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from asr_core.figures import Chart, NothingToDraw, style
+from asr_core.figures import TESTED, Chart, NothingToDraw, style
 from asr_core.measure import confidence
 from asr_core.measure.statistics import wilson
 from asr_core.report.sentences import sure
@@ -103,7 +103,7 @@ def errors_limits(tables) -> dict:
     return {"high": round(1.1 * top, 4) if np.isfinite(top) and top > 0 else 0.1}
 
 
-ERRORS = Chart("confidence.ERRORS", errors_table, errors_figure, sure.errors, errors_limits)
+ERRORS = Chart("confidence.ERRORS", errors_table, errors_figure, sure.errors, errors_limits, counts=TESTED)
 
 
 def bins_table(result: Result, repairs=(), state: BatchNormState = REPORTED_STATE) -> pd.DataFrame:
@@ -162,4 +162,4 @@ def bins_figure(table: pd.DataFrame) -> go.Figure:
     return figure
 
 
-BINS = Chart("confidence.BINS", bins_table, bins_figure, sure.bins)
+BINS = Chart("confidence.BINS", bins_table, bins_figure, sure.bins, counts=TESTED)

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from asr_core.figures import Chart, NothingToDraw, style
+from asr_core.figures import TESTED, Chart, NothingToDraw, style
 from asr_core.report.sentences import accuracies
 from asr_core.spec.repairs import COLUMNS, DENSE, NO_REPAIR, RepairSpec
 from asr_core.store.results import Result
@@ -240,4 +240,5 @@ CURVES = Chart(
     curves_difference,
     curves_difference_figure,
     wide=True,
+    counts=TESTED,
 )

@@ -34,4 +34,4 @@ def decay_figure(table: pd.DataFrame, left: float = 0, right: float = 50) -> go.
     return style.finish(figure, 220, "recalibration batches b", "a = (1 − momentum)<sup>b</sup>")
 
 
-DECAY = Chart("decay.DECAY", decay_table, decay_figure, accuracies.decay)
+DECAY = Chart("decay.DECAY", decay_table, decay_figure, accuracies.decay, counts="")

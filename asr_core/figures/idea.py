@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from asr_core.figures import Chart, NothingToDraw, style
+from asr_core.figures import TESTED, Chart, NothingToDraw, style
 from asr_core.spec.recalibration import NO_STATE, BatchNormState
 from asr_core.spec.repairs import BN_ONLY, DENSE, NO_REPAIR
 from asr_core.store.results import Result
@@ -202,4 +202,4 @@ def batchnorm_sentence(table: pd.DataFrame) -> str:
     return f"Right answers of the pruned network over the repairs: {'; '.join(words)}."
 
 
-BATCHNORM = Chart("idea.BATCHNORM", batchnorm_table, batchnorm_figure, batchnorm_sentence)
+BATCHNORM = Chart("idea.BATCHNORM", batchnorm_table, batchnorm_figure, batchnorm_sentence, counts=TESTED)

@@ -93,4 +93,4 @@ def limits(tables) -> dict:
     return {"span": max(float(weights[list(networks(weights))].abs().max().max()) for weights in tables) or 1.0}
 
 
-KERNEL = Chart("kernels.KERNEL", table, figure, words.kernel, limits)
+KERNEL = Chart("kernels.KERNEL", table, figure, words.kernel, limits, counts="")

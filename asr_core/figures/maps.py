@@ -97,5 +97,6 @@ MAPS = Chart(
     map_sheets.limits,
     map_difference.difference,
     map_difference.difference_figure,
+    counts="",
 )
-PIXELS = Chart("maps.PIXELS", one_image, map_pixels.figure, words.pixel_sentence, map_sheets.limits)
+PIXELS = Chart("maps.PIXELS", one_image, map_pixels.figure, words.pixel_sentence, map_sheets.limits, counts="")

@@ -3,7 +3,7 @@
 import pandas as pd
 import plotly.graph_objects as go
 
-from asr_core.figures import Chart, NothingToDraw, style
+from asr_core.figures import TESTED, Chart, NothingToDraw, style
 from asr_core.report.sentences import noise as sentences
 from asr_core.spec import labels
 from asr_core.spec.experiment import Setting
@@ -70,7 +70,7 @@ def methods_limits(tables) -> dict:
     return {"high": round(float(max(rows.max().max(), 0.005)), 4)}
 
 
-METHODS = Chart("noise.METHODS", methods_table, methods_figure, sentences.methods, methods_limits)
+METHODS = Chart("noise.METHODS", methods_table, methods_figure, sentences.methods, methods_limits, counts=TESTED)
 
 
 def differences_table(
@@ -127,5 +127,11 @@ def differences_limits(tables) -> dict:
 
 
 DIFFERENCES = Chart(
-    "noise.DIFFERENCES", differences_table, differences_figure, sentences.differences, differences_limits, wide=True
+    "noise.DIFFERENCES",
+    differences_table,
+    differences_figure,
+    sentences.differences,
+    differences_limits,
+    wide=True,
+    counts=TESTED,
 )

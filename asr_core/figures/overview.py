@@ -5,7 +5,7 @@ from typing import Any
 import pandas as pd
 import plotly.graph_objects as go
 
-from asr_core.figures import Chart, NothingToDraw, errors, style
+from asr_core.figures import TESTED, Chart, NothingToDraw, errors, style
 from asr_core.report.sentences import accuracies, damage
 from asr_core.spec import labels
 from asr_core.spec.recalibration import NO_STATE, REPORTED_STATE, BatchNormState
@@ -144,6 +144,7 @@ ACCURACY = Chart(
     accuracy_limits,
     accuracy_difference,
     accuracy_difference_figure,
+    counts=TESTED,
 )
 
 

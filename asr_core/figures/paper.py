@@ -4,7 +4,7 @@ import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from asr_core.figures import Chart, NothingToDraw, style
+from asr_core.figures import TESTED, Chart, NothingToDraw, style
 from asr_core.report.sentences import paper as sentences
 from asr_core.store.results import Result
 from asr_core.studies.reproduction import STEP
@@ -79,4 +79,4 @@ def _band(rows: pd.DataFrame, name: str, colour: str, dash: str) -> list[go.Scat
     return [band, line]
 
 
-STEPS = Chart("paper.STEPS", steps_table, steps_figure, sentences.steps, wide=True)
+STEPS = Chart("paper.STEPS", steps_table, steps_figure, sentences.steps, wide=True, counts=TESTED)

@@ -5,7 +5,7 @@ from typing import Any
 import pandas as pd
 import plotly.graph_objects as go
 
-from asr_core.figures import Chart, NothingToDraw, style
+from asr_core.figures import TESTED, Chart, NothingToDraw, style
 from asr_core.report.sentences import images
 from asr_core.spec import labels
 from asr_core.spec.recalibration import REPORTED_STATE, BatchNormState
@@ -82,7 +82,7 @@ def limits(tables) -> dict:
     return {"reach": round(1.2 * max(1.0, *map(float, ends)), 1)}
 
 
-PAYING = Chart("paying.PAYING", table, figure, images.paying, limits)
+PAYING = Chart("paying.PAYING", table, figure, images.paying, limits, counts=TESTED)
 
 
 def pairs(result: Result, repairs: Any, state: BatchNormState) -> pd.DataFrame:

@@ -137,4 +137,5 @@ REPAIRABILITY = Chart(
     rules.repairability,
     repairability_limits,
     wide=True,
+    counts="",
 )

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from asr_core.figures import Chart, NothingToDraw, style
+from asr_core.figures import TESTED, Chart, NothingToDraw, style
 from asr_core.measure.statistics import correlation
 from asr_core.report.sentences import settings as sentences
 from asr_core.spec import labels
@@ -149,4 +149,4 @@ def _correlations(store: Store, grouped, gain: str, order: str, bias: bool, prio
     return table.rename(columns={"calib_batches": "b"})
 
 
-GAIN = Chart("severity.GAIN", gain_table, gain_figure, sentences.gains, gain_limits)
+GAIN = Chart("severity.GAIN", gain_table, gain_figure, sentences.gains, gain_limits, counts=TESTED)

@@ -6,7 +6,7 @@ import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from asr_core.figures import Chart, NothingToDraw, style
+from asr_core.figures import TESTED, Chart, NothingToDraw, style
 from asr_core.report.sentences import rules
 from asr_core.spec import labels
 from asr_core.spec.recalibration import REPORTED_STATE, BatchNormState
@@ -150,5 +150,11 @@ def transition_limits(tables) -> dict:
 
 
 TRANSITION = Chart(
-    "transition.TRANSITION", transition_table, transition_figure, rules.bands, transition_limits, wide=True
+    "transition.TRANSITION",
+    transition_table,
+    transition_figure,
+    rules.bands,
+    transition_limits,
+    wide=True,
+    counts=TESTED,
 )

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from asr_core.figures import Chart, NothingToDraw, errors, style
+from asr_core.figures import TESTED, Chart, NothingToDraw, errors, style
 from asr_core.measure.statistics import compare
 from asr_core.report.sentences import reasons
 from asr_core.spec import labels
@@ -100,7 +100,7 @@ def figure(found: pd.DataFrame) -> go.Figure:
     return style.finish(made, 420, "conv layers in execution order", y, shared, barmode="group")
 
 
-WHY = Chart("why.WHY", table, figure, reasons.why, wide=True)
+WHY = Chart("why.WHY", table, figure, reasons.why, wide=True, counts=TESTED)
 
 
 def worst(found: pd.DataFrame) -> pd.DataFrame:

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import streamlit as st
 
-from asr_core.figures import Chart, NothingToDraw, style
+from asr_core.figures import MEASURED, TESTED, Chart, NothingToDraw, style
 from asr_core.figures.chosen import chosen as mark
 from asr_core.figures.room import make_room
 from asr_core.figures.sized import for_stage
@@ -67,10 +67,10 @@ def look_text(view: common.View) -> str:
     return f" · {view.look.recalibration}"
 
 
-def signature(view: common.View, what: dict) -> str:
+def signature(view: common.View, chart: Chart, what: dict) -> str:
     """What a figure is of, for who meets it without its page: network, images, sparsity, recalibration, n; of several
     settings, how many."""
-    facts, tested = view.result.setting, view.result.accuracy["n_eval"].dropna()
+    facts = view.result.setting
     asked, achieved = facts["sparsity_asked"], facts["sparsity_achieved"]
     several = len(what.get("groups", ()))
     parts = [f"{several} stored settings, among them {view.title}" if several > 1 else view.title]
@@ -78,9 +78,18 @@ def signature(view: common.View, what: dict) -> str:
         parts.append(f"asked {100 * asked:.4g} %, achieved {100 * achieved:.2f} %")
     if "state" in what:
         parts.append(view.look.recalibration)
-    if len(tested) and several < 2:
-        parts.append(f"n = {int(tested.iloc[0]):,} test images")
+    if several < 2 and (count := _counted(view, chart, what)):
+        parts.append(count)
     return " · ".join(parts)
+
+
+def _counted(view: common.View, chart: Chart, what: dict) -> str:
+    """The images that a figure's numbers are of."""
+    tested = view.result.accuracy["n_eval"].dropna()
+    if chart.counts == MEASURED:
+        kind = TESTED if what.get("images") == "test" else MEASURED  # as many of either
+        return f"n = {view.result.setting['calibration']['stat_images']:,} {kind}"
+    return f"n = {int(tested.iloc[0]):,} {TESTED}" if chart.counts and len(tested) else ""
 
 
 @st.cache_resource(max_entries=64, show_spinner=False)
@@ -115,7 +124,7 @@ def _draw(item: Drawn, how: dict, width: int, select, is_pinned: bool, ringed: t
         width,
         staged,
         ringed,
-        signature(item.view, item.what),
+        signature(item.view, item.chart, item.what),
         item.chart.name,
         *tabled.known_by(item.view, item.what, item.more),
         repr(how),
