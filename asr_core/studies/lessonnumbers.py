@@ -34,7 +34,7 @@ def numbers(result: Result, others: Iterable[Result] = ()) -> dict[str, object]:
 
 
 def _layers(result: Result) -> dict[str, object]:
-    layers = result.layers[result.layers["depth"] > 0].drop_duplicates("layer").set_index("layer")
+    layers = taught.repaired_layers(result)
     achieved = result.convs.set_index("layer")["achieved"]
     return {
         "worst": layers["severity"].idxmax() if layers["severity"].notna().any() else None,
@@ -124,7 +124,7 @@ def runaway(found: list[Result]) -> pd.DataFrame:
     largest of a repaired layer)."""
     rows = []
     for result in found:
-        layers = result.layers[result.layers["depth"] > 0].drop_duplicates("layer")
+        layers = taught.repaired_layers(result)
         row = {"sparsity": result.setting["sparsity_asked"], "collapsed": layers["below_p5"].mean()}
         rows.append(row | {"gamma_lw": layers["gamma_lw"].max()})
     return pd.DataFrame(rows).drop_duplicates("sparsity").sort_values("sparsity", ignore_index=True)

@@ -62,12 +62,18 @@ def siblings(everything: list[Stored], like: Stored) -> dict[float, tuple[str, .
     return dict(sorted(found.items()))
 
 
+def repaired_layers(result: Result) -> pd.DataFrame:
+    """What pruning did to each layer that is repaired, all but the first conv; index: layer."""
+    layers = result.layers[result.layers["depth"] > 0]
+    return layers.drop_duplicates("layer").set_index("layer")
+
+
 def contrasting_layer(result: Result) -> str:
     """The repaired layer whose channels are damaged most unevenly: where one number per layer misses most.
 
     Only of layers with at least eight channels; the first conv is not repaired.
     """
-    layers = result.layers[result.layers["depth"] > 0].drop_duplicates("layer").set_index("layer")
+    layers = repaired_layers(result)
     wide = layers[layers["channels"] - layers["dead"] >= 8]
     spread = (wide if len(wide) else layers)["within_spread"].fillna(-1)
     return str(spread.idxmax())
