@@ -10,8 +10,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from asr_core.networks import models
-from asr_core.pipeline.plan import Task
-from asr_core.pipeline.plan import EVAL_BATCH
+from asr_core.pipeline.plan import EVAL_BATCH, Task
 from asr_core.spec.experiment import ExperimentSpec
 
 STAT_BATCH = 64  # asr_core measures statistics in batches of this

@@ -17,7 +17,7 @@ from asr_core.spec.parts import PruneSpec
 from asr_core.spec.recalibration import NO_STATE
 from asr_core.spec.repairs import BN_ONLY, RepairSpec
 from asr_core.studies import densities, transition
-from pages._frame import charts, common, folded, state, verdicts
+from pages._frame import charts, common, folded, state, tabled, verdicts
 from pages._frame.compute import compute_panel
 from pages._frame.text import plain
 from pages._frame.views import short
@@ -46,7 +46,7 @@ def other_networks() -> None:
 def own(chart: Chart, **what) -> pd.DataFrame | None:
     """The table of a chart of the present view, whatever is pinned beside it; None where there is nothing to draw."""
     try:
-        return chart.table(view.result, **what)
+        return tabled.table(chart, view, what)
     except NothingToDraw:
         return None
 

@@ -1,5 +1,6 @@
 """Calibration curves: accuracy against the number of batches or images."""
 
+import pandas as pd
 import streamlit as st
 
 from asr_core.errors import AsrError
@@ -144,10 +145,16 @@ charts.show(
 )
 
 
+@st.cache_resource(max_entries=64, show_spinner=False)
+def known_budgets(_wanted: tuple, _more: list, *key: str) -> pd.DataFrame:
+    """Which budgets are stored for the shown setting: made once for all sessions that look at it."""
+    return budgets.table([view.result, *(common.opened(keys) for keys in _more)], _wanted)
+
+
 def offer_budgets() -> None:
     """Which budgets are not stored for the shown setting, and the compute panel for one of them."""
-    wanted = view.look.repairs
-    known = budgets.table([view.result, *(common.opened(keys) for keys in same[view.keys])], wanted)
+    wanted, more = view.look.repairs, same[view.keys]
+    known = known_budgets(wanted, more, view.stamp, repr(wanted), repr(more))
     train, _ = data.counts(view.setting.data, common.store())
     absent = budgets.absent(known, wanted, train)
     if not absent:

@@ -12,22 +12,22 @@ BY = {
     "gain": "gain",
     "complete": "completeness",
 }
-NAMES = {
+NAMES = {  # what is compared first: a narrow window shows so much
     "network": "network",
     "images": "images",
     "pruning": "pruning",
     "sparsity": "sparsity, %",
-    "seed": "seed",
-    "draw": "draw",
-    "stat_images": "statistics images",
-    "tested": "test images",
-    "weights": "weights",
     "severity": "severity",
     "within_share": "within share, %",
     "gain": "gain, points",
     "gain_low": "from",
     "gain_high": "to",
     "complete": "complete, %",
+    "seed": "seed",
+    "draw": "draw",
+    "tested": "test images",
+    "stat_images": "statistics images",
+    "weights": "weights",
 }
 PERCENT = ("sparsity", "within_share", "gain", "gain_low", "gain_high", "complete")
 WATCH = 5.0  # seconds between two looks at whether results came or went

@@ -7,7 +7,7 @@ import streamlit as st
 from asr_core.figures import Chart, NothingToDraw, onefile, style
 from asr_core.figures.room import make_room
 from asr_core.figures.sized import for_stage
-from pages._frame import common, export, folded, picture, plot, state
+from pages._frame import common, export, folded, picture, plot, state, tabled
 from pages._frame.export import Drawn
 from pages._frame.text import plain
 
@@ -64,19 +64,6 @@ def look_text(view: common.View) -> str:
     return f" · {view.look.recalibration}"
 
 
-@st.cache_resource(max_entries=64, show_spinner=False)
-def _tabled(_chart: Chart, _view: common.View, _what: dict, _more: tuple, *key):
-    """The figure's table; kept, so that a click elsewhere on the page does not make it again."""
-    opened = {"more": [common.opened(keys) for keys in _more]} if _more else {}
-    return _chart.table(_view.result, **_what, **opened)
-
-
-@st.cache_resource(max_entries=256, show_spinner=False)
-def _told(_chart: Chart, _table, *key) -> str:
-    """The sentence of a table that `_tabled` made."""
-    return _chart.sentence(_table)
-
-
 def signature(view: common.View, what: dict) -> str:
     """What a figure is of, for who meets it without its page: network, images, sparsity, recalibration, n; of several
     settings, how many."""
@@ -95,7 +82,7 @@ def signature(view: common.View, what: dict) -> str:
 
 @st.cache_resource(max_entries=64, show_spinner=False)
 def _figured(_chart: Chart, _table, _how: dict, width: int, staged: bool, _signature: str, *key) -> tuple:
-    """The figure of a table that `_tabled` made, and its JSON, so that no click writes it again."""
+    """The figure of a table that `tabled` made, and its JSON, so that no click writes it again."""
     figure = style.signed(make_room(_chart.figure(_table, **_how), width), _signature)
     if staged:
         figure = for_stage(figure, STAGE_WIDTH * width / WIDE)
@@ -107,10 +94,10 @@ def _prepare(chart: Chart, key: str, view: common.View, what: dict, more: tuple)
     values = {name: value(view) if callable(value) else value for name, value in what.items()}
     known_by = view.stamp, repr(values), repr(more)
     try:
-        table = _tabled(chart, view, values, more, f"{chart.table.__module__}.{chart.table.__name__}", *known_by)
+        made = tabled.table(chart, view, values, more)
     except NothingToDraw as reason:
         return str(reason)
-    return Drawn(key, chart, view, table, None, _told(chart, table, chart.name, *known_by), values, {}, more)
+    return Drawn(key, chart, view, made, None, tabled.told(chart, made, chart.name, *known_by), values, {}, more)
 
 
 def _draw(item: Drawn, how: dict, width: int, select, is_pinned: bool) -> None:
