@@ -126,7 +126,7 @@ def test_a_layer_without_weights_stays_visible(store):
 def test_repairability_is_offered_as_one_job_of_the_dense_network_whatever_rule_is_shown(store, monkeypatch):
     monkeypatch.setattr(maps, "has_weights", lambda store, dense_id: True)
     submitted = []
-    monkeypatch.setattr(Runner, "submit", lambda self, wanted, where=None: submitted.append(wanted))
+    monkeypatch.setattr(Runner, "submit", lambda self, wanted, where=None, owner="": submitted.append(wanted))
     store_run(store, "global_l1", 0.9)
     store_run(store, "uniform")
     wanted = Wanted(ExperimentSpec.of_setting(HERE, (), STATES[:1]), dense_id=DENSE_ID, repairability=True)
@@ -187,7 +187,8 @@ def first_missing() -> Wanted:
         ("cancelled", None, "Cancelled"),
     ],
 )
-def test_a_missing_rule_in_every_state_of_its_job(store, state, line, sign):
+def test_a_missing_rule_in_every_state_of_its_job(store, monkeypatch, state, line, sign):
+    monkeypatch.setattr(Runner, "tend", lambda self: None)  # no worker takes it
     store_run(store)
     make_job(store, state, line=line, wanted=first_missing(), reason="no memory" if state == "failed" else None)
     app = opened(dataset="digits", methods="bn_only,asr_bn")

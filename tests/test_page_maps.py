@@ -65,7 +65,7 @@ def test_every_scale_draws(use, mapped, scale, overlay):
 
 def test_maps_that_are_not_stored_offer_to_be_computed_with_their_time(use, mapped, monkeypatch):
     submitted = []
-    monkeypatch.setattr(Runner, "submit", lambda self, wanted, where=None: submitted.append(wanted))
+    monkeypatch.setattr(Runner, "submit", lambda self, wanted, where=None, owner="": submitted.append(wanted))
     app = opened(use(mapped), layer="conv1.0")
     assert "The output maps of conv1.0 are not stored for any network." in said(app) and "about" in said(app)
     assert "image" not in kinds(app) and "Pruning left" in said(app)

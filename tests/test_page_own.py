@@ -39,7 +39,7 @@ def here(monkeypatch):
 def submitted(monkeypatch):
     """What was submitted, in place of starting a worker."""
     found = []
-    monkeypatch.setattr(Runner, "submit", lambda self, wanted, where=None: found.append(wanted))
+    monkeypatch.setattr(Runner, "submit", lambda self, wanted, where=None, owner="": found.append(wanted))
     return found
 
 
