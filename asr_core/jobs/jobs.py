@@ -15,7 +15,7 @@ from typing import Any
 import psutil
 
 from asr_core.jobs import estimate
-from asr_core.pipeline import allocations, maps, signals
+from asr_core.pipeline import allocations, maps, signal_plan
 from asr_core.pipeline.maps import MapSpec
 from asr_core.pipeline.plan import Task
 from asr_core.runtime import Runtime
@@ -81,7 +81,7 @@ class Wanted:
         if self.repairability:
             return allocations.missing(self.experiment, store, dense_id)
         if self.signal:
-            return signals.missing(self.experiment, store, dense_id, self.signal)
+            return signal_plan.missing(self.experiment, store, dense_id, self.signal)
         return maps.missing(self.experiment, store, dense_id, self.maps)
 
     def stored(self, store: Store) -> bool:
