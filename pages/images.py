@@ -72,7 +72,7 @@ def by_class(repair: RepairSpec) -> None:
 def open_image() -> None:
     """From a row to the spatial maps of its image."""
     rows = st.session_state["paying_images"]["selection"]["rows"]
-    if rows and (image := int(shown["image"].iloc[rows[0]])) >= 0:
+    if shown is not None and rows and (image := int(shown["image"].iloc[rows[0]])) >= 0:
         state.go("maps", image=image, alone=True)
 
 
@@ -94,7 +94,7 @@ def pictures(repair: RepairSpec) -> pd.DataFrame | None:
     except NothingToDraw as reason:
         st.info(plain(reason))
         return None
-    table, count = found.table, found.count
+    table, count = found.table, found.found
     if not count:
         st.info(f"No test image is {GROUPS[group]}.")
         return None

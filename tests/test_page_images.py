@@ -148,7 +148,7 @@ def listed(result, store, group="regained"):
 def test_rows_hold_picture_class_and_answers(result, tmp_path):
     found = listed(result, Store(tmp_path))
     table = found.table
-    assert 0 < len(table) == min(found.count, answered_images.MOST) and found.why is None
+    assert 0 < len(table) == min(found.found, answered_images.MOST) and found.why is None
     assert table["picture"].str.startswith("data:image/png").all()
     assert (table["dense"] == table["class"]).all() and (table["no repair"] != table["class"]).all()
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from asr_core.jobs import estimate
-from asr_core.pipeline import allocations, kernels, maps, signals
+from asr_core.pipeline import allocations, kernels, maps, signal_plan, signals
 from asr_core.pipeline.plan import Task
 from asr_core.spec.experiment import ExperimentSpec
 from asr_core.spec.keys import Keys
@@ -64,7 +64,7 @@ def missing(piece: Piece, where: Store) -> list[Task]:
     if piece.repairability:
         found += [task for task in allocations.missing(spec, where, dense_id) if task.stage == "repairability"]
     if piece.signal:
-        found += [t for t in signals.missing(spec, where, dense_id, REPORTED_STATE) if t.stage == "signal"]
+        found += [t for t in signal_plan.missing(spec, where, dense_id, REPORTED_STATE) if t.stage == "signal"]
     if piece.maps:
         found += [
             task

@@ -23,7 +23,7 @@ MOST = 24  # images at a time
 
 
 class Listed(NamedTuple):
-    """table: rows of at most MOST images of a group, evenly over all; count: how many there are; why: why there are no
+    """table: rows of at most MOST images of a group, evenly over all; found: how many there are; why: why there are no
     pictures, or None; unsure: networks whose confidence in single images is not stored, by label.
 
     Columns: image (index into the test split), picture (data address; not where pictures are not at hand), class, and
@@ -31,7 +31,7 @@ class Listed(NamedTuple):
     """
 
     table: pd.DataFrame
-    count: int
+    found: int
     why: str | Any
     unsure: list[str]
 

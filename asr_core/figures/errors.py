@@ -7,15 +7,13 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from asr_core.figures import Chart, NothingToDraw, style
-from asr_core.measure import errorparts
-from asr_core.pipeline import signals
 from asr_core.report.signaltext import share
-from asr_core.spec.experiment import ExperimentSpec, Setting
 from asr_core.spec.recalibration import REPORTED_STATE, BatchNormState
 from asr_core.spec.repairs import COLUMNS, NO_REPAIR, RepairSpec
 from asr_core.store import Store
 from asr_core.store.results import Result
-from asr_core.store.tables import networks, rows_of, typed
+from asr_core.store.tables import networks, rows_of
+from asr_core.studies import signalled
 
 PARTS = {  # column -> (what mends it, colour)
     "error_mean": ("mean: a bias mends it", "#56B4E9"),
@@ -23,15 +21,6 @@ PARTS = {  # column -> (what mends it, colour)
     "error_decorrelation": ("decorrelation: no factor mends it", "#D55E00"),
 }
 ABSENT = "Not stored: signal was not measured for this setting and these methods; compute it on this page."
-
-
-def stored(result: Result, store: Store, repairs: Iterable[RepairSpec], state: BatchNormState) -> pd.DataFrame:
-    """The stored signal tables (see `signals.read`) of no repair and of `repairs`; raises NothingToDraw."""
-    spec = ExperimentSpec.of_setting(Setting.from_facts(result.setting), tuple(repairs), (state,))
-    found, _ = signals.read(spec, store, result.setting["dense_id"], state)
-    if found is None:
-        raise NothingToDraw(ABSENT)
-    return found
 
 
 def layers_table(
@@ -46,15 +35,9 @@ def layers_table(
 
     state: the recalibration of `when` = `recalibrated`; images: `calibration` or `test`.
     """
-    found = stored(result, store, repairs, state)
-    found = found[(found["state"] == when) & (found["images"] == images)]
-    if found.empty:
+    table = signalled.layers(result, store, repairs, state, when, images)
+    if table is None:
         raise NothingToDraw(ABSENT)
-    parts = []
-    for network, rows in style.each(found):
-        table = errorparts.by_layer(rows).assign(**network.columns, mendable=errorparts.mendable(rows), images=images)
-        parts.append(table)
-    table = typed(pd.concat(parts, ignore_index=True)).merge(result.convs[["layer", "depth"]], on="layer")
     front = [*COLUMNS, "label", "layer", "depth"]
     table = style.labelled(style.ordered(table, "depth"))
     return table[[*front, *(name for name in table if name not in front)]]

@@ -6,13 +6,14 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from asr_core.figures import Chart, NothingToDraw, errors, style
+from asr_core.figures import Chart, NothingToDraw, style
 from asr_core.report.sentences import damage
 from asr_core.spec.recalibration import REPORTED_STATE
 from asr_core.spec.repairs import COLUMNS, NO_REPAIR
 from asr_core.store import Store
 from asr_core.store.results import Result
 from asr_core.store.tables import networks, rows_of
+from asr_core.studies import signalled
 
 SHARE = "under dense 5th percentile"
 BAND = 27  # layers side by side, so that a number fits into a cell; deeper networks continue below, as lines of text do
@@ -48,14 +49,11 @@ def cells_table(
 
 def _correlations(result: Result, repairs, stage: str, store: Store | Any, table: pd.DataFrame) -> list[pd.DataFrame]:
     """Rows of `table`'s columns with the correlations of the networks in it, if they are stored."""
-    if store is None:
-        return []
-    try:
-        found = errors.layers_table(result, store, repairs, REPORTED_STATE, stage)
-    except NothingToDraw:
+    found = None if store is None else signalled.layers(result, store, repairs, REPORTED_STATE, stage)
+    if found is None:
         return []
     shown, severity = set(networks(table)), table.drop_duplicates("layer").set_index("layer")["severity"]
-    found = found[networks(found).isin(shown).to_numpy()]
+    found = style.labelled(style.ordered(found[networks(found).isin(shown).to_numpy()], "depth"))
     told = {"statistic": RHO, "value": found["rho"], "row": found["label"] + f", {CORRELATION}"}
     return [found.assign(**told, severity=found["layer"].map(severity))[list(table)]]
 

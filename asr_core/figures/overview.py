@@ -5,7 +5,7 @@ from typing import Any
 import pandas as pd
 import plotly.graph_objects as go
 
-from asr_core.figures import TESTED, Chart, NothingToDraw, errors, style
+from asr_core.figures import TESTED, Chart, NothingToDraw, style
 from asr_core.report.sentences import accuracies, damage
 from asr_core.spec import labels
 from asr_core.spec.recalibration import NO_STATE, REPORTED_STATE, BatchNormState
@@ -13,7 +13,7 @@ from asr_core.spec.repairs import COLUMNS
 from asr_core.store import Store, results
 from asr_core.store.results import Result
 from asr_core.store.tables import networks
-from asr_core.studies import answered, noise, paired
+from asr_core.studies import answered, noise, paired, signalled
 
 DAMAGES = {
     "severity": ("severity", "mean |√(v_pruned / v_dense) − 1| over channels"),
@@ -164,10 +164,8 @@ def damage_table(result: Result, signal: pd.DataFrame | Any = None) -> pd.DataFr
 def signal_of(result: Result, store: Store) -> pd.DataFrame | None:
     """layer and SIGNAL of the pruned network on the calibration images (see `errorparts.by_layer`), or None where they
     are not stored."""
-    try:
-        return errors.layers_table(result, store, (), NO_STATE)[["layer", *SIGNAL]]
-    except NothingToDraw:
-        return None
+    found = signalled.layers(result, store, (), NO_STATE)
+    return None if found is None else found[["layer", *SIGNAL]]
 
 
 def strip_table(result: Result, colour: str = "severity", store: Store | Any = None) -> pd.DataFrame:

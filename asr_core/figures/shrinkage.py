@@ -7,11 +7,12 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from asr_core.figures import Chart, NothingToDraw, cloud, style
-from asr_core.figures.errors import stored
+from asr_core.figures.errors import ABSENT
 from asr_core.measure.errorparts import FLOOR
 from asr_core.spec.recalibration import NO_STATE
 from asr_core.store import Store
 from asr_core.store.results import Result
+from asr_core.studies import signalled
 
 COLOURS = {"rho": ("#0072B2", "circle"), "shrinkage": ("#D55E00", "x")}
 
@@ -19,7 +20,9 @@ COLOURS = {"rho": ("#0072B2", "circle"), "shrinkage": ("#D55E00", "x")}
 def shrinkage_table(result: Result, store: Store, layer: str, images: str = "calibration") -> pd.DataFrame:
     """Per channel of `layer` in the pruned network: ratio = v_pruned / v_dense, rho, shrinkage = v_pruned / (v_pruned +
     median of the layer's v_pruned), eq. 5 and 6; and `left_out`, channels that are dead in either network."""
-    found = stored(result, store, (), NO_STATE)
+    found = signalled.stored(result, store, (), NO_STATE)
+    if found is None:
+        raise NothingToDraw(ABSENT)
     rows = found[(found["layer"] == layer) & (found["images"] == images)]
     alive = (rows["v"] > FLOOR) & rows["rho"].notna()
     prior = float(rows["v"].median()) if len(rows) else 0.0

@@ -6,16 +6,16 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from asr_core.figures import TESTED, Chart, NothingToDraw, errors, style
+from asr_core.figures import TESTED, Chart, NothingToDraw, style
 from asr_core.measure.statistics import compare
 from asr_core.report.sentences import reasons
 from asr_core.spec import labels
 from asr_core.spec.recalibration import REPORTED_STATE, BatchNormState
-from asr_core.spec.repairs import RepairSpec
+from asr_core.spec.repairs import BN_ONLY, RepairSpec
 from asr_core.store import Store, results
 from asr_core.store.results import Result
 from asr_core.store.tables import rows_of
-from asr_core.studies import answered, why
+from asr_core.studies import answered, signalled, why
 
 LOOKS = {
     "measured": ("measured", "#616161"),
@@ -56,9 +56,8 @@ def table(
 
 def _signal(result: Result, store: Store, networks: tuple, state: BatchNormState) -> dict:
     """network -> (layer -> median correlation, mendable share), of those whose signal is stored."""
-    try:
-        found = errors.layers_table(result, store, [n for n in networks if n.order or n.method == "bn_only"], state)
-    except NothingToDraw:
+    found = signalled.layers(result, store, [n for n in networks if n.order or n == BN_ONLY], state)
+    if found is None:
         return {}
     own = {network: rows_of(found, network) for network in networks}
     return {n: (rows.set_index("layer")["rho"], rows["mendable"].iloc[0]) for n, rows in own.items() if len(rows)}

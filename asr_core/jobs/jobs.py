@@ -20,7 +20,7 @@ import psutil
 from asr_core.errors import SpecError
 from asr_core.jobs import estimate
 from asr_core.jobs.schema import Line
-from asr_core.pipeline import allocations, maps, signals
+from asr_core.pipeline import allocations, maps, signal_plan
 from asr_core.pipeline.maps import MapSpec
 from asr_core.pipeline.order import Sooner, sooner
 from asr_core.pipeline.plan import Task
@@ -102,7 +102,7 @@ class Wanted:
         if self.repairability:
             return allocations.missing(self.experiment, store, dense_id)
         if self.signal:
-            return signals.missing(self.experiment, store, dense_id, self.signal)
+            return signal_plan.missing(self.experiment, store, dense_id, self.signal)
         return maps.missing(self.experiment, store, dense_id, self.maps)
 
     def stored(self, store: Store) -> bool:

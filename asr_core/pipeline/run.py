@@ -9,7 +9,7 @@ from asr_core.checks import nearest_layer
 from asr_core.errors import AsrError, SpecError
 from asr_core.measure import guards
 from asr_core.networks import models, named, own
-from asr_core.pipeline import allocations, assembly, plan, signals
+from asr_core.pipeline import allocations, assembly, plan, signal_plan
 from asr_core.pipeline import maps as stored_maps
 from asr_core.pipeline.lab import Lab, Report, ensure_dense
 from asr_core.pipeline.order import Sooner, sooner
@@ -139,7 +139,7 @@ def signal(
     before anything expensive.
     """
     dense_id = stored_maps.known_dense(spec, store, dense_id)
-    if not (todo := signals.missing(spec, store, dense_id, state)):
+    if not (todo := signal_plan.missing(spec, store, dense_id, state)):
         return dense_id
     store.check_writable()
     lab = Lab(plan.fitted(spec, store, dense_id, state), store, report or Report(), where or Runtime())
@@ -147,7 +147,7 @@ def signal(
     lab.report.planned(todo)
     if dense_id:
         lab.dense_id = dense_id
-    left = signals.missing(spec, store, lab.dense_id, state)
+    left = signal_plan.missing(spec, store, lab.dense_id, state)
     perform(lab, [task for task in left if task.stage != "images"])
     return lab.dense_id
 

@@ -82,7 +82,7 @@ def _run(layer: nn.Module, given: torch.Tensor, weight: torch.Tensor, bias: torc
     """What a layer makes of its input (N, C, H, W) with another weight and bias."""
     if isinstance(layer, nn.Linear):
         return nn.functional.linear(given.movedim(1, -1), weight, bias).movedim(-1, 1)
-    found: torch.Tensor = layer._conv_forward(given, weight, bias)  # type: ignore[operator]
+    found: torch.Tensor = layer._conv_forward(given, weight, bias)
     return found
 
 
