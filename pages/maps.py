@@ -178,10 +178,13 @@ if there is not None:
         how={"scale": state.get("scale"), "overlay": state.get("overlay"), "inputs": missing_inputs is None},
         **what,
     )
-    left, right = st.columns([3, 2]) if state.get("pin") is None else (st.container(), st.container())
+    alone = state.get("pin") is None
+    left, right = st.columns([3, 2]) if alone else (st.container(), st.container())
+    width = round(0.6 * charts.WIDE) if alone else charts.WIDE
     with left:
         st.subheader("One image, every value", anchor=False)
-        charts.show(maps.PIXELS, "pixels", how={"scale": state.get("scale")}, image=state.get("image"), **what)
+        how = {"scale": state.get("scale")}
+        charts.show(maps.PIXELS, "pixels", how=how, width=width, image=state.get("image"), **what)
 else:
     right = st.container()
 

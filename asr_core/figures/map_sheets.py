@@ -150,7 +150,7 @@ def _bars(made: go.Figure, scale: str, low, high, span) -> None:
         reach = float(span.flat[0])
         ends = [f"{float(edge.flat[0]):.3g}" for edge in (low, high)], [f"{-reach:.3g}", "0", f"{reach:.3g}"]
     _bar(made, f"activation, range {whose}", style.MAGNITUDE, ends[0], 1.01)
-    _bar(made, "difference to dense", style.RATIO, ends[1], 1.085)
+    _bar(made, "difference to dense", style.RATIO, ends[1], 1.14)
 
 
 def _bar(made: go.Figure, title: str, colours: str, texts: list[str], x: float) -> None:
@@ -176,4 +176,4 @@ def framed(made: go.Figure, pixels: pd.DataFrame, titles: list[str], side: int, 
     made.update_xaxes(side="top", tickangle=0, **across, **plain)
     down = {"tickvals": middle[: len(rows)], "ticktext": names, "range": [len(rows) * step, -1]}
     made.update_yaxes(scaleanchor="x", constraintoward="top", **down, **plain)
-    return made
+    return made.update_layout(meta={"aspect": len(rows) / len(titles)})  # no blank below where the place is narrow

@@ -57,7 +57,7 @@ def _without_signature(figure: go.Figure, caption: str) -> str:
     notes = figure.layout.annotations
     said = [note.text for note in notes if note.name == "signature"]
     figure.layout.annotations = [note for note in notes if note.name != "signature"]
-    return caption or next(iter(said), "")
+    return caption or next((text.replace("<br>", " ") for text in said), "")
 
 
 def _left(figure: go.Figure, scale: float) -> float:

@@ -3,6 +3,7 @@
 import json
 import math
 import re
+import textwrap
 
 import numpy as np
 import pandas as pd
@@ -37,6 +38,7 @@ MAGNITUDE, RATIO = "Cividis", "RdBu_r"
 DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
 GRID = "rgba(128,128,128,0.25)"
 SUBTITLE, SIGNATURE = 22, 18  # pixels that the line over a figure takes, and the one under it
+SMALL, LETTER = 10, 5.2  # pixels of the line under it, and of a letter of it
 UNSEEN = {"marker": {"opacity": 0}}
 # Plotly's settings for every figure, on the page and in saved HTML: its "Share chart..." uploads to another company.
 CONFIG = {
@@ -94,13 +96,16 @@ def finish(figure: go.Figure, height: int, x: str, y: str, shared: str = "", top
     return figure
 
 
-def signed(figure: go.Figure, text: str) -> go.Figure:
-    """`figure` with a line under it that says what it is of: in every picture that is taken of it."""
-    below = (figure.layout.margin.b or 0) + SIGNATURE
-    figure.update_layout(margin={"b": below}, height=(figure.layout.height or 400) + SIGNATURE)
-    look = {"font": {"size": 10}, "opacity": 0.82, "showarrow": False, "name": "signature"}
+def signed(figure: go.Figure, text: str, across: float) -> go.Figure:
+    """`figure` with lines under it, at most `across` pixels long, that say what it is of: in every picture of it."""
+    lines = textwrap.wrap(text, max(20, int(across / LETTER)))
+    room = SIGNATURE + (len(lines) - 1) * 1.3 * SMALL
+    below = (figure.layout.margin.b or 0) + room
+    figure.update_layout(margin={"b": below}, height=(figure.layout.height or 400) + room)
+    look = {"font": {"size": SMALL}, "align": "left", "opacity": 0.82, "showarrow": False, "name": "signature"}
     place = {"xref": "paper", "x": 0, "xanchor": "left", "yref": "paper", "y": 0, "yanchor": "top"}
-    return figure.add_annotation(text=text, yshift=SIGNATURE - 4 - below, **look, **place)
+    shift = {"xshift": 4 - (figure.layout.margin.l or 0), "yshift": room - 4 - below}
+    return figure.add_annotation(text="<br>".join(lines), **shift, **look, **place)
 
 
 def interval(value, low, high, scale: float = 100, **look) -> dict:

@@ -14,6 +14,7 @@ from pages._frame.text import plain
 
 STAGE_WIDTH = 1780  # pixels of a figure across a screen of 1920
 WIDE, HALF = 1140, 560  # pixels of a chart across the page and across half of it, about
+LEAST = 0.75  # of that width: in a window 1280 pixels wide it is there
 
 
 def show(
@@ -97,7 +98,7 @@ def _figured(
     _chart: Chart, _table, _how: dict, width: int, staged: bool, ringed: tuple, _signature: str, *key
 ) -> tuple:
     """The figure of a table that `tabled` made, and its JSON, so that no click writes it again."""
-    figure = style.signed(make_room(_chart.figure(_table, **_how), width), _signature)
+    figure = style.signed(make_room(_chart.figure(_table, **_how), width), _signature, LEAST * width)
     figure = mark(figure, *ringed) if ringed else figure
     if staged:
         figure = for_stage(figure, STAGE_WIDTH * width / WIDE)
@@ -135,7 +136,8 @@ def _draw(item: Drawn, how: dict, width: int, select, is_pinned: bool, ringed: t
     if staged:  # a stage has no toolbar, and no click leads away from it
         plot.draw(text, widget, item.sentence, _config(drawn.name, figure) | {"displayModeBar": False})
         return
-    plot.draw(text, widget, item.sentence, _config(drawn.name, figure), None if is_pinned else select)
+    config = _config(drawn.name, figure)
+    plot.draw(text, widget, item.sentence, config, None if is_pinned else select, round(LEAST * width))
     _export_bar(drawn, widget)
     st.session_state["_drawn"].append(drawn)
 
@@ -192,7 +194,14 @@ def _difference(chart: Chart, key: str, made: list[Drawn], how: dict, width: int
     )
     figure = make_room(chart.difference_figure(table, **how), width)
     sentence = f"Difference, current minus pinned. Pinned: {made[0].sentence} Current: {made[1].sentence}"
-    plot.draw(style.for_screen(figure), f"{key}_difference", sentence, _config(f"{key}-difference", figure))
+    plot.draw(
+        style.for_screen(figure),
+        f"{key}_difference",
+        sentence,
+        _config(f"{key}-difference", figure),
+        None,
+        round(LEAST * width),
+    )
     st.download_button(
         "Difference as CSV",
         lambda: export.csv(table),

@@ -2,7 +2,7 @@
 // ways of repair and the constants of the methods; nothing goes back.
 
 const SVG = "http://www.w3.org/2000/svg", MATH = "http://www.w3.org/1998/Math/MathML";
-const WIDTH = 640, HEIGHT = 330, TOP = 16, FOOT = 40, MOST = 3.2; // pixels; MOST: variance at the upper edge
+const WIDTH = matchMedia("(max-width: 800px)").matches ? 400 : 640, HEIGHT = 330, TOP = 16, FOOT = 40, MOST = 3.2; // pixels, of a phone fewer, so that its text is not small; MOST: variance at the upper edge
 
 const made = (space, name, attributes = {}, ...inside) => {
     const element = document.createElementNS(space, name);

@@ -128,6 +128,10 @@ STYLE = """
 [data-testid=stCaptionContainer], [data-testid=stCaptionContainer] :is(p, li) {color: inherit !important}
 [data-testid=stCaptionContainer] {opacity: .82}
 [data-testid=stMainBlockContainer] {padding: 4rem 2.5rem 3rem}
+@media (max-width: 640px) {[data-testid=stMainBlockContainer] {padding: 4rem 1rem 3rem}}
+[data-testid=stMarkdownContainer] table {display: block; width: max-content; max-width: 100%; overflow-x: auto}
+[data-testid=stMetricLabel] :is(div, p) {white-space: normal; overflow: visible}
+[data-testid=stButtonGroup] [role=radiogroup] {flex-wrap: wrap; overflow: visible}
 :is([data-testid=stSkillsNudge], .st-key-_prepare, .st-key-_heard) {display: none}
 """
 

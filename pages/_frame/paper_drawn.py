@@ -78,11 +78,12 @@ def _maps(view, variant):
     charts.show(maps.MAPS, "paper_maps", views=[view], how={"scale": "row"}, repairs=_repairs(variant), **what)
 
 
-def _gains(view, variant, gain: str, against: str, b: int):
+def _gains(view, variant, gain: str, against: str, b: int, width: int = charts.WIDE):
     charts.show(
         severity.GAIN,
         f"paper_{gain}_{against}_{b}",
         views=[view],
+        width=width,
         store=common.store(),
         groups=settings.groups(common.stored(), view.setting),
         gain=gain,
@@ -97,7 +98,7 @@ def _figure9(view, variant):
     for b in (10, 20):
         for column, against in zip(st.columns(2), ("severity", "overshoot"), strict=True):
             with column:
-                _gains(view, variant, "bn_lw", against, b)
+                _gains(view, variant, "bn_lw", against, b, charts.HALF)
 
 
 def _steps(view, variant):

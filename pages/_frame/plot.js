@@ -1,4 +1,4 @@
-// One figure of Plotly. From Python come the bytes of {figure, config, alt, clicks}; back goes the point that was clicked.
+// One figure of Plotly. From Python come the bytes of {figure, config, alt, clicks, least}; back goes the point that was clicked.
 
 const FULLSCREEN = {
     name: "fullscreen", title: "Fullscreen", click: (plot) => document.fullscreenElement ? document.exitFullscreen() : plot.requestFullscreen(),
@@ -55,11 +55,21 @@ async function show(plot) {
     return true;
 }
 
+// Whether a finger moves the figure within its place, and so not the axes within the figure.
+const scrolls = (plot) => plot.parentElement.clientWidth < plot.clientWidth;
+
+// A figure of square tiles (layout.meta.aspect: height by width) is only as high as its width has room for.
+function heightOf(layout, width) {
+    const {l = 0, r = 0, t = 0, b = 0} = layout.margin ?? {};
+    return layout.meta?.aspect && width ? Math.min(layout.height, Math.round(t + b + (width - l - r) * layout.meta.aspect)) : layout.height;
+}
+
 async function draw(plot, {figure, config, clicks}) {
     await loadPlotly(); // _document.py
     const layout = {
         ...figure.layout, template: template(getComputedStyle(plot)), width: plot.clientWidth || undefined,
-        clickmode: "event", dragmode: figure.layout.dragmode ?? (clicks ? "pan" : "zoom"),
+        height: heightOf(figure.layout, plot.clientWidth),
+        clickmode: "event", dragmode: scrolls(plot) ? false : figure.layout.dragmode ?? (clicks ? "pan" : "zoom"),
     };
     await Plotly.react(plot, figure.data, layout, {...config, modeBarButtonsToAdd: [FULLSCREEN]});
     if (!plot.watcher) watch(plot);
@@ -68,8 +78,9 @@ async function draw(plot, {figure, config, clicks}) {
 // Once a plot is there: its width follows the page's, its height the screen's while it fills that; clicks are told.
 function watch(plot) {
     const fit = () => {
-        const height = document.fullscreenElement === plot ? window.innerHeight : plot.content.figure.layout.height;
-        const drawn = plot._fullLayout, width = plot.clientWidth;
+        const drawn = plot._fullLayout, width = plot.clientWidth, usual = heightOf(plot.content.figure.layout, width);
+        const height = document.fullscreenElement === plot ? window.innerHeight : usual;
+        plot.style.height = `${usual}px`;
         if (drawn && width && (width !== drawn.width || height !== drawn.height)) Plotly.relayout(plot, {width, height});
     };
     plot.addEventListener("fullscreenchange", fit);
@@ -88,7 +99,9 @@ export default function ({data, parentElement, setTriggerValue}) {
     Object.assign(plot, {content, tell: setTriggerValue});
     plot.setAttribute("role", "figure");
     plot.setAttribute("aria-label", content.alt);
-    plot.style.height = `${content.figure.layout.height}px`;
+    plot.style.height = `${heightOf(content.figure.layout, plot.clientWidth)}px`;
+    plot.style.minWidth = `${content.least}px`; // a narrower place scrolls its figure, not the page
+    parentElement.style.overflowX = "auto";
     plot.dataset.drawn = "no";
     if (!("near" in plot)) { // sight tells a frame later
         plot.near = plot.getBoundingClientRect().top < 2 * window.innerHeight;

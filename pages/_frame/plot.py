@@ -21,13 +21,13 @@ HEAD_START = 0.1  # seconds
 FAILED = "_plotly_failed"  # whether a browser has said that it got no Plotly
 
 
-def draw(figure: str, key: str, alt: str, config: dict, select=None) -> None:
+def draw(figure: str, key: str, alt: str, config: dict, select=None, least: int = 0) -> None:
     """Draw a figure, given as JSON, across its container; `alt` is what it says to who cannot see it.
 
     config: Plotly's. select(point): called when a point is clicked, with a dict whose `customdata` is the point's,
-    where it has any.
+    where it has any. least: pixels of width under which the figure scrolls in its place.
     """
-    rest = json.dumps({"config": config, "alt": alt, "clicks": select is not None})
+    rest = json.dumps({"config": config, "alt": alt, "clicks": select is not None, "least": least})
     if st.session_state.get(FAILED):
         _streamlits_own(figure, key, alt, config, select)
         return
