@@ -178,9 +178,9 @@ if there is not None:
         how={"scale": state.get("scale"), "overlay": state.get("overlay"), "inputs": missing_inputs is None},
         **what,
     )
-    alone = state.get("pin") is None
-    left, right = st.columns([3, 2]) if alone else (st.container(), st.container())
-    width = round(0.6 * charts.WIDE) if alone else charts.WIDE
+    beside = state.get("pin") is None
+    left, right = st.columns([3, 2]) if beside else (st.container(), st.container())
+    width = round(0.6 * charts.WIDE) if beside else charts.WIDE
     with left:
         st.subheader("One image, every value", anchor=False)
         how = {"scale": state.get("scale")}
