@@ -229,7 +229,7 @@ def test_an_odd_entry_is_named_by_verify(two, tmp_path, what):
     assert ("all entries are sound" if what in SILENT else named) in verified.stdout
 
 
-@pytest.mark.parametrize("page", ["overview", "jobs", "severity", "allocation", "paper", "maps", "idea", "talk"])
+@pytest.mark.parametrize("page", ["overview", "jobs", "settings", "severity", "paper", "maps", "idea", "talk"])
 def test_pages_draw_the_rest_beside_all_that_is_odd(odd, page):
     assert clean(opened(page)).title
 
