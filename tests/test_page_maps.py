@@ -109,8 +109,7 @@ def test_shipped_maps_without_the_weights_are_shown_without_complaint(use, tmp_p
     store.clear(["dense"])
     dense = tmp_path / "dense" / results.find(SPEC, mapped).setting["dense_id"]
     dense.mkdir(parents=True)
-    manifest = json.loads((mapped.root / "dense" / dense.name / "manifest.json").read_text())
-    (dense / "manifest.json").write_text(json.dumps(manifest | {"files": {}}))
+    manifests.write(dense, manifests.read(mapped.root / "dense" / dense.name) | {"files": {}})
     app = opened(use(store))
     assert any(h.value == "All images" for h in app.subheader)
     assert not any("cannot be computed" in info.value for info in app.info)
@@ -134,9 +133,9 @@ def test_maps_of_another_dense_network_are_marked(use, tmp_path):
     measured(SPEC, store, EIGHT)
     other = Store(tmp_path)
     (folder,) = (store.root / "result").iterdir()
-    manifest = json.loads((folder / "manifest.json").read_text())
+    manifest = manifests.read(folder)
     manifest["facts"]["setting"]["dense_id"] = "f" * 16
-    (folder / "manifest.json").write_text(json.dumps(manifest))
+    manifests.write(folder, manifest)
     app = opened(other)
     assert "The maps are of" in said(app) and kinds(app).count("image") == 1
 
