@@ -41,7 +41,7 @@ def _ending_well(pool: Executor, wait: bool) -> Iterator[Executor]:
         yield pool
     except BaseException as error:
         pool.shutdown(wait=wait, cancel_futures=True)
-        if isinstance(error, (BrokenProcessPool, CancelledError)):
+        if isinstance(error, (BrokenProcessPool, CancelledError)) or type(error).__module__.startswith("distributed"):
             raise AsrError(
                 f"a worker ended before its work was done ({error or 'it was lost'}), perhaps for want of memory; what "
                 "was finished is stored, run again to go on."
