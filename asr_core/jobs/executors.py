@@ -40,7 +40,7 @@ def _ending_well(pool: Executor, wait: bool) -> Iterator[Executor]:
     try:
         yield pool
     except BaseException as error:
-        pool.shutdown(wait=wait, cancel_futures=True)
+        pool.shutdown(wait=wait, **({"cancel_futures": True} if wait else {}))  # Dask's cancels where it need not wait
         if isinstance(error, (BrokenProcessPool, CancelledError)) or type(error).__module__.startswith("distributed"):
             raise AsrError(
                 f"a worker ended before its work was done ({error or 'it was lost'}), perhaps for want of memory; what "
