@@ -1,17 +1,20 @@
 """Sweeps: a file is checked whole, its cost printed, each setting computed once, wherever it runs."""
 
+import time
 from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from click.testing import CliRunner
-from made_maps import SETTING, copy
+from made_maps import SETTING, copy, root
 
 from asr_core import runtime
 from asr_core.cli import costs
 from asr_core.cli.main import main
-from asr_core.errors import SpecError, UnknownName
+from asr_core.errors import AsrError, SpecError, UnknownName
 from asr_core.jobs import executors, sweeps
 from asr_core.pipeline import run as experiment
 from asr_core.pipeline import stages
@@ -113,7 +116,8 @@ def threads(monkeypatch):
 
 @pytest.fixture
 def computed(monkeypatch):
-    """(stage, key) of what is computed."""
+    """(stage, key) of what is computed beside what `copy` holds."""
+    root()
     found = []
     for stage, function in dict(stages.COMPUTE).items():
 
@@ -196,6 +200,30 @@ def test_a_dask_cluster_computes_a_sweep(tmp_path, cluster, monkeypatch):
     result = asr(store.root, setting(sparsity=[0.5, 0.6]) + SHARED, "--executor", "dask")
     assert result.exit_code == 0, result.output
     assert result.output.splitlines()[-1].startswith("2 of 2")
+
+
+def lost() -> list[Exception]:
+    """What a pool raises whose worker is gone."""
+    try:
+        from distributed import KilledWorker
+    except ImportError:
+        return [BrokenProcessPool("gone")]
+    return [BrokenProcessPool("gone"), KilledWorker("a task", SimpleNamespace(address="tcp://gone"), 3)]
+
+
+@pytest.mark.parametrize("error", lost(), ids=lambda error: type(error).__name__)
+def test_a_lost_worker_is_one_line_with_the_remedy(error):
+    with pytest.raises(AsrError, match="run again to go on"), executors._ending_well(ThreadPoolExecutor(1), True):
+        raise error
+
+
+def test_what_has_not_begun_is_given_up_after_an_error():
+    ran = []
+    with pytest.raises(ZeroDivisionError), executors._ending_well(ThreadPoolExecutor(1), True) as pool:
+        pool.submit(time.sleep, 0.2)
+        pool.submit(ran.append, 1)
+        raise ZeroDivisionError
+    assert ran == []
 
 
 def test_a_cluster_that_is_not_named_or_not_there_is_said(monkeypatch):

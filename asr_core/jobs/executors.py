@@ -40,11 +40,12 @@ def _ending_well(pool: Executor, wait: bool) -> Iterator[Executor]:
     try:
         yield pool
     except BaseException as error:
-        pool.shutdown(wait=wait, cancel_futures=True)
-        if isinstance(error, (BrokenProcessPool, CancelledError)):
+        pool.shutdown(wait=wait, **({"cancel_futures": True} if wait else {}))  # Dask's cancels where it need not wait
+        if isinstance(error, (BrokenProcessPool, CancelledError)) or type(error).__module__.startswith("distributed"):
+            what = str(error) or type(error).__name__
             raise AsrError(
-                f"a worker ended before its work was done ({error or 'it was lost'}), perhaps for want of memory; what "
-                "was finished is stored, run again to go on."
+                f"a worker ended before its work was done ({what}), perhaps for want of memory; what was finished is "
+                "stored, run again to go on."
             ) from error
         raise
     pool.shutdown()
