@@ -20,7 +20,7 @@ from asr_core.jobs.runner import Runner
 from asr_core.pipeline import maps
 from asr_core.pipeline.run import maps as measured
 from asr_core.spec.repairs import BN_ONLY, DENSE, NO_REPAIR, RepairSpec
-from asr_core.store import Store, catalogue, results
+from asr_core.store import Store, catalogue, manifests, results
 from asr_core.store.entries import PROJECT
 from asr_core.store.tables import with_network
 
