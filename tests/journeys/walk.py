@@ -24,7 +24,15 @@ COUNT = """new MutationObserver(() => {
 }).observe(document, {subtree: true, childList: true, attributes: true, attributeFilter: ['data-test-script-state']})"""
 AS_IT_IS = "is not stored. All below is of another setting"  # no complaint: an offer
 # Found by a page in the present result where nothing is chosen, or what is chosen is of another network.
-FOUND = {*SELECTION, "fix", "instead", "talk"}  # a page that needs one takes what is at hand
+FOUND = {
+    *SELECTION,
+    "fix",
+    "first",
+    "second",
+    "alone",
+    "instead",
+    "talk",
+}  # a page that needs one takes what is at hand
 SILENT = {"methods": PARAMS["methods"].text(default("methods"))}  # said where a fresh browser would choose others
 EVERY = 4  # steps between two looks from a fresh browser
 
