@@ -37,6 +37,7 @@ bench: .venv/installed  ## speed against a straightforward script and against th
 
 bench-ui: .venv/installed  ## speed and memory of the dashboard, over a running server and headless Chromium
 	$(PY) -m benchmarks.ui
+	$(PY) -m benchmarks.teaching
 
 bench-published: .venv/installed  ## accuracy of public checkpoints beside the published one, where ../shared/data is
 	$(PY) -m benchmarks.published
