@@ -20,7 +20,7 @@ SMALL = """least => Array.from(document.querySelectorAll('[data-testid=stMain] *
 # Buttons on a stage: the lesson's own only, and the idea's, which answer in the page.
 BUTTONS = "[data-testid=stMain] button:not(.idea button)"
 SEEN = """all => all.filter(one => one.getClientRects().length
-    && !one.closest('.st-key-_back, .st-key-_next, .st-key-_reveal, .st-key-_asked')).map(one => one.textContent)"""
+    && !one.closest('.st-key-_back, .st-key-_next, .st-key-_reveal, .st-key-_asked')).map(one => one.outerHTML)"""
 CHROME = "[data-testid=stSidebar], [data-testid=stHeader], [data-testid=stPopover], [data-testid=stExpander]"
 
 
