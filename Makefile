@@ -37,6 +37,7 @@ bench: .venv/installed  ## speed against a straightforward script and against th
 
 bench-ui: .venv/installed  ## speed and memory of the dashboard, over a running server and headless Chromium
 	$(PY) -m benchmarks.ui
+	$(PY) -m benchmarks.teaching
 
 bench-load: .venv/installed  ## 30 sessions that explore stored results for five minutes: times per page, memory, errors
 	$(PY) -m benchmarks.load

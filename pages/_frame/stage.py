@@ -17,7 +17,7 @@ html {{font-size: {TEXT}px !important}}
 :is([data-testid=stSidebar], [data-testid=stHeader], [data-testid=stToolbar], [data-testid=stExpander],
     [data-testid=stPopover], [data-testid=stDownloadButton], [data-testid=stDataFrame], [data-testid=stSelectbox],
     [data-testid=stButtonGroup], [data-testid=stCheckbox], [data-testid=stButton],
-    [data-testid=stExpandSidebarButton]) {{display: none !important}}
+    [data-testid=stExpandSidebarButton], button[aria-label^=Help]) {{display: none !important}}
 :is(.st-key-_back, .st-key-_next, .st-key-_reveal) [data-testid=stButton] {{display: block !important}}
 .st-key-_asked :is([data-testid=stSelectbox], [data-testid=stButtonGroup]) {{display: block !important}}
 [data-testid=stMainBlockContainer] {{padding: 1.2rem 3rem 4rem; max-width: none}}

@@ -17,6 +17,10 @@ SMALL = """least => Array.from(document.querySelectorAll('[data-testid=stMain] *
         const scale = drawn ? drawn.getBoundingClientRect().width / 640 : 1;
         return [element.textContent.trim().slice(0, 30), scale * parseFloat(getComputedStyle(element).fontSize)];
     }).filter(([, size]) => size < least)"""
+# Buttons on a stage: the lesson's own only, and the idea's, which answer in the page.
+BUTTONS = "[data-testid=stMain] button:not(.idea button)"
+SEEN = """all => all.filter(one => one.getClientRects().length
+    && !one.closest('.st-key-_back, .st-key-_next, .st-key-_reveal, .st-key-_asked')).map(one => one.outerHTML)"""
 CHROME = "[data-testid=stSidebar], [data-testid=stHeader], [data-testid=stPopover], [data-testid=stExpander]"
 
 
@@ -32,6 +36,9 @@ def test_the_talk_is_walked_by_keys(server, visit, tmp_path, name):
         assert not [one for one in visitor.page.locator(CHROME).all() if one.is_visible()]
         assert f"{number} / {len(talk.scenes)}" in visitor.page.locator(".corner").inner_text()
         assert not visitor.offers_to_compute and not visitor.broken()
+        assert visitor.page.locator(BUTTONS).evaluate_all(SEEN) == []
+        visitor.page.keyboard.type("cr")  # in Streamlit's own mode these clear caches and run again
+        assert visitor.page.locator("[role=dialog], [role=menu]").count() == 0
         visitor.page.keyboard.press(("ArrowRight", "PageDown", " ")[number % 3])
     visitor.page.keyboard.press("Escape")
     visitor.until(lambda: "present" not in visitor.address, "the end of the talk")
