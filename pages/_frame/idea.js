@@ -79,6 +79,7 @@ function build(place, data) {
             change(i, Math.round(100 * (1 - Math.sqrt(share))));
         };
         group.addEventListener("pointerdown", (event) => { event.preventDefault(); group.setPointerCapture(event.pointerId); group.focus({preventScroll: true}); follow(event); });
+        group.addEventListener("touchstart", (event) => event.preventDefault(), {passive: false}); // else the page scrolls with the finger
         group.addEventListener("pointermove", (event) => group.hasPointerCapture(event.pointerId) && follow(event));
         group.addEventListener("focus", () => { state.chosen = i; later(); });
         group.addEventListener("keydown", (event) => {

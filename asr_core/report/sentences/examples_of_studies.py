@@ -111,7 +111,9 @@ def noises() -> list[Case]:
     """Of noise.methods."""
 
     def said(draw: float, seed: float) -> str:
-        rows = of([BN_ONLY, ASR], images_sd=[0.01, 0.012], draw_sd=[draw, draw], seed_sd=[seed, seed])
+        count = 1 if draw != draw else 3
+        counts = {"draws": [count, count], "seeds": [count, count]}
+        rows = of([BN_ONLY, ASR], images_sd=[0.01, 0.012], draw_sd=[draw, draw], seed_sd=[seed, seed], **counts)
         return noise.methods(rows)
 
     return [("usual", lambda: said(0.022, 0.03)), ("one draw, one seed", lambda: said(NAN, NAN))]
