@@ -33,11 +33,11 @@ def _store_one(store: Store, key: str) -> str:
     layer = found.channels.groupby("layer", sort=False).size().idxmax()
     tables = {name: getattr(found, name) for name in results.TABLES}
     tables |= {name: _widened(tables[name], layer) for name in ("channels", "repairs")}
-    facts = copy.deepcopy(entry.manifest["facts"])
+    facts, spec = (copy.deepcopy(entry.manifest[name]) for name in ("facts", "spec"))
     facts["setting"] |= {"dense_id": f"{SEED:016x}"}
-    facts["setting"]["dense"]["seed"] = SEED
+    facts["setting"]["dense"]["seed"] = spec["dense"]["seed"] = SEED
     files = {f"{name}.parquet": table for name, table in tables.items()}
-    store.put("result", f"{SEED:04x}{key[4:]}", files, facts, entry.manifest["spec"])
+    store.put("result", f"{SEED:04x}{key[4:]}", files, facts, spec)
     return layer
 
 

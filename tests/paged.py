@@ -20,10 +20,11 @@ def arrived(*folds: str, **address) -> AppTest:
 
 def turned(app: AppTest, page: str) -> AppTest:
     """The same session on another page, which has nothing to complain of."""
-    return clean(_turned(app, page))
+    return clean(switched(app, page))
 
 
-def _turned(app: AppTest, page: str) -> AppTest:
+def switched(app: AppTest, page: str) -> AppTest:
+    """The same session on another page; it must not fail."""
     app.switch_page(f"../{page}.py").run()
     assert not app.exception
     return app
@@ -31,7 +32,7 @@ def _turned(app: AppTest, page: str) -> AppTest:
 
 def opened(page: str, *folds: str, **address) -> AppTest:
     """A page after a link with `address`; it must not fail."""
-    return _turned(arrived(*folds, **address), page)
+    return switched(arrived(*folds, **address), page)
 
 
 def clean(app: AppTest) -> AppTest:

@@ -260,6 +260,8 @@ def test_a_worker_ends_when_its_server_is_killed_and_the_next_server_goes_on(run
         "job = runner.submit(Wanted(from_dict(json.loads(sys.argv[2])))); print(job.id, flush=True); sys.stdin.read()"
     )
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    for child in list(runner._children.values()):  # a worker of this server would take the job
+        child.wait(LONG)
     with held(wanted, runner.store):
         server = subprocess.Popen([sys.executable, "-c", code, root, spec], **pipes)
         job_id = server.stdout.readline().strip()

@@ -7,7 +7,7 @@ import filelock
 import pytest
 from made_jobs import make_job
 from made_results import store_result
-from paged import arrived, turned
+from paged import arrived, switched, turned
 
 from asr_core.jobs import jobs, runner
 from asr_core.jobs.jobs import Wanted
@@ -69,7 +69,7 @@ def test_pages_go_on_where_a_job_died_on_a_disk_that_takes_no_more(
     asked = []
     with monkeypatch.context() as patch:
         patch.setattr(common, "compute_panel", lambda experiment, store, **_: asked.append(experiment))
-        turned(arrived(dataset="digits", sparsity=0.7), "overview")
+        switched(arrived(dataset="digits", sparsity=0.7), "overview")
     jobs.update(store, make_job(store, "running", wanted=Wanted(asked[-1])), born=0.0)
 
     def refused(*_, **__):
@@ -77,7 +77,7 @@ def test_pages_go_on_where_a_job_died_on_a_disk_that_takes_no_more(
 
     monkeypatch.setattr(manifests, "replace", refused)
     monkeypatch.setattr(filelock.FileLock, "acquire", refused)
-    app = turned(arrived(dataset="digits", sparsity=0.7), page)
+    app = switched(arrived(dataset="digits", sparsity=0.7), page)
     assert app.title
     assert any(error.strerror in box.value for box in app.error)
     assert "Retry" in [button.label for button in app.button]

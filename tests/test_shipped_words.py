@@ -165,6 +165,6 @@ def test_calibration_curves_tell_the_range_at_their_budget(opened):
         if rows.empty or set(result.accuracy["calib_batches"]) - {0, 20}:
             continue
         low, high = (f"{100 * value:.1f}" for value in (rows["top1"].min(), rows["top1"].max()))
-        assert f"b = 20: {low} % " in text or f"b = 20: {low} to {high} %" in text, (key, text)
+        assert f"b = 20: {low} %" in text or f"b = 20: {low} to {high} %" in text, (key, text)
         checked += 1
     assert checked > 0
