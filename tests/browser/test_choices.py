@@ -7,14 +7,6 @@ from visitor import PATIENCE, SHOWING
 START = "overview?dataset=digits&sparsity=0.9"
 
 
-def choose(visitor, key: str, label: str) -> None:
-    """Pick an option of a control of the sidebar."""
-    control = visitor.page.locator(f".st-key-{key} input")
-    control.click()
-    control.fill(label)
-    visitor.page.get_by_role("option", name=label, exact=True).click()
-
-
 @pytest.mark.parametrize(
     ("key", "label", "value"),
     [
@@ -25,7 +17,7 @@ def choose(visitor, key: str, label: str) -> None:
 )
 def test_what_is_not_stored_can_be_chosen_and_every_page_opened(server, visit, key, label, value):
     visitor = visit(server, START)
-    choose(visitor, key, label)
+    visitor.choose(key, label)
     chosen = {"dataset": "digits"} | value
     visitor.arrive("overview", **chosen)
     for page in SHOWING:

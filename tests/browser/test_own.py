@@ -80,8 +80,7 @@ def test_own_images_and_weights_are_computed_and_shown_on_every_page(fresh_serve
 
 def test_an_own_network_is_chosen_trained_and_shown_on_every_page(server_with_a_network, visit):
     visitor = visit(server_with_a_network, "overview?dataset=digits&sparsity=0.8&methods=bn_only&epochs=1")
-    visitor.page.locator(".st-key-architecture input").click()
-    visitor.page.get_by_role("option", name="nets.py:small", exact=True).click()
+    visitor.choose("architecture", "nets.py:small")
     visitor.until(lambda: visitor.address.get("architecture") == "nets.py:small", "the network in the address")
     visitor.page.get_by_role("button", name="Compute", exact=True).click()
     visitor.until(lambda: next(iter(visitor.crumbs), "").startswith("nets.py:small"), "the result", 2 * PATIENCE)

@@ -98,6 +98,13 @@ class Visitor:
         )
         self.finish()
 
+    def choose(self, key: str, label: str) -> None:
+        """Pick an option of a control of the sidebar."""
+        control = self.page.locator(f".st-key-{key} input")
+        control.click()
+        control.fill(label)  # a long list is drawn in part
+        self.page.get_by_role("option", name=label, exact=True).click()
+
     def until(self, true, what: str, seconds: float = PATIENCE) -> None:
         """Wait until `true()`; fail with `what` and where the visitor is."""
         left = seconds
