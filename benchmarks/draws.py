@@ -1,5 +1,5 @@
 """What calibration draws cost: 16 of them x 6 repairs on the digits against the bare forward passes that they need, in
-turn. `make bench-draws`; the last result is docs/benchmark-draws.json."""
+turn: `make bench-draws`."""
 
 import tempfile
 from collections import Counter
@@ -22,7 +22,7 @@ from asr_core.store import Store
 from asr_core.store.entries import PROJECT, versions, write_json
 from benchmarks import limit, setting
 
-DRAWS, MOST = 16, 1.3  # the issue's number of draws; times the bare passes, at most
+DRAWS, MOST = 16, 1.3  # calibration draws; times the bare passes, at most
 METHODS, ORDERS, BIASES = ("lw_bn", "raw_bn", "asr_bn"), ("simultaneous", "sequential"), ("off",)
 DOCUMENT = PROJECT / "docs" / "benchmark-draws.json"
 
