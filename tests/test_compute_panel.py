@@ -1,9 +1,9 @@
 """The compute panel and the Jobs page in every state a job can have; workers are made up, processes are not started."""
 
 import pytest
-from made_jobs import LINE, LONG, make_job
+from made_jobs import LINE, make_job
+from parts_of_pages import jobs_page, labels, panel, run
 from small import SMALL, SPEED
-from streamlit.testing.v1 import AppTest
 
 from asr_core.errors import AsrError
 from asr_core.jobs import estimate
@@ -30,33 +30,6 @@ def submitted(monkeypatch):
     found = []
     monkeypatch.setattr(Runner, "submit", lambda self, wanted, where=None, owner="": found.append(wanted))
     return found
-
-
-def panel():
-    from small import SMALL
-
-    from asr_core.store import Store
-    from pages._frame.compute import compute_panel
-
-    compute_panel(SMALL, Store())
-
-
-def jobs_page():
-    import runpy
-
-    from asr_core.store.entries import PROJECT
-
-    runpy.run_path(str(PROJECT / "pages" / "jobs.py"))
-
-
-def run(page):
-    app = AppTest.from_function(page, default_timeout=LONG).run()
-    assert not app.exception, app.exception
-    return app
-
-
-def labels(app):
-    return [button.label for button in app.button]
 
 
 def test_what_is_missing_is_listed_with_its_time_and_can_be_asked_for(store, submitted):

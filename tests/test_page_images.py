@@ -18,8 +18,9 @@ from asr_core.spec.keys import Keys
 from asr_core.spec.recalibration import NO_STATE
 from asr_core.spec.repairs import BN_ONLY, DENSE, NO_REPAIR, RepairSpec
 from asr_core.store import Store, results
+from asr_core.store.answers import Answers
 from asr_core.store.tables import rows_of
-from asr_core.studies import answered, byclass
+from asr_core.studies import byclass
 from asr_core.studies import paying as study
 
 #             image:  0 1 2 3 4 5 6 7
@@ -87,7 +88,7 @@ def test_equal_networks_may_be_equal_and_lose_nothing():
 def test_recall_by_class_by_hand():
     labels = np.array([0, 0, 0, 2, 2])
     told = {
-        network: answered.Said(labels, np.array(predictions), np.zeros((1, 3)))
+        network: Answers(labels, np.array(predictions), np.zeros((1, 3)))
         for network, predictions in {DENSE: [0, 0, 0, 2, 2], NO_REPAIR: [0, 2, 2, 2, 0], ASR: [0, 0, 2, 2, 5]}.items()
     }
     table = byclass.recalls(told, ("cat", "dog"), ASR)
@@ -101,7 +102,7 @@ def test_recall_by_class_by_hand():
 def test_a_class_that_a_repair_rescues_is_ahead_and_one_without_a_partner_is_not_measured():
     labels = np.repeat([0, 1], 50)
     told = {DENSE: labels, NO_REPAIR: np.where(labels == 0, 1, labels), ASR: labels}
-    told = {network: answered.Said(labels, says, np.zeros((1, 3))) for network, says in told.items()}
+    told = {network: Answers(labels, says, np.zeros((1, 3))) for network, says in told.items()}
     words = rows_of(byclass.recalls(told, (), ASR), ASR)["word"].tolist()
     assert words == [AHEAD, EQUAL]
     del told[NO_REPAIR]

@@ -1,9 +1,9 @@
 """Who may start computations and send files: everybody, who knows the password, whom a proxy names, nobody."""
 
 import pytest
-from made_jobs import LONG, make_job
+from made_jobs import make_job
+from parts_of_pages import jobs_page, labels, panel, run
 from small import SMALL, SPEED
-from streamlit.testing.v1 import AppTest
 
 from asr_core.jobs import estimate
 from asr_core.jobs.runner import Runner
@@ -26,37 +26,10 @@ def store(tmp_path, monkeypatch):
     return found
 
 
-def panel():
-    from small import SMALL
-
-    from asr_core.store import Store
-    from pages._frame.compute import compute_panel
-
-    compute_panel(SMALL, Store())
-
-
 def own():
     from pages._frame import own
 
     own._inside()
-
-
-def jobs_page():
-    import runpy
-
-    from asr_core.store.entries import PROJECT
-
-    runpy.run_path(str(PROJECT / "pages" / "jobs.py"))
-
-
-def run(page):
-    app = AppTest.from_function(page, default_timeout=LONG).run()
-    assert not app.exception, app.exception
-    return app
-
-
-def labels(app):
-    return [button.label for button in app.button]
 
 
 @pytest.mark.parametrize("page", [panel, own, jobs_page])

@@ -14,16 +14,16 @@ from asr_core.spec.experiment import Setting
 from asr_core.spec.recalibration import REPORTED_STATE, BatchNormState
 from asr_core.spec.repairs import DENSE, NO_REPAIR, RepairSpec
 from asr_core.store import Store
+from asr_core.store.answers import Answers
 from asr_core.store.results import Result
 from asr_core.store.tables import rows_of
 from asr_core.studies import byclass
-from asr_core.studies.answered import Said
 
 MOST = 20  # classes that are drawn of more: those that pruning moves most
 TEXT = 12  # classes up to which cells hold their number
 
 
-def _chosen(there: dict[RepairSpec, Said], repair: RepairSpec | None) -> RepairSpec:
+def _chosen(there: dict[RepairSpec, Answers], repair: RepairSpec | None) -> RepairSpec:
     """The repair that is looked at, or the last stored one."""
     if repair is None or repair not in there or repair in (DENSE, NO_REPAIR):
         return list(there)[-1]

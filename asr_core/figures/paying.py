@@ -10,6 +10,7 @@ from asr_core.report.sentences import images
 from asr_core.spec import labels
 from asr_core.spec.recalibration import REPORTED_STATE, BatchNormState
 from asr_core.spec.repairs import DENSE, NO_REPAIR, RepairSpec
+from asr_core.store.answers import Answers
 from asr_core.store.results import Result
 from asr_core.store.tables import with_network
 from asr_core.studies import answered, paying
@@ -28,7 +29,7 @@ BARS = {
 }
 
 
-def said(result: Result, repairs, state: BatchNormState) -> dict[RepairSpec, answered.Said]:
+def said(result: Result, repairs, state: BatchNormState) -> dict[RepairSpec, Answers]:
     """What dense, no repair and each stored one of `repairs` say, in the order of legends; raises NothingToDraw."""
     rows = answered.rows(result.accuracy, repairs, state)
     found = {} if rows.empty else answered.by_network(result, style.ordered(rows))

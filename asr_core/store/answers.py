@@ -20,7 +20,7 @@ FILE = "correct"
 class Answers:
     """labels: (image,); predictions: (row, image), classes; bins: (row, bin, 3): images, sum of confidences, right.
 
-    The rows are those of the accuracy table that lies beside them.
+    The rows are those of the accuracy table that lies beside them; of one of them, `row` is without that axis.
     """
 
     labels: np.ndarray
@@ -31,6 +31,10 @@ class Answers:
     def correct(self) -> np.ndarray:
         """Whether each row's network is right, (row, image)."""
         return self.predictions == self.labels
+
+    def row(self, place: int) -> "Answers":
+        """What one network says: predictions (image,), bins (bin, 3)."""
+        return Answers(self.labels, self.predictions[place], self.bins[place])
 
 
 def packed(kept: Sequence[dict[str, np.ndarray]], labels: np.ndarray, classes: int | Any) -> dict[str, np.ndarray]:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,23 +16,11 @@ from asr_core.spec.keys import Keys
 from asr_core.spec.recalibration import BatchNormState
 from asr_core.spec.repairs import COLUMNS, DENSE, NO_REPAIR, RepairSpec
 from asr_core.store import Store, answers
+from asr_core.store.answers import Answers
 from asr_core.store.entries import Entry
 from asr_core.store.results import Result
 from asr_core.store.tables import networks, rows_of, typed
 from asr_core.studies import ablation
-
-
-class Said(NamedTuple):
-    """labels, predictions: (image,), classes; bins: (bin, 3), those of `asr_core.measure.confidence`."""
-
-    labels: np.ndarray
-    predictions: np.ndarray
-    bins: np.ndarray
-
-    @property
-    def correct(self) -> np.ndarray:
-        """Whether each image is right, (image,)."""
-        return self.predictions == self.labels
 
 
 def rows(accuracy: pd.DataFrame, repairs: Iterable[RepairSpec], state: BatchNormState) -> pd.DataFrame:
@@ -49,7 +37,7 @@ def rows(accuracy: pd.DataFrame, repairs: Iterable[RepairSpec], state: BatchNorm
     return typed(pd.concat([found, pd.DataFrame(absent, columns=COLUMNS).astype(object)], ignore_index=True))
 
 
-def said(result: Result, table: pd.DataFrame) -> list[Said | Any]:
+def said(result: Result, table: pd.DataFrame) -> list[Answers | Any]:
     """What the network of each of these `rows` says, None where its answers are not stored."""
     entries = {entry.manifest["key"]: entry for entry in result.entries}
     if "key" not in table:
@@ -57,17 +45,17 @@ def said(result: Result, table: pd.DataFrame) -> list[Said | Any]:
     return [_one(entries.get(key), row) for key, row in zip(table["key"], table["stored_row"], strict=True)]
 
 
-def _one(entry: Entry | Any, row: Any) -> Said | Any:
+def _one(entry: Entry | Any, row: Any) -> Answers | Any:
     found = None if entry is None else _read(str(entry.folder))
-    return None if found is None else Said(found.labels, found.predictions[int(row)], found.bins[int(row)])
+    return None if found is None else found.row(int(row))
 
 
 @lru_cache(maxsize=8)  # entries never change under their keys
-def _read(folder: str) -> answers.Answers | Any:
+def _read(folder: str) -> Answers | Any:
     return answers.read(Entry(Path(folder)))
 
 
-def by_network(result: Result, table: pd.DataFrame) -> dict[RepairSpec, Said | Any]:
+def by_network(result: Result, table: pd.DataFrame) -> dict[RepairSpec, Answers | Any]:
     """What the network of each of these `rows` says, by network; None where its answers are not stored."""
     return dict(zip(networks(table), said(result, table), strict=True))
 

@@ -7,13 +7,13 @@ import pandas as pd
 
 from asr_core.measure.statistics import compare, wilson
 from asr_core.spec.repairs import NO_REPAIR, RepairSpec
+from asr_core.store.answers import Answers
 from asr_core.store.tables import with_network
-from asr_core.studies.answered import Said
 
 OTHER = "another class"
 
 
-def recalls(said: dict[RepairSpec, Said], names: tuple[str, ...], repair: RepairSpec) -> pd.DataFrame:
+def recalls(said: dict[RepairSpec, Answers], names: tuple[str, ...], repair: RepairSpec) -> pd.DataFrame:
     """Per network and class that has images: COLUMNS, class_index, class, n, right, recall, low and high (95 %,
     Wilson); on the rows of `repair`, p and word of its comparison with no repair on the class's images, corrected by
     Holm over the classes (NaN and '' elsewhere)."""
@@ -33,7 +33,7 @@ def recalls(said: dict[RepairSpec, Said], names: tuple[str, ...], repair: Repair
     return pd.concat(parts, ignore_index=True)
 
 
-def _tested(said: dict[RepairSpec, Said], there: np.ndarray, repair: RepairSpec) -> dict[str, Any]:
+def _tested(said: dict[RepairSpec, Answers], there: np.ndarray, repair: RepairSpec) -> dict[str, Any]:
     """p and word by class of `repair` against no repair."""
     bits, asked = {}, []
     for each in there:
@@ -54,7 +54,7 @@ def name_of(names: tuple[str, ...], place: int) -> str:
     return names[place] if place < len(names) else f"class {place}"
 
 
-def confusions(said: dict[RepairSpec, Said], names: tuple[str, ...]) -> pd.DataFrame:
+def confusions(said: dict[RepairSpec, Answers], names: tuple[str, ...]) -> pd.DataFrame:
     """Per network, class and answer: COLUMNS, class_index, class, answer_index, answer, n, share (of the class's).
 
     Answers beyond the classes that the images have (a network may know more) are one: OTHER.
