@@ -22,8 +22,8 @@ from asr_core.report.naming import titles as titles
 from asr_core.spec import labels
 from asr_core.spec.repairs import RepairSpec
 
-# Told apart under simulated deuteranopia, at least 3 to 1 against a white and a dark page (tests/test_colours.py); the
-# shape repeats what the colour says.
+# Told apart under simulated deuteranopia, at least 3 to 1 against a white and a dark page
+# (tests/figures/test_colours.py); the shape repeats what the colour says.
 METHODS = {
     "dense": ("#616161", "star"),
     "no_repair": ("#919191", "x"),

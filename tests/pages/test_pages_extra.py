@@ -1,7 +1,5 @@
 """The pages on absorption, severity and ablation, run headless on made-up results."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 from drawn import charts, numbers
@@ -13,7 +11,6 @@ from asr_core.measure.statistics import FEWEST_NETWORKS
 from asr_core.spec.recalibration import default_states
 from asr_core.spec.repairs import BN_ONLY
 
-MAIN = Path(__file__).resolve().parent.parent / "pages" / "_frame" / "main.py"
 PAGES = ("absorption", "severity", "ablation")
 TOO_FEW = f"no correlation is given for fewer than {FEWEST_NETWORKS} networks"
 

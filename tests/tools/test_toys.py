@@ -12,7 +12,8 @@ import pytest
 
 from asr_core.store.entries import PROJECT
 
-TESTS = Path(__file__).parent
+TESTS = Path(__file__).parents[1]
+CONTRACTS = TESTS / "tools" / "test_registry.py"
 ROOMS = {
     "asr_core.repairs.methods": "methods",
     "asr_core.pruning.rules": "rules",
@@ -211,7 +212,7 @@ print(json.dumps({"title": app.title[0].value, "alts": [item["alt"] for item in 
 def test_a_toy_meets_the_contracts_of_its_kind(folder):
     """Those that every registered thing meets, chosen by the toys' names."""
     program = (
-        f"import pytest\ncode = pytest.main([{str(TESTS / 'test_registry.py')!r}, '-k', 'toy', '-p', 'no:cacheprovider'"
+        f"import pytest\ncode = pytest.main([{str(CONTRACTS)!r}, '-k', 'toy', '-p', 'no:cacheprovider'"
         ", '-q', '--durations=0'])\nprint()\nprint(json.dumps(int(code)))"
     )
     assert process(folder, program) == 0

@@ -1,7 +1,5 @@
 """The page that sets the paper's tables and figures beside the stored results, run headless on made-up results."""
 
-from pathlib import Path
-
 import pytest
 from drawn import charts
 from made_results import store_result
@@ -15,7 +13,6 @@ from asr_core.store.entries import PROJECT
 from asr_core.store.tables import rows_of
 from asr_core.studies.cells import Variant
 
-MAIN = Path(__file__).resolve().parent.parent / "pages" / "_frame" / "main.py"
 PARTS = ("table1", "tables", "figures", "protocol", "fidelity")
 FIGURES = {3: 1, 4: 1, 5: 0, 6: 1, 7: 1, 8: 1, 9: 4, 10: 1, 11: 1, 12: 1}  # charts; maps are not stored
 
