@@ -27,13 +27,13 @@ st.plotly_chart(go.Figure(go.Scatter(x=[1, 2, 3], y=[1, 3, 2])))
 PAGES = ("overview", "variance", "heatmaps", "curves", "absorption", "severity", "ablation")
 USERS, VIEWS, TABS = 10, 200, 50
 MIB = 2**20
-FEWER = ["bn_only", "lw_bn", "asr_bn"]
+FEWER, MORE = ["bn_only", "lw_bn", "asr_bn"], ["bn_only", "lw_bn", "raw_bn", "asr_bn"]
 # page, chart, (control, number of its button, value) that are clicked in turn: each click changes the chart
 CONTROLS = (
     ("variance", "scatter", (("stage", 3, "predicted"), ("stage", 2, "recalibrated"), ("stage", 1, "repaired"))),
-    ("variance", "scatter", (("methods", 3, FEWER), ("methods", 3, ["bn_only", "lw_bn", "raw_bn", "asr_bn"]))),
+    ("variance", "scatter", (("methods", 3, FEWER), ("methods", 3, MORE))),
     ("heatmaps", "cells_map", (("rows", 2, "damage"), ("rows", 1, "depth"))),
-    ("overview", "accuracy", (("averaging", 2, "cumulative"), ("averaging", 1, "ema"))),
+    ("overview", "accuracy", (("methods", 3, FEWER), ("methods", 3, MORE))),
     ("curves", "curves", (("x", 2, "images"), ("x", 1, "batches"))),
 )
 LARGE = CONTROLS[0]  # the one that draws most points

@@ -1,6 +1,7 @@
 """The made-up results that the dashboard is timed on, and the controls that are clicked."""
 
 import pytest
+from paged import faultless
 
 from asr_core.spec.experiment import Setting
 from asr_core.store import Store
@@ -36,7 +37,11 @@ def test_made_up_results_are_told_from_real_ones_by_their_seed(made):
     assert address["seed"] == str(wide.SEED)
 
 
-def test_every_clicked_control_is_one_of_the_dashboard_s():
-    for page, _, buttons in ui.CONTROLS:
-        assert page in ui.PAGES
-        assert all(control in PARAMS for control, _, _ in buttons)
+@pytest.mark.parametrize("page, buttons", [(page, buttons) for page, _, buttons in ui.CONTROLS])
+def test_every_clicked_control_is_a_row_of_so_many_buttons(made, use, known_speed, page, buttons):
+    store, address = made
+    use(store)
+    app = faultless(page, **address)
+    rows = {row.key: len(row.options) for row in app.button_group}
+    assert all(rows[control] >= number for control, number, _ in buttons)
+    assert all(control in PARAMS for control, _, _ in buttons)
