@@ -3,7 +3,7 @@
 import os
 import time
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count
 
 import psutil
@@ -49,24 +49,54 @@ def waiting(store: Store) -> list[Job]:
 
 def line(found: list[Job]) -> list[Job]:
     """Of these jobs those that wait, in the order in which they will be taken: the browsers take turns, and of one
-    browser the oldest goes first. A job that several browsers asked for has the turns of all of them."""
+    browser goes first what it looks at, then the oldest. A job that several browsers asked for has the turns of all of
+    them."""
     last: dict[str, float] = defaultdict(float)  # when each browser had its last turn
     for job in found:
-        for owner in job.owners:
-            last[owner] = max(last[owner], job.started or 0.0)
+        for browser in job.browsers:
+            last[browser] = max(last[browser], job.started or 0.0)
+    seen = looked_at(found)
     left, ordered, turn = [job for job in found if job.state == "queued"], list[Job](), count(FAR)
     while left:
-        job = min(left, key=lambda job: (min(last[owner] for owner in job.owners), job.submitted))
+        job = min(
+            left,
+            key=lambda job: (min((last[one] for one in job.browsers), default=0.0), job.id not in seen, job.submitted),
+        )
         left.remove(job)
         ordered.append(job)
-        last |= dict.fromkeys(job.owners, float(next(turn)))
+        last |= dict.fromkeys(job.browsers, float(next(turn)))
     return ordered
+
+
+def looked_at(found: list[Job]) -> set[str]:
+    """IDs of the jobs that their browsers turned to last."""
+    last: dict[str, Job] = {}
+    for job in sorted(found, key=lambda job: job.looked):
+        if job.looked:
+            last |= dict.fromkeys(job.browsers, job)
+    return {job.id for job in last.values()}
+
+
+def gives_way(job: Job, found: list[Job]) -> bool:
+    """Whether a running job of `found` should wait again: all who asked for it look at one that would be taken in its
+    place. What other browsers wait for does not push it aside."""
+    ordered = line([replace(other, state="queued") if other.id == job.id else other for other in found])
+    return ordered[0].id != job.id and ordered[0].browsers >= job.browsers
+
+
+def before(job: Job, found: list[Job]) -> list[Job]:
+    """The jobs of `found` that come before one that waits, or would: those that compute and go on, then those in
+    line."""
+    every = [*(other for other in found if other.id != job.id), job]
+    ordered = line(every)
+    place = next(n for n, other in enumerate(ordered) if other.id == job.id)
+    return [other for other in every if other.state == "running" and not gives_way(other, every)] + ordered[:place]
 
 
 def check_room(found: list[Job], owner: str, limits: Limits) -> None:
     """Raise QueueFull where one more job of `owner` would be too many."""
     queued = [job for job in found if job.state == "queued"]
-    own = sum(owner in job.owners for job in queued)
+    own = sum(owner in job.browsers for job in queued)
     if own >= limits.each:
         raise QueueFull(
             f"{own} of your computations wait already, as many as one browser may have here. Let one end first, or "
@@ -79,8 +109,11 @@ def check_room(found: list[Job], owner: str, limits: Limits) -> None:
         )
 
 
-def take(store: Store, limits: Limits) -> Job | None:
-    """The next job, now marked as computed by this process; None where none waits or as many compute as may."""
+def take(store: Store, limits: Limits, host: str = jobs.HOST) -> Job | None:
+    """The next job, now marked as computed by this process; None where none waits or as many compute as may.
+
+    host: where its process id means something.
+    """
     with store.lock("jobs"):
         found = jobs.listed(store)
         busy = sum(job.state == "running" and jobs.exists(job) for job in found)
@@ -89,7 +122,7 @@ def take(store: Store, limits: Limits) -> Job | None:
             return None
         job, pid = ordered[0], os.getpid()
         born = psutil.Process(pid).create_time()
-        mine = {"pid": pid, "born": born, "host": jobs.HOST, "tries": job.tries + 1}
+        mine = {"pid": pid, "born": born, "host": host, "tries": job.tries + 1}
         jobs.change(store, job.id, state="running", started=time.time(), **mine)
     return jobs.read(store, job.id)
 

@@ -8,9 +8,10 @@ import threading
 import time
 from contextlib import suppress
 from dataclasses import asdict, replace
+from typing import Any
 
 from asr_core.errors import AsrError, StoreError
-from asr_core.jobs import jobs, queue
+from asr_core.jobs import jobs, logs, queue
 from asr_core.jobs.jobs import Job, Wanted
 from asr_core.jobs.meter import Meter
 from asr_core.jobs.queue import Limits
@@ -32,35 +33,86 @@ class Runner(Meter):
     def __init__(self, store: Store):
         super().__init__(store)
         self.limits = Limits.of_environment()
+        self.trouble: str | None = None  # why no worker can start
         self._children: dict[int, subprocess.Popen] = {}
         self._unwritten: dict[str, Job] = {}  # how jobs ended where the disk takes no more
         with suppress(StoreError):  # a store that cannot be written: said where something is asked of it
             queue.take_up(store)
         self.tend()
 
-    def submit(self, wanted: Wanted, where: Runtime | None = None, owner: str = "") -> Job:
-        """The job that computes `wanted`: the living one if there is one, else a new one at the end of the queue.
+    def submit(self, wanted: Wanted, where: Runtime | None = None, owner: str = "", follower: str | None = None) -> Job:
+        """The job that computes `wanted`: the living one if there is one, else a new one in the queue. Of what this
+        browser asked for it goes first; what computes for nobody else waits meanwhile, and goes on after it.
 
-        owner: the browser that asks. Raises StoreError where nothing can be written, QueueFull where too many wait.
+        owner: the browser that asks; '' for a program, which looks at nothing. follower: its session, where it asks by
+        following its choices only, see `leave`.
+        Raises StoreError where nothing can be written, QueueFull where too many wait.
         """
         with self.store.lock("jobs"), disk_errors(self.store.root):
             job = jobs.read(self.store, wanted.id)
-            if job and job.live and self._alive(job):
-                jobs.change(self.store, job.id, owners=sorted({*job.owners, owner}))
+            living = job if job and job.live and self._alive(job) else None
+            owners, followers = (living.owners, living.followers) if living else ((), {})
+            asks: dict[str, Any] = {"looked": time.time() if owner else 0.0, "owners": owners, "followers": followers}
+            asks |= {"followers": followers | {follower: owner}} if follower else {"owners": sorted({*owners, owner})}
+            if living:
+                jobs.change(self.store, wanted.id, **asks)
             else:
                 queue.check_room(jobs.listed(self.store), owner, self.limits)
                 self._forget_old()
-                self._enqueue(wanted, where or Runtime(), owner)
+                self._enqueue(wanted, where or Runtime(), asks)
+            self._make_way()
         self.tend()
         return jobs.read(self.store, wanted.id)
 
-    def _enqueue(self, wanted: Wanted, where: Runtime, owner: str) -> None:
+    def _enqueue(self, wanted: Wanted, where: Runtime, asks: dict[str, Any]) -> None:
         folder = self.store.jobs / wanted.id
         self._unwritten.pop(wanted.id, None)
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
         write_json(folder / "spec.json", {"wanted": wanted.as_dict(), "runtime": asdict(where)})
-        write_json(folder / "status.json", {"state": "queued", "submitted": time.time(), "owners": [owner]})
+        write_json(folder / "status.json", {"state": "queued", "submitted": time.time()} | asks)
+
+    def look(self, job_id: str) -> None:
+        """Somebody turns to a living job: it goes before what the same browser asked for and no longer looks at."""
+        with suppress(StoreError), self.store.lock("jobs"), disk_errors(self.store.root):
+            if (job := jobs.read(self.store, job_id)) and job.live:
+                jobs.change(self.store, job_id, looked=time.time())
+                self._make_way()
+
+    def _make_way(self) -> None:
+        """Have running jobs wait again that their browsers no longer look at, where others wait that they do; for who
+        holds the lock `jobs`."""
+        found = jobs.listed(self.store)
+        running = [job for job in found if job.state == "running" and jobs.exists(job)]
+        if len(running) < self.limits.workers:
+            return
+        for job in running:
+            if queue.gives_way(job, found):
+                self._halt(job, **jobs.WAITING, tries=job.tries - 1)
+                return
+
+    def leave(self, job_id: str, follower: str) -> None:
+        """A session that followed a job has moved on: nobody else wants it, then it is dropped. Finished stages stay
+        stored; what never began leaves no trace."""
+        with suppress(StoreError), self.store.lock("jobs"), disk_errors(self.store.root):
+            job = jobs.read(self.store, job_id)
+            if job is None or not job.live or follower not in job.followers:
+                return
+            left = {session: browser for session, browser in job.followers.items() if session != follower}
+            if left or job.owners:
+                jobs.change(self.store, job_id, followers=left)
+            elif job.tries or job.state == "running":
+                self._halt(job, state="dropped", finished=time.time(), followers={})
+            else:
+                shutil.rmtree(job.folder, ignore_errors=True)
+
+    def _halt(self, job: Job, **changes) -> None:
+        """End what a worker does for a job, and say what the job is now; for who holds the lock `jobs`, which keeps the
+        worker from the next one meanwhile. It stays warm. On another machine it sees the change by itself."""
+        if job.pid and job.host == jobs.HOST and self._alive(job):
+            with suppress(ProcessLookupError):
+                os.kill(job.pid, signal.SIGTERM)
+        jobs.change(self.store, job.id, **changes)
 
     def tend(self) -> None:
         """Start workers where jobs wait, no more than may compute at once."""
@@ -93,7 +145,7 @@ class Runner(Meter):
                 self._settle(job)
             if status > 0 and not left:  # it cannot even start: the next in line would wait for ever
                 for job in queue.waiting(self.store)[:1]:
-                    self._end(job, "failed", jobs.words(self.store.jobs / WORDS, 1) or "the worker could not start")
+                    self._end(job, "failed", logs.words(self.store.jobs / WORDS, 1) or "the worker could not start")
         with self._guard:
             self._children.pop(child.pid, None)
         with suppress(AsrError, OSError):
@@ -146,9 +198,9 @@ class Runner(Meter):
         """All jobs as they are now, the last submitted one first."""
         return [job for found in jobs.listed(self.store) if (job := self.get(found.id))]
 
-    def ahead(self, job: Job) -> int:
-        """How many jobs will be taken before a waiting one."""
-        return next((n for n, other in enumerate(queue.waiting(self.store)) if other.id == job.id), 0)
+    def ready(self) -> bool:
+        """Whether a worker is up, so that a job need not wait for its start."""
+        return any(child.poll() is None for child in self._children.values())
 
     def cancel(self, job_id: str) -> Job | None:
         """Stop a job within a second. Finished stages stay stored; nothing half written stays."""

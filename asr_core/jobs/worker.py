@@ -13,9 +13,10 @@ import sys
 import threading
 import time
 import traceback
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
-from typing import Any
+from typing import Any, Protocol
 
 import psutil
 
@@ -47,7 +48,7 @@ class Watch:
     process everything. Gives signs of life meanwhile, for whoever looks from another machine."""
 
     def __init__(self, store: Store, parent: int):
-        self.store, self.parent, self.orphaned = store, parent, False
+        self.store, self.parent, self.orphaned, self.stopped = store, parent, False, False
         self.job: jobs.Job | Any = None  # while it may be interrupted
         signal.signal(signal.SIGTERM, self._stop)
         threading.Thread(target=self._watch, daemon=True).start()
@@ -75,8 +76,14 @@ class Watch:
         """A sign of life; a job that somebody on another machine cancelled is stopped."""
         with suppress(OSError):
             (job.folder / jobs.ALIVE).touch()
-        if (now := jobs.read(self.store, job.id)) and not now.live and self.job is job:
+        if not mine(self.store, job) and self.job is job:
             os.kill(os.getpid(), signal.SIGTERM)
+
+
+def mine(store: Store, job: jobs.Job) -> bool:
+    """Whether a job is still this process's to compute: not cancelled, dropped or sent back to the queue."""
+    now = jobs.read(store, job.id)
+    return now is not None and now.state == "running" and (now.pid, now.host) == (job.pid, job.host)
 
 
 def serve(store: Store, watch: Watch, limits: queue.Limits) -> int:
@@ -88,6 +95,7 @@ def serve(store: Store, watch: Watch, limits: queue.Limits) -> int:
         if stamp != seen or time.monotonic() - read > AGAIN:
             seen, read = stamp, time.monotonic()
             if job := queue.take(store, limits):
+                _print_into(job)
                 run(store, job, watch, kept)
                 with suppress(AsrError):  # a bound that is no size, or a disk that is gone: jobs go on without it
                     needs.trim(store)
@@ -108,22 +116,31 @@ def _load(kept: dict[str, Any]) -> None:
     kept["warm"] = True
 
 
-def run(store: Store, job: jobs.Job, watch: Watch, kept: dict[str, Any]) -> None:
+class Stop(Protocol):
+    """What may stop a job: `stopped` this one, `orphaned` all that this process does."""
+
+    job: Any
+    orphaned: bool
+
+    @property
+    def stopped(self) -> bool:
+        """Asked while the job computes."""
+
+
+def run(store: Store, job: jobs.Job, watch: Stop, kept: dict[str, Any]) -> None:
     """Compute a job that was taken, and write how it ended. kept: what stays loaded from one job to the next."""
-    _print_into(job)
     try:
         watch.job = job
         if watch.orphaned:
             raise KeyboardInterrupt
-        compute(store, job, kept)
+        compute(store, job, kept, lambda: watch.stopped)
         watch.job = None
         ending: dict[str, Any] = {"state": "finished"}
     except BaseException as error:
         watch.job = None
-        kept.clear()
         ending = _ending(error, watch.orphaned, job.tries)
     with store.lock("jobs"):
-        if (now := jobs.read(store, job.id)) and now.live:  # else cancelled from another machine
+        if mine(store, job):
             jobs.change(store, job.id, **({"finished": time.time()} if ending["state"] != "queued" else {}) | ending)
 
 
@@ -150,7 +167,7 @@ def _ending(error: BaseException, orphaned: bool, tries: int) -> dict[str, Any]:
     return {"state": "failed", "reason": traceback.format_exception_only(error)[-1].strip()}
 
 
-def compute(store: Store, job: jobs.Job, kept: dict[str, Any]) -> None:
+def compute(store: Store, job: jobs.Job, kept: dict[str, Any], stopped: Callable[[], bool]) -> None:
     """Compute what is wanted with progress lines; whatever happens, the speeds met are remembered."""
     wanted, where = job.asked()
     if wanted.stored(store):
@@ -165,7 +182,7 @@ def compute(store: Store, job: jobs.Job, kept: dict[str, Any]) -> None:
     if not estimate.speed(experiment, store):
         probe.measure(experiment, store, where, importing or PYTHON)
     path, speed = job.folder / "progress.jsonl", estimate.speed(experiment, store)
-    tracker = tracking.Tracker(wanted, store, speed, path, importing)
+    tracker = tracking.Tracker(wanted, store, speed, path, importing, stopped)
     done = False
     try:
         if wanted.maps:

@@ -22,7 +22,7 @@ from asr_core.spec.parts import PruneSpec
 from asr_core.spec.recalibration import REPORTED_STATE, BatchNormState
 from asr_core.store import Store, results
 
-_one_at_a_time = threading.Lock()  # torch's threads and seeds belong to the process
+one_at_a_time = threading.Lock()  # torch's threads and seeds belong to the process
 
 
 def run(
@@ -59,13 +59,13 @@ def run(
 
 def compute(spec: ExperimentSpec, root: Path, where: Runtime) -> None:
     """Have the result of `spec` in the store at `root`: computed in this process, which does one thing at a time."""
-    with _one_at_a_time:
+    with one_at_a_time:
         run(spec, Store(root), where=where)
 
 
 def train(spec: ExperimentSpec, root: Path, where: Runtime) -> None:
     """Have the dense network of `spec` in the store at `root`, in the same way."""
-    with _one_at_a_time:
+    with one_at_a_time:
         ensure_dense(Lab(spec, Store(root), Report(), where))
 
 
