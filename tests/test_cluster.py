@@ -10,8 +10,8 @@ from made_jobs import LONG, held, make_job
 from made_maps import SETTING, copy
 
 from asr_core.errors import UnknownName
-from asr_core.jobs import cluster, executors, jobs, queue
-from asr_core.jobs.cluster import ClusterRunner
+from asr_core.jobs import executors, jobs, queue, watches, worker
+from asr_core.jobs.cluster import Cluster
 from asr_core.jobs.jobs import Wanted
 from asr_core.jobs.queue import Limits
 from asr_core.jobs.runner import Runner
@@ -56,21 +56,21 @@ def runner(store, monkeypatch):
             yield pool
 
     monkeypatch.setattr(executors, "opened", opened)
-    monkeypatch.setattr(cluster, "LOOK", 0)
+    monkeypatch.setattr(watches, "FILE_LOOK", 0)
     monkeypatch.setenv(EXECUTOR, "dask")
-    found = cluster.runner(store)
+    found = Runner(store)
     yield found
     for job in found.all():
         found.cancel(job.id)
-    found._open.close()
+    found._cluster.close()
 
 
 def test_local_workers_are_the_default_and_another_name_is_refused(store, monkeypatch):
     monkeypatch.delenv(EXECUTOR, raising=False)
-    assert type(cluster.runner(store)) is Runner
+    assert Cluster.of_environment(store, Limits()) is None
     monkeypatch.setenv(EXECUTOR, "slurm")
     with pytest.raises(UnknownName, match="slurm"):
-        cluster.runner(store)
+        Runner(store)
 
 
 def test_a_job_is_computed_with_progress_and_found_in_the_store(runner):
@@ -100,19 +100,20 @@ def test_a_running_job_is_cancelled_without_a_signal_and_keeps_what_is_stored(ru
 def test_a_task_that_is_run_again_as_its_worker_was_lost_goes_on_with_its_job(store):
     lost = make_job(store, "running", wanted=asked(0.44), tries=1)
     jobs.update(store, lost, host="dask mine")
-    cluster.compute_next(store.root, Limits(), "dask mine")
+    worker.compute_next(store.root, Limits(), "dask mine")
     job = jobs.read(store, lost)
     assert (job.state, job.tries) == ("finished", 2)
 
 
 def test_a_task_finds_no_job_where_none_waits(store):
-    cluster.compute_next(store.root, Limits(), "dask mine")
+    worker.compute_next(store.root, Limits(), "dask mine")
     assert jobs.listed(store) == []
 
 
 def test_a_job_whose_worker_is_silent_waits_again_some_times(store, monkeypatch):
-    monkeypatch.setattr(ClusterRunner, "tend", lambda self: None)
-    runner = ClusterRunner(store)
+    monkeypatch.setenv(EXECUTOR, "dask")
+    monkeypatch.setattr(Cluster, "tend", lambda self: None)
+    runner = Runner(store)
     some, often = (make_job(store, "running", wanted=asked(s), tries=n) for s, n in ((0.45, 1), (0.46, jobs.TRIES)))
     for job_id in (some, often):
         jobs.update(store, job_id, host="dask gone", started=0.0)
@@ -121,8 +122,9 @@ def test_a_job_whose_worker_is_silent_waits_again_some_times(store, monkeypatch)
 
 
 def test_a_cluster_that_cannot_be_reached_is_said_and_the_job_waits(store, monkeypatch):
+    monkeypatch.setenv(EXECUTOR, "dask")
     monkeypatch.delenv(SCHEDULER, raising=False)
-    runner = ClusterRunner(store)
+    runner = Runner(store)
     job = runner.submit(asked(0.47))
     end = time.monotonic() + LONG
     while runner.trouble is None:
@@ -136,7 +138,7 @@ def test_a_task_gives_signs_of_life(store, monkeypatch):
     monkeypatch.setattr(jobs, "BEAT", 0.02)
     job = jobs.read(store, make_job(store, "running", wanted=asked(0.48)))
     end = time.monotonic() + LONG
-    with cluster._alive(job):
+    with watches.alive(job):
         while not (job.folder / jobs.ALIVE).exists():
             assert time.monotonic() < end
             time.sleep(0.02)
@@ -144,10 +146,10 @@ def test_a_task_gives_signs_of_life(store, monkeypatch):
 
 @pytest.mark.parametrize("state", ["cancelled", "dropped", "queued"])
 def test_a_task_stops_once_its_job_is_no_longer_its_own(store, monkeypatch, state):
-    monkeypatch.setattr(cluster, "LOOK", 0)
+    monkeypatch.setattr(watches, "FILE_LOOK", 0)
     make_job(store, "queued", wanted=asked(0.48))
     job = queue.take(store, Limits(), "dask mine")
-    watch = cluster.Watch(store, job)
+    watch = watches.FileWatch(store, job)
     assert not watch.stopped
     jobs.update(store, job.id, state=state)
     assert watch.stopped
@@ -158,8 +160,9 @@ def test_a_dask_cluster_computes_the_jobs_of_a_dashboard(store, monkeypatch):
     options = {"n_workers": 1, "threads_per_worker": 1, "processes": False, "dashboard_address": None}
     with distributed.LocalCluster(**options, protocol="tcp://") as found:
         monkeypatch.setenv(SCHEDULER, found.scheduler_address)
-        runner = ClusterRunner(store)
+        monkeypatch.setenv(EXECUTOR, "dask")
+        runner = Runner(store)
         job = until(runner, runner.submit(asked(0.49)).id, "finished")
-        runner._open.close()
+        runner._cluster.close()
     lines = (job.folder / "progress.jsonl").read_text().splitlines()
     assert json.loads(lines[-1])["share"] > 0.5

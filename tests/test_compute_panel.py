@@ -147,10 +147,10 @@ def test_what_cannot_be_computed_says_why_and_has_no_button(store, monkeypatch):
 @pytest.mark.parametrize("touched", [False, True])
 def test_a_worker_is_warmed_by_a_choice_and_not_by_an_address_alone(store, monkeypatch, touched):
     warmed = []
-    monkeypatch.setattr(Runner, "warm", lambda self: warmed.append(self))
+    monkeypatch.setattr(Runner, "warm", lambda self, experiment: warmed.append(experiment))
     monkeypatch.setattr("pages._frame.state.touched", lambda: touched)
     run(panel)
-    assert len(warmed) == touched
+    assert warmed == touched * [SMALL]
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from made_jobs import LONG, held, make_job
 from small import SPEED
 
 from asr_core.errors import AsrError, SpecError, StoreError, UnknownName
-from asr_core.jobs import estimate, jobs, meter
+from asr_core.jobs import estimate, jobs, meter, queue
 from asr_core.jobs import runner as runners
 from asr_core.jobs.jobs import Wanted
 from asr_core.jobs.runner import Runner
@@ -299,13 +299,13 @@ def asdict_tables(result):
 
 
 def test_only_the_last_ended_jobs_are_kept(tmp_path, monkeypatch):
-    monkeypatch.setattr(runners, "KEPT", 2)
+    monkeypatch.setattr(queue, "KEPT", 2)
     store = Store(tmp_path)
     for i in range(4):
         (store.jobs / f"{i:024}").mkdir(parents=True)
         status = {"state": "finished", "submitted": i, "finished": i, "pid": 1, "born": 0}
         (store.jobs / f"{i:024}" / "status.json").write_text(json.dumps(status))
-    Runner(store)._forget_old()
+    queue.forget_old(store)
     assert [job.id for job in jobs.listed(store)] == [f"{3:024}", f"{2:024}"]
 
 

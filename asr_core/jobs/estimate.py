@@ -14,7 +14,6 @@ from asr_core.images import data
 from asr_core.jobs.schema import Speed as Speed
 from asr_core.jobs.schema import Speeds
 from asr_core.pipeline import plan
-from asr_core.pipeline.order import Sooner
 from asr_core.pipeline.plan import Task
 from asr_core.runtime import worker_threads
 from asr_core.spec.experiment import ExperimentSpec
@@ -130,9 +129,9 @@ def seconds(tasks: list[Task], speed: Speed, tables: int) -> float:
     return speed["start"] + sum(costs(tasks, speed)) + tables * speed["assemble"]
 
 
-def until_shown(tasks: list[Task], speed: Speed, first: Sooner | Any) -> float:
-    """Seconds from starting a worker until all that `first` shows is stored; without it, all of `tasks`. They come in
-    the order that they run in."""
+def until_shown(tasks: list[Task], speed: Speed, first: Any) -> float:
+    """Seconds from starting a worker until all that `first` (an `order.Sooner`) shows is stored; without it, all of
+    `tasks`. They come in the order that they run in."""
     shown = [place for place, task in enumerate(tasks) if first is None or first.shows(task)]
     return speed["start"] + sum(costs(tasks[: shown[-1] + 1 if shown else 0], speed))
 

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError, Executor, Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from importlib import import_module
 from multiprocessing import get_context
 from typing import Any
 
@@ -63,6 +64,11 @@ def _client(address: str | None) -> Any:
         return Client(address, timeout=PATIENCE)
     except (OSError, ValueError) as error:
         raise SpecError(f"no Dask scheduler answers at {address} ({error}); start `dask scheduler` there.") from None
+
+
+def by_name(module: str, function: str, *arguments: Any) -> Any:
+    """Call a function that the process which submits the call does not import, as that would load torch."""
+    return getattr(import_module(module), function)(*arguments)
 
 
 def all_of(pool: Executor, function: Callable[..., Any], calls: list[tuple], heard: Callable[[int, Any], None]) -> None:

@@ -35,6 +35,7 @@ LIVE = ("queued", "running")
 STATES = (*LIVE, "finished", "failed", "cancelled", "dropped")
 BEAT = 5.0  # seconds between two signs of life of a computing worker: the time of its job's file ALIVE
 ALIVE = "alive"
+NEXT = "next.json"  # beside the jobs: the experiment that is probably asked for next
 SILENCE = 60.0  # seconds without one after which a worker on another machine counts as gone
 HOST = machine()  # where a worker's process id means something
 WAITING = {"state": "queued", "pid": None, "born": None, "host": None, "started": None}

@@ -1,19 +1,25 @@
 """Which job is computed next: the queue is files, bounded, and fair between browsers. Imports no torch."""
 
 import os
+import shutil
 import time
 from collections import defaultdict
-from dataclasses import dataclass, replace
+from contextlib import suppress
+from dataclasses import asdict, dataclass, replace
 from itertools import count
+from typing import Any
 
 import psutil
 
 from asr_core.errors import QueueFull
 from asr_core.jobs import jobs
-from asr_core.jobs.jobs import Job
-from asr_core.runtime import from_environment
+from asr_core.jobs.jobs import Job, Wanted
+from asr_core.runtime import Runtime, from_environment
+from asr_core.spec.experiment import ExperimentSpec
 from asr_core.store import Store, disk_errors
+from asr_core.store.entries import write_json
 
+KEPT = 50  # ended jobs whose folders stay
 FAR = 1e12  # later than any time
 
 
@@ -125,6 +131,29 @@ def take(store: Store, limits: Limits, host: str = jobs.HOST) -> Job | None:
         mine = {"pid": pid, "born": born, "host": host, "tries": job.tries + 1}
         jobs.change(store, job.id, state="running", started=time.time(), **mine)
     return jobs.read(store, job.id)
+
+
+def add(store: Store, wanted: Wanted, where: Runtime, asks: dict[str, Any]) -> None:
+    """Have a job wait; asks: who wants it. For who holds the lock `jobs`."""
+    folder = store.jobs / wanted.id
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    write_json(folder / "spec.json", {"wanted": wanted.as_dict(), "runtime": asdict(where)})
+    write_json(folder / "status.json", {"state": "queued", "submitted": time.time()} | asks)
+
+
+def expect(store: Store, experiment: ExperimentSpec) -> None:
+    """Tell workers that have nothing to do what is probably asked for next."""
+    with suppress(OSError):  # a disk that takes no more: said where something is asked for
+        store.jobs.mkdir(parents=True, exist_ok=True)
+        write_json(store.jobs / jobs.NEXT, experiment.as_dict())
+
+
+def forget_old(store: Store) -> None:
+    """Remove the folders of all but the last ended jobs."""
+    ended = [job for job in jobs.listed(store) if not job.live]
+    for job in sorted(ended, key=lambda job: job.finished or job.submitted)[: max(0, len(ended) - KEPT)]:
+        shutil.rmtree(job.folder, ignore_errors=True)
 
 
 def take_up(store: Store) -> None:

@@ -7,7 +7,7 @@ import pandas as pd
 import streamlit as st
 
 from asr_core.errors import AsrError, ImagesAbsent
-from asr_core.jobs import cluster, estimate
+from asr_core.jobs import estimate
 from asr_core.jobs.jobs import Job, Wanted
 from asr_core.jobs.runner import Runner
 from asr_core.pipeline.plan import Task
@@ -24,7 +24,7 @@ WATCH = 0.5  # seconds between two looks at a job
 
 @st.cache_resource(max_entries=2)
 def _runner(root: str) -> Runner:
-    return cluster.runner(Store(root))
+    return Runner(Store(root))
 
 
 def runner(store: Store) -> Runner:
@@ -91,7 +91,7 @@ def _offer(crew: Runner, wanted: Wanted, where: Runtime | None, job: Job | None,
         if not visitor.admitted(f"_password_{wanted.id}"):
             return
         if tasks and state.touched():
-            crew.warm()
+            crew.warm(wanted.experiment)
         if tasks and speed is None:
             _offer_to_measure(crew, wanted)
         label = fetching.offer(wanted.experiment.data, crew.store, wanted.id) or ("Retry" if retry else "Compute")
