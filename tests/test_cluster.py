@@ -163,6 +163,8 @@ def test_a_dask_cluster_computes_the_jobs_of_a_dashboard(store, monkeypatch):
         monkeypatch.setenv(EXECUTOR, "dask")
         runner = Runner(store)
         job = until(runner, runner.submit(asked(0.49)).id, "finished")
+        client = runner._cluster._pool._client
         runner._cluster.close()
+        assert client.status == "closed"
     lines = (job.folder / "progress.jsonl").read_text().splitlines()
     assert json.loads(lines[-1])["share"] > 0.5
