@@ -12,6 +12,7 @@ from asr_core.errors import SpecError
 
 TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3  # names of malloc.h
 EXECUTORS = ("local", "dask")  # where many computations run
+EXECUTOR = "ASR_EXECUTOR"  # which of them the dashboard's jobs run on
 SCHEDULER = "ASR_DASK_SCHEDULER"  # address of a Dask cluster, where no option gives one
 DEVICES = ("auto", "cpu", "cuda", "mps")
 

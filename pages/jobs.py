@@ -29,7 +29,7 @@ def title(job: Job) -> str:
         if wanted.maps
         else f"{len(found.repairs)} repairs, {len(found.states)} recalibrations"
     )
-    return f"{network} · {found.prune.words} · {seed} · {what}"
+    return f"{network} · {found.prune.words} · {seed} · {what}{'' if job.owners else ' · followed'}"
 
 
 def ago(moment: float | None) -> str:

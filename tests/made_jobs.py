@@ -28,13 +28,16 @@ LINE = {
     "of_tasks": 30,
     "seconds_left": 42.0,
     "share": 0.25,
+    "slowdown": 1.0,
 }
 
 
-def make_job(store: Store, state, reason=None, line=None, log="", wanted=None, before=0, pid=None, owners=("",)) -> str:
+def make_job(
+    store: Store, state, reason=None, line=None, log="", wanted=None, before=0, pid=None, owners=("",), **more
+) -> str:
     """The ID of a made-up job that computes `wanted` (or SMALL): a folder, submitted a minute and `before` seconds ago.
 
-    pid: of its worker; this process's if it is not given. owners: the browsers that asked.
+    pid: of its worker; this process's if it is not given. owners: the browsers that asked. more: of its status.
     """
     wanted, pid = wanted or Wanted(SMALL), pid or os.getpid()
     folder = store.jobs / wanted.id
@@ -51,7 +54,7 @@ def make_job(store: Store, state, reason=None, line=None, log="", wanted=None, b
     }
     ended = {"finished": time.time()} if state in ("finished", "failed", "cancelled") else {}
     taken = jobs.WAITING if state == "queued" else {"started": time.time() - 50}
-    write_json(folder / "status.json", status | ended | taken)
+    write_json(folder / "status.json", status | ended | taken | more)
     (folder / "log.txt").write_text(log)
     if line:
         (folder / "progress.jsonl").write_text(json.dumps(line) + "\n")

@@ -129,6 +129,13 @@ def seconds(tasks: list[Task], speed: Speed, tables: int) -> float:
     return speed["start"] + sum(costs(tasks, speed)) + tables * speed["assemble"]
 
 
+def until_shown(tasks: list[Task], speed: Speed, first: Any) -> float:
+    """Seconds from starting a worker until all that `first` (an `order.Sooner`) shows is stored; without it, all of
+    `tasks`. They come in the order that they run in."""
+    shown = [place for place, task in enumerate(tasks) if first is None or first.shows(task)]
+    return speed["start"] + sum(costs(tasks[: shown[-1] + 1 if shown else 0], speed))
+
+
 def table(tasks: list[Task], speed: Speed | None) -> pd.DataFrame:
     """Columns stage, tasks, images (passes), seconds (missing while the speed is unknown)."""
     rows = pd.DataFrame([(task.stage, task.images) for task in tasks], columns=["stage", "images"])

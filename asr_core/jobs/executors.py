@@ -4,7 +4,8 @@ import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError, Executor, Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from importlib import import_module
 from multiprocessing import get_context
 from typing import Any
 
@@ -26,7 +27,8 @@ def opened(kind: str, workers: int = 1, scheduler: str | None = None) -> Iterato
         with _ending_well(ProcessPoolExecutor(workers, get_context("spawn")), wait=True) as pool:
             yield pool
         return
-    with _client(scheduler or os.environ.get(SCHEDULER)) as client:
+    # closing: entered, a client could be left only in the context, such as the thread, where it was
+    with closing(_client(scheduler or os.environ.get(SCHEDULER))) as client:
         known = client.scheduler_info(n_workers=-1)["workers"].values()
         every = bool(known) and all(worker["resources"].get("GPU", 0) >= 1 for worker in known)
         options = {"resources": {"GPU": 1}} if every else {}
@@ -63,6 +65,11 @@ def _client(address: str | None) -> Any:
         return Client(address, timeout=PATIENCE)
     except (OSError, ValueError) as error:
         raise SpecError(f"no Dask scheduler answers at {address} ({error}); start `dask scheduler` there.") from None
+
+
+def by_name(module: str, function: str, *arguments: Any) -> Any:
+    """Call a function that the process which submits the call does not import, as that would load torch."""
+    return getattr(import_module(module), function)(*arguments)
 
 
 def all_of(pool: Executor, function: Callable[..., Any], calls: list[tuple], heard: Callable[[int, Any], None]) -> None:

@@ -6,7 +6,6 @@ comes from what is wanted alone, so everybody who asks for the same thing shares
 """
 
 import json
-import os
 import re
 import time
 from contextlib import suppress
@@ -18,7 +17,7 @@ import msgspec
 import psutil
 
 from asr_core.errors import SpecError
-from asr_core.jobs import estimate
+from asr_core.jobs import estimate, logs
 from asr_core.jobs.schema import Line
 from asr_core.pipeline import allocations, maps, signal_plan
 from asr_core.pipeline.maps import MapSpec
@@ -33,10 +32,10 @@ from asr_core.store.disk import machine
 from asr_core.store.entries import read_json, write_json
 
 LIVE = ("queued", "running")
-STATES = (*LIVE, "finished", "failed", "cancelled")
-TAIL = 8192  # bytes read from the end of a log
+STATES = (*LIVE, "finished", "failed", "cancelled", "dropped")
 BEAT = 5.0  # seconds between two signs of life of a computing worker: the time of its job's file ALIVE
 ALIVE = "alive"
+NEXT = "next.json"  # beside the jobs: the experiment that is probably asked for next
 SILENCE = 60.0  # seconds without one after which a worker on another machine counts as gone
 HOST = machine()  # where a worker's process id means something
 WAITING = {"state": "queued", "pid": None, "born": None, "host": None, "started": None}
@@ -116,14 +115,18 @@ class Wanted:
 @dataclass(frozen=True)
 class Job:
     """What status.json says. Times are Unix seconds. `pid`, `born` (its creation time) and `host` are those of the
-    worker that took it, None while it waits; `owners`: the browsers that asked for it; `tries`: how often a worker took
-    it; `reason` says in one line why a job failed."""
+    worker that took it, None while it waits; `owners`: the browsers that asked for it by a click, a wish that stays;
+    `followers`: session -> browser of those that merely follow their choices, without whom it is dropped unless it has
+    owners; `looked`: when one of them last turned to it; `tries`: how often a worker took it; `reason` says in one line
+    why a job failed."""
 
     id: str
     folder: Path
     state: str
     submitted: float
     owners: tuple[str, ...] = ("",)
+    followers: dict[str, str] = field(default_factory=dict)
+    looked: float = 0.0
     pid: int | None = None
     born: float | None = None
     host: str | None = None
@@ -131,6 +134,11 @@ class Job:
     started: float | None = None
     finished: float | None = None
     reason: str | None = None
+
+    @property
+    def browsers(self) -> frozenset[str]:
+        """Whose turn it takes: all who asked for it or follow it."""
+        return frozenset({*self.owners, *self.followers.values()})
 
     @property
     def live(self) -> bool:
@@ -152,14 +160,14 @@ class Job:
 
     def progress(self) -> dict | None:
         """The last line of progress (see `asr_core.jobs.tracking`), or None before the first stage."""
-        whole = _tail(self.folder / "progress.jsonl").rpartition("\n")[0]  # the last line may be half written
+        whole = logs.tail(self.folder / "progress.jsonl").rpartition("\n")[0]  # the last line may be half written
         with suppress(ValueError, RecursionError):  # damaged: the next one will do
             return dict(msgspec.convert(json.loads(whole.splitlines()[-1]), Line)) if whole else None
         return None
 
     def log(self, lines: int = 20) -> str:
         """The last lines that the worker printed."""
-        return words(self.folder / "log.txt", lines)
+        return logs.words(self.folder / "log.txt", lines)
 
 
 def _wanted(found: dict[str, Any]) -> Wanted:
@@ -167,23 +175,6 @@ def _wanted(found: dict[str, Any]) -> Wanted:
     state = BatchNormState.of(**found["signal"]) if found["signal"] else None
     first = Sooner.from_dict(found["first"]) if found["first"] else None
     return Wanted(from_dict(found["experiment"]), chosen, found["dense_id"], found["repairability"], state, first)
-
-
-def words(path: Path, lines: int) -> str:
-    """The last lines of a log; empty without a file."""
-    return "\n".join(_tail(path).splitlines()[-lines:])
-
-
-def _tail(path: Path) -> str:
-    """The end of a file, from a whole line on; empty without a file."""
-    try:
-        with open(path, "rb") as file:
-            size = file.seek(0, os.SEEK_END)
-            file.seek(max(0, size - TAIL))
-            text = file.read().decode(errors="replace")
-    except FileNotFoundError:
-        return ""
-    return text if size <= TAIL else text.partition("\n")[2]
 
 
 def read(store: Store, job_id: str) -> Job | Any:

@@ -1,19 +1,25 @@
 """Which job is computed next: the queue is files, bounded, and fair between browsers. Imports no torch."""
 
 import os
+import shutil
 import time
 from collections import defaultdict
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import asdict, dataclass, replace
 from itertools import count
+from typing import Any
 
 import psutil
 
 from asr_core.errors import QueueFull
 from asr_core.jobs import jobs
-from asr_core.jobs.jobs import Job
-from asr_core.runtime import from_environment
+from asr_core.jobs.jobs import Job, Wanted
+from asr_core.runtime import Runtime, from_environment
+from asr_core.spec.experiment import ExperimentSpec
 from asr_core.store import Store, disk_errors
+from asr_core.store.entries import write_json
 
+KEPT = 50  # ended jobs whose folders stay
 FAR = 1e12  # later than any time
 
 
@@ -49,24 +55,54 @@ def waiting(store: Store) -> list[Job]:
 
 def line(found: list[Job]) -> list[Job]:
     """Of these jobs those that wait, in the order in which they will be taken: the browsers take turns, and of one
-    browser the oldest goes first. A job that several browsers asked for has the turns of all of them."""
+    browser goes first what it looks at, then the oldest. A job that several browsers asked for has the turns of all of
+    them."""
     last: dict[str, float] = defaultdict(float)  # when each browser had its last turn
     for job in found:
-        for owner in job.owners:
-            last[owner] = max(last[owner], job.started or 0.0)
+        for browser in job.browsers:
+            last[browser] = max(last[browser], job.started or 0.0)
+    seen = looked_at(found)
     left, ordered, turn = [job for job in found if job.state == "queued"], list[Job](), count(FAR)
     while left:
-        job = min(left, key=lambda job: (min(last[owner] for owner in job.owners), job.submitted))
+        job = min(
+            left,
+            key=lambda job: (min((last[one] for one in job.browsers), default=0.0), job.id not in seen, job.submitted),
+        )
         left.remove(job)
         ordered.append(job)
-        last |= dict.fromkeys(job.owners, float(next(turn)))
+        last |= dict.fromkeys(job.browsers, float(next(turn)))
     return ordered
+
+
+def looked_at(found: list[Job]) -> set[str]:
+    """IDs of the jobs that their browsers turned to last."""
+    last: dict[str, Job] = {}
+    for job in sorted(found, key=lambda job: job.looked):
+        if job.looked:
+            last |= dict.fromkeys(job.browsers, job)
+    return {job.id for job in last.values()}
+
+
+def gives_way(job: Job, found: list[Job]) -> bool:
+    """Whether a running job of `found` should wait again: all who asked for it look at one that would be taken in its
+    place. What other browsers wait for does not push it aside."""
+    ordered = line([replace(other, state="queued") if other.id == job.id else other for other in found])
+    return ordered[0].id != job.id and ordered[0].browsers >= job.browsers
+
+
+def before(job: Job, found: list[Job]) -> list[Job]:
+    """The jobs of `found` that come before one that waits, or would: those that compute and go on, then those in
+    line."""
+    every = [*(other for other in found if other.id != job.id), job]
+    ordered = line(every)
+    place = next(n for n, other in enumerate(ordered) if other.id == job.id)
+    return [other for other in every if other.state == "running" and not gives_way(other, every)] + ordered[:place]
 
 
 def check_room(found: list[Job], owner: str, limits: Limits) -> None:
     """Raise QueueFull where one more job of `owner` would be too many."""
     queued = [job for job in found if job.state == "queued"]
-    own = sum(owner in job.owners for job in queued)
+    own = sum(owner in job.browsers for job in queued)
     if own >= limits.each:
         raise QueueFull(
             f"{own} of your computations wait already, as many as one browser may have here. Let one end first, or "
@@ -79,8 +115,11 @@ def check_room(found: list[Job], owner: str, limits: Limits) -> None:
         )
 
 
-def take(store: Store, limits: Limits) -> Job | None:
-    """The next job, now marked as computed by this process; None where none waits or as many compute as may."""
+def take(store: Store, limits: Limits, host: str = jobs.HOST) -> Job | None:
+    """The next job, now marked as computed by this process; None where none waits or as many compute as may.
+
+    host: where its process id means something.
+    """
     with store.lock("jobs"):
         found = jobs.listed(store)
         busy = sum(job.state == "running" and jobs.exists(job) for job in found)
@@ -89,9 +128,32 @@ def take(store: Store, limits: Limits) -> Job | None:
             return None
         job, pid = ordered[0], os.getpid()
         born = psutil.Process(pid).create_time()
-        mine = {"pid": pid, "born": born, "host": jobs.HOST, "tries": job.tries + 1}
+        mine = {"pid": pid, "born": born, "host": host, "tries": job.tries + 1}
         jobs.change(store, job.id, state="running", started=time.time(), **mine)
     return jobs.read(store, job.id)
+
+
+def add(store: Store, wanted: Wanted, where: Runtime, asks: dict[str, Any]) -> None:
+    """Have a job wait; asks: who wants it. For who holds the lock `jobs`."""
+    folder = store.jobs / wanted.id
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    write_json(folder / "spec.json", {"wanted": wanted.as_dict(), "runtime": asdict(where)})
+    write_json(folder / "status.json", {"state": "queued", "submitted": time.time()} | asks)
+
+
+def expect(store: Store, experiment: ExperimentSpec) -> None:
+    """Tell workers that have nothing to do what is probably asked for next."""
+    with suppress(OSError):  # a disk that takes no more: said where something is asked for
+        store.jobs.mkdir(parents=True, exist_ok=True)
+        write_json(store.jobs / jobs.NEXT, experiment.as_dict())
+
+
+def forget_old(store: Store) -> None:
+    """Remove the folders of all but the last ended jobs."""
+    ended = [job for job in jobs.listed(store) if not job.live]
+    for job in sorted(ended, key=lambda job: job.finished or job.submitted)[: max(0, len(ended) - KEPT)]:
+        shutil.rmtree(job.folder, ignore_errors=True)
 
 
 def take_up(store: Store) -> None:

@@ -7,19 +7,20 @@ import subprocess
 import threading
 import time
 from contextlib import suppress
-from dataclasses import asdict, replace
+from dataclasses import replace
+from typing import Any
 
 from asr_core.errors import AsrError, StoreError
-from asr_core.jobs import jobs, queue
+from asr_core.jobs import jobs, logs, queue
+from asr_core.jobs.cluster import Cluster
 from asr_core.jobs.jobs import Job, Wanted
 from asr_core.jobs.meter import Meter
 from asr_core.jobs.queue import Limits
 from asr_core.runtime import Runtime
+from asr_core.spec.experiment import ExperimentSpec
 from asr_core.store import Store, disk_errors
-from asr_core.store.entries import write_json
 
 WORDS = "worker.log"  # what a worker prints before it takes a job
-KEPT = 50  # ended jobs whose folders stay
 GRACE = 0.6  # seconds from SIGTERM to SIGKILL
 
 
@@ -32,38 +33,83 @@ class Runner(Meter):
     def __init__(self, store: Store):
         super().__init__(store)
         self.limits = Limits.of_environment()
-        self._children: dict[int, subprocess.Popen] = {}
         self._unwritten: dict[str, Job] = {}  # how jobs ended where the disk takes no more
+        self._cluster = Cluster.of_environment(store, self.limits)  # None: local processes
+        self._next: ExperimentSpec | None = None
+        self._children: dict[int, subprocess.Popen] = {}
         with suppress(StoreError):  # a store that cannot be written: said where something is asked of it
             queue.take_up(store)
         self.tend()
 
-    def submit(self, wanted: Wanted, where: Runtime | None = None, owner: str = "") -> Job:
-        """The job that computes `wanted`: the living one if there is one, else a new one at the end of the queue.
+    def submit(self, wanted: Wanted, where: Runtime | None = None, owner: str = "", follower: str | None = None) -> Job:
+        """The job that computes `wanted`: the living one if there is one, else a new one in the queue. Of what this
+        browser asked for it goes first; what computes for nobody else waits meanwhile, and goes on after it.
 
-        owner: the browser that asks. Raises StoreError where nothing can be written, QueueFull where too many wait.
+        owner: the browser that asks; '' for a program, which looks at nothing. follower: its session, where it asks by
+        following its choices only, see `leave`.
+        Raises StoreError where nothing can be written, QueueFull where too many wait.
         """
         with self.store.lock("jobs"), disk_errors(self.store.root):
             job = jobs.read(self.store, wanted.id)
-            if job and job.live and self._alive(job):
-                jobs.change(self.store, job.id, owners=sorted({*job.owners, owner}))
+            living = job if job and job.live and self._alive(job) else None
+            owners, followers = (living.owners, living.followers) if living else ((), {})
+            asks: dict[str, Any] = {"looked": time.time() if owner else 0.0, "owners": owners, "followers": followers}
+            asks |= {"followers": followers | {follower: owner}} if follower else {"owners": sorted({*owners, owner})}
+            if living:
+                jobs.change(self.store, wanted.id, **asks)
             else:
                 queue.check_room(jobs.listed(self.store), owner, self.limits)
-                self._forget_old()
-                self._enqueue(wanted, where or Runtime(), owner)
+                queue.forget_old(self.store)
+                self._unwritten.pop(wanted.id, None)
+                queue.add(self.store, wanted, where or Runtime(), asks)
+            self._make_way()
         self.tend()
         return jobs.read(self.store, wanted.id)
 
-    def _enqueue(self, wanted: Wanted, where: Runtime, owner: str) -> None:
-        folder = self.store.jobs / wanted.id
-        self._unwritten.pop(wanted.id, None)
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(parents=True)
-        write_json(folder / "spec.json", {"wanted": wanted.as_dict(), "runtime": asdict(where)})
-        write_json(folder / "status.json", {"state": "queued", "submitted": time.time(), "owners": [owner]})
+    def look(self, job_id: str) -> None:
+        """Somebody turns to a living job: it goes before what the same browser asked for and no longer looks at."""
+        with suppress(StoreError), self.store.lock("jobs"), disk_errors(self.store.root):
+            if (job := jobs.read(self.store, job_id)) and job.live:
+                jobs.change(self.store, job_id, looked=time.time())
+                self._make_way()
+
+    def _make_way(self) -> None:
+        """Have running jobs wait again that their browsers no longer look at, where others wait that they do; for who
+        holds the lock `jobs`."""
+        found = jobs.listed(self.store)
+        running = [job for job in found if job.state == "running" and jobs.exists(job)]
+        ways = [job for job in running if queue.gives_way(job, found)] if len(running) >= self.limits.workers else []
+        for job in ways[:1]:
+            self._halt(job, **jobs.WAITING, tries=job.tries - 1)
+
+    def leave(self, job_id: str, follower: str) -> None:
+        """A session that followed a job has moved on: nobody else wants it, then it is dropped. Finished stages stay
+        stored; what never began leaves no trace."""
+        with suppress(StoreError), self.store.lock("jobs"), disk_errors(self.store.root):
+            job = jobs.read(self.store, job_id)
+            if job is None or not job.live or follower not in job.followers:
+                return
+            left = {session: browser for session, browser in job.followers.items() if session != follower}
+            if left or job.owners:
+                jobs.change(self.store, job_id, followers=left)
+            elif job.tries or job.state == "running":
+                self._halt(job, state="dropped", finished=time.time(), followers={})
+            else:
+                shutil.rmtree(job.folder, ignore_errors=True)
+
+    def _halt(self, job: Job, **changes) -> None:
+        """End what a worker does for a job, and say what the job is now; for who holds the lock `jobs`, which keeps the
+        worker from the next one meanwhile. It stays warm. On another machine it sees the change by itself."""
+        if job.pid and job.host == jobs.HOST and self._alive(job):
+            with suppress(ProcessLookupError):
+                os.kill(job.pid, signal.SIGTERM)
+        jobs.change(self.store, job.id, **changes)
 
     def tend(self) -> None:
         """Start workers where jobs wait, no more than may compute at once."""
+        if self._cluster:
+            self._cluster.tend()
+            return
         with self._guard:
             found = jobs.listed(self.store)
             waiting = sum(job.state == "queued" for job in found)
@@ -71,10 +117,16 @@ class Runner(Meter):
             for _ in range(min(self.limits.workers, busy + waiting) - len(self._children)):
                 self._start()
 
-    def warm(self) -> None:
-        """Have a worker before there is a job, where one stays: its start takes longer than a first number."""
+    def warm(self, experiment: ExperimentSpec) -> None:
+        """Have a worker before there is a job, where one stays, with what `experiment` begins with loaded: that takes
+        longer than a first number."""
         with self._guard:
-            if self.limits.idle and not self._children:
+            if not self.limits.idle or self._cluster:
+                return
+            if experiment != self._next:
+                self._next = experiment
+                queue.expect(self.store, experiment)
+            if not self._children:
                 self._start()
 
     def _start(self) -> None:
@@ -93,7 +145,7 @@ class Runner(Meter):
                 self._settle(job)
             if status > 0 and not left:  # it cannot even start: the next in line would wait for ever
                 for job in queue.waiting(self.store)[:1]:
-                    self._end(job, "failed", jobs.words(self.store.jobs / WORDS, 1) or "the worker could not start")
+                    self._end(job, "failed", logs.words(self.store.jobs / WORDS, 1) or "the worker could not start")
         with self._guard:
             self._children.pop(child.pid, None)
         with suppress(AsrError, OSError):
@@ -102,6 +154,8 @@ class Runner(Meter):
     def _alive(self, job: Job) -> bool:
         """Whether a job waits, or has its worker."""
         if job.state == "queued":
+            if self._cluster:
+                self._cluster.tend()
             return True
         child = self._children.get(job.pid) if job.pid and job.host == jobs.HOST else None
         return child.poll() is None if child else jobs.exists(job)
@@ -116,7 +170,11 @@ class Runner(Meter):
         return self._settle(job)
 
     def _settle(self, job: Job) -> Job | None:
-        """The job of a worker that is gone, with how it ended."""
+        """The job of a worker that is gone, with how it ended; on a cluster it waits again, some times."""
+        if self._cluster and job.tries < jobs.TRIES:
+            queue.take_up(self.store)
+            self.tend()
+            return jobs.read(self.store, job.id)
         ended = self._end(job, "failed", self._cause(job))
         with suppress(AsrError):
             self.store.sweep()
@@ -146,9 +204,14 @@ class Runner(Meter):
         """All jobs as they are now, the last submitted one first."""
         return [job for found in jobs.listed(self.store) if (job := self.get(found.id))]
 
-    def ahead(self, job: Job) -> int:
-        """How many jobs will be taken before a waiting one."""
-        return next((n for n, other in enumerate(queue.waiting(self.store)) if other.id == job.id), 0)
+    def ready(self) -> bool:
+        """Whether a worker is up, so that a job need not wait for its start."""
+        return self._cluster.reached if self._cluster else any(c.poll() is None for c in self._children.values())
+
+    @property
+    def trouble(self) -> str | None:
+        """Why no worker can start at present, where that is known."""
+        return self._cluster.trouble if self._cluster else None
 
     def cancel(self, job_id: str) -> Job | None:
         """Stop a job within a second. Finished stages stay stored; nothing half written stays."""
@@ -184,9 +247,3 @@ class Runner(Meter):
         if job is None:
             raise StoreError(f"no job {job_id} is known here; submit its experiment again.")
         return self.submit(*job.asked(), owner)
-
-    def _forget_old(self) -> None:
-        """Remove the folders of all but the last ended jobs."""
-        ended = [job for job in jobs.listed(self.store) if not job.live]
-        for job in sorted(ended, key=lambda job: job.finished or job.submitted)[: max(0, len(ended) - KEPT)]:
-            shutil.rmtree(job.folder, ignore_errors=True)

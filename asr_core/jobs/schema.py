@@ -17,6 +17,7 @@ class Line(TypedDict):
     view: NotRequired[int]
     seconds_left: float
     share: float
+    slowdown: float
 
 
 class Speeds(TypedDict):

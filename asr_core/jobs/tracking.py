@@ -3,10 +3,12 @@
 import json
 import time
 from collections import defaultdict
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from asr_core.jobs import estimate
+from asr_core.jobs import estimate, load, logs
 from asr_core.jobs.jobs import Wanted
 from asr_core.pipeline.lab import Report
 from asr_core.pipeline.plan import Task
@@ -19,10 +21,21 @@ TRUSTED = 0.5  # seconds of work that say more than what was expected
 
 class Tracker(Report):
     """Appends JSON lines to `path`: time (Unix), stage, target, images and tasks done, of_images and of_tasks in all,
-    view (tasks that are left of what is shown), seconds_left, share of the expected time in [0, 1]. importing: seconds
-    that this worker took before it could build a network; None for one that was warm, which teaches nothing of it."""
+    view (tasks that are left of what is shown), seconds_left, share of the expected time in [0, 1], which goes on from
+    that of an earlier run, slowdown (seconds that a second of work takes beside other programs). importing: seconds
+    that this worker took before it could build a network; None for one that was warm, which teaches nothing of it.
+    stopped: whether to stop here, by KeyboardInterrupt, where no signal can say so."""
 
-    def __init__(self, wanted: Wanted, store: Store, speed: estimate.Speed, path: Path, importing: float | None):
+    def __init__(
+        self,
+        wanted: Wanted,
+        store: Store,
+        speed: estimate.Speed,
+        path: Path,
+        importing: float | None,
+        stopped: Callable[[], bool],
+    ):
+        self.stopped = stopped
         self.wanted, self.store, self.speed, self.path = wanted, store, dict(speed), path
         self.cold = importing is not None
         if importing is not None:
@@ -32,6 +45,8 @@ class Tracker(Report):
         self.left = {_name(t): (t, cost) for t, cost in zip(tasks, estimate.costs(tasks, speed), strict=True)}
         self.of = len(tasks), sum(task.images for task in tasks)
         self.total = sum(cost for _, cost in self.left.values()) + wanted.tables * speed["assemble"]
+        self.done = _share_of(path)  # by an earlier run of this job
+        self.load = load.slowdown()
         self.expected: dict[str, float] = defaultdict(float)  # seconds by rate
         self.actual: dict[str, float] = defaultdict(float)
         self.own: dict[str, float] = defaultdict(float)  # undisturbed
@@ -45,6 +60,7 @@ class Tracker(Report):
         super().count(stage, images)
 
     def started(self, task: Task) -> None:
+        self._obey()
         self._close()
         if not self.written and self.cold:  # until now networks were built and checked
             self.speed["start"] += clock() - self.since_own
@@ -55,7 +71,12 @@ class Tracker(Report):
         self.task, self.images, self.before = task, 0, 0  # before: images of an earlier run, which took no time now
         self.since, self.since_own = time.perf_counter(), clock()
 
+    def _obey(self) -> None:
+        if self.stopped():
+            raise KeyboardInterrupt
+
     def advance(self, images: int) -> None:
+        self._obey()
         self.images += images
         if time.perf_counter() - self.written > PAUSE:
             self._write()
@@ -81,7 +102,7 @@ class Tracker(Report):
         self._begin(None)
 
     def _slowdown(self, task: Task) -> float:
-        """Measured over expected seconds: of the task's own rate, or of all that was measured, or 1."""
+        """Measured over expected seconds: of the task's own rate, or of all that was measured, or by the load."""
         own = estimate.rate_of(task)
         for actual, expected in (
             (self.actual[own], self.expected[own]),
@@ -89,7 +110,12 @@ class Tracker(Report):
         ):
             if min(actual, expected) > TRUSTED:
                 return actual / expected
-        return 1.0
+        return self.slowdown()
+
+    def slowdown(self) -> float:
+        """Seconds that one of this thread's own took, of all that was measured; by the machine's load before that."""
+        actual, own = sum(self.actual.values()), sum(self.own.values())
+        return max(1.0, actual / own) if own > TRUSTED else self.load
 
     def _part(self, task: Task) -> float:
         """How much of a task is done, in [0, 1]."""
@@ -98,7 +124,7 @@ class Tracker(Report):
 
     def seconds_left(self) -> float:
         """From the speed so far, where there is one; training by its own."""
-        left = self.wanted.tables * self.speed["assemble"]
+        left = self.slowdown() * self.wanted.tables * self.speed["assemble"]
         for task, cost in self.left.values():
             part, spent = self._part(task), time.perf_counter() - self.since
             now = part - self.before / task.images if part else 0.0  # done in this run
@@ -109,7 +135,8 @@ class Tracker(Report):
     def share(self) -> float:
         """Part of the expected seconds that is done, in [0, 1]: it never falls."""
         left = sum(cost * (1 - self._part(task)) for task, cost in self.left.values())
-        return 1 - (left + self.wanted.tables * self.speed["assemble"]) / self.total
+        now = 1 - (left + self.wanted.tables * self.speed["assemble"]) / self.total
+        return self.done + (1 - self.done) * now
 
     def _write(self) -> None:
         self.written = time.perf_counter()
@@ -126,6 +153,7 @@ class Tracker(Report):
             "view": len(self.view & self.left.keys()),
             "seconds_left": round(self.seconds_left(), 1),
             "share": round(self.share(), 4),
+            "slowdown": round(self.slowdown(), 2),
         }
         with open(self.path, "a") as file:
             file.write(json.dumps(line) + "\n")
@@ -139,6 +167,13 @@ class Tracker(Report):
         if published and self.wanted.tables:  # what followed the last stage made them
             learned["assemble"] = (clock() - self.since_own) / self.wanted.tables
         estimate.remember(self.wanted.experiment, self.store, learned)
+
+
+def _share_of(path: Path) -> float:
+    """The share that an earlier run of this job came to; it was sent back to the queue."""
+    with suppress(ValueError, IndexError, KeyError, TypeError):
+        return float(json.loads(logs.tail(path).rpartition("\n")[0].splitlines()[-1])["share"])
+    return 0.0
 
 
 def _name(task: Task) -> tuple:

@@ -13,23 +13,27 @@ import sys
 import threading
 import time
 import traceback
-from contextlib import suppress
+from collections.abc import Callable
+from contextlib import redirect_stderr, redirect_stdout, suppress
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import psutil
 
 from asr_core.errors import AsrError
-from asr_core.jobs import estimate, jobs, needs, queue
+from asr_core.jobs import estimate, jobs, needs, queue, watches
 from asr_core.runtime import Runtime, clock, worker_threads
 from asr_core.spec.experiment import from_dict
 from asr_core.store import Store
+from asr_core.store.entries import read_json
 
 NICE = 10
-LOOK = 0.1  # seconds between two looks at the queue's folder, or at the parent
+LOOK = 0.1  # seconds between two looks at the queue's folder
 AGAIN = 2.0  # seconds after which an unchanged queue is read again: another worker may have ended its job
 PYTHON = 0.5  # seconds that Python itself takes to start and to import what stands above
-PATIENCE = 5  # seconds that an orphan gets to tidy up
+_one_at_a_time = threading.Lock()  # torch's threads and seeds, and what is printed, belong to the process
+_KEPT: dict[str, Any] = {}  # what stays loaded in a process of a cluster from one job to the next
 MOST = 2 << 30  # bytes of memory with which a worker takes no further job
 
 
@@ -39,47 +43,10 @@ def main(command: str, root: str, *rest: str) -> int:
     store = Store(root)
     if command == "speed":
         return measure(store, *rest)
-    return serve(store, Watch(store, int(rest[0])), queue.Limits.of_environment())
+    return serve(store, watches.Watch(store, int(rest[0])), queue.Limits.of_environment())
 
 
-class Watch:
-    """What this process computes, and who may stop it: SIGTERM stops the present job only, the death of the parent
-    process everything. Gives signs of life meanwhile, for whoever looks from another machine."""
-
-    def __init__(self, store: Store, parent: int):
-        self.store, self.parent, self.orphaned = store, parent, False
-        self.job: jobs.Job | Any = None  # while it may be interrupted
-        signal.signal(signal.SIGTERM, self._stop)
-        threading.Thread(target=self._watch, daemon=True).start()
-
-    def _stop(self, number, frame):
-        """End the job as Ctrl-C does: with-blocks tidy up. Further signals must not disturb that."""
-        if self.job is not None:
-            self.job = None
-            raise KeyboardInterrupt
-
-    def _watch(self) -> None:
-        beat = 0.0
-        while os.getppid() == self.parent:
-            job = self.job
-            if job is not None and time.monotonic() - beat > jobs.BEAT:
-                beat = time.monotonic()
-                self._beat(job)
-            time.sleep(LOOK)
-        self.orphaned = True
-        os.kill(os.getpid(), signal.SIGTERM)
-        time.sleep(PATIENCE)
-        os._exit(1)
-
-    def _beat(self, job: jobs.Job) -> None:
-        """A sign of life; a job that somebody on another machine cancelled is stopped."""
-        with suppress(OSError):
-            (job.folder / jobs.ALIVE).touch()
-        if (now := jobs.read(self.store, job.id)) and not now.live and self.job is job:
-            os.kill(os.getpid(), signal.SIGTERM)
-
-
-def serve(store: Store, watch: Watch, limits: queue.Limits) -> int:
+def serve(store: Store, watch: watches.Watch, limits: queue.Limits) -> int:
     """Compute one job after the other, until there was none for `limits.idle` seconds."""
     kept: dict[str, Any] = {}
     seen, read, idle = 0, 0.0, time.monotonic()
@@ -88,42 +55,47 @@ def serve(store: Store, watch: Watch, limits: queue.Limits) -> int:
         if stamp != seen or time.monotonic() - read > AGAIN:
             seen, read = stamp, time.monotonic()
             if job := queue.take(store, limits):
+                _print_into(job)
                 run(store, job, watch, kept)
                 with suppress(AsrError):  # a bound that is no size, or a disk that is gone: jobs go on without it
                     needs.trim(store)
                 seen, idle = 0, time.monotonic()
                 continue
-            _load(kept)
+            _load(store, kept)
             if time.monotonic() - idle >= limits.idle and not queue.waiting(store):
                 break
         time.sleep(LOOK)
     return 0
 
 
-def _load(kept: dict[str, Any]) -> None:
-    """Import what every job needs, while there is none."""
+def _load(store: Store, kept: dict[str, Any]) -> None:
+    """Import what every job needs, while there is none, and load what the next one probably begins with."""
     from asr_core.jobs import probe, tracking  # noqa: F401
-    from asr_core.pipeline import run  # noqa: F401
+    from asr_core.pipeline import run as pipeline
+    from asr_core.pipeline.kept import Kept
 
-    kept["warm"] = True
+    kept.setdefault("kept", Kept())
+    with suppress(OSError, ValueError, AsrError):  # nobody has said what, or it cannot be computed
+        spec = from_dict(read_json(store.jobs / jobs.NEXT, dict[str, Any]))
+        if kept.get("prepared") != spec:
+            kept["prepared"] = spec
+            pipeline.prepare(spec, store, Runtime(threads=worker_threads()), kept["kept"])
 
 
-def run(store: Store, job: jobs.Job, watch: Watch, kept: dict[str, Any]) -> None:
+def run(store: Store, job: jobs.Job, watch: watches.Stop, kept: dict[str, Any]) -> None:
     """Compute a job that was taken, and write how it ended. kept: what stays loaded from one job to the next."""
-    _print_into(job)
     try:
         watch.job = job
         if watch.orphaned:
             raise KeyboardInterrupt
-        compute(store, job, kept)
+        compute(store, job, kept, lambda: watch.stopped)
         watch.job = None
         ending: dict[str, Any] = {"state": "finished"}
     except BaseException as error:
         watch.job = None
-        kept.clear()
         ending = _ending(error, watch.orphaned, job.tries)
     with store.lock("jobs"):
-        if (now := jobs.read(store, job.id)) and now.live:  # else cancelled from another machine
+        if watches.mine(store, job):
             jobs.change(store, job.id, **({"finished": time.time()} if ending["state"] != "queued" else {}) | ending)
 
 
@@ -150,7 +122,7 @@ def _ending(error: BaseException, orphaned: bool, tries: int) -> dict[str, Any]:
     return {"state": "failed", "reason": traceback.format_exception_only(error)[-1].strip()}
 
 
-def compute(store: Store, job: jobs.Job, kept: dict[str, Any]) -> None:
+def compute(store: Store, job: jobs.Job, kept: dict[str, Any], stopped: Callable[[], bool]) -> None:
     """Compute what is wanted with progress lines; whatever happens, the speeds met are remembered."""
     wanted, where = job.asked()
     if wanted.stored(store):
@@ -158,14 +130,15 @@ def compute(store: Store, job: jobs.Job, kept: dict[str, Any]) -> None:
     start = clock()
     from asr_core.jobs import probe, tracking
     from asr_core.pipeline import run as pipeline
+    from asr_core.pipeline.kept import Kept
 
     importing = None if kept else PYTHON + clock() - start
-    kept.setdefault("warm", True)
+    kept.setdefault("kept", Kept())
     where, experiment = replace(where, threads=worker_threads()), wanted.experiment
     if not estimate.speed(experiment, store):
         probe.measure(experiment, store, where, importing or PYTHON)
     path, speed = job.folder / "progress.jsonl", estimate.speed(experiment, store)
-    tracker = tracking.Tracker(wanted, store, speed, path, importing)
+    tracker = tracking.Tracker(wanted, store, speed, path, importing, stopped)
     done = False
     try:
         if wanted.maps:
@@ -175,10 +148,35 @@ def compute(store: Store, job: jobs.Job, kept: dict[str, Any]) -> None:
         elif wanted.signal:
             pipeline.signal(experiment, store, wanted.signal, wanted.dense_id, tracker, where)
         else:
-            pipeline.run(experiment, store, tracker, where, wanted.first)
+            pipeline.run(experiment, store, tracker, where, wanted.first, kept["kept"])
         done = True
     finally:
         tracker.learn(done)
+
+
+def compute_next(root: Path, limits: queue.Limits, ticket: str) -> None:
+    """A task of a cluster: take the next job in line and compute it, in a thread of a process that may do other things
+    too. It writes the same progress, partial results and states as a local worker, and no signal stops it.
+
+    ticket: of this task alone, so that one which is run again, as its worker was lost, goes on with its job.
+    """
+    store = Store(root)
+    with _one_at_a_time:
+        _put_back(store, ticket)
+        queue.take_up(store)
+        job = queue.take(store, limits, ticket)
+        if job is None:
+            return
+        with open(job.folder / "log.txt", "w") as log, redirect_stdout(log), redirect_stderr(log), watches.alive(job):
+            run(store, job, watches.FileWatch(store, job), _KEPT)
+
+
+def _put_back(store: Store, ticket: str) -> None:
+    """A job that this very task had taken, on a worker that was lost, waits again."""
+    with store.lock("jobs"):
+        for job in jobs.listed(store):
+            if job.state == "running" and job.host == ticket:
+                jobs.change(store, job.id, **jobs.WAITING)
 
 
 def measure(store: Store, spec: str) -> int:

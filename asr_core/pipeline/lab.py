@@ -12,6 +12,7 @@ from asr_core.errors import StoreError, WeightsError
 from asr_core.images import data
 from asr_core.measure import stats
 from asr_core.networks import known_weights, models, resume, train, weights
+from asr_core.pipeline.kept import Kept
 from asr_core.pipeline.plan import Task
 from asr_core.pruning import masks
 from asr_core.repairs import batchnorm, repair_model
@@ -49,9 +50,11 @@ class Report:
 
 
 class Lab:
-    """What the stages of one experiment share. Data and networks are loaded on first use, and only then."""
+    """What the stages of one experiment share. Data and networks are loaded on first use, and only then; kept: by the
+    process, from experiments before."""
 
-    def __init__(self, spec: ExperimentSpec, store: Store, report: Report, where: Runtime):
+    def __init__(self, spec: ExperimentSpec, store: Store, report: Report, where: Runtime, kept: Kept | None = None):
+        self.kept = kept or Kept()
         self.spec, self.store, self.report, self.runtime = spec, store, report, where
         self.device = where.start()
         self._built: tuple[str, Any] = ("", None)
@@ -61,7 +64,19 @@ class Lab:
 
     @cached_property
     def data(self) -> data.Dataset:
-        return data.load(self.spec.data, self.store, self.report.count, self.runtime.data_dir)
+        images, where = self.spec.data, self.runtime.data_dir
+        known_by = (self.store.root, self.store.stamp("images"), images, where)
+        return self.kept.get("images", known_by, lambda: data.load(images, self.store, self.report.count, where))
+
+    @property
+    def layout(self) -> tuple:
+        """What networks of one layout have in common."""
+        return self.spec.model, self.spec.data.classes, self.spec.data.image_size
+
+    @cached_property
+    def outline(self) -> torch.nn.Module:
+        """The network without data in its tensors, to check; nobody changes it."""
+        return self.kept.get("outline", self.layout, lambda: models.outline(*self.layout))
 
     @cached_property
     def dense_id(self) -> str:
@@ -121,14 +136,17 @@ class Lab:
         return model
 
     def _dense(self, into: torch.nn.Module | None) -> torch.nn.Module:
-        """The dense network: a new one, or `into` refilled."""
+        """The dense network: `into` or what the process kept, refilled, or a new one."""
         entry = self.store.find("dense", self.dense_id, WEIGHTS)
         if entry is None:
             raise StoreError(f"the weights of dense network {self.dense_id} are gone; run again to train a new one.")
+        known_by = (*self.layout, self.device)
+        into = into or self.kept.find("network", known_by)
         if into is not None:
             return models.refill(into, entry.weights())
-        images = self.spec.data
-        return models.with_weights(self.spec.model, images.classes, images.image_size, entry.weights()).to(self.device)
+        return self.kept.get(
+            "network", known_by, lambda: models.with_weights(*self.layout, entry.weights()).to(self.device)
+        )
 
     def stored_stats(self, network: RepairSpec) -> dict[str, stats.Moments]:
         """Channel moments of the dense or pruned network, from the store."""

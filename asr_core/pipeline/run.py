@@ -7,10 +7,12 @@ from pathlib import Path
 
 from asr_core.checks import nearest_layer
 from asr_core.errors import AsrError, SpecError
-from asr_core.measure import guards
+from asr_core.images import data
+from asr_core.measure import evaluation, guards
 from asr_core.networks import models, named, own
 from asr_core.pipeline import allocations, assembly, plan, signal_plan
 from asr_core.pipeline import maps as stored_maps
+from asr_core.pipeline.kept import Kept
 from asr_core.pipeline.lab import Lab, Report, ensure_dense
 from asr_core.pipeline.order import Sooner, sooner
 from asr_core.pipeline.stages import perform
@@ -20,6 +22,7 @@ from asr_core.runtime import Runtime
 from asr_core.spec.experiment import ExperimentSpec
 from asr_core.spec.parts import PruneSpec
 from asr_core.spec.recalibration import REPORTED_STATE, BatchNormState
+from asr_core.spec.repairs import DENSE
 from asr_core.store import Store, results
 
 _one_at_a_time = threading.Lock()  # torch's threads and seeds belong to the process
@@ -31,10 +34,11 @@ def run(
     report: Report | None = None,
     where: Runtime | None = None,
     first: Sooner | None = None,
+    kept: Kept | None = None,
 ) -> results.Result:
     """Compute what is not stored and return the result's tables. A stored result costs no computation.
 
-    first: what is computed before all else, as somebody waits for it.
+    first: what is computed before all else, as somebody waits for it. kept: by this process, from run to run.
     Raises AsrError subclasses for bad input, before anything expensive. Ctrl-C leaves all finished
     stages stored and no debris.
     """
@@ -43,7 +47,7 @@ def run(
         return stored
     report = report or Report()
     store.check_writable()
-    lab = Lab(spec, store, report, where or Runtime())
+    lab = Lab(spec, store, report, where or Runtime(), kept)
     check(lab)
     known = results.dense_here(store, spec)
     counts = len(lab.data.train_labels), len(lab.data.test_labels)
@@ -55,6 +59,16 @@ def run(
     dense_id, images = lab.dense_id, lab.data
     del lab  # its networks go before the tables are made
     return assembly.publish(spec, store, dense_id, images, time.perf_counter() - start)
+
+
+def prepare(spec: ExperimentSpec, store: Store, where: Runtime, kept: Kept) -> None:
+    """Load what computing `spec` begins with, as far as it is here: its images, its dense network, and what torch loads
+    at a first pass. Stores nothing."""
+    if results.dense_here(store, spec) is None or not store.has("images", data.images_key(spec.data)):
+        return
+    lab = Lab(spec, store, Report(), where, kept)
+    check(lab)
+    evaluation.logits(lab.network(DENSE), [lab.data.test_batch(range(2))])
 
 
 def compute(spec: ExperimentSpec, root: Path, where: Runtime) -> None:
@@ -72,7 +86,7 @@ def train(spec: ExperimentSpec, root: Path, where: Runtime) -> None:
 def check(lab: Lab) -> None:
     """Everything that can be refused before anything expensive: the network first, its weights, then the images."""
     spec = lab.spec
-    network = models.outline(spec.model, spec.data.classes, spec.data.image_size)
+    network = lab.outline
     models.check_network(network, batchnorm=spec.max_batches > 0)
     if named.is_own(spec.model.architecture):
         own.check_digest(spec.model.architecture, spec.model.network_digest, network)
@@ -113,7 +127,7 @@ def maps(
     store.check_writable()
     lab = Lab(plan.fitted(spec, store, dense_id, wanted.state), store, report or Report(), where or Runtime())
     check(lab)
-    layers = list(models.conv_layers(models.outline(spec.model, spec.data.classes, spec.data.image_size)))
+    layers = list(models.conv_layers(lab.outline))
     if wanted.layer not in layers:
         raise SpecError(nearest_layer(wanted.layer, layers))
     lab.report.planned(stored_maps.missing(spec, store, dense_id, wanted))

@@ -10,6 +10,19 @@ from asr_core.spec.repairs import KIND, METHODS, RepairSpec
 
 REFERENCES = {"dense": "dense", "no_repair": "no repair"}
 
+STAGES = {
+    "images": "decoding images",
+    "dense": "training the dense network",
+    "prune": "pruning",
+    "stats": "channel statistics",
+    "repair": "repair factors",
+    "recalibration": "BatchNorm recalibration",
+    "evaluation": "accuracy",
+    "maps": "spatial maps",
+    "repairability": "relative repairability",
+    "signal": "signal",
+}
+
 
 def methods() -> list[str]:
     """Registered methods: the paper's in its order (LW, raw, ASR last), then others by name."""

@@ -218,7 +218,7 @@ def offer_to_compute() -> None:
         problem(error)
         return
     seen = look()
-    compute_panel(wanted, store(), first=Sooner(seen.repairs, seen.bn_state))
+    compute_panel(wanted, store(), looked_at=True, first=Sooner(seen.repairs, seen.bn_state))
 
 
 def layer_of(found: View) -> str:

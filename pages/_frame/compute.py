@@ -12,10 +12,11 @@ from asr_core.jobs.jobs import Job, Wanted
 from asr_core.jobs.runner import Runner
 from asr_core.pipeline.plan import Task
 from asr_core.runtime import Runtime
+from asr_core.spec import labels
 from asr_core.spec.experiment import ExperimentSpec
 from asr_core.store import Store
-from pages._frame import fetching, state, visitor
-from pages._frame.progress import STAGES, news, progress
+from pages._frame import fetching, follow, pricing, state, visitor
+from pages._frame.progress import news, progress
 from pages._frame.text import plain, problem
 
 WATCH = 0.5  # seconds between two looks at a job
@@ -32,13 +33,20 @@ def runner(store: Store) -> Runner:
 
 
 def compute_panel(
-    experiment: ExperimentSpec, store: Store, *, layer_maps: Any = None, where: Runtime | None = None, **part: Any
+    experiment: ExperimentSpec,
+    store: Store,
+    *,
+    layer_maps: Any = None,
+    where: Runtime | None = None,
+    looked_at: bool = False,
+    **part: Any,
 ) -> None:
     """What of `experiment` is missing, with its time and a button; while it runs, progress and Cancel.
 
     With `layer_maps` only these maps; part: `dense_id`, and what else `Wanted` can ask for alone. where: data_dir and
-    weights, if the worker needs them. While the job runs the whole page is drawn again whenever there is more to show
-    (`assembly.partial`). Draw it once per page and thing wanted.
+    weights, if the worker needs them. looked_at: it is what the sidebar chooses, which `follow` computes by itself and
+    which goes before what the same browser asked for earlier. While the job runs the whole page is drawn again whenever
+    there is more to show (`assembly.partial`). Draw it once per page and thing wanted.
     """
     wanted = Wanted(experiment, layer_maps, **part)
     with st.container(key=f"compute_{wanted.id}"):
@@ -48,11 +56,13 @@ def compute_panel(
         crew = runner(store)
         job = crew.get(wanted.id)
         if job is not None and job.live:
+            if looked_at:
+                follow.look(crew, job)
             _running(crew, job)
         else:
             if job is not None and job.state == "finished":
                 _once_more(job)
-            _offer(crew, wanted, where, job)
+            _offer(crew, wanted, where, job, looked_at)
 
 
 def _once_more(job: Job) -> None:
@@ -69,28 +79,19 @@ def _once_more(job: Job) -> None:
     st.fragment(look, run_every=WATCH)()
 
 
-def _stamp(store: Store) -> tuple:
-    return tuple(store.stamp(stage) for stage in STAGES)
-
-
-@st.cache_resource(max_entries=64, show_spinner=False)
-def _missing(root: str, wanted_id: str, stamp: tuple, _wanted: Wanted) -> list[Task]:
-    return _wanted.tasks(Store(root))
-
-
-def _offer(crew: Runner, wanted: Wanted, where: Runtime | None, job: Job | None) -> None:
+def _offer(crew: Runner, wanted: Wanted, where: Runtime | None, job: Job | None, looked_at: bool) -> None:
     """How the last attempt ended, what is missing, its time, and the button."""
     if job is not None:
         ending(job)
     retry = job is not None and job.state in ("failed", "cancelled")
     try:
-        tasks = _missing(str(crew.store.root), wanted.id, _stamp(crew.store), wanted)
+        tasks = pricing.missing(crew.store, wanted)
         speed = crew.speed(wanted.experiment)
-        _listing(tasks, speed, wanted)
+        _listing(crew, tasks, speed, wanted)
         if not visitor.admitted(f"_password_{wanted.id}"):
             return
         if tasks and state.touched():
-            crew.warm()
+            crew.warm(wanted.experiment)
         if tasks and speed is None:
             _offer_to_measure(crew, wanted)
         label = fetching.offer(wanted.experiment.data, crew.store, wanted.id) or ("Retry" if retry else "Compute")
@@ -99,10 +100,13 @@ def _offer(crew: Runner, wanted: Wanted, where: Runtime | None, job: Job | None)
             key=f"_compute_{wanted.id}",
             type="primary",
             icon=":material/play_arrow:",
-            help="Runs beside the dashboard; closing this tab loses nothing.",
+            help="Runs beside the dashboard and goes on when you move on or close this tab. What you asked for before "
+            "waits meanwhile.",
         ):
             crew.submit(wanted, where, visitor.owner())
             st.rerun()
+        if looked_at:
+            follow.begin(crew, wanted, tasks, speed, job)
     except ImagesAbsent as error:
         st.info(f"It cannot be computed here: {plain(error)}", icon=":material/image_not_supported:")
     except AsrError as error:
@@ -115,9 +119,11 @@ def ending(job: Job) -> None:
         st.error(f"The computation failed: {plain(job.reason)}")
     elif job.state == "cancelled":
         st.caption("Cancelled; finished stages stay stored, so a retry goes on from there.")
+    elif job.state == "dropped":
+        st.caption("Followed, and dropped when its view moved on; finished stages stay stored.")
 
 
-def _listing(tasks: list[Task], speed: estimate.Speed | None, wanted: Wanted) -> None:
+def _listing(crew: Runner, tasks: list[Task], speed: estimate.Speed | None, wanted: Wanted) -> None:
     """The estimated time in words, and the stages behind it."""
     if not tasks:
         st.markdown("All stages are stored; only the tables have to be made.")
@@ -126,10 +132,20 @@ def _listing(tasks: list[Task], speed: estimate.Speed | None, wanted: Wanted) ->
         passes = sum(task.images for task in tasks)
         st.markdown(f"To compute: **{passes:,} image passes**, {beginnings(tasks)}; not measured on this machine.")
     else:
-        about = estimate.duration(estimate.seconds(tasks, speed, wanted.tables))
-        st.markdown(f"To compute: **about {about}** on this machine, {beginnings(tasks)}.")
+        st.markdown(f"To compute: {_about(crew, tasks, speed, wanted)}, {beginnings(tasks)}.")
     with st.expander(f"{len(tasks)} stages, {sum(task.images for task in tasks):,} image passes"):
         st.dataframe(listing_table(tasks, speed), hide_index=True, width="stretch")
+
+
+def _about(crew: Runner, tasks: list[Task], speed: estimate.Speed, wanted: Wanted) -> str:
+    """How long it takes beside what else runs, the rows of this view first; and what comes before it."""
+    shown, whole = map(estimate.duration, pricing.seconds(crew, wanted, tasks, speed))
+    words = f"**about {whole}** on this machine"
+    if shown != whole and wanted.first:
+        words += f" (what this view shows: {shown})"
+    if ahead := pricing.ahead(crew, pricing.as_if(crew, wanted)):
+        words += f", after {ahead}"
+    return words
 
 
 def beginnings(tasks: list[Task]) -> str:
@@ -142,7 +158,7 @@ def beginnings(tasks: list[Task]) -> str:
 def listing_table(tasks: list[Task], speed: estimate.Speed | None) -> pd.DataFrame:
     """Stages in words, with how many, image passes and seconds."""
     table = estimate.table(tasks, speed)
-    table["stage"] = table["stage"].map(STAGES)
+    table["stage"] = table["stage"].map(labels.STAGES)
     table["seconds"] = table["seconds"].round(1)
     return table.rename(columns={"tasks": "how many", "images": "image passes"})
 
@@ -198,6 +214,8 @@ def _running(crew: Runner, job: Job) -> None:
     if not visitor.admitted(f"_password_{job.id}"):
         return
     # outside the fragment: inside, the next look could swallow the click
+    if not job.owners and follow.followed() == job.id:
+        st.caption("Followed: it is dropped when you move on.")
     st.button(
         "Cancel",
         key=f"_cancel_{job.id}",

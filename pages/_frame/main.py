@@ -6,8 +6,9 @@ from contextlib import contextmanager, suppress
 import streamlit as st
 
 from asr_core.errors import AsrError
+from asr_core.jobs.jobs import Wanted
 from asr_core.networks import named
-from pages._frame import common, document, header, plot, sidebar, stage, state, takeaway
+from pages._frame import common, compute, document, follow, header, plot, sidebar, stage, state, takeaway
 from pages._frame.text import problem
 
 # section: (file, title, icon, what it shows)
@@ -194,6 +195,8 @@ def frame(page) -> None:
         found = st.session_state["_view"] = None if quiet else common.present()
         if found:
             state.spell({"methods"} if found.missing else set())
+        if not quiet:
+            leave_behind()
         header.draw(page.title, found, quiet or staged)
         if staged:
             stage.draw(found)
@@ -206,6 +209,15 @@ def frame(page) -> None:
         return
     with one_line():
         sidebar.draw(found)  # last: its many controls take a browser longer than the first chart
+
+
+def leave_behind() -> None:
+    """What this session followed and no longer looks at is dropped."""
+    if follow.followed():
+        wanted = None
+        with suppress(AsrError):  # what is chosen is no setting: said where the page is drawn
+            wanted = Wanted(common.experiment()).id
+        follow.move(compute.runner(common.store()), wanted)
 
 
 @contextmanager

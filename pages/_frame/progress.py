@@ -7,24 +7,13 @@ from asr_core.jobs.jobs import Job
 from asr_core.jobs.runner import Runner
 from asr_core.spec import labels
 from asr_core.spec.repairs import RepairSpec
+from pages._frame import pricing
 from pages._frame.text import plain
 
 REDRAWS = 20  # times, at most, that the whole page is drawn again for what a job has added
 REST = 4.0  # seconds, at least, between two of them
 QUICK = 1.0  # the same while the rows that the page asked for come
 FIRST = ("images", "dense", "prune", "stats")  # stages without which there is nothing to draw
-STAGES = {
-    "images": "decoding images",
-    "dense": "training the dense network",
-    "prune": "pruning",
-    "stats": "channel statistics",
-    "repair": "repair factors",
-    "recalibration": "BatchNorm recalibration",
-    "evaluation": "accuracy",
-    "maps": "spatial maps",
-    "repairability": "relative repairability",
-    "signal": "signal",
-}
 
 
 def news(drawn: dict | None, now: dict | None, rest: float) -> bool:
@@ -42,31 +31,26 @@ def news(drawn: dict | None, now: dict | None, rest: float) -> bool:
 
 
 def progress(crew: Runner, job: Job) -> None:
-    """Where a living job stands: bar, stage, images done, time left."""
+    """Where a living job stands: one fraction, as a bar and in percent, the stage, and one time."""
     line = job.progress()
-    if job.state == "queued" and (words := waiting(crew, job)):
-        st.progress(0.0, text=words)
+    share = line["share"] if line else 0.0
+    if job.state == "queued":
+        st.progress(share, text=waiting(crew, job))
     elif line is None:
-        st.progress(0.0, text="Starting …")
+        st.progress(0.0, text="Checking what is there …")
     else:
         left = estimate.duration(line["seconds_left"])
         network = labels.label(RepairSpec.from_columns(**line["network"]))
         of = f" ({plain(network)})" if line["stage"] not in ("images", "dense", "prune") else ""
-        st.progress(
-            line["share"],
-            text=(
-                f"{STAGES[line['stage']]}{of} · {line['images']:,} of {line['of_images']:,} image passes · about "
-                f"{left} left"
-            ),
-        )
+        st.progress(share, text=f"{int(100 * share)} % · {labels.STAGES[line['stage']]}{of} · about {left} left")
 
 
-def waiting(crew: Runner, job: Job) -> str | None:
-    """What a queued job waits for, in words; None where its worker is about to start."""
-    before = sum(other.state == "running" for other in crew.all()) + crew.ahead(job)
-    if not before:
-        return None
+def waiting(crew: Runner, job: Job) -> str:
+    """What a queued job waits for, in words."""
+    if not (ahead := pricing.ahead(crew, job)):
+        if crew.trouble:
+            return f"Waiting: {plain(crew.trouble)}"
+        return "Starting …" if crew.ready() else "Starting a worker …"
     many = crew.limits.workers
-    first = "1 computation comes" if before == 1 else f"{before} computations come"
     at_once = "one runs at a time" if many == 1 else f"{many} run at a time"
-    return f"Waiting: {first} first; {at_once}, and browsers take turns."
+    return f"Waiting for {ahead}; {at_once}, and browsers take turns."

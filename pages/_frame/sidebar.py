@@ -20,7 +20,7 @@ from asr_core.spec.recalibration import IDLE, Recalibration
 from asr_core.spec.repairs import KIND
 from asr_core.spec.samples import CalibrationSpec, EvalSpec
 from asr_core.store import catalogue
-from pages._frame import address, classroom, controls, folded, own, own_network, state
+from pages._frame import address, classroom, controls, folded, follow, own, own_network, state
 from pages._frame import common as common
 from pages._frame.text import problem
 
@@ -159,6 +159,7 @@ def _pruning(wanted: Setting, shown: common.View | None) -> None:
     field = declarations(PruneSpec)["pruning"]
     _control("pruning", replace(field, help=" ".join((wanted.prune.chosen.__doc__ or field.help).split())), wanted)
     _parameters(wanted.prune, wanted, silent=False)
+    follow.toggle()
     folded.expander("Layers that keep weights", "_open_floors", lambda: _kept(wanted), icon=":material/lock:")
     if shown is not None and shown.stands_in is None:
         facts = shown.result.setting

@@ -20,6 +20,7 @@ REMEMBERED = 20
 SPELLED = "_spelled"  # parameters that the address names though they have their default
 GIVEN = "_given"  # what an address named and nobody has tried or changed since: what is wrong with that is said
 LED = "_led"  # the setting of the last run
+ARRIVED = "_arrived"  # whether an address led to what is chosen now
 
 
 def begin(page: str) -> tuple[bool, bool]:
@@ -44,7 +45,9 @@ def begin(page: str) -> tuple[bool, bool]:
         session[GIVEN] = set()
     if changed or (not fresh and address() != session.get(ADDRESS)):  # chosen by a widget, or in a callback
         session[COMPLAINTS] = []
+        chosen()
     if fresh:
+        session[ARRIVED] = True
         state |= _from_address(named)
         session[ADDRESS], session[SPELLED] = named, named.keys() & {"methods"}
     for name in PARAMS:
@@ -53,6 +56,16 @@ def begin(page: str) -> tuple[bool, bool]:
         if name not in session[DRAWN] or name not in session or session[name] != state[name]:
             session[name] = _copy(state[name])
     return fresh and not named.keys() & SETTING.keys(), fresh and not named.keys() & addresses.LOOK.keys()
+
+
+def arrived() -> bool:
+    """Whether an address led to what is chosen now, and no choice since."""
+    return st.session_state.get(ARRIVED, True)
+
+
+def chosen() -> None:
+    """A choice of the user's led to what is chosen now."""
+    st.session_state[ARRIVED] = False
 
 
 def leave() -> None:

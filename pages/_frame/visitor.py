@@ -34,9 +34,30 @@ def named() -> str | None:
 
 def owner() -> str:
     """Whom a job is counted to: the named user, else this browser session, by a mark that does not open it."""
+    return _mark(named() or _session_id())
+
+
+def session() -> str:
+    """This browser session, by a mark that does not open it."""
+    return _mark(_session_id())
+
+
+def _session_id() -> str:
     context = get_script_run_ctx()
-    who = named() or (context.session_id if context else "")
+    return context.session_id if context else ""
+
+
+def _mark(who: str) -> str:
     return hashlib.sha256(who.encode()).hexdigest()[:12]
+
+
+def may_compute() -> bool:
+    """Whether this visitor may compute and send files, without a word."""
+    if demo():
+        return False
+    if os.environ.get("ASR_USER_HEADER"):
+        return named() is not None
+    return not os.environ.get("ASR_PASSWORD") or bool(st.session_state.get(ADMITTED))
 
 
 def admitted(key: str) -> bool:
@@ -45,12 +66,11 @@ def admitted(key: str) -> bool:
     if demo():
         st.info(DEMO, icon=":material/lock:")
         return False
-    if os.environ.get("ASR_USER_HEADER"):
-        if named() is None:
-            st.info(UNNAMED, icon=":material/lock:")
-        return named() is not None
-    if not os.environ.get("ASR_PASSWORD") or st.session_state.get(ADMITTED):
+    if may_compute():
         return True
+    if os.environ.get("ASR_USER_HEADER"):
+        st.info(UNNAMED, icon=":material/lock:")
+        return False
     st.text_input(
         "Password for computing here",
         type="password",

@@ -39,7 +39,7 @@ def test_a_running_job_shows_progress_and_can_be_cancelled(own_server, store, vi
         stack.enter_context(held(job.asked()[0], store))
         jobs.update(store, first, state="cancelled")
         progress = visitor.page.get_by_test_id("stProgress")
-        expect(progress).to_contain_text("image passes", timeout=1000 * PATIENCE)
+        expect(progress).to_contain_text("left", timeout=1000 * PATIENCE)
         assert jobs.read(store, job.id).state == "running"
         cancel(visitor).click()
         said = visitor.page.get_by_text("Cancelled; finished stages stay stored")

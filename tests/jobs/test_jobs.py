@@ -14,7 +14,7 @@ from made_jobs import LONG, held, make_job
 from small import SPEED
 
 from asr_core.errors import AsrError, SpecError, StoreError, UnknownName
-from asr_core.jobs import estimate, jobs, meter
+from asr_core.jobs import estimate, jobs, meter, queue
 from asr_core.jobs import runner as runners
 from asr_core.jobs.jobs import Wanted
 from asr_core.jobs.runner import Runner
@@ -139,8 +139,8 @@ def test_a_second_job_waits_for_the_first_and_can_be_cancelled_there(runner, fin
     one, other = (Wanted(with_sparsity(value)) for value in (0.7, 0.75))
     with held(one, runner.store):
         first = wait(runner, runner.submit(one).id, lambda job: job.state == "running")
-        second = runner.submit(other)
-        assert second.state == "queued" and second.pid is None and runner.ahead(second) == 0
+        second = runner.submit(other, owner="another")
+        assert second.state == "queued" and second.pid is None
         assert [job.id for job in runner.all()][:2] == [second.id, first.id]
         assert runner.cancel(second.id).state == runner.cancel(first.id).state == "cancelled"
 
@@ -299,13 +299,13 @@ def asdict_tables(result):
 
 
 def test_only_the_last_ended_jobs_are_kept(tmp_path, monkeypatch):
-    monkeypatch.setattr(runners, "KEPT", 2)
+    monkeypatch.setattr(queue, "KEPT", 2)
     store = Store(tmp_path)
     for i in range(4):
         (store.jobs / f"{i:024}").mkdir(parents=True)
         status = {"state": "finished", "submitted": i, "finished": i, "pid": 1, "born": 0}
         (store.jobs / f"{i:024}" / "status.json").write_text(json.dumps(status))
-    Runner(store)._forget_old()
+    queue.forget_old(store)
     assert [job.id for job in jobs.listed(store)] == [f"{3:024}", f"{2:024}"]
 
 
@@ -422,3 +422,31 @@ def test_what_is_no_spec_is_refused():
         from_dict(good | {"repairs": [good["repairs"][1] | {"method": "magic"}]})
     with pytest.raises(SpecError, match="sparsity"):
         from_dict(good | {"prune": {"pruning": "global_l1", "sparsity": 90}})
+
+
+def test_a_job_gives_way_to_what_its_browser_asks_for_next_and_goes_on_after_it(runner, finished):
+    first, second = Wanted(with_sparsity(0.41)), Wanted(with_sparsity(0.42))
+    with held(first, runner.store):
+        begun = wait(runner, runner.submit(first, owner="x").id, computing)
+        runner.submit(second, owner="x")
+        ended_second = wait(runner, second.id, ended)
+        assert runner.get(first.id).started is None or runner.get(first.id).started >= ended_second.started
+    ended_first = wait(runner, first.id, ended)
+    assert [ended_second.state, ended_first.state] == ["finished", "finished"]
+    assert ended_second.pid == begun.pid  # the worker stayed warm
+    assert ended_first.tries == 1
+    shares = [json.loads(line)["share"] for line in (ended_first.folder / "progress.jsonl").read_text().splitlines()]
+    assert shares == sorted(shares)
+
+
+def test_what_a_session_followed_is_dropped_and_the_next_is_computed_by_the_same_worker(runner, finished):
+    first, second = Wanted(with_sparsity(0.43)), Wanted(with_sparsity(0.44))
+    with held(first, runner.store):
+        begun = wait(runner, runner.submit(first, owner="x", follower="tab").id, computing)
+        runner.leave(first.id, "tab")
+        runner.submit(second, owner="x", follower="tab")
+        assert wait(runner, second.id, ended).pid == begun.pid
+    dropped = runner.get(first.id)
+    assert (dropped.state, dropped.live) == ("dropped", False)
+    assert assembly.partial(first.experiment, runner.store).channels is not None
+    assert not list((runner.store.root / ".tmp").glob("*"))

@@ -150,8 +150,8 @@ def test_one_worker_is_warmed_where_workers_stay(tmp_path, monkeypatch, idle, st
     monkeypatch.setattr(Runner, "_start", lambda self: found.append(self._children.setdefault(1, None)))
     runner = Runner(Store(tmp_path))
     assert found == []
-    runner.warm()
-    runner.warm()
+    runner.warm(SMALL)
+    runner.warm(SMALL)
     assert len(found) == started
 
 

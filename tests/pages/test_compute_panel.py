@@ -6,10 +6,11 @@ from parts_of_pages import jobs_page, labels, panel, run
 from small import SMALL, SPEED
 
 from asr_core.errors import AsrError
-from asr_core.jobs import estimate
+from asr_core.jobs import estimate, load
 from asr_core.jobs.jobs import Wanted
 from asr_core.jobs.runner import Runner
 from asr_core.store import Store
+from pages._frame import visitor
 from pages._frame.compute import WATCH
 from pages._frame.progress import news
 
@@ -32,9 +33,12 @@ def submitted(monkeypatch):
     return found
 
 
-def test_what_is_missing_is_listed_with_its_time_and_can_be_asked_for(store, submitted):
+def test_what_is_missing_is_listed_with_its_time_beside_what_else_runs_and_can_be_asked_for(
+    store, submitted, monkeypatch
+):
+    monkeypatch.setattr(load, "slowdown", lambda: 2.0)
+    about = estimate.duration(2 * estimate.seconds(estimate.work(SMALL, store), SPEED, 3))
     app = run(panel)
-    about = estimate.duration(estimate.seconds(estimate.work(SMALL, store), SPEED, 3))
     assert f"about {about}" in app.markdown[0].value and "training and decoding included" in app.markdown[0].value
     table = app.dataframe[0].value
     assert table["stage"].iloc[:2].tolist() == ["decoding images", "training the dense network"]
@@ -48,7 +52,7 @@ def test_a_running_job_shows_stage_images_and_time_left_and_can_be_cancelled(sto
     monkeypatch.setattr(Runner, "cancel", lambda self, job: cancelled.append(job))
     app = run(panel)
     bar = app.get("progress")[0].proto
-    assert bar.value == 25 and bar.text == "accuracy (BN only) · 1,200 of 5,000 image passes · about 42 s left"
+    assert bar.value == 25 and bar.text == "25 % · accuracy (BN only) · about 42 s left"
     assert labels(app) == ["Cancel"]
     app.button[0].click().run()
     assert cancelled == [job_id]
@@ -79,10 +83,29 @@ def test_the_page_is_drawn_again_for_each_row_that_it_asked_for(before, now, res
 
 def test_a_queued_job_says_whether_it_waits_for_another_one(store):
     make_job(store, "queued")
-    assert run(panel).get("progress")[0].proto.text == "Starting …"
-    make_job(store, "running", wanted=Wanted(SMALL.with_(repairs=())), before=10)
+    assert run(panel).get("progress")[0].proto.text == "Starting a worker …"
+    make_job(store, "running", wanted=Wanted(SMALL.with_(repairs=())), before=10, line=LINE)
     text = run(panel).get("progress")[0].proto.text
-    assert text == "Waiting: 1 computation comes first; one runs at a time, and browsers take turns."
+    words = "Waiting for 1 other computation, about 42 s; one runs at a time, and browsers take turns."
+    assert text == words
+
+
+def test_a_job_that_waits_again_keeps_its_fraction(store):
+    make_job(store, "queued", line=LINE)
+    assert run(panel).get("progress")[0].proto.value == 25
+
+
+def test_an_offer_says_what_comes_before_it_and_how_long_that_takes(store):
+    make_job(store, "running", wanted=Wanted(SMALL.with_(repairs=())), line=LINE | {"slowdown": 3.0}, owners=["y"])
+    whole = estimate.duration(3 * estimate.seconds(estimate.work(SMALL, store), SPEED, 3))
+    text = run(panel).markdown[0].value
+    assert f"**about {whole}** on this machine, after 1 other computation, about 42 s" in text
+
+
+def test_an_offer_does_not_wait_for_what_the_same_browser_no_longer_looks_at(store, monkeypatch):
+    monkeypatch.setattr(visitor, "owner", lambda: "x")
+    make_job(store, "running", wanted=Wanted(SMALL.with_(repairs=())), line=LINE, owners=["x"])
+    assert "after" not in run(panel).markdown[0].value
 
 
 def test_a_failed_job_shows_its_reason_and_a_retry(store, submitted):
@@ -124,10 +147,10 @@ def test_what_cannot_be_computed_says_why_and_has_no_button(store, monkeypatch):
 @pytest.mark.parametrize("touched", [False, True])
 def test_a_worker_is_warmed_by_a_choice_and_not_by_an_address_alone(store, monkeypatch, touched):
     warmed = []
-    monkeypatch.setattr(Runner, "warm", lambda self: warmed.append(self))
+    monkeypatch.setattr(Runner, "warm", lambda self, experiment: warmed.append(experiment))
     monkeypatch.setattr("pages._frame.state.touched", lambda: touched)
     run(panel)
-    assert len(warmed) == touched
+    assert warmed == touched * [SMALL]
 
 
 @pytest.fixture
