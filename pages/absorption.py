@@ -44,13 +44,14 @@ def numbers(found: common.View) -> None:
     recalibration, convs = found.look.bn_state, found.result.convs["absorbed"]
     with st.container(horizontal=True, gap="medium"):
         left = leftover.share_left(recalibration)
-        st.metric(
-            "Left of the start, a",
-            f"{left:.3f}",
-            help="a = (1 − momentum)ᵇ: the share of the starting statistics that recalibration leaves; 0 under "
-            "cumulative averaging, 1 without recalibration.",
-            width="content",
-        )
+        if found.look.batchnorm:
+            st.metric(
+                "Left of the start, a",
+                f"{left:.3f}",
+                help="a = (1 − momentum)ᵇ: the share of the starting statistics that recalibration leaves; 0 under "
+                "cumulative averaging, 1 without recalibration.",
+                width="content",
+            )
         st.metric(
             "Convs absorbed",
             f"{(convs == 'yes').sum()} of {len(convs)}",

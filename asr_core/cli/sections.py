@@ -16,6 +16,7 @@ from asr_core.studies import ablation, budgets
 
 PRUNINGS: list[dict[str, Any]] = [{"sparsity": s} for s in (0.8, 0.9, 0.7)]
 PRUNINGS += [{"pruning": "n_m"}, {"sparsity": 0.95}, {"sparsity": 0.5}]
+EXTREME = {"sparsity": 0.95}
 STUDIED = 0.9  # sparsity of the studies, as in the paper's table 2
 LOOKS = (("simultaneous", False), ("sequential", True))  # order and bias of the studies' repairs
 BUDGETS = (0.8, 0.9, 0.95)
@@ -35,6 +36,9 @@ OTHERS: list[dict[str, Any]] = [
     {"architecture": "densenet121", "stem": "half", "epochs": 15},
     {"architecture": "resnet50", "stem": "half", "epochs": 15},
 ]
+CONVNEXT = {"epochs": 12, "learning_rate": 0.05}  # as far as two cores reach
+CONVNEXT_MAPPED = ("stages.1.1.contract",)
+NEW_WEIGHTS = ("mls_bn",)
 WIDE = ("resnet50",)  # 26,000 channels: tables of megabytes
 MAIN = (NO_STATE, REPORTED_STATE, CUMULATIVE)
 
@@ -124,6 +128,15 @@ def others(ask, sources: Sources) -> list[Piece]:
     return [piece for network in OTHERS for piece in light(ask, given | network)]
 
 
+def without_batchnorm(ask, sources: Sources) -> list[Piece]:
+    """A small ConvNeXt trained here on CIFAR-10: at 80 % with its channels, signal and some maps; the repairs of LOOKS,
+    and those of it that set new weights."""
+    given = TRAINED | {"dataset": f"folder:{sources.cifar10}", "architecture": "small_convnext"} | CONVNEXT
+    found = [looks(ask(**given, **pruning), (*METHODS, *NEW_WEIGHTS)) for pruning in PRUNINGS if pruning != EXTREME]
+    first, *rest = [Piece(spec, channels=False) for spec in found]
+    return [replace(first, channels=True, maps=CONVNEXT_MAPPED, signal=True), *rest]
+
+
 def cifar100(ask, sources: Sources) -> list[Piece]:
     """A CIFAR ResNet-56 trained here on CIFAR-100."""
     given = TRAINED | {"dataset": f"folder:{sources.cifar100}", "architecture": "cifar_resnet56"}
@@ -166,6 +179,7 @@ SECTIONS = {
     "noise": (noise, ("cifar10",)),
     "published": (published, ("cifar10", "checkpoints")),
     "others": (others, ("cifar10",)),
+    "without_batchnorm": (without_batchnorm, ("cifar10",)),
     "cifar100": (cifar100, ("cifar100",)),
     "imagenette": (imagenette, ("imagenette",)),
     "mobilenet": (mobilenet, ("imagenette", "checkpoints")),
@@ -190,9 +204,9 @@ def allocation(ask) -> list[Piece]:
     return [replace(first, repairability=True), *rest]
 
 
-def looks(spec: ExperimentSpec) -> ExperimentSpec:
-    """`spec` with every method in LOOKS only."""
-    some = [RepairSpec.of(method, *look) for look in LOOKS for method in METHODS]
+def looks(spec: ExperimentSpec, methods: Sequence[str] = METHODS) -> ExperimentSpec:
+    """`spec` with every one of the methods in LOOKS only."""
+    some = [RepairSpec.of(method, *look) for look in LOOKS for method in methods]
     return spec.with_(repairs=tuple(dict.fromkeys(some)))
 
 
