@@ -5,7 +5,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from asr_core.figures import absorption, signal
+from asr_core.figures import absorption, signal, unabsorbed
 from asr_core.spec import labels
 from asr_core.spec.recalibration import BatchNormState
 from asr_core.spec.repairs import BN_ONLY, NO_REPAIR, RepairSpec
@@ -155,6 +155,10 @@ what: dict[str, Any] = {"repairs": repairs_of, "momentum": momentum}
 gaps = charts.show(absorption.GAP, "gaps", how={"show": state.get("gap")}, **what)
 for number, gap in enumerate(gaps):
     methods(gap, number)
+
+st.subheader("What is a repair worth where nothing absorbs it?", anchor=False)
+st.caption("Each chosen repair against no repair, on the same test images, before anything is recalibrated.")
+charts.show(unabsorbed.UNABSORBED, "unabsorbed", repairs=lambda found: found.repairs)
 
 left, right = st.columns(2) if state.get("pin") is None else (st.container(), st.container())
 with left:

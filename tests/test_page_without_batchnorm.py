@@ -5,7 +5,8 @@ from drawn import shown
 from made_results import store_result
 from paged import PAGES, faultless, turned, words
 
-from asr_core.figures import NothingToDraw, absorption, budgets, curves, decay, signal
+from asr_core.figures import NothingToDraw, absorption, budgets, curves, decay, signal, unabsorbed
+from asr_core.measure.statistics import AHEAD, BEHIND, EQUAL
 from asr_core.spec.experiment import Setting
 from asr_core.spec.recalibration import NOTHING, REPORTED_STATE
 from asr_core.spec.repairs import BN_ONLY, RepairSpec
@@ -90,6 +91,25 @@ def test_does_batchnorm_undo_it_says_that_nothing_undoes_anything(store, stored)
     told = words(faultless("absorption", **ADDRESS))
     assert "This network has no BatchNorm: nothing undoes a factor" in told
     assert "**4** not absorbed" in told and "is not stored" not in told
+
+
+def test_what_a_repair_is_worth_is_told_against_no_repair(store, stored):
+    table = unabsorbed.UNABSORBED.table(stored, [BN_ONLY, LW, ASR])
+    rows = stored.accuracy[stored.accuracy["order"].isna() | stored.accuracy["order"].eq("simultaneous")]
+    top1 = rows[rows["bias"].ne(True).fillna(True)].set_index("method")["top1"]
+    assert table["gain"].tolist() == pytest.approx([top1[method] - top1["no_repair"] for method in ("lw_bn", "asr_bn")])
+    assert table["pairs"].tolist() == [2, 2] and set(table["word"]) <= {AHEAD, BEHIND, EQUAL}
+    assert unabsorbed.UNABSORBED.sentence(table).startswith("Without BatchNorm nothing absorbs a repair.")
+
+
+def test_the_same_is_told_of_a_network_with_batchnorm_before_recalibration(store):
+    table = unabsorbed.UNABSORBED.table(store_result(store), [BN_ONLY, LW])
+    assert len(table) == 1 and unabsorbed.UNABSORBED.sentence(table).startswith("At b = 0 nothing absorbs a repair.")
+
+
+def test_a_worth_without_repairs_that_change_weights_is_not_drawn(store, stored):
+    with pytest.raises(NothingToDraw, match="No repair that changes weights is stored"):
+        unabsorbed.UNABSORBED.table(stored, [BN_ONLY])
 
 
 def test_nothing_is_missing_of_the_default_grid(store, stored):

@@ -28,26 +28,26 @@ def network(size: int = 32) -> nn.Module:
     return models.build(SMALL, 10, size)
 
 
-def test_stages_have_16_8_and_4_pixels_and_48_96_and_192_channels():
+def test_stages_have_8_and_4_pixels_and_64_and_128_channels():
     model, shapes = network(), []
-    for block in (model.stages[1], model.stages[4], model.stages[7]):
-        block.register_forward_hook(lambda _, inputs, output: shapes.append(tuple(output.shape[1:])))
+    for stage in model.stages:
+        stage.register_forward_hook(lambda _, inputs, output: shapes.append(tuple(output.shape[1:])))
     model(torch.zeros(1, 3, 32, 32))
-    assert shapes == [(48, 16, 16), (96, 8, 8), (192, 4, 4)]
+    assert shapes == [(64, 8, 8), (128, 4, 4)]
 
 
 def test_its_layers_are_convs_and_the_linear_layers_of_blocks_but_not_the_head():
     model = network()
     found = models.conv_layers(model)
-    assert sum(isinstance(layer, nn.Conv2d) for layer in found.values()) == 9
-    assert sum(isinstance(layer, nn.Linear) for layer in found.values()) == 12
+    assert sum(isinstance(layer, nn.Conv2d) for layer in found.values()) == 6
+    assert sum(isinstance(layer, nn.Linear) for layer in found.values()) == 8
     assert "head" not in found and set(masks.prunable(model)) == set(found)
 
 
 def test_it_is_traced_whole_and_absorbs_nothing():
     index = absorption.conv_index(network())
     assert set(index["absorbed"]) == {"no"} and not index["reason"].str.contains("traced").any()
-    assert index["layer"].tolist()[:4] == ["stem", "stages.0.conv", "stages.0.expand", "stages.0.contract"]
+    assert index["layer"].tolist()[:4] == ["stem", "stages.0.0.conv", "stages.0.0.expand", "stages.0.0.contract"]
 
 
 @pytest.mark.parametrize("size", [8, 32, 64])
@@ -55,7 +55,7 @@ def test_other_sides_than_32_pixels_run_too(size):
     assert network(size)(torch.zeros(2, 3, size, size)).shape == (2, 10)
 
 
-def test_a_side_too_small_for_three_halvings_is_refused():
+def test_a_side_too_small_to_be_halved_is_refused():
     with pytest.raises(ModelError, match="small_convnext cannot run on 4x4"):
         network(4)
 
@@ -139,19 +139,18 @@ def test_the_command_line_prints_its_table_and_that_nothing_is_recalibrated(tmp_
     assert "b=0" in found.output and "b=10" not in found.output and "BN only" not in found.output
 
 
-def test_the_gallery_ships_it_at_every_pruning_but_95_with_signal_and_maps_at_80():
-    setting = lambda **values: ExperimentSpec.of_setting(Setting.of(**values), SPEC.repairs, SPEC.states)  # noqa: E731
-
+def test_the_gallery_ships_it_at_every_pruning_but_95_with_channels_and_signal_at_80():
     def ask(dataset, **values):
-        return setting(**values)
+        return ExperimentSpec.of_setting(Setting.of(**values), SPEC.repairs, SPEC.states)
 
-    first, *rest = sections.without_batchnorm(ask, sections.Sources(cifar10="images"))
-    assert first.experiment.prune.parameters["sparsity"] == 0.8 and first.signal and first.maps and first.channels
-    assert not any(piece.signal or piece.maps or piece.channels for piece in rest)
+    first, signal, *rest = sections.without_batchnorm(ask, sections.Sources(cifar10="images"))
+    assert {one.experiment.prune.parameters["sparsity"] for one in (first, signal)} == {0.8}
+    assert first.channels and signal.signal and set(signal.experiment.repairs) < set(first.experiment.repairs)
+    assert not any(piece.signal or piece.channels for piece in rest)
     assert {piece.experiment.prune.words for piece in rest} == {
         *("global L1 90 %", "global L1 70 %", "global L1 50 %", "2:4")
     }
-    assert {piece.experiment.states for piece in [first, *rest]} == {(NO_STATE,)}
+    assert {piece.experiment.states for piece in (first, signal, *rest)} == {(NO_STATE,)}
 
 
 def test_every_source_of_torchvision_without_batchnorm_is_listed_once():

@@ -145,7 +145,7 @@ def _named(row) -> str:
     """The paper's method at a point, or nothing."""
     if pd.isna(row.named):
         return ""
-    return labels.method_label(row.named).split("+")[0] + (" mean" if row.prior == "mean" else "")
+    return labels.method_label(row.named).split(" (")[0] + (" mean" if row.prior == "mean" else "")
 
 
 def _cell(row) -> str:

@@ -22,7 +22,7 @@ MEASURED = ["severity", "within_share", "gain", "gain_low", "gain_high", "comple
 
 def table(store: Store, stored: list[Stored]) -> pd.DataFrame:
     """COLUMNS, a row per stored setting and dense network, in the order of `stored`: key of its largest result;
-    severity and within_share of the pruned network; gain of ASR+BN over LW+BN (GAIN) with its 95 % interval, as
+    severity and within_share of the pruned network; gain of ASR over LW (GAIN) with its 95 % interval, as
     fractions, NaN where one of the two is not stored; weights: where they come from and the dense network's identity;
     tested: test images, None for all; complete: the part of the default grid that is stored, in [0, 1].
 

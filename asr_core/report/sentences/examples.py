@@ -128,10 +128,10 @@ def _map(ratio: dict[str, float], constant: bool = False) -> str:
 def pictures() -> list[Case]:
     """Of maps.sentence."""
     return [
-        ("usual", lambda: _map({"no repair": 0.2, "LW+BN": 0.7, "ASR+BN": 0.9})),
-        ("no repair is nearest", lambda: _map({"no repair": 0.9, "LW+BN": 5.0, "ASR+BN": 3.0})),
-        ("a tie", lambda: _map({"no repair": 0.2, "LW+BN": 0.9, "ASR+BN": 0.9})),
-        ("dead", lambda: _map({"no repair": 0.0, "ASR+BN": 0.0})),
-        ("constant", lambda: _map({"no repair": 0.5, "ASR+BN": 0.5}, constant=True)),
-        ("not finite", lambda: _map({"no repair": 0.5, "ASR+BN": np.nan})),
+        ("usual", lambda: _map({"no repair": 0.2, "LW": 0.7, "ASR": 0.9})),
+        ("no repair is nearest", lambda: _map({"no repair": 0.9, "LW": 5.0, "ASR": 3.0})),
+        ("a tie", lambda: _map({"no repair": 0.2, "LW": 0.9, "ASR": 0.9})),
+        ("dead", lambda: _map({"no repair": 0.0, "ASR": 0.0})),
+        ("constant", lambda: _map({"no repair": 0.5, "ASR": 0.5}, constant=True)),
+        ("not finite", lambda: _map({"no repair": 0.5, "ASR": np.nan})),
     ]
