@@ -37,7 +37,7 @@ OTHERS: list[dict[str, Any]] = [
     {"architecture": "resnet50", "stem": "half", "epochs": 15},
 ]
 # as far as two cores reach; float32 is the faster one for it
-CONVNEXT = {"architecture": "small_convnext", "epochs": 12, "precision": "float32"}
+CONVNEXT = {"architecture": "small_convnext", "epochs": 10, "precision": "float32"}
 NEW_WEIGHTS = ("mls_bn",)
 SIGNALLED = ("lw_bn", "asr_bn", "mls_bn")
 WIDE = ("resnet50",)  # 26,000 channels: tables of megabytes
