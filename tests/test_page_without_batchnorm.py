@@ -9,15 +9,16 @@ from asr_core.figures import NothingToDraw, absorption, budgets, curves, decay, 
 from asr_core.measure.statistics import AHEAD, BEHIND, EQUAL
 from asr_core.spec.experiment import Setting
 from asr_core.spec.recalibration import NOTHING, REPORTED_STATE
-from asr_core.spec.repairs import BN_ONLY, RepairSpec
+from asr_core.spec.repairs import BN_ONLY, NO_REPAIR, RepairSpec
 from asr_core.store import catalogue
+from asr_core.store.tables import rows_of
 from asr_core.studies import card, first, settings, taught
 from asr_core.studies.cells import Variant
 
 LAYERS = {"stem": 16, "stages.0.conv": 16, "stages.0.expand": 24, "stages.0.contract": 16}
 HERE = {"architecture": "small_convnext", "sparsity": 0.8}
 ADDRESS = {"dataset": "digits"} | HERE
-LW, ASR = RepairSpec.of("lw_bn"), RepairSpec.of("asr_bn")
+LW, ASR = (RepairSpec.of(method, bias=False) for method in ("lw_bn", "asr_bn"))
 
 
 def unrecalibrated(tables):
@@ -48,7 +49,8 @@ def test_every_page_opens_beside_a_pinned_network_with_batchnorm(store, stored, 
 
 def test_overview_says_that_there_is_nothing_to_recalibrate_and_lacks_nothing(store, stored):
     told = words(faultless("overview", **ADDRESS))
-    assert NOTHING in told and "Not stored" not in told and "BN only" not in told
+    assert NOTHING in told and "None of the chosen" not in told and "Not stored for this setting" not in told
+    assert "Without BatchNorm (simultaneous, bias off)," in told
     assert "b = 20" not in told and "b = 0" not in told
 
 
@@ -95,9 +97,8 @@ def test_does_batchnorm_undo_it_says_that_nothing_undoes_anything(store, stored)
 
 def test_what_a_repair_is_worth_is_told_against_no_repair(store, stored):
     table = unabsorbed.UNABSORBED.table(stored, [BN_ONLY, LW, ASR])
-    rows = stored.accuracy[stored.accuracy["order"].isna() | stored.accuracy["order"].eq("simultaneous")]
-    top1 = rows[rows["bias"].ne(True).fillna(True)].set_index("method")["top1"]
-    assert table["gain"].tolist() == pytest.approx([top1[method] - top1["no_repair"] for method in ("lw_bn", "asr_bn")])
+    plain, *gained = (rows_of(stored.accuracy, one)["top1"].iloc[0] for one in (NO_REPAIR, LW, ASR))
+    assert table["gain"].tolist() == pytest.approx([top1 - plain for top1 in gained])
     assert table["pairs"].tolist() == [2, 2] and set(table["word"]) <= {AHEAD, BEHIND, EQUAL}
     assert unabsorbed.UNABSORBED.sentence(table).startswith("Without BatchNorm nothing absorbs a repair.")
 
@@ -137,6 +138,6 @@ def test_its_protocol_has_no_recalibration():
 
 def test_a_pill_of_bn_only_changes_nothing(store, stored):
     app = faultless("overview", methods="bn_only,lw_bn", **ADDRESS)
-    assert "Not stored" not in words(app)
+    assert "Not stored for this setting" not in words(app)
     app = turned(app, "absorption")
     assert BN_ONLY.method in app.session_state["methods"]

@@ -78,7 +78,7 @@ def _of_grid(rows: pd.DataFrame, wanted: set[tuple]) -> pd.Series:
     state = rows[["start", "averaging", "momentum", "calib_batches"]].astype(object)
     state = state.where(state.notna(), None)
     names = zip(networks(rows), *(state[name] for name in state), strict=True)
-    usual_rows = pd.Series([name in wanted for name in names], index=rows.index)
+    usual_rows = pd.Series([name in wanted for name in names], index=rows.index, dtype=bool)
     once = rows[usual_rows].drop_duplicates(["point", *results.UNIQUE["accuracy"]])
     return once.groupby("point").size() / len(wanted)
 
