@@ -62,7 +62,7 @@ order = st.segmented_control(
     "simultaneous.",
 )
 charts.show(ablation.TABLE2, "table2", order=order, state=bn_state)
-rows = grid.table2(view.result.accuracy, order, seen.bn_state)
+rows = grid.table2(view.result.accuracy, order, seen.bn_state, seen.batchnorm)
 offer(
     tuple(grid.table2_repairs(order).values()),
     rows.loc[rows["top1"].isna(), "row"].tolist(),

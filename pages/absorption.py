@@ -5,7 +5,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from asr_core.figures import absorption, signal
+from asr_core.figures import absorption, signal, unabsorbed
 from asr_core.spec import labels
 from asr_core.spec.recalibration import BatchNormState
 from asr_core.spec.repairs import BN_ONLY, NO_REPAIR, RepairSpec
@@ -44,13 +44,14 @@ def numbers(found: common.View) -> None:
     recalibration, convs = found.look.bn_state, found.result.convs["absorbed"]
     with st.container(horizontal=True, gap="medium"):
         left = leftover.share_left(recalibration)
-        st.metric(
-            "Left of the start, a",
-            f"{left:.3f}",
-            help="a = (1 − momentum)ᵇ: the share of the starting statistics that recalibration leaves; 0 under "
-            "cumulative averaging, 1 without recalibration.",
-            width="content",
-        )
+        if found.look.batchnorm:
+            st.metric(
+                "Left of the start, a",
+                f"{left:.3f}",
+                help="a = (1 − momentum)ᵇ: the share of the starting statistics that recalibration leaves; 0 under "
+                "cumulative averaging, 1 without recalibration.",
+                width="content",
+            )
         st.metric(
             "Convs absorbed",
             f"{(convs == 'yes').sum()} of {len(convs)}",
@@ -154,6 +155,10 @@ what: dict[str, Any] = {"repairs": repairs_of, "momentum": momentum}
 gaps = charts.show(absorption.GAP, "gaps", how={"show": state.get("gap")}, **what)
 for number, gap in enumerate(gaps):
     methods(gap, number)
+
+st.subheader("What is a repair worth where nothing absorbs it?", anchor=False)
+st.caption("Each chosen repair against no repair, on the same test images, before anything is recalibrated.")
+charts.show(unabsorbed.UNABSORBED, "unabsorbed", repairs=lambda found: found.repairs)
 
 left, right = st.columns(2) if state.get("pin") is None else (st.container(), st.container())
 with left:

@@ -174,6 +174,7 @@ def offer_budgets() -> None:
 
 
 try:
-    offer_budgets()
+    if view.look.batchnorm:
+        offer_budgets()
 except AsrError as error:
     st.caption(f"What is missing for this comparison cannot be listed: {plain(error)}")

@@ -86,6 +86,7 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
         ("repaired", "recalibrated"),
         key="stage_cells",
         required=True,
+        disabled=not view.look.batchnorm,
         help="Before BatchNorm recalibration, or after it at the reporting point (ema from reset, b = 20).",
     )
 drawn = charts.show(
@@ -94,7 +95,7 @@ drawn = charts.show(
     select=open_cell,
     how={"scale": state.get("cells")},
     repairs=lambda found: found.repairs,
-    stage=state.get("stage_cells"),
+    stage=lambda found: state.get("stage_cells") if found.look.batchnorm else "repaired",
     by=state.get("rows"),
     store=common.store(),
 )

@@ -10,7 +10,7 @@ from asr_core.figures import kernels, maps
 from asr_core.jobs.jobs import Wanted
 from asr_core.pipeline import maps as map_store
 from asr_core.spec import labels
-from asr_core.spec.recalibration import NO_STATE, BatchNormState
+from asr_core.spec.recalibration import NO_STATE, NOTHING, BatchNormState
 from asr_core.spec.repairs import DENSE, RepairSpec
 from asr_core.store import results
 from pages._frame import charts, common, folded, map_controls, state, stored_maps
@@ -28,7 +28,7 @@ layer = common.layer_of(view)
 
 def bn_state(found: common.View) -> BatchNormState:
     """The BatchNorm state that the maps are drawn in."""
-    return NO_STATE if state.get("mapped") == "before" else found.look.bn_state
+    return found.look.bn_state if state.get("mapped") == "after" else NO_STATE
 
 
 def alone(found: common.View) -> int | None:
@@ -126,7 +126,7 @@ map_controls.alone_or_not()
 channel, rank = map_controls.choose(view, layer)
 there = shown(view)
 missing_inputs = inputs_there(view)
-map_controls.looks(there, there is not None and missing_inputs is None)
+map_controls.looks(view, there, there is not None and missing_inputs is None)
 
 
 def about() -> None:
@@ -141,11 +141,9 @@ def about() -> None:
 
 
 folded.expander("What am I looking at?", "_open_about", about)
-st.caption(
-    f"After recalibration: {view.look.recalibration}."
-    if state.get("mapped") == "after"
-    else "Before BatchNorm recalibration."
-)
+after = state.get("mapped") == "after"
+when = f"After recalibration: {view.look.recalibration}." if after else "Before BatchNorm recalibration."
+st.caption(when if view.look.batchnorm else NOTHING)
 with st.container():  # has its place also when empty, so that the maps stay where they are
     if other := other_dense(view):
         st.warning(

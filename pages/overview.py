@@ -4,6 +4,7 @@ import streamlit as st
 
 from asr_core.figures import overview
 from asr_core.report import glossary, textreport
+from asr_core.spec.recalibration import NOTHING
 from pages._frame import charts, common, folded, state, tables, why
 from pages._frame.text import plain
 
@@ -107,8 +108,9 @@ for column, found in zip(st.columns(len(common.views())), common.views(), strict
 
 st.subheader("Accuracy", anchor=False)
 several = len(common.draws(view)) > 1
+then = f", then BatchNorm recalibration: {view.look.recalibration}." if view.look.batchnorm else f". {NOTHING}"
 st.caption(
-    f"One-shot pruning, then each repair, then BatchNorm recalibration: {view.look.recalibration}. Lines are 95 % "
+    f"One-shot pruning, then each repair{then} Lines are 95 % "
     "Wilson intervals; open markers: without mean correction."
     + (f" Wide bars: least and largest of {len(common.draws(view))} calibration draws." if several else "")
 )

@@ -91,10 +91,10 @@ def draw(everything: pd.DataFrame) -> None:
         selection_mode="single-row",
         column_config={name: st.column_config.NumberColumn(format="%.1f") for name in map(NAMES.get, PERCENT)}
         | {"severity": st.column_config.NumberColumn(format="%.3f")},
-        alt="Stored settings: what they are, severity, within share, gain of ASR+BN over LW+BN, completeness.",
+        alt="Stored settings: what they are, severity, within share, gain of ASR over LW, completeness.",
     )
     st.caption(
-        "Gain: top-1 accuracy of ASR+BN minus LW+BN (simultaneous, bias off, median prior), both recalibrated (ema 0.1 "
+        "Gain: top-1 accuracy of ASR minus LW (simultaneous, bias off, median prior), both recalibrated (ema 0.1 "
         "from reset, b = 20), in points, with its 95 % interval over the test images (Bonett and Price), one by one: "
         "not corrected for how many settings there are. Empty: one of the two is not stored. Complete: the part of the "
         "default grid of methods, orders, biases and recalibrations that is stored."

@@ -9,7 +9,7 @@ from asr_core.figures import errors, shrinkage
 from asr_core.jobs.jobs import Wanted
 from asr_core.pipeline import maps
 from asr_core.spec.experiment import ExperimentSpec
-from asr_core.spec.recalibration import BatchNormState
+from asr_core.spec.recalibration import NOTHING, BatchNormState
 from pages._frame import channels, charts, common, folded, state
 from pages._frame.compute import compute_panel
 from pages._frame.text import plain
@@ -81,7 +81,8 @@ with st.container(horizontal=True, gap="large"):
         key="mapped",
         required=True,
         format_func={"before": "before recalibration", "after": "after"}.get,
-        help=f"After: {view.look.recalibration}.",
+        disabled=not view.look.batchnorm,
+        help=f"After: {view.look.recalibration}." if view.look.batchnorm else NOTHING,
     )
     st.segmented_control(
         "Images",

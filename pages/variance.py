@@ -5,6 +5,7 @@ import streamlit as st
 
 from asr_core.figures import energy, multiples, spectrum, variance
 from asr_core.spec import labels
+from asr_core.spec.recalibration import NOTHING
 from asr_core.store.tables import networks, rows_of, typed
 from pages._frame import channels, charts, common, folded, state, tables
 from pages._frame.text import plain
@@ -128,6 +129,8 @@ point = (
     f": {bn['averaging']} from {bn['start']}, momentum {bn['momentum']}, b = {bn['calib_batches']}"
     if bn
     else ", which is not stored for this setting"
+    if view.look.batchnorm
+    else f". {NOTHING[:-1]}"
 )
 st.caption(f"Variances: {variance.STAGES[stage]}{point if stage == 'recalibrated' else ''}.")
 

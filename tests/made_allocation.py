@@ -21,7 +21,7 @@ STATES = (NO_STATE, STATE)
 
 
 def store_run(store: Store, pruning="global_l1", sparsity=0.95, right=None, kept=None, bits=True, **setting) -> Result:
-    """Store a result of BN only and ASR+BN. right: images answered correctly by network, or by (network, batches);
+    """Store a result of BN only and ASR. right: images answered correctly by network, or by (network, batches);
     who has
     more of 1,000 right is right on all images of the others, so that McNemar's p is 2^(1 - difference). kept: weights
     by layer. bits: whether correctness per image is stored."""

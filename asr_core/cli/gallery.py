@@ -53,8 +53,9 @@ def extra_keys(piece: Piece, dense_id: str) -> list[tuple[str, str]]:
 
 
 def map_specs(piece: Piece) -> list[maps.MapSpec]:
-    """The maps of a piece: each of its convs before recalibration and at the reported state."""
-    return [maps.MapSpec(layer=layer, state=state) for layer in piece.maps for state in (NO_STATE, REPORTED_STATE)]
+    """The maps of a piece: each of its convs before recalibration and, where there is any, at the reported state."""
+    states = dict.fromkeys((NO_STATE, piece.experiment.model.state_of(REPORTED_STATE)))
+    return [maps.MapSpec(layer=layer, state=state) for layer in piece.maps for state in states]
 
 
 def missing(piece: Piece, where: Store) -> list[Task]:

@@ -12,6 +12,7 @@ from asr_core.pipeline import asked
 from asr_core.report import textreport
 from asr_core.spec import labels
 from asr_core.spec.experiment import ExperimentSpec
+from asr_core.spec.recalibration import NO_STATE, REPORTED_STATE
 from asr_core.spec.repairs import RepairSpec
 from asr_core.store import Store, catalogue, results
 from asr_core.store.results import Result
@@ -50,11 +51,12 @@ def written(result: Result, repairs: tuple[RepairSpec, ...], output: Path, form:
 
     if (form == "html") == output.is_dir() and output.exists():
         raise StoreError(f"{output} is {'a folder' if form == 'html' else 'a file'}; --format {form} writes the other.")
+    state = REPORTED_STATE if result.batchnorm else NO_STATE
     if form != "html":
-        caption, found = textreport.describe(result.setting), onefile.figures(result, repairs)
+        caption, found = textreport.describe(result.setting), onefile.figures(result, repairs, state)
         figures = {title: sized.for_paper(figure, WIDTH, POINTS, caption) for title, figure in found.items()}
         return f"{len(pictures.write(figures, output, form))} pictures"
-    output.write_text(onefile.html(result, repairs), encoding="utf-8")
+    output.write_text(onefile.html(result, repairs, state), encoding="utf-8")
     return f"{output.stat().st_size / 1e6:.1f} MB"
 
 

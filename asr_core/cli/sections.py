@@ -16,6 +16,7 @@ from asr_core.studies import ablation, budgets
 
 PRUNINGS: list[dict[str, Any]] = [{"sparsity": s} for s in (0.8, 0.9, 0.7)]
 PRUNINGS += [{"pruning": "n_m"}, {"sparsity": 0.95}, {"sparsity": 0.5}]
+EXTREME = {"sparsity": 0.95}
 STUDIED = 0.9  # sparsity of the studies, as in the paper's table 2
 LOOKS = (("simultaneous", False), ("sequential", True))  # order and bias of the studies' repairs
 BUDGETS = (0.8, 0.9, 0.95)
@@ -35,6 +36,10 @@ OTHERS: list[dict[str, Any]] = [
     {"architecture": "densenet121", "stem": "half", "epochs": 15},
     {"architecture": "resnet50", "stem": "half", "epochs": 15},
 ]
+# as far as two cores reach; float32 is the faster one for it
+CONVNEXT = {"architecture": "small_convnext", "epochs": 10, "precision": "float32"}
+NEW_WEIGHTS = ("mls_bn",)
+SIGNALLED = ("lw_bn", "asr_bn", "mls_bn")
 WIDE = ("resnet50",)  # 26,000 channels: tables of megabytes
 MAIN = (NO_STATE, REPORTED_STATE, CUMULATIVE)
 
@@ -124,6 +129,20 @@ def others(ask, sources: Sources) -> list[Piece]:
     return [piece for network in OTHERS for piece in light(ask, given | network)]
 
 
+def without_batchnorm(ask, sources: Sources) -> list[Piece]:
+    """A small ConvNeXt trained here on CIFAR-10, the repairs of LOOKS and those that set new weights: at 80 % with its
+    channels, and the signal of some of them."""
+    given = TRAINED | {"dataset": f"folder:{sources.cifar10}"} | CONVNEXT
+    first, *rest = [
+        Piece(looks(ask(**given, **pruning), (*METHODS, *NEW_WEIGHTS)), channels=False)
+        for pruning in PRUNINGS
+        if pruning != EXTREME
+    ]
+    some = tuple(RepairSpec.of(method, "sequential", True) for method in SIGNALLED)
+    signal = Piece(first.experiment.with_(repairs=some), channels=False, signal=True)
+    return [replace(first, channels=True), signal, *rest]
+
+
 def cifar100(ask, sources: Sources) -> list[Piece]:
     """A CIFAR ResNet-56 trained here on CIFAR-100."""
     given = TRAINED | {"dataset": f"folder:{sources.cifar100}", "architecture": "cifar_resnet56"}
@@ -166,6 +185,7 @@ SECTIONS = {
     "noise": (noise, ("cifar10",)),
     "published": (published, ("cifar10", "checkpoints")),
     "others": (others, ("cifar10",)),
+    "without_batchnorm": (without_batchnorm, ("cifar10",)),
     "cifar100": (cifar100, ("cifar100",)),
     "imagenette": (imagenette, ("imagenette",)),
     "mobilenet": (mobilenet, ("imagenette", "checkpoints")),
@@ -190,9 +210,9 @@ def allocation(ask) -> list[Piece]:
     return [replace(first, repairability=True), *rest]
 
 
-def looks(spec: ExperimentSpec) -> ExperimentSpec:
-    """`spec` with every method in LOOKS only."""
-    some = [RepairSpec.of(method, *look) for look in LOOKS for method in METHODS]
+def looks(spec: ExperimentSpec, methods: Sequence[str] = METHODS) -> ExperimentSpec:
+    """`spec` with every one of the methods in LOOKS only."""
+    some = [RepairSpec.of(method, *look) for look in LOOKS for method in methods]
     return spec.with_(repairs=tuple(dict.fromkeys(some)))
 
 

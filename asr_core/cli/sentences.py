@@ -35,6 +35,7 @@ TEMPLATES: dict[str, Callable[[], list[Case]]] = {
     "maps.pixel_sentence": more_examples.pixel,
     "maps.kernel": more_examples.kernel,
     "absorbed.gaps": examples_of_studies.gaps,
+    "absorbed.unabsorbed": examples_of_studies.unabsorbed,
     "absorbed.agreement": examples_of_studies.agreement,
     "absorbed.leftover": more_examples.leftover,
     "rules.bars": more_examples.bars,

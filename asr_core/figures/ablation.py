@@ -23,7 +23,7 @@ PLACE = ["key", "stored_row"]
 
 def table2_table(result: Result, order: str = "simultaneous", state: BatchNormState = REPORTED_STATE) -> pd.DataFrame:
     """ablation.table2 at one recalibration."""
-    table = ablation.table2(result.accuracy, order, state)
+    table = ablation.table2(result.accuracy, order, state, result.batchnorm)
     if table["top1"].isna().all():
         raise NothingToDraw("None of the rows of table 2 is stored at this recalibration.")
     right = results.right_of([result], table)
@@ -31,7 +31,7 @@ def table2_table(result: Result, order: str = "simultaneous", state: BatchNormSt
     same = model["architecture"] == ABLATED.architecture and PRUNINGS[ABLATED.pruning].items() <= prune.items()
     told, alike = ahead.ordered_alike(table, right)
     table = paired.with_best(table, right).drop(columns=PLACE, errors="ignore")
-    return table.assign(b=state.calib_batches, told=told, alike=alike, same_network=same)
+    return table.assign(**result.budget(state), told=told, alike=alike, same_network=same)
 
 
 def table2_figure(table: pd.DataFrame, low: float = 0.0, high: float = 1.0) -> go.Figure:
@@ -44,7 +44,7 @@ def table2_figure(table: pd.DataFrame, low: float = 0.0, high: float = 1.0) -> g
     style.not_stored(figure, 100 * low, table.loc[table["top1"].isna(), "row"])
     figure.update_xaxes(range=[100 * low, 100 * high])
     figure.update_yaxes(categoryorder="array", categoryarray=list(table["row"])[::-1], type="category")
-    shared = f"{table['order'].dropna().iloc[0]}, b = {table['b'].iloc[0]}"
+    shared = f"{table['order'].dropna().iloc[0]}, {style.budget(table)}"
     return style.finish(figure, 110 + 46 * len(table), "top-1 accuracy, % (95 % interval)", "", shared)
 
 
@@ -95,7 +95,7 @@ def surface_table(result: Result, state: BatchNormState = REPORTED_STATE) -> pd.
         raise NothingToDraw("No point of the surface is stored at this recalibration.")
     right = results.right_of([result], table)
     table = paired.with_best(table, right).drop(columns=PLACE, errors="ignore")
-    return table.assign(b=state.calib_batches)
+    return table.assign(**result.budget(state))
 
 
 def surface_figure(table: pd.DataFrame, low: float = 0.0, high: float = 1.0) -> go.Figure:
@@ -110,7 +110,7 @@ def surface_figure(table: pd.DataFrame, low: float = 0.0, high: float = 1.0) -> 
             figure.add_trace(trace, row=number // 2 + 1, col=number % 2 + 1)
     bar = {"title": {"text": "top-1, %", "side": "right"}, "thickness": 14}
     colours = {"colorscale": style.MAGNITUDE, "cmin": 100 * low, "cmax": 100 * high, "colorbar": bar}
-    style.finish(figure, 700, "", "", f"b = {table['b'].iloc[0]}", top=30, coloraxis=colours)
+    style.finish(figure, 700, "", "", style.budget(table), top=30, coloraxis=colours)
     figure.update_layout(margin={"r": 132})
     figure.update_xaxes(title="prior of the shrinkage", row=2)
     sizes = [paper.size(size) for size in reversed(ablation.GROUP_SIZES)]
@@ -145,7 +145,7 @@ def _named(row) -> str:
     """The paper's method at a point, or nothing."""
     if pd.isna(row.named):
         return ""
-    return labels.method_label(row.named).split("+")[0] + (" mean" if row.prior == "mean" else "")
+    return labels.method_label(row.named).split(" (")[0] + (" mean" if row.prior == "mean" else "")
 
 
 def _cell(row) -> str:

@@ -4,6 +4,7 @@ import pandas as pd
 
 from asr_core.figures import TESTED, Chart, NothingToDraw, curves
 from asr_core.report.sentences import accuracies
+from asr_core.spec.recalibration import NOTHING
 from asr_core.spec.repairs import BN_ONLY
 from asr_core.store.results import Result
 from asr_core.studies import budgets
@@ -11,6 +12,8 @@ from asr_core.studies import budgets
 
 def equal_table(result: Result, repairs=(), more=()) -> pd.DataFrame:
     """budgets.table of `result` and of `more` results of its dense network, with label, line, x, seeds."""
+    if not result.batchnorm:
+        raise NothingToDraw(f"{NOTHING} So no repair is set against recalibration alone.")
     same = [found for found in more if found.setting["dense_id"] == result.setting["dense_id"]]
     found = budgets.table([result, *same], repairs)
     if budgets.compared(found).empty:

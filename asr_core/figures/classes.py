@@ -51,7 +51,7 @@ def recalls_table(
         (rows_of(table, DENSE).set_index("class_index")["recall"])
         - (rows_of(table, NO_REPAIR).set_index("class_index")["recall"])
     )
-    table = table.assign(moved=table["class_index"].map(moved), looked_at=labels.label(chosen), b=state.calib_batches)
+    table = table.assign(moved=table["class_index"].map(moved), looked_at=labels.label(chosen), **result.budget(state))
     return style.ordered(table.sort_values("moved", ascending=False, kind="stable"))
 
 
@@ -75,7 +75,7 @@ def recalls_figure(table: pd.DataFrame) -> go.Figure:
     figure.update_xaxes(range=[-1, 101])
     of = f"{len(shown)} of {table['class_index'].nunique()} classes, those that pruning moves most"
     more = of if len(shown) < table["class_index"].nunique() else ""
-    shared = style.joined(style.legend(table)[1], f"b = {table['b'].iloc[0]}", more)
+    shared = style.joined(style.legend(table)[1], style.budget(table), more)
     return style.finish(
         figure, 130 + 34 * len(shown), "images of the class that are right, % (95 % interval)", "", shared
     )
@@ -101,7 +101,7 @@ def confusions_table(
     """byclass.confusions of dense, no repair and `repair` (or the last stored one), with label and b."""
     there = said(result, repairs, state)
     chosen = {network: there[network] for network in (DENSE, NO_REPAIR, _chosen(there, repair))}
-    return style.labelled(byclass.confusions(chosen, names_of(result, store))).assign(b=state.calib_batches)
+    return style.labelled(byclass.confusions(chosen, names_of(result, store))).assign(**result.budget(state))
 
 
 def confusions_figure(table: pd.DataFrame) -> go.Figure:
@@ -134,7 +134,7 @@ def confusions_figure(table: pd.DataFrame) -> go.Figure:
             col=column,
         )
     classes = table["class_index"].nunique()
-    style.finish(made, 170 + min(480, 30 * classes), "", "", f"b = {table['b'].iloc[0]}", top=44)
+    style.finish(made, 170 + min(480, 30 * classes), "", "", style.budget(table), top=44)
     made.update_yaxes(autorange="reversed", type="category", title=None)
     made.update_xaxes(type="category", tickangle=-60)
     made.update_yaxes(title="class", row=1, col=1)

@@ -9,7 +9,6 @@ from asr_core.figures import TESTED, Chart, NothingToDraw, style
 from asr_core.measure import confidence
 from asr_core.measure.statistics import wilson
 from asr_core.report.sentences import sure
-from asr_core.spec import labels
 from asr_core.spec.recalibration import REPORTED_STATE, BatchNormState
 from asr_core.spec.repairs import COLUMNS
 from asr_core.store.results import Result
@@ -40,7 +39,7 @@ def errors_table(result: Result, repairs=(), state: BatchNormState = REPORTED_ST
     chance = [np.nan if one is None else confidence.ece_by_chance(one.bins) for one in said]
     table = found[[*COLUMNS, "label", *MEASURED]].astype(dict.fromkeys(MEASURED, float))
     table = table.assign(gap=table["confidence"] - table["top1"], ece_chance=chance)
-    return table.assign(b=state.calib_batches, recalibration=labels.recalibration(state))
+    return table.assign(**result.budget(state))
 
 
 def errors_figure(table: pd.DataFrame, high: float = 0.2) -> go.Figure:
@@ -94,7 +93,7 @@ def _key(figure: go.Figure, table: pd.DataFrame) -> None:
 
 def _shared(table: pd.DataFrame) -> str:
     repaired = not table["method"].isin(style.REFERENCES).all()
-    return style.joined(style.legend(table)[1], f"b = {table['b'].iloc[0]}" if repaired else "")
+    return style.joined(style.legend(table)[1], style.budget(table) if repaired else "")
 
 
 def errors_limits(tables) -> dict:
@@ -117,7 +116,7 @@ def bins_table(result: Result, repairs=(), state: BatchNormState = REPORTED_STAT
     ]
     if not parts:
         raise NothingToDraw(ABSENT)
-    return pd.concat(parts, ignore_index=True).assign(b=state.calib_batches)
+    return pd.concat(parts, ignore_index=True).assign(**result.budget(state))
 
 
 def _bins(bins: np.ndarray) -> pd.DataFrame:

@@ -6,6 +6,7 @@ import plotly.graph_objects as go
 
 from asr_core.figures import TESTED, Chart, NothingToDraw, style
 from asr_core.report.sentences import accuracies
+from asr_core.spec.recalibration import NOTHING
 from asr_core.spec.repairs import COLUMNS, DENSE, NO_REPAIR, RepairSpec
 from asr_core.store.results import Result
 from asr_core.store.tables import rows_of
@@ -22,6 +23,8 @@ def curves_table(result: Result, repairs=(), ways=("reset",), momentum=0.1, x="b
     points into means with their least and largest value (`over`: seeds or draws); those of other numbers of statistics
     images add points without recalibration (x = images).
     """
+    if x == "batches" and not result.batchnorm:
+        raise NothingToDraw(f"{NOTHING} So there is no curve over batches, but one over images.")
     drawn = [r for r in more if _draw(r) != _draw(result) and r.setting["dense_id"] == result.setting["dense_id"]]
     same = [r for r in more if _draw(r) == _draw(result) and r.setting["dense_id"] == result.setting["dense_id"]]
     others = [r for r in more if r.setting["dense_id"] != result.setting["dense_id"]]

@@ -4,13 +4,16 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from asr_core.figures import Chart, style
+from asr_core.figures import Chart, NothingToDraw, style
 from asr_core.report.sentences import accuracies
+from asr_core.spec.recalibration import NOTHING
 from asr_core.store.results import Result
 
 
 def decay_table(result: Result, momentum: float = 0.1) -> pd.DataFrame:
     """a = (1 - momentum)^b over 0 to the largest stored budget: share of the starting statistics that is left."""
+    if not result.batchnorm:
+        raise NothingToDraw(f"{NOTHING} So nothing of a start is left or forgotten.")
     most = max(int(result.accuracy["calib_batches"].max()) if len(result.accuracy) else 0, 1)
     b = np.arange(most + 1)
     return pd.DataFrame({"b": b, "a": (1 - momentum) ** b, "momentum": momentum})

@@ -7,7 +7,6 @@ import plotly.graph_objects as go
 
 from asr_core.figures import TESTED, Chart, NothingToDraw, style
 from asr_core.report.sentences import accuracies, damage
-from asr_core.spec import labels
 from asr_core.spec.recalibration import NO_STATE, REPORTED_STATE, BatchNormState
 from asr_core.spec.repairs import COLUMNS
 from asr_core.store import Store, results
@@ -51,7 +50,7 @@ def accuracy_table(
         table = table.merge(noise.over_draws(store, draws, repairs, state), on=COLUMNS, how="left")
     else:
         table = table.assign(draws=1, draw_mean=float("nan"), draw_low=float("nan"), draw_high=float("nan"))
-    return style.labelled(table).assign(b=state.calib_batches, recalibration=labels.recalibration(state))
+    return style.labelled(table).assign(**result.budget(state))
 
 
 def accuracy_figure(table: pd.DataFrame, low: float = 0.0, high: float = 1.0) -> go.Figure:
@@ -98,7 +97,7 @@ def _draws(figure: go.Figure, rows: pd.DataFrame, colour: str) -> None:
 
 def _shared(table: pd.DataFrame) -> str:
     repaired = not table["method"].isin(style.REFERENCES).all()
-    return style.joined(style.legend(table)[1], f"b = {table['b'].iloc[0]}" if repaired else "")
+    return style.joined(style.legend(table)[1], style.budget(table) if repaired else "")
 
 
 def accuracy_limits(tables) -> dict:

@@ -47,7 +47,7 @@ def table(result: Result, repairs=(), state: BatchNormState = REPORTED_STATE) ->
     parts = [with_network(rows.drop(columns="repair"), repair) for repair, rows in counts.groupby("repair", sort=False)]
     found = style.labelled(pd.concat(parts, ignore_index=True))
     absent = ", ".join(labels.label(repair) for repair in style.in_order(repairs) if repair not in there)
-    told = {"b": state.calib_batches, "recalibration": labels.recalibration(state), "absent": absent}
+    told = {**result.budget(state), "absent": absent}
     return found.assign(shared=found["regained"] - found["alone"], **told)
 
 
@@ -72,7 +72,7 @@ def figure(found: pd.DataFrame, reach: float | None = None) -> go.Figure:
     made.update_yaxes(autorange="reversed", type="category")
     made.update_xaxes(range=[-reach, reach] if reach else None)
     x = "test images, against the pruned network: lost | gained"
-    shared = style.joined(style.legend(found)[1], f"b = {found['b'].iloc[0]}")
+    shared = style.joined(style.legend(found)[1], style.budget(found))
     return style.finish(made, 170 + 44 * len(found), x, "", shared, barmode="relative")
 
 

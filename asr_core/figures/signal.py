@@ -16,6 +16,8 @@ from asr_core.studies import leftover
 def signal_table(result: Result, repairs=(), state: BatchNormState = REPORTED_STATE) -> pd.DataFrame:
     """Per repair and absorbed conv: COLUMNS, label, layer, depth, b; medians over channels of the predicted signal
     (leftover.recalibrated) and of |offset|, and the signal's quartiles."""
+    if not result.batchnorm:
+        raise NothingToDraw(absorbed.NO_BATCHNORM)
     if state.calib_batches == 0:
         raise NothingToDraw("Without recalibration (b = 0) BatchNorm absorbs nothing; choose a budget.")
     rows = leftover.recalibrated(leftover.factors(result, repairs), state)

@@ -10,6 +10,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from asr_core.report.naming import REFERENCES as REFERENCES
+from asr_core.report.naming import budget as budget
 from asr_core.report.naming import each as each
 from asr_core.report.naming import in_order as in_order
 from asr_core.report.naming import in_table as in_table

@@ -40,7 +40,7 @@ def transition_table(
             f"Neither BN only nor {name} is stored at this recalibration for any rule. Choose another b or repair."
         )
     table = transition.judged(store, table.reset_index(drop=True))
-    return table.assign(b=state.calib_batches, repaired=name)
+    return table.assign(**result.budget(state), repaired=name)
 
 
 def transition_figure(
@@ -67,7 +67,7 @@ def transition_figure(
         figure.add_scatter(
             x=[None], y=[None], mode="markers", name="BN only fails, the repair is ahead of it", marker=mark
         )
-    style.finish(figure, 130 + 260 * lines, "", "", style.joined(shared, f"b = {table['b'].iloc[0]}"), top=80)
+    style.finish(figure, 130 + 260 * lines, "", "", style.joined(shared, style.budget(table)), top=80)
     figure.update_layout(legend={"y": 1 + 40 / (260 * lines)})
     figure.update_xaxes(range=[100 * left, 100 * right], gridcolor=style.GRID, zeroline=False, showticklabels=True)
     figure.update_yaxes(range=[100 * low, 100 * high], gridcolor=style.GRID, zeroline=False)

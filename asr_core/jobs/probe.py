@@ -54,14 +54,11 @@ def passes(network: torch.nn.Module, experiment: ExperimentSpec, budget: float) 
         return torch.randn(count, 3, size, size).contiguous(memory_format=torch.channels_last)
 
     measured = rate(lambda n: stats.collect(network, [images(n)]), min(64, calibration.stat_images), budget)
-    return {
-        "evaluation": rate(lambda n: evaluation.logits(network, [images(n)]), EVAL_BATCH, budget),
-        "recalibration": rate(
-            lambda n: batchnorm.record(network, [images(n)], 1), calibration.calib_batch_size, budget
-        ),
-        "stats": measured,
-        "repair": measured,
-    }
+    found = {"evaluation": rate(lambda n: evaluation.logits(network, [images(n)]), EVAL_BATCH, budget)}
+    if experiment.max_batches:
+        most = calibration.calib_batch_size
+        found["recalibration"] = rate(lambda n: batchnorm.record(network, [images(n)], 1), most, budget)
+    return found | {"stats": measured, "repair": measured}
 
 
 def rate(run, most: int, budget: float = BUDGET) -> float:

@@ -8,6 +8,7 @@ import torchvision
 from torch import nn
 
 from asr_core.networks.models import meta_forward
+from asr_core.networks.sources.torchvision import patch_of
 
 # Without these torchvision warns, or builds training-only branches.
 _ARGUMENTS = {
@@ -23,6 +24,10 @@ def torchvision_network(architecture: str, params: dict, classes: int, image_siz
     if architecture == "maxvit_t":  # fixes its attention grids for a stem of stride 2
         side = image_size * 2 if params["stem"] in ("small", "small-pool") else image_size
         arguments["input_size"] = (side, side)
+    if architecture.startswith("vit_"):  # embeds as many positions as an image has patches
+        if params["stem"] != "imagenet" or image_size % patch_of(architecture):
+            raise ValueError("its patches are its stem, and must tile the image")
+        arguments["image_size"] = image_size
     network = torchvision.models.get_model(architecture, weights=None, num_classes=classes, **arguments).eval()
     if params["stem"] != "imagenet":
         _replace_stem(network, params["stem"], image_size)
@@ -64,7 +69,7 @@ def _replace_stem(network: nn.Module, stem: str, image_size: int):
 
 def _replace_head(network: nn.Module, classes: int):
     """One linear layer after global average pooling, where the classifier has more than one."""
-    head = network.get_submodule("fc" if hasattr(network, "fc") else "classifier")
+    head = network.get_submodule(next(name for name in ("fc", "heads", "classifier") if hasattr(network, name)))
     linears = [module for module in head.modules() if isinstance(module, nn.Linear)]
     if len(linears) == 1:
         return

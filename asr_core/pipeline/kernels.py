@@ -19,7 +19,8 @@ from asr_core.store.tables import networks
 
 @dataclass(frozen=True, eq=False)
 class Kernel:
-    """Weights of one output channel: `of[network]` has shape (in, kH, kW), float64; dense first.
+    """Weights of one output channel: `of[network]` has shape (in, kH, kW), float64; dense first. A linear layer's are
+    1x1: it takes the channels of each pixel, or token, alone.
 
     NO_REPAIR is the pruned kernel, and each repair's its factor gamma times the pruned one.
     """
@@ -81,7 +82,8 @@ def _weights(path: Path, name: str, channel: int) -> np.ndarray:
             raise SpecError(
                 f"channel is {channel}; {name.removesuffix('.weight')} has {count} output channels, 0 to {count - 1}."
             )
-        return weight[channel : channel + 1][0].astype(np.float64)
+        one = weight[channel : channel + 1][0].astype(np.float64)
+        return one.reshape(len(one), *(one.shape[1:] or (1, 1)))  # of a linear layer, as of a 1x1 conv
 
 
 def _mask(path: Path, layer: str, channel: int, shape: tuple[int, ...]) -> np.ndarray:

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator
 import pandas as pd
 
 from asr_core.spec import labels
+from asr_core.spec.recalibration import NO_BATCHNORM
 from asr_core.spec.repairs import ORDERS, RepairSpec
 from asr_core.store.tables import networks
 
@@ -64,6 +65,12 @@ def titles(found: Iterable[RepairSpec]) -> tuple[list[str], str]:
     found = list(found)
     names, shared = labels.labels(found)
     return ["pruned" if n.method == "no_repair" else names[n].replace(" · ", "<br>") for n in found], shared
+
+
+def budget(table: pd.DataFrame) -> str:
+    """'b = 20', of a table in one BatchNorm state; of a network that has none to recalibrate, that."""
+    row = table.iloc[0]
+    return NO_BATCHNORM if row["recalibration"] == NO_BATCHNORM else f"b = {row['b']}"
 
 
 def percent(sparsity: float) -> str:

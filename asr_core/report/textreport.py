@@ -11,6 +11,7 @@ from asr_core.networks import resume
 from asr_core.pipeline.plan import Task, count_images
 from asr_core.spec import labels
 from asr_core.spec.experiment import ExperimentSpec, Setting
+from asr_core.spec.recalibration import NOTHING
 from asr_core.spec.repairs import COLUMNS
 from asr_core.store import Store, catalogue
 from asr_core.store.results import Result
@@ -109,6 +110,8 @@ def result(found: Result) -> str:
         networks_text(found),
         "",
     ]
+    if not found.batchnorm:
+        lines += [NOTHING, ""]
     said = "undefined" if share is None or share != share else f"{share:.1%}"
     lines.append(f"within-layer share of the mean-square damage, which one scalar per layer cannot mend: {said}")
     return "\n".join([*lines, *ties(found.convs)])

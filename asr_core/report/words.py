@@ -6,6 +6,7 @@ import pandas as pd
 
 from asr_core.measure.statistics import AHEAD, BEHIND, EQUAL, UNMEASURED
 from asr_core.spec import labels
+from asr_core.spec.recalibration import NO_BATCHNORM
 from asr_core.studies.cells import Variant
 
 BIAS_LABELS = {None: "as in table 2", False: "off", True: "on"}
@@ -16,12 +17,29 @@ def recalibration(variant: Variant) -> str:
     return f"{labels.recalibration(variant.state)}, b = {variant.state.calib_batches}"
 
 
+def in_state(table: pd.DataFrame) -> str:
+    """'at ema 0.1 from reset, b = 20', of a table in one BatchNorm state (columns b, recalibration).
+
+    >>> in_state(pd.DataFrame({"b": [0], "recalibration": NO_BATCHNORM}))
+    'without BatchNorm'
+    """
+    row = table.iloc[0]
+    if row["recalibration"] == NO_BATCHNORM:
+        return "without BatchNorm"
+    return f"at {row['recalibration']}, b = {row['b']}" if row["b"] else "at b = 0"
+
+
 def described(variant: Variant) -> str:
     """A variant in words."""
     linear = ", linear layers pruned too" if variant.include_linear else ""
     eps = "" if variant.eps is None else f", eps {variant.eps:g}"
     bias = f"mean correction {BIAS_LABELS[variant.bias]}"
     return f"{variant.order} collection, {bias}, {recalibration(variant)}{eps}{linear}"
+
+
+def begun(text: str) -> str:
+    """The text at the beginning of a sentence."""
+    return text[:1].upper() + text[1:]
 
 
 def number(value, digits: int = 1, sign: bool = False) -> str:

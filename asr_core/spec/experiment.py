@@ -10,7 +10,7 @@ from asr_core.registry import parameters
 from asr_core.spec.dense import DenseSpec
 from asr_core.spec.model import ModelSpec
 from asr_core.spec.parts import DataSpec, PruneSpec
-from asr_core.spec.recalibration import BatchNormState, default_states
+from asr_core.spec.recalibration import NO_STATE, BatchNormState, default_states
 from asr_core.spec.repairs import RepairSpec, repairs
 from asr_core.spec.samples import CalibrationSpec, EvalSpec
 
@@ -80,10 +80,19 @@ class Setting:
 
 @dataclass(frozen=True, kw_only=True)
 class ExperimentSpec(Setting):
-    """A whole run: a setting, many repairs x many BatchNorm states."""
+    """A whole run: a setting, many repairs x many BatchNorm states.
+
+    Of a network without BatchNorm nothing is recalibrated, whatever is asked: its only state is that, and repairs that
+    change no weights (`bn_only`) go, since each would be the pruned network again.
+    """
 
     repairs: tuple[RepairSpec, ...] = field(default_factory=repairs)
     states: tuple[BatchNormState, ...] = field(default_factory=default_states)
+
+    def __post_init__(self) -> None:
+        if not self.model.batchnorm:
+            object.__setattr__(self, "repairs", tuple(repair for repair in self.repairs if repair.order))
+            object.__setattr__(self, "states", (NO_STATE,) if self.states else ())
 
     @property
     def max_batches(self) -> int:

@@ -53,7 +53,7 @@ def label(network: RepairSpec, but: Iterable[str] = ()) -> str:
     """A network in words, without what is in `but`.
 
     >>> label(RepairSpec.of("asr_bn", "sequential", True, prior="mean"))
-    'ASR+BN · sequential · bias on · prior variance mean'
+    'ASR · sequential · bias on · prior variance mean'
     """
     return " · ".join([method_label(network.method), *(w for w in _words(network).values() if w not in set(but))])
 

@@ -8,6 +8,7 @@ from asr_core import registry
 from asr_core.checks import digest
 from asr_core.errors import SpecError, UnknownName
 from asr_core.fields import Chosen, declared, text, whole, worded
+from asr_core.spec.recalibration import NO_STATE, BatchNormState
 
 
 def architectures() -> list[str]:
@@ -107,6 +108,19 @@ class ModelSpec(Chosen):
     @property
     def chosen(self) -> type[Any]:
         return source_of(self.architecture)
+
+    @property
+    def batchnorm(self) -> bool:
+        """Whether there is BatchNorm to recalibrate, as far as the name tells.
+
+        >>> ModelSpec.of("cifar_resnet20").batchnorm, ModelSpec.of("small_convnext").batchnorm
+        (True, False)
+        """
+        return self.chosen.batchnorm(self.architecture)
+
+    def state_of(self, asked: BatchNormState) -> BatchNormState:
+        """`asked`, or no recalibration where there is no BatchNorm."""
+        return asked if self.batchnorm else NO_STATE
 
     @property
     def columns(self) -> tuple[int, ...]:

@@ -146,6 +146,8 @@ def default_states(
     return tuple(dict.fromkeys(states))
 
 
+NO_BATCHNORM = "no BatchNorm"  # in place of a way to recalibrate it
+NOTHING = "There is nothing to recalibrate: this network has no BatchNorm."
 # Figures of the repaired network after recalibration are taken at the paper's reporting point.
 REPORTED_STATE = BatchNormState.of("reset", "ema", 0.1, 20)
 NO_STATE = BatchNormState()

@@ -9,8 +9,11 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from asr_core.errors import StoreError
+from asr_core.spec import labels
 from asr_core.spec.experiment import ExperimentSpec
 from asr_core.spec.keys import Keys, recipe_key
+from asr_core.spec.model import ModelSpec
+from asr_core.spec.recalibration import NO_BATCHNORM, BatchNormState
 from asr_core.spec.repairs import COLUMNS
 from asr_core.store import Store, shipping
 from asr_core.store.entries import WEIGHTS, Entry
@@ -81,6 +84,16 @@ class Result:
     convs: pd.DataFrame
     entry: Entry | Any = None
     entries: tuple[Entry, ...] = ()
+
+    @property
+    def batchnorm(self) -> bool:
+        """Whether its network holds BatchNorm, which can be recalibrated and absorbs; as far as its name tells."""
+        return ModelSpec.pick(**self.setting["model"]).batchnorm
+
+    def budget(self, state: BatchNormState) -> dict[str, Any]:
+        """b and recalibration (in words), as columns of a table of this result in a BatchNorm state."""
+        words = labels.recalibration(state) if self.batchnorm else NO_BATCHNORM
+        return {"b": state.calib_batches, "recalibration": words}
 
 
 def dense_ids(store: Store, spec: ExperimentSpec, with_weights: bool = False) -> list[str]:

@@ -97,9 +97,10 @@ def beside(repairs: list[RepairSpec], accuracy: pd.DataFrame, state: BatchNormSt
     return typed(pd.DataFrame([repair.columns for repair in repairs], columns=COLUMNS)).join(measured)
 
 
-def table2(accuracy: pd.DataFrame, order: str, state: BatchNormState) -> pd.DataFrame:
-    """Rows of table 2: row, COLUMNS, MEASURED (NaN: not stored), paper (fractions)."""
-    repairs = table2_repairs(order)
+def table2(accuracy: pd.DataFrame, order: str, state: BatchNormState, batchnorm: bool = True) -> pd.DataFrame:
+    """Rows of table 2: row, COLUMNS, MEASURED (NaN: not stored), paper (fractions); of a network without BatchNorm,
+    those of repairs."""
+    repairs = {name: repair for name, repair in table2_repairs(order).items() if batchnorm or repair.order}
     paper = published("table2").set_index("method")["top1_percent"] / 100
     rows = beside(list(repairs.values()), accuracy, state)
     rows.insert(0, "row", list(repairs))

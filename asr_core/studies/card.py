@@ -5,6 +5,7 @@ import pandas as pd
 from asr_core import registry
 from asr_core.spec import labels
 from asr_core.spec.experiment import Setting
+from asr_core.spec.recalibration import NO_BATCHNORM
 from asr_core.studies.cells import Variant
 
 NOT_STATED = "not stated"
@@ -75,6 +76,8 @@ def _repair(variant: Variant) -> list[Row]:
 
 
 def _recalibration(setting: Setting, variant: Variant) -> list[Row]:
+    if not setting.model.batchnorm:
+        return [("recalibration", "“resets and re-estimates BatchNorm running mean and variance”", NO_BATCHNORM)]
     cumulative = variant.averaging == "cumulative"
     start = "does not matter (cumulative)" if cumulative else variant.start
     averaging = "cumulative" if cumulative else f"ema, momentum {variant.momentum:g}"

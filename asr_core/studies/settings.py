@@ -4,6 +4,7 @@ torch."""
 import pandas as pd
 
 from asr_core.spec.experiment import ExperimentSpec
+from asr_core.spec.model import source_of
 from asr_core.spec.recalibration import NO_STATE, REPORTED_STATE, BatchNormState
 from asr_core.spec.repairs import DENSE, NO_REPAIR
 from asr_core.store import Store, catalogue, results
@@ -21,7 +22,7 @@ MEASURED = ["severity", "within_share", "gain", "gain_low", "gain_high", "comple
 
 def table(store: Store, stored: list[Stored]) -> pd.DataFrame:
     """COLUMNS, a row per stored setting and dense network, in the order of `stored`: key of its largest result;
-    severity and within_share of the pruned network; gain of ASR+BN over LW+BN (GAIN) with its 95 % interval, as
+    severity and within_share of the pruned network; gain of ASR over LW (GAIN) with its 95 % interval, as
     fractions, NaN where one of the two is not stored; weights: where they come from and the dense network's identity;
     tested: test images, None for all; complete: the part of the default grid that is stored, in [0, 1].
 
@@ -57,18 +58,29 @@ def _said(item: Stored) -> tuple:
 
 
 def _complete(rows: pd.DataFrame) -> pd.Series:
-    """Part of the rows of the default grid that each point has."""
+    """Part of the rows of its network's default grid that each point has."""
+    networked = rows.drop_duplicates("point").set_index("point")["architecture"]
+    kinds = networked.map({name: source_of(name).batchnorm(name) for name in networked.unique()})
+    parts = [_of_grid(rows[rows["point"].map(kinds).eq(kind)], _grid(kind)) for kind in (True, False)]
+    return pd.concat(parts).reindex(rows["point"].unique(), fill_value=0.0).rename("complete")
+
+
+def _grid(batchnorm: bool) -> set[tuple]:
+    """The networks and states of the default grid, with and without BatchNorm to recalibrate."""
     usual = ExperimentSpec()
-    wanted = {(repair, *_values(state)) for repair in usual.repairs for state in usual.states}
-    wanted |= {(network, *_values(NO_STATE)) for network in (DENSE, NO_REPAIR)}
+    states = usual.states if batchnorm else (NO_STATE,)
+    wanted = {(one, *_values(state)) for one in usual.repairs if batchnorm or one.order for state in states}
+    return wanted | {(network, *_values(NO_STATE)) for network in (DENSE, NO_REPAIR)}
+
+
+def _of_grid(rows: pd.DataFrame, wanted: set[tuple]) -> pd.Series:
+    """By point, which part of `wanted` its rows are."""
     state = rows[["start", "averaging", "momentum", "calib_batches"]].astype(object)
     state = state.where(state.notna(), None)
     names = zip(networks(rows), *(state[name] for name in state), strict=True)
-    usual_rows = pd.Series([name in wanted for name in names], index=rows.index)
+    usual_rows = pd.Series([name in wanted for name in names], index=rows.index, dtype=bool)
     once = rows[usual_rows].drop_duplicates(["point", *results.UNIQUE["accuracy"]])
-    return (
-        (once.groupby("point").size() / len(wanted)).reindex(rows["point"].unique(), fill_value=0.0).rename("complete")
-    )
+    return once.groupby("point").size() / len(wanted)
 
 
 def _values(state: BatchNormState) -> tuple:

@@ -34,7 +34,7 @@ def chosen() -> Setting:
 
 
 def look() -> Look:
-    """The look that sidebar and address ask for."""
+    """The look that sidebar and address ask for, at any network; `View` has what of it there is to see."""
     given = {name: state.get(name) for name in address.LOOK}
     return _look_of(given)
 
@@ -70,10 +70,10 @@ def adopt_look() -> None:
 
 def experiment() -> ExperimentSpec:
     """What must be stored for the present choice: the chosen repairs at the default and chosen recalibrations."""
-    seen = look()
+    wanted, seen = chosen(), look()
     budgets = sorted({*BUDGETS, seen.bn_state.calib_batches} - {0})
     states = dict.fromkeys((*default_states(tuple(budgets), seen.momentum), seen.bn_state))
-    return ExperimentSpec.of_setting(chosen(), seen.repairs, tuple(states))
+    return ExperimentSpec.of_setting(wanted, seen.repairs, tuple(states))
 
 
 def present() -> View | None:
@@ -91,7 +91,7 @@ def present() -> View | None:
         shown = _view(found, look())
         return _with_partial(shown) if shown.missing else shown
     if (begun := _partial()) is not None:
-        return View(begun, (), wanted, begun.setting["dense_id"], look())
+        return View(begun, (), wanted, begun.setting["dense_id"], look().on(wanted.model))
     return _foreign(wanted, everything) if state.get("instead") else None
 
 
@@ -114,7 +114,7 @@ def any_view() -> View | None:
 
 def _view(found: list[Stored], seen: Look) -> View:
     keys = tuple(item.key for item in found)
-    return View(opened(keys), keys, found[0].setting, found[0].dense_id, seen)
+    return View(opened(keys), keys, found[0].setting, found[0].dense_id, seen.on(found[0].setting.model))
 
 
 def _partial() -> Result | None:
@@ -217,7 +217,7 @@ def offer_to_compute() -> None:
     except AsrError as error:
         problem(error)
         return
-    seen = look()
+    seen = look().on(wanted.model)
     compute_panel(wanted, store(), looked_at=True, first=Sooner(seen.repairs, seen.bn_state))
 
 

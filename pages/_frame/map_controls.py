@@ -30,7 +30,7 @@ def layer_changed() -> None:
 
 def choose(view: common.View, layer: str) -> tuple[int, pd.Series]:
     """The controls of layer and channel; returns the channel and its row of the ranking."""
-    stage = "recalibrated" if state.get("mapped") == "after" else "repaired"
+    stage = "recalibrated" if state.get("mapped") == "after" and view.look.batchnorm else "repaired"
     ranking = map_numbers.ranking(view.result, layer, view.repairs, stage)
     order = map_numbers.ranked(ranking, state.get("ranked"))
     channel = common.channel_of(view, layer)
@@ -82,7 +82,7 @@ def alone_or_not() -> None:
         )
 
 
-def looks(there: Maps | None, images: bool) -> None:
+def looks(view: common.View, there: Maps | None, images: bool) -> None:
     """How the maps are drawn."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
         st.segmented_control(
@@ -91,6 +91,7 @@ def looks(there: Maps | None, images: bool) -> None:
             key="mapped",
             required=True,
             format_func=lambda v: f"{v} recalibration",
+            disabled=not view.look.batchnorm,
             help="The conv's output as repaired, or after BatchNorm was re-estimated as chosen in the sidebar. Dense "
             "and pruned are never recalibrated.",
         )

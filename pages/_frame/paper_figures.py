@@ -37,7 +37,9 @@ def draw(variant: Variant) -> None:
         )
         return
     if isinstance(found, Match):
-        found = common.View(common.opened(found.keys), found.keys, found.setting, found.dense_id, common.look())
+        found = common.View(
+            common.opened(found.keys), found.keys, found.setting, found.dense_id, common.look().on(found.setting.model)
+        )
     st.button(
         f"Open in {TITLES[figure.page]}",
         key="_open_figure",

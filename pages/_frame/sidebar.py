@@ -16,7 +16,7 @@ from asr_core.spec.dense import SOURCES, DenseSpec
 from asr_core.spec.experiment import Setting
 from asr_core.spec.model import ModelSpec
 from asr_core.spec.parts import DataSpec, PruneSpec
-from asr_core.spec.recalibration import IDLE, Recalibration
+from asr_core.spec.recalibration import IDLE, NOTHING, Recalibration
 from asr_core.spec.repairs import KIND
 from asr_core.spec.samples import CalibrationSpec, EvalSpec
 from asr_core.store import catalogue
@@ -39,7 +39,7 @@ def draw(shown: common.View | None) -> None:
         _network(wanted, shown)
         _pruning(wanted, shown)
         _methods()
-        _recalibration()
+        _recalibration(wanted)
         _images(wanted)
         if not classroom.locked():
             own.draw()
@@ -196,8 +196,11 @@ def _method_parameters() -> None:
             _control(name, field)
 
 
-def _recalibration() -> None:
+def _recalibration(wanted: Setting) -> None:
     with st.expander("BatchNorm recalibration", icon=":material/tune:", expanded=True):
+        if not wanted.model.batchnorm:
+            st.caption(f"{NOTHING} BN only would be the pruned network, and is left out.")
+            return
         ema = state.get("averaging") == "ema"
         for name, field in declarations(Recalibration).items():
             if name not in IDLE[state.get("averaging")]:

@@ -1,12 +1,13 @@
 """What a page shows: a setting with its stored tables, and the look at it. Knows nothing of Streamlit."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, Self
 
 from asr_core.spec import labels
 from asr_core.spec.experiment import Setting
-from asr_core.spec.recalibration import BatchNormState
+from asr_core.spec.model import ModelSpec
+from asr_core.spec.recalibration import NO_BATCHNORM, BatchNormState
 from asr_core.spec.repairs import RepairSpec
 from asr_core.store.results import Result
 from asr_core.store.tables import networks
@@ -15,15 +16,27 @@ from asr_core.studies import ablation
 
 @dataclass(frozen=True)
 class Look:
-    """What of a setting is shown: the chosen repairs, and one way of recalibration."""
+    """What of a setting is shown: the chosen repairs, and one way of recalibration; batchnorm: whether there is
+    anything to recalibrate."""
 
     repairs: tuple[RepairSpec, ...]
     bn_state: BatchNormState
     momentum: float
+    batchnorm: bool = True
+
+    def on(self, model: ModelSpec) -> Self:
+        """The look at a network: at one without BatchNorm nothing is recalibrated, whatever is chosen, and methods that
+        do no more than that are left out."""
+        if model.batchnorm:
+            return self
+        repairs = tuple(repair for repair in self.repairs if repair.order)
+        return replace(self, repairs=repairs, bn_state=model.state_of(self.bn_state), batchnorm=False)
 
     @property
     def recalibration(self) -> str:
         """The chosen recalibration in words, e.g. 'ema 0.1 from reset, b = 20'."""
+        if not self.batchnorm:
+            return NO_BATCHNORM
         return f"{labels.recalibration(self.bn_state)}, b = {self.bn_state.calib_batches}"
 
 

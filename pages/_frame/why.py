@@ -20,9 +20,11 @@ HELP = (
 
 def card(view: View) -> None:
     """Two select boxes, the chart with its sentence, and buttons to the layers that differ most."""
-    offered = [BN_ONLY, *(repair for repair in view.repairs if repair != BN_ONLY)]
+    always = [BN_ONLY] if view.look.batchnorm else []
+    offered = [*always, *(repair for repair in view.repairs if repair != BN_ONLY)]
     if len(offered) < 2:
-        st.info("Two methods are needed, BN only or a stored repair; choose them in the sidebar.")
+        either = "BN only or a stored repair" if always else "stored repairs"
+        st.info(f"Two methods are needed, {either}; choose them in the sidebar.")
         return
     with st.container(horizontal=True):
         first = picked.choose(offered, "first", "Method", HELP)

@@ -14,7 +14,7 @@ from asr_core.figures import cloud, style
 BOTH = {"x": (1e-4, 1e2), "y": (1e-6, 1e3)}
 
 
-def drawn(x, y, colour="#0072B2", names=("LW+BN",)) -> go.Figure:
+def drawn(x, y, colour="#0072B2", names=("LW",)) -> go.Figure:
     """A log-log figure with one trace per name, condensed."""
     figure = go.Figure()
     for name in names:

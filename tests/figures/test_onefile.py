@@ -53,7 +53,7 @@ def test_every_layer_has_its_channels_and_every_sentence_is_the_figure_s(documen
     table = variance.SCATTER.table(result, layer=layers[2], repairs=REPAIRS)
     assert sentences[layers[2]] == variance.SCATTER.sentence(table)
     drawn = figure(part(text, "figures")[f"layer:{layers[2]}"])
-    assert {trace["name"] for trace in drawn["data"] if trace.get("name")} >= {"LW+BN (eq. 1)", "ASR+BN"}
+    assert {trace["name"] for trace in drawn["data"] if trace.get("name")} >= {"LW (eq. 1)", "ASR"}
 
 
 def test_it_forbids_the_browser_to_fetch_anything(document):
@@ -98,7 +98,7 @@ def test_the_command_writes_what_is_stored_and_names_what_is_not(tmp_path):
     store_result(store, sparsity=0.9, repairs=REPAIRS[:3])
     done = run(store, "--sparsity", "0.9", "--output", str(tmp_path / "r.html"))
     assert done.exit_code == 0, done.output
-    assert "not stored and so not in it: ASR+BN" in done.output
+    assert "not stored and so not in it: ASR" in done.output
     assert (tmp_path / "r.html").read_text().startswith("<!doctype html>")
 
 

@@ -25,7 +25,7 @@ def test_networks_stand_in_the_order_of_methods_whatever_order_they_come_in():
 
 def test_a_legend_names_what_differs_and_the_line_over_the_figure_what_is_shared(tmp_path):
     table = overview.ACCURACY.table(store_result(Store(tmp_path)), ONE_WAY)
-    assert table["label"].tolist() == ["dense", "no repair", "BN only", "LW+BN (eq. 1)", "raw+BN", "ASR+BN"]
+    assert table["label"].tolist() == ["dense", "no repair", "BN only", "LW (eq. 1)", "raw", "ASR"]
     assert overview.ACCURACY.figure(table).layout.title.text == "sequential, bias on, b = 20"
 
 
@@ -38,7 +38,7 @@ def test_an_axis_without_a_title_keeps_no_room_for_one(axis):
 def test_variants_of_a_method_are_told_apart(tmp_path):
     both = [RepairSpec.of("asr_bn", order, False) for order in ("sequential", "simultaneous")]
     table = overview.ACCURACY.table(store_result(Store(tmp_path)), both)
-    assert table["label"].tolist()[2:] == ["ASR+BN · simultaneous", "ASR+BN · sequential"]
+    assert table["label"].tolist()[2:] == ["ASR · simultaneous", "ASR · sequential"]
     assert overview.ACCURACY.figure(table).layout.title.text == "bias off, b = 20"
 
 

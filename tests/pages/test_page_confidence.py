@@ -41,7 +41,7 @@ def test_a_repair_that_is_not_stored_says_so_on_its_line(result):
     table = confidence.errors_table(result, [*REPAIRS, absent], STATE)
     assert rows_of(table, absent)["ece"].isna().all()
     assert "not stored" in str(confidence.errors_figure(table).data)
-    assert "Not stored: LW+BN" in confidence.ERRORS.sentence(table)
+    assert "Not stored: LW" in confidence.ERRORS.sentence(table)
 
 
 def test_bins_add_up_to_the_calibration_error_and_to_all_images(result):

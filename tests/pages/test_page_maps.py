@@ -117,7 +117,7 @@ def test_shipped_maps_without_the_weights_are_shown_without_complaint(use, tmp_p
 
 def test_after_recalibration_only_the_repairs_are_missing(use, mapped):
     app = opened(use(mapped), mapped="after", calib_batches=10)
-    assert "not stored for BN only, LW+BN" in said(app) and kinds(app).count("image") == 1
+    assert "not stored for BN only, LW" in said(app) and kinds(app).count("image") == 1
 
 
 def test_without_weights_a_new_network_is_offered_with_its_training(use, tmp_path):
@@ -160,7 +160,7 @@ def test_values_that_are_not_finite_are_named(use, tmp_path):
     measured(SPEC, store, EIGHT)
     change_maps(store, LW, lambda values: values[:, 1].fill(np.nan))
     app = opened(store, channel=1)
-    assert "Values that are not finite (red): LW+BN" in said(app)
+    assert "Values that are not finite (red): LW" in said(app)
 
 
 def test_without_input_images_the_maps_stand_alone_with_the_reason(use, mapped, monkeypatch):

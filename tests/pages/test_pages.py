@@ -111,7 +111,7 @@ def test_what_a_running_job_has_stored_so_far_is_drawn(store, page, monkeypatch)
     assert "This setting is being computed" in words(app)
     if page == "variance":
         drawn = {trace.get("name") for trace in charts(app)[0]["data"]}
-        assert "LW+BN (eq. 1)" in drawn
+        assert "LW (eq. 1)" in drawn
         assert not any(name and "ASR" in name for name in drawn)
 
 
@@ -163,12 +163,12 @@ def test_a_signal_that_explodes_is_drawn_on_the_upper_edge_and_told(store):
     store_result(store, change=explode, sparsity=0.66)
     app = opened("variance", dataset="digits", layer=layer, sparsity="0.66")
     traces = {trace["name"]: trace for trace in charts(app)[0]["data"] if trace.get("name")}
-    values = numbers(traces["LW+BN (eq. 1)"]["y"])
+    values = numbers(traces["LW (eq. 1)"]["y"])
     count = len(values)
-    assert len(set(values)) == 1 and set(values) == set(numbers(traces["raw+BN"]["y"]))  # the upper edge
+    assert len(set(values)) == 1 and set(values) == set(numbers(traces["raw"]["y"]))  # the upper edge
     assert (
-        f"Diverged, drawn on the upper edge: LW+BN (eq. 1) in {count} channels (up to 1e+70), "
-        f"raw+BN in {count} channels (beyond the range of numbers)" in words(app)
+        f"Diverged, drawn on the upper edge: LW (eq. 1) in {count} channels (up to 1e+70), "
+        f"raw in {count} channels (beyond the range of numbers)" in words(app)
     )
 
 
@@ -254,7 +254,7 @@ def test_the_first_look_at_a_setting_is_one_that_is_stored(store):
     store_result(store, repairs=made, states=(NO_STATE,))
     app = opened("overview", dataset="digits")
     assert app.query_params["orders"] == "sequential" and app.query_params["calib_batches"] == "0"
-    assert "Not stored for this setting" not in words(app) and "raw+BN" in words(app)
+    assert "Not stored for this setting" not in words(app) and "raw" in words(app)
 
 
 def test_a_setting_of_another_budget_opens_with_that_budget(store):
@@ -269,7 +269,7 @@ def test_a_setting_of_another_budget_opens_with_that_budget(store):
 def test_what_is_not_stored_of_a_look_is_drawn_as_not_stored(store):
     store_result(store, repairs=repairs(methods=("bn_only", "asr_bn"), orders=("simultaneous",), biases=("off",)))
     app = opened("overview", dataset="digits", methods="bn_only,lw_bn,asr_bn")
-    assert "Not stored: LW+BN (eq. 1)." in words(app)
+    assert "Not stored: LW (eq. 1)." in words(app)
     assert "not stored" in str(drawn(app)[0])
 
 

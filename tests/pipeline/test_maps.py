@@ -225,7 +225,7 @@ def test_the_command_line_stores_maps_and_tells_their_shapes(store):
     assert (
         result.exit_code == 0
         and f"maps of {LAYER}" in result.output
-        and "LW+BN (eq. 1) · simultaneous · bias off" in result.output
+        and "LW (eq. 1) · simultaneous · bias off" in result.output
     )
 
 

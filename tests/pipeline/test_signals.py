@@ -116,4 +116,4 @@ def test_the_command_line_stores_and_prints_them(tmp_path):
         main, ["--cache-dir", str(store.root), "signal", *options, *grid], catch_exceptions=False
     )
     assert found.exit_code == 0, found.output
-    assert "decorrelation" in found.stdout and "LW+BN (eq. 1)" in found.stdout
+    assert "decorrelation" in found.stdout and "LW (eq. 1)" in found.stdout

@@ -221,7 +221,7 @@ def test_legends_and_columns_are_unique_and_readable():
     assert len({canonical(r.columns) for r in every}) == len(every)
     assert len({label(r) for r in every}) == len(every)
     legends = {label(r) for r in every}
-    assert {"BN only", "LW+BN (eq. 1) · sequential · bias off", "ASR+BN · simultaneous · bias on"} <= legends
+    assert {"BN only", "LW (eq. 1) · sequential · bias off", "ASR · simultaneous · bias on"} <= legends
     assert RepairSpec.of("raw_bn", eps=1e-6, skip_first=False).columns == {
         "method": "raw_bn",
         "order": "simultaneous",

@@ -19,7 +19,7 @@ from asr_core.studies import transition
 
 REPAIRS = repairs(orders=("simultaneous",))
 STATES = {"none": NO_STATE, "reported": REPORTED_STATE}
-NAMED = r"(BN only|LW\+BN \(eq\. 1\)|raw\+BN|ASR\+BN)( · bias (on|off))?"
+NAMED = r"(BN only|LW \(eq\. 1\)|raw|ASR)( · bias (on|off))?"
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +44,7 @@ def read(keys, state) -> dict[str, np.ndarray]:
     return found
 
 
-METHODS = {"bn_only": "BN only", "lw_bn": "LW+BN (eq. 1)", "raw_bn": "raw+BN", "asr_bn": "ASR+BN"}
+METHODS = {"bn_only": "BN only", "lw_bn": "LW (eq. 1)", "raw_bn": "raw", "asr_bn": "ASR"}
 
 
 def by_scipy(right: dict[str, np.ndarray]) -> dict[tuple[str, str], str]:

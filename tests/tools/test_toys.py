@@ -116,7 +116,7 @@ def test_json_names_the_toys_and_their_parameters(told):
 
 def test_the_table_names_the_toys(told):
     text = told["runs"][0]["text"]
-    assert not [word for word in ("toy_net", "toy shades", "toy rule", "toy+BN") if word not in text]
+    assert not [word for word in ("toy_net", "toy shades", "toy rule", "toy") if word not in text]
     assert "part of the way 0.25" in text
     assert "toy's multiple 3" in text and "toy's multiple 4" in told["runs"][2]["text"]
 
@@ -167,7 +167,7 @@ def views(folder, told) -> dict:
 
 def test_the_sidebar_has_a_control_for_each_parameter_by_its_label(views):
     assert views["0.25"]["labels"] == LABELS
-    assert "toy+BN" in views["0.25"]["pills"]
+    assert "toy" in views["0.25"]["pills"]
 
 
 def test_an_address_with_a_toys_parameters_is_read_back(views):

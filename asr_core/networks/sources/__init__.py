@@ -29,6 +29,11 @@ class NetworkSource(Configurable):
         return architecture in cls.names()
 
     @classmethod
+    def batchnorm(cls, architecture: str) -> bool:
+        """Whether the network holds BatchNorm, which can be recalibrated; True where its name does not tell."""
+        return True
+
+    @classmethod
     def build(cls, architecture: str, params: dict[str, Any], classes: int, image_size: int) -> "nn.Module":
         """A randomly initialised network that takes (N, 3, image_size, image_size) and returns (N, classes).
 

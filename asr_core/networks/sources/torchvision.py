@@ -1,4 +1,4 @@
-"""torchvision's classifiers that contain BatchNorm2d."""
+"""torchvision's classifiers that contain BatchNorm2d, and some of those that contain none."""
 
 from asr_core.fields import choice
 from asr_core.networks.sources import NetworkSource
@@ -84,6 +84,29 @@ ARCHITECTURES = (
 )
 
 
+# Convs followed by nothing or by LayerNorm, and the linear layers of transformers.
+WITHOUT_BATCHNORM = (
+    "convnext_base",
+    "convnext_large",
+    "convnext_small",
+    "convnext_tiny",
+    "vgg11",
+    "vgg13",
+    "vgg16",
+    "vgg19",
+    "vit_b_16",
+    "vit_b_32",
+    "vit_h_14",
+    "vit_l_16",
+    "vit_l_32",
+)
+
+
+def patch_of(architecture: str) -> int:
+    """Side in pixels of the patches that a ViT cuts images into: the number at the end of its name."""
+    return int(architecture.rpartition("_")[2])
+
+
 @register("network source")
 class TorchvisionNetworks(NetworkSource):
     """Classifiers of torchvision by their names there."""
@@ -94,7 +117,11 @@ class TorchvisionNetworks(NetworkSource):
 
     @classmethod
     def names(cls):
-        return ARCHITECTURES
+        return ARCHITECTURES + WITHOUT_BATCHNORM
+
+    @classmethod
+    def batchnorm(cls, architecture):
+        return architecture not in WITHOUT_BATCHNORM
 
     @classmethod
     def build(cls, architecture, params, classes, image_size):
@@ -106,4 +133,6 @@ class TorchvisionNetworks(NetworkSource):
     def remedy(cls, architecture, params):
         if architecture == "maxvit_t":
             return "a multiple of 112" if params["stem"] in SMALL else "a multiple of 224"
+        if architecture.startswith("vit_"):
+            return f"stem 'imagenet' and a multiple of {patch_of(architecture)}"
         return "a larger image size" if params["stem"] in SMALL else "a larger image size or stem 'small'"

@@ -22,7 +22,7 @@ class ASR(RepairMethod):
     is at or under the floor the whole layer keeps factor 1."""
 
     name = "asr_bn"
-    label = "ASR+BN"
+    label = "ASR"
     default_bias = True
     parameters = COMMON | {"prior": PRIOR, "prior_value": PRIOR_VALUE}
 

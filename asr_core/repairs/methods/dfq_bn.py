@@ -11,7 +11,7 @@ class DataFree(RepairMethod):
     1906.04721). No image is needed, so both orders are the same. A conv whose input is anything else stays as it is."""
 
     name = "dfq_bn"
-    label = "data-free mean+BN"
+    label = "data-free mean"
     default_bias = True
     biases = (True,)
     needs = ("weights", "batchnorm")

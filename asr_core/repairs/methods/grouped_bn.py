@@ -24,7 +24,7 @@ class Grouped(RepairMethod):
     mean pruned variance is at or under the floor keeps 1; in another, dead channels get the group's factor too."""
 
     name = "grouped_bn"
-    label = "grouped+BN"
+    label = "grouped"
     parameters = COMMON | {
         "group_size": whole(16, "Channels of a group", "Channels that share a factor; 0 means the whole layer."),
         "prior": PRIOR,

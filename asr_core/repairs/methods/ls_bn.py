@@ -11,7 +11,7 @@ class LeastSquaresScale(RepairMethod):
     rho^2). Where the two outputs go against each other it is negative, which BatchNorm does not absorb."""
 
     name = "ls_bn"
-    label = "least-squares scale+BN"
+    label = "least-squares scale"
     default_bias = True
     needs = ("covariance",)
     parameters = COMMON

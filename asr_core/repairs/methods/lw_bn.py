@@ -12,7 +12,7 @@ class LayerWise(RepairMethod):
     mean pruned variance is at or under the floor keeps 1."""
 
     name = "lw_bn"
-    label = "LW+BN (eq. 1)"
+    label = "LW (eq. 1)"
 
     @staticmethod
     def factors(v_dense, v_pruned, params):

@@ -10,7 +10,7 @@ class MeanOnly(RepairMethod):
     correction: DFQ, arXiv 1906.04721)."""
 
     name = "mean_bn"
-    label = "mean correction+BN"
+    label = "mean correction"
     default_bias = True
     biases = (True,)
 

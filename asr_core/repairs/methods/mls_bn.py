@@ -14,7 +14,7 @@ class MaskedLeastSquares(RepairMethod):
     overfits. The ridge is this tool's choice."""
 
     name = "mls_bn"
-    label = "masked least squares+BN"
+    label = "masked least squares"
     default_bias = True
     needs = ("inputs",)
     scales = False

@@ -11,7 +11,7 @@ class WeightNorm(RepairMethod):
     needed; a channel without variance or weights keeps 1."""
 
     name = "norm_bn"
-    label = "weight norm+BN"
+    label = "weight norm"
     needs = ("weights",)
     parameters = COMMON
 

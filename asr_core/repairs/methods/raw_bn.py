@@ -9,7 +9,7 @@ class ChannelWiseRaw(RepairMethod):
     """One factor per output channel, gamma_raw = sqrt(v_dense / (v_pruned + eps)), eq. 4, without shrinkage."""
 
     name = "raw_bn"
-    label = "raw+BN"
+    label = "raw"
     default_bias = True
 
     @staticmethod

@@ -5,11 +5,13 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 
+from asr_core.measure.statistics import AHEAD, BEHIND, EQUAL, UNMEASURED
 from asr_core.report import naming
-from asr_core.report.words import counted
+from asr_core.report.words import begun, counted, in_state, tested
 from asr_core.store.tables import networks
 
 WAYS = {"cumulative": "cumulative averaging", "reset": "an ema from reset", "keep": "an ema from kept statistics"}
+NO_BATCHNORM = "This network has no BatchNorm: nothing undoes a factor, a shift or a new weight, whatever the method."
 SAME = 0.05  # a largest logit difference up to which two networks count as one function
 
 
@@ -69,6 +71,30 @@ def _reach(rows: pd.DataFrame) -> tuple[str, str]:
 def _reporting(budgets: pd.Series) -> int:
     """The paper's reporting budget, or the stored one nearest to it."""
     return min(set(budgets), key=lambda b: abs(b - 20))
+
+
+def unabsorbed(table: pd.DataFrame) -> str:
+    """Whether a repair matters where nothing absorbs it: against no repair, of what pruning took, and among the
+    repairs. table: figures.unabsorbed.table."""
+    first, names = table.iloc[0], naming.in_words(networks(table))
+    named = networks(table).map(names[0]).astype(object)
+    text = f"{begun(in_state(table))} nothing absorbs a repair. Without one {100 * first['no_repair']:.1f} % of "
+    text += f"{int(first['n_eval']):,} test images are right"
+    text += f" (dense {100 * first['dense']:.1f} %)" if first["dense"] == first["dense"] else ""
+    words = table["word"].value_counts()
+    told = [f"{word} in {words[word]}" for word in (AHEAD, BEHIND, EQUAL, UNMEASURED) if word in words]
+    text += f". Of {counted(len(table), 'repair')}{names[1]}, against that: {', '.join(told)}"
+    text += f" ({tested(int(first['pairs']))})" if first["pairs"] else ""
+    low, high = table["gain"].idxmin(), table["gain"].idxmax()
+    if table["gain"][low] == table["gain"][high]:
+        return f"{text}; {'each' if len(table) > 1 else named[low]}: {_gained(table.loc[low])}."
+    return f"{text}; from {named[low]}, {_gained(table.loc[low])}, to {named[high]}, {_gained(table.loc[high])}."
+
+
+def _gained(row) -> str:
+    """'+12.3 points, 34 % of what pruning took'; the share only of a gain, where pruning took anything."""
+    took, text = row["dense"] - row["no_repair"], f"{100 * row['gain']:+.1f} points"
+    return f"{text}, {row['gain'] / took:.0%} of what pruning took" if took > 0 and row["gain"] > 0 else text
 
 
 def agreement(table: pd.DataFrame) -> str:

@@ -4,7 +4,7 @@ import pandas as pd
 
 from asr_core.measure.statistics import AHEAD, BEHIND, EQUAL, UNMEASURED
 from asr_core.report import naming
-from asr_core.report.words import accuracy, counted, listed, relation, tested
+from asr_core.report.words import accuracy, begun, counted, in_state, listed, relation, tested
 from asr_core.spec import labels
 from asr_core.spec.repairs import BN_ONLY
 from asr_core.store.tables import is_of, networks
@@ -24,12 +24,11 @@ def overview(table: pd.DataFrame) -> str:
     on = f" on {int(images.iloc[0]):,} test images" if len(images) else ""
     text = f"Top-1 accuracy{on}: {', '.join(words) or 'neither dense nor pruned network is stored'}."
     repairs = table[~table["method"].isin(naming.REFERENCES)]
-    at = f"{table['recalibration'].iloc[0]}, b = {table['b'].iloc[0]}" if table["b"].iloc[0] else "b = 0"
     if repairs["top1"].isna().all():
-        return text + f" None of the chosen repairs is stored at {at}."
+        return text + f" None of the chosen repairs is stored {in_state(table)}."
     names, shared = naming.in_words(networks(repairs))
     named = networks(repairs).map(names).astype(object)
-    return f"{text} At {at}{shared}, {_highest(table, repairs, named)}{_absent(repairs, named)}"
+    return f"{text} {begun(in_state(table))}{shared}, {_highest(table, repairs, named)}{_absent(repairs, named)}"
 
 
 def _highest(table: pd.DataFrame, repairs: pd.DataFrame, named: pd.Series) -> str:

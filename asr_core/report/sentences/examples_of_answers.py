@@ -66,7 +66,7 @@ def paying() -> list[Case]:
     nothing = {LW: (0, 0, 0), ASR: (0, 0, 0)}
     return [
         ("usual", lambda: _paying(usual, [EQUAL, AHEAD, AHEAD])),
-        ("one is not stored", lambda: _paying(usual, [AHEAD] * 3, absent="raw+BN")),
+        ("one is not stored", lambda: _paying(usual, [AHEAD] * 3, absent="raw")),
         ("nothing is lost", lambda: _paying(nothing, [EQUAL, EQUAL], lost=0, b=0)),
         ("one repair", lambda: _paying({ASR: (220, 220, 25)}, [BEHIND])),
         ("not tested", lambda: _paying(nothing, [UNMEASURED] * 2)),
@@ -82,7 +82,7 @@ def _recalls(shares: dict, words: list[str]) -> str:
     ]
     moved = np.subtract(shares[DENSE], shares[NO_REPAIR])
     table = pd.concat(parts, ignore_index=True)
-    return images.recalls(table.assign(moved=np.tile(moved, len(shares)), looked_at="ASR+BN"))
+    return images.recalls(table.assign(moved=np.tile(moved, len(shares)), looked_at="ASR"))
 
 
 def recalls() -> list[Case]:
@@ -122,8 +122,8 @@ def confusions() -> list[Case]:
 
 def _why(top1: tuple, word: str, apart: float, share: float, left: float, signal: tuple = (NAN, NAN)) -> str:
     whole = {
-        "first": "ASR+BN",
-        "second": "raw+BN",
+        "first": "ASR",
+        "second": "raw",
         "shared": "simultaneous, bias off",
         "b": 20,
         "p": 0.01,

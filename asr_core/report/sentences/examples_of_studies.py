@@ -5,16 +5,17 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from asr_core.measure.statistics import AHEAD, EQUAL, UNMEASURED
+from asr_core.measure.statistics import AHEAD, BEHIND, EQUAL, UNMEASURED
 from asr_core.report.sentences import absorbed, noise, paper, rules, settings
-from asr_core.report.sentences.examples import ASR, LW, NAN, Case, _accuracies, of
-from asr_core.spec.repairs import BN_ONLY
+from asr_core.report.sentences.examples import ASR, LW, NAN, RAW, Case, _accuracies, of
+from asr_core.spec.recalibration import NO_BATCHNORM
+from asr_core.spec.repairs import BN_ONLY, RepairSpec
 from asr_core.studies import transition
 
 
 def _band(inside: dict[str, list[str]], b: int = 20) -> str:
     rows = [
-        {"rule": rule, "pruning": rule, "sparsity": 0.9 + 0.02 * i, "inside": said, "repaired": "ASR+BN", "b": b}
+        {"rule": rule, "pruning": rule, "sparsity": 0.9 + 0.02 * i, "inside": said, "repaired": "ASR", "b": b}
         for rule, words in inside.items()
         for i, said in enumerate(words)
         if said
@@ -37,7 +38,7 @@ def bands() -> list[Case]:
 def _gains(gains: list[float], words: list[str], networks: int, absorbed: bool = False) -> str:
     count = len(gains)
     table = pd.DataFrame({"gain": gains, "word": words, "x": np.linspace(0.1, 0.9, count), "order": "simultaneous"})
-    told = {"bias": False, "gained": "ASR+BN over LW+BN", "against": "severity", "b": 20, "absorbed": absorbed}
+    told = {"bias": False, "gained": "ASR over LW", "against": "severity", "b": 20, "absorbed": absorbed}
     network = [str(i % networks) for i in range(count)]
     return settings.gains(table.assign(**told, network=network, recalibration="ema 0.1 from reset"))
 
@@ -72,6 +73,27 @@ def gaps() -> list[Case]:
     ]
 
 
+def _unabsorbed(gains: dict[RepairSpec, float], words: list[str], dense: float = 0.83, way: str = "none") -> str:
+    levels = {"no_repair": 0.15, "dense": dense, "n_eval": 10_000.0, "pairs": len(words) - words.count(UNMEASURED)}
+    told = of(list(gains), gain=list(gains.values()), word=words, **levels, b=0, recalibration=way)
+    return absorbed.unabsorbed(told)
+
+
+def unabsorbed() -> list[Case]:
+    """Of absorbed.unabsorbed."""
+    usual, words = {LW: 0.31, RAW: 0.27, ASR: -0.02}, [AHEAD, AHEAD, EQUAL]
+    return [
+        ("usual", lambda: _unabsorbed(usual, words, way=NO_BATCHNORM)),
+        ("no recalibration", lambda: _unabsorbed(usual, words)),
+        ("all equal", lambda: _unabsorbed({LW: 0.0, ASR: 0.0}, [EQUAL, EQUAL])),
+        ("one repair", lambda: _unabsorbed({ASR: 0.31}, [AHEAD])),
+        ("worse than no repair", lambda: _unabsorbed({LW: -0.05, ASR: -0.02}, [BEHIND, EQUAL])),
+        ("dense is not stored", lambda: _unabsorbed(usual, words, dense=NAN)),
+        ("pruning took nothing", lambda: _unabsorbed(usual, words, dense=0.15)),
+        ("not kept per image", lambda: _unabsorbed(usual, [UNMEASURED] * 3)),
+    ]
+
+
 def agreement() -> list[Case]:
     """Of absorbed.agreement."""
 
@@ -90,7 +112,7 @@ def _difference(**changed: Any) -> pd.DataFrame:
         **{"gain": 0.014, "low": -0.01, "high": 0.038, "images_sd": 0.012, "images_word": EQUAL},
         **{"images_needed": 5200.0, "draws": 16, "draw_mean": 0.029, "draw_sd": 0.022, "draws_ahead": 15},
         **{"draw_word": AHEAD, "draws_needed": 8.0, "seeds": 1, "seed_mean": 0.014, "seed_sd": NAN},
-        **{"seed_word": UNMEASURED, "seeds_needed": NAN, "first_label": "ASR+BN", "second_label": "raw+BN"},
+        **{"seed_word": UNMEASURED, "seeds_needed": NAN, "first_label": "ASR", "second_label": "raw"},
     }
     return pd.DataFrame([usual | changed])
 

@@ -4,7 +4,7 @@ import pandas as pd
 
 from asr_core.measure.statistics import AHEAD, BEHIND, EQUAL, UNMEASURED
 from asr_core.report import naming
-from asr_core.report.words import counted, listed, tested
+from asr_core.report.words import begun, counted, in_state, listed, tested
 from asr_core.spec.repairs import DENSE, NO_REPAIR
 from asr_core.store.tables import networks, rows_of
 
@@ -17,8 +17,8 @@ def paying(table: pd.DataFrame) -> str:
     row = table.iloc[0]
     names, shared = naming.in_words(networks(table))
     named = [*networks(table).map(names).astype(object)]
-    at = f"{row['recalibration']}, b = {row['b']}" if row["b"] else "b = 0"
-    text = f"Of {row['n']:,} test images, {row['lost']:,} are right when dense and lost by pruning. At {at}{shared}, "
+    text = f"Of {row['n']:,} test images, {row['lost']:,} are right when dense and lost by pruning. "
+    text += f"{begun(in_state(table))}{shared}, "
     text += _regained(table, named) if row["lost"] else "so there is none to regain."
     broken = _reach(table["broken"])
     text += f" {broken} that are right when dense and pruned become wrong. Against no repair, "

@@ -119,7 +119,7 @@ def _pixels(factors: dict[str, float], dense: Any) -> pd.DataFrame:
 
 def pixel() -> list[Case]:
     """Of maps.pixel_sentence."""
-    factors = {"no repair": 0.2, "ASR+BN": 0.9}
+    factors = {"no repair": 0.2, "ASR": 0.9}
     return [
         ("usual", lambda: maps.pixel_sentence(_pixels(factors, np.arange(9.0)))),
         ("constant", lambda: maps.pixel_sentence(_pixels(factors, np.zeros(9)))),
@@ -128,8 +128,8 @@ def pixel() -> list[Case]:
 
 def _kernel(dense: list[float], kept: list[float], factor: float) -> str:
     pruned = np.array(dense) * kept
-    weights = pd.DataFrame({"input": range(len(dense)), "dense": dense, "no repair": pruned, "ASR+BN": factor * pruned})
-    weights.attrs = {"networks": dict.fromkeys(["dense", "no repair", "ASR+BN"])}
+    weights = pd.DataFrame({"input": range(len(dense)), "dense": dense, "no repair": pruned, "ASR": factor * pruned})
+    weights.attrs = {"networks": dict.fromkeys(["dense", "no repair", "ASR"])}
     return maps.kernel(weights)
 
 
@@ -187,7 +187,7 @@ def repairability() -> list[Case]:
 
 def _verdict(clear: list[bool]) -> str:
     rows = {"sparsity": 0.95, "rule": "LAMP", "ahead_of_all": clear, "pairs": 3}
-    return rules.verdict(pd.DataFrame(rows, columns=list(rows)), "ASR+BN")
+    return rules.verdict(pd.DataFrame(rows, columns=list(rows)), "ASR")
 
 
 def verdict() -> list[Case]:
@@ -195,7 +195,7 @@ def verdict() -> list[Case]:
     return [
         ("usual", lambda: _verdict([True])),
         ("may be equal", lambda: _verdict([False])),
-        ("one rule", lambda: rules.verdict(pd.DataFrame(columns=transition.VERDICT), "ASR+BN")),
+        ("one rule", lambda: rules.verdict(pd.DataFrame(columns=transition.VERDICT), "ASR")),
     ]
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from asr_core.report import naming
-from asr_core.report.words import counted, listed
+from asr_core.report.words import counted, in_state, listed
 from asr_core.store.tables import networks
 
 TEMPERED = "the temperature at which the labels of these very images are most likely"
@@ -23,8 +23,7 @@ def errors(table: pd.DataFrame) -> str:
     repairs = told[~told["method"].isin(naming.REFERENCES)]
     parts = [_one(row) for row in told[told["method"].isin(naming.REFERENCES)].itertuples()]
     if len(repairs):
-        at = f"{table['recalibration'].iloc[0]}, b = {table['b'].iloc[0]}" if table["b"].iloc[0] else "b = 0"
-        parts.append(f"at {at}{shared}, {_range(repairs)}")
+        parts.append(f"{in_state(table)}{shared}, {_range(repairs)}")
     images = f"{int(stored['n_eval'].max()):,} test images"
     absent = [names[network] for network in networks(table[table["ece"].isna()])]
     text = f"Expected calibration error on {images}, in points: {'; '.join(parts)}. {_tempered(told)}"

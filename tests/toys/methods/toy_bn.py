@@ -10,7 +10,7 @@ class Toy(RepairMethod):
     """Goes a part of the way to eq. 4, in each channel or only in those that shrank."""
 
     name = "toy_bn"
-    label = "toy+BN"
+    label = "toy"
     parameters = COMMON | {
         "toy_part": number(0.5, "Part of the way", "How far toward eq. 4 the toy goes.", low=0.0, high=1.0),
         "toy_side": choice(
