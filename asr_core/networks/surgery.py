@@ -8,7 +8,6 @@ import torchvision
 from torch import nn
 
 from asr_core.networks.models import meta_forward
-from asr_core.networks.sources.torchvision import patch_of
 
 # Without these torchvision warns, or builds training-only branches.
 _ARGUMENTS = {
@@ -18,15 +17,15 @@ _ARGUMENTS = {
 
 
 def torchvision_network(architecture: str, params: dict, classes: int, image_size: int) -> nn.Module:
-    """The classifier of that name with the stem and head of `params`; raises ValueError where torchvision refuses the
-    size."""
+    """The classifier of that name with the stem and head of `params`; raises ValueError for a stem
+    that it cannot have, ValueError or AssertionError where torchvision refuses the size."""
     arguments: dict[str, Any] = dict(_ARGUMENTS.get(architecture, {}))
     if architecture == "maxvit_t":  # fixes its attention grids for a stem of stride 2
         side = image_size * 2 if params["stem"] in ("small", "small-pool") else image_size
         arguments["input_size"] = (side, side)
     if architecture.startswith("vit_"):  # embeds as many positions as an image has patches
-        if params["stem"] != "imagenet" or image_size % patch_of(architecture):
-            raise ValueError("its patches are its stem, and must tile the image")
+        if params["stem"] != "imagenet":
+            raise ValueError("its patches are its stem")
         arguments["image_size"] = image_size
     network = torchvision.models.get_model(architecture, weights=None, num_classes=classes, **arguments).eval()
     if params["stem"] != "imagenet":

@@ -102,11 +102,6 @@ WITHOUT_BATCHNORM = (
 )
 
 
-def patch_of(architecture: str) -> int:
-    """Side in pixels of the patches that a ViT cuts images into: the number at the end of its name."""
-    return int(architecture.rpartition("_")[2])
-
-
 @register("network source")
 class TorchvisionNetworks(NetworkSource):
     """Classifiers of torchvision by their names there."""
@@ -134,5 +129,6 @@ class TorchvisionNetworks(NetworkSource):
         if architecture == "maxvit_t":
             return "a multiple of 112" if params["stem"] in SMALL else "a multiple of 224"
         if architecture.startswith("vit_"):
-            return f"stem 'imagenet' and a multiple of {patch_of(architecture)}"
+            patch = architecture.rpartition("_")[2]  # its side in pixels
+            return f"stem 'imagenet' and a multiple of {patch}"
         return "a larger image size" if params["stem"] in SMALL else "a larger image size or stem 'small'"
