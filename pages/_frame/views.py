@@ -30,7 +30,7 @@ class Look:
         if model.batchnorm:
             return self
         repairs = tuple(repair for repair in self.repairs if repair.order)
-        return replace(self, repairs=repairs, bn_state=model.state_of(self.bn_state), batchnorm=False)
+        return replace(self, repairs=repairs, bn_state=self.bn_state.on(model), batchnorm=False)
 
     @property
     def recalibration(self) -> str:
