@@ -22,7 +22,19 @@ from asr_core.store.tables import is_of, networks, rows_of, typed
 from asr_core.studies import ablation
 
 FEWEST = 3  # draws or seeds under which nothing is said of them
-METHOD = [*COLUMNS, "top1", "n_eval", "images_sd", "draws", "draw_mean", "draw_sd", "seeds", "seed_sd"]
+METHOD = [
+    *COLUMNS,
+    "top1",
+    "top1_low",
+    "top1_high",
+    "n_eval",
+    "images_sd",
+    "draws",
+    "draw_mean",
+    "draw_sd",
+    "seeds",
+    "seed_sd",
+]
 DIFFERENCE = [
     *("first", "second", "gain", "low", "high", "images_sd", "images_word", "images_needed", "draws", "draw_mean"),
     *("draw_sd", "draws_ahead", "draw_word", "draws_needed", "seeds", "seed_mean", "seed_sd", "seed_word"),
@@ -76,10 +88,19 @@ def methods(table: pd.DataFrame, seed: int, draw: int) -> pd.DataFrame:
         own = wide[network].dropna()
         if (seed, draw) not in own.index:
             continue
-        images = table[is_of(table, network)]["n_eval"].iloc[0]
+        here = table[is_of(table, network) & table["seed"].eq(seed) & table["draw"].eq(draw)].iloc[0]
         of_draws, of_seeds = own.xs(seed, level="seed"), own.groupby("seed").mean()
-        top1 = own[seed, draw]
-        values = [top1, images, np.sqrt(top1 * (1 - top1) / images), len(of_draws), of_draws.mean(), _sd(of_draws)]
+        top1, images = own[seed, draw], here["n_eval"]
+        values = [
+            top1,
+            here["top1_low"],
+            here["top1_high"],
+            images,
+            np.sqrt(top1 * (1 - top1) / images),
+            len(of_draws),
+            of_draws.mean(),
+            _sd(of_draws),
+        ]
         made.append([*network.columns.values(), *values, len(of_seeds), _sd(of_seeds)])
     return pd.DataFrame(made, columns=METHOD)
 
