@@ -79,6 +79,7 @@ def text_of(facts: dict, *without: str) -> str:
     for name in without:
         part, _, field = name.partition(".")
         parts[part] = {} if not field else {n: v for n, v in parts[part].items() if n != field}
+    parts = {name: {n: v for n, v in own.items() if v is not None} for name, own in parts.items()}  # later fields
     return json.dumps(parts, sort_keys=True)
 
 
@@ -94,7 +95,8 @@ def state(row) -> tuple:
     """A row's recalibration, as REPORTED and NOTHING are written."""
     if row.calib_batches == 0:
         return NOTHING
-    return row.averaging, row.start, float(row.momentum) if row.averaging == "ema" else None, int(row.calib_batches)
+    start = row.start if isinstance(row.start, str) else None
+    return row.averaging, start, float(row.momentum) if row.averaging == "ema" else None, int(row.calib_batches)
 
 
 @lru_cache(maxsize=512)
