@@ -191,15 +191,23 @@ def test_the_size_of_each_noise_is_what_is_stored(store, stored, known):
     assert checked > 0
 
 
-def by_t_test(values: list) -> list[str]:
-    """Words of differences over draws or seeds, corrected for all that are measured."""
-    p = [1.0 if np.allclose(v, 0) else float(ttest_1samp(v, 0).pvalue) if len(v) >= 3 else np.nan for v in values]
-    measured = [i for i, one in enumerate(p) if np.isfinite(one) and len(values[i]) >= 3]
-    told = shipped.words([values[i].mean() for i in measured], [p[i] for i in measured])
-    words = ["not measured"] * len(values)
-    for i, word in zip(measured, told, strict=True):
-        words[i] = word
-    return words
+def by_t_test(values: pd.Series) -> float:
+    """p of differences over draws or seeds; NaN for fewer than three."""
+    if len(values) < 3:
+        return np.nan
+    return 1.0 if np.allclose(values, 0) else float(ttest_1samp(values, 0).pvalue)
+
+
+def certain(own: dict, pairs: list, gaps: list, seed: int) -> dict[str, list[str]]:
+    """Words over images, draws and seeds, corrected for all of them together."""
+    draws, seeds = [gap.xs(seed, level="seed") for gap in gaps], [gap.groupby("seed").mean() for gap in gaps]
+    gains = {"images": [own[a].mean() - own[b].mean() for a, b in pairs]}
+    gains |= {"draw": [one.mean() for one in draws], "seed": [one.mean() for one in seeds]}
+    p = [shipped.mcnemar(own[a], own[b]) for a, b in pairs] + [by_t_test(one) for one in draws + seeds]
+    words, known = np.full(len(p), "not measured", object), np.flatnonzero(np.isfinite(p))
+    flat = [gain for some in gains.values() for gain in some]
+    words[known] = shipped.words([flat[i] for i in known], [p[i] for i in known])
+    return dict(zip(gains, np.split(words, 3), strict=True))
 
 
 def test_what_is_certain_of_each_difference_is_what_images_draws_and_seeds_say(store, stored, known):
@@ -218,13 +226,9 @@ def test_what_is_certain_of_each_difference_is_what_images_draws_and_seeds_say(s
         }
         assert len(pairs) == len(own) * (len(own) - 1) // 2
         gaps = [(wide[a] - wide[b]).dropna() for a, b in pairs]
-        told = {
-            "images": [*shipped.compared(own, pairs).values()],
-            "draw": by_t_test([gap.xs(seed, level="seed") for gap in gaps]),
-            "seed": by_t_test([gap.groupby("seed").mean() for gap in gaps]),
-        }
+        told = certain(own, pairs, gaps, seed)
         for name, words in told.items():
-            assert [*table[f"{name}_word"]] == words, (keys, name)
+            assert [*table[f"{name}_word"]] == [*words], (keys, name)
         for row, (a, b) in zip(table.itertuples(), pairs, strict=True):
             gain = 100 * (own[a].mean() - own[b].mean())
             assert abs(number(r": ([+-][\d.]+) points at this draw", said_of_noise.one(row)) - gain) < 0.051
