@@ -4,7 +4,7 @@ PY := .venv/bin/python
 # Files of tests/browser that `make test` runs; all of them, and the walks, are run by `make test-browser`.
 BROWSER := choices click_through colour_schemes compute
 
-.PHONY: run example test test-browser docs bench bench-ui bench-load bench-draws bench-live bench-published clean
+.PHONY: run example test test-browser docs bench bench-ui bench-load bench-draws bench-live bench-published test-words clean
 
 .venv/installed: requirements.txt
 	$(PYTHON) -c 'import sys; assert sys.version_info >= (3, 11), f"Python 3.11 or newer is needed, this is {sys.version.split()[0]}; set PYTHON=..."'
@@ -25,6 +25,9 @@ test: .venv/installed  ## format, lint, types, imports, all tests, those in a re
 	.venv/bin/lint-imports
 	$(PY) -m pytest --numprocesses auto --dist loadfile --ignore tests/browser --ignore tests/journeys
 	$(PY) -m pytest $(addprefix tests/browser/test_,$(addsuffix .py,$(BROWSER)))
+
+test-words: .venv/installed  ## what pages say of every shipped setting, against the stored files
+	ASR_EVERY_SETTING=1 $(PY) -m pytest tests/test_shipped_answers.py tests/test_shipped_studies.py tests/test_shipped_words.py tests/test_shipped_sentences.py tests/test_no_difference.py
 
 test-browser: .venv/installed  ## all tests that drive a real browser, and the walks of fixed seeds
 	$(PY) -m pytest tests/browser tests/journeys

@@ -2,6 +2,7 @@
 
 import streamlit as st
 
-from pages._frame import document
+from pages._frame import document, ready
 
+ready.begin()
 app = st.App("pages/_frame/main.py", routes=document.routes())

@@ -38,9 +38,9 @@ def about() -> None:
         "below."
     )
     st.markdown(
-        f"*ahead*, *behind*: more than chance, corrected for all differences listed. *may be equal*: tested, and not "
-        f"told apart. *not measured*: fewer than {study.FEWEST} draws or seeds are stored. One draw is not a finding: "
-        "what is ahead on these images may be behind with other statistics images."
+        f"*ahead*, *behind*: more than chance, corrected for all differences listed and all three noises. *may be "
+        f"equal*: tested, and not told apart. *not measured*: fewer than {study.FEWEST} draws or seeds are stored. One "
+        "draw is not a finding: what is ahead on these images may be behind with other statistics images."
     )
     st.code("python -m asr_core run --draws 16", language="bash")
 

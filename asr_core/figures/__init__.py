@@ -38,6 +38,7 @@ class Chart:
     difference(pinned, current) -> a table to be drawn by `difference_figure(table, **how)`.
     wide: needs the full width, so that two of them stand one above the other.
     counts: which images its numbers are of, TESTED or MEASURED; empty where it shows no mean over images.
+    over: what its numbers are of, where that is not the setting of `result`.
     """
 
     name: str
@@ -49,6 +50,7 @@ class Chart:
     difference_figure: Callable | Any = None
     wide: bool = False
     counts: str = MEASURED
+    over: str = ""
 
     @property
     def module(self) -> str:

@@ -15,7 +15,7 @@ from asr_core.store.results import Result
 from asr_core.store.tables import with_network
 from asr_core.studies import answered
 
-MEASURED = ["confidence", "top1", "ece", "temperature", "ece_tempered", "n_eval"]
+MEASURED = ["confidence", "top1", "top1_low", "top1_high", "ece", "temperature", "ece_tempered", "n_eval"]
 ABSENT = "Not stored: this result was made before confidence was measured; compute it again."
 NONE = "Not stored: none of the chosen networks has its confidence stored in this state."
 
@@ -32,9 +32,9 @@ def _rows(result: Result, repairs, state: BatchNormState) -> tuple[pd.DataFrame,
 
 
 def errors_table(result: Result, repairs=(), state: BatchNormState = REPORTED_STATE) -> pd.DataFrame:
-    """Dense, no repair and each of `repairs`: COLUMNS, label, confidence (its mean), top1, gap (confidence - top1),
-    ece, ece_chance (what chance would show of a network as sure as right; NaN where bins are not stored), temperature,
-    ece_tempered (at that temperature), n_eval, b, recalibration. All NaN: not stored."""
+    """Dense, no repair and each of `repairs`: COLUMNS, label, confidence (its mean), top1 with its interval, gap
+    (confidence - top1), ece, ece_chance (what chance would show of a network as sure as right; NaN where bins are not
+    stored), temperature, ece_tempered (at that temperature), n_eval, b, recalibration. All NaN: not stored."""
     found, said = _rows(result, repairs, state)
     chance = [np.nan if one is None else confidence.ece_by_chance(one.bins) for one in said]
     table = found[[*COLUMNS, "label", *MEASURED]].astype(dict.fromkeys(MEASURED, float))
@@ -122,9 +122,9 @@ def bins_table(result: Result, repairs=(), state: BatchNormState = REPORTED_STAT
 def _bins(bins: np.ndarray) -> pd.DataFrame:
     places = np.flatnonzero(bins[:, 0])
     n, sums, right = bins[places].T
-    edges = np.array([wilson(r, k) for r, k in zip(right, n, strict=True)]).reshape(-1, 2)
+    low, high = wilson(right, n)
     values = {"bin": places, "low": places / len(bins), "high": (places + 1) / len(bins), "n": n.astype(int)}
-    values |= {"confidence": sums / n, "right": right / n, "right_low": edges[:, 0], "right_high": edges[:, 1]}
+    values |= {"confidence": sums / n, "right": right / n, "right_low": low, "right_high": high}
     return pd.DataFrame(values)
 
 

@@ -7,13 +7,15 @@ from plotly.subplots import make_subplots
 
 from asr_core.figures import map_sheets, style
 
+BESIDE, BELOW = 0.012, 0.04  # gaps between maps, of the plot's width and height
+
 
 def figure(pixels: pd.DataFrame, scale: str = "row", low=None, high=None, span=None) -> go.Figure:
     """One image: each network's map, and each one minus dense beneath; hover shows every value."""
     values, names = map_sheets.stacked(pixels), list(pixels.attrs["networks"])
     low, high, span = (edge[0, :, 0, 0] for edge in map_sheets.ranges(values, scale, low, high, span))
     titles, shared = style.titles(map_sheets.networks(pixels).values())
-    made = make_subplots(2, len(names), column_titles=titles, horizontal_spacing=0.012, vertical_spacing=0.04)
+    made = make_subplots(2, len(names), column_titles=titles, horizontal_spacing=BESIDE, vertical_spacing=BELOW)
     for i, name in enumerate(names):
         _grid(made, (1, i + 1), values[0, i], style.MAGNITUDE, (low[i], high[i]), name)
         if i:
@@ -26,7 +28,12 @@ def figure(pixels: pd.DataFrame, scale: str = "row", low=None, high=None, span=N
     made.update_yaxes(visible=False, autorange="reversed", constrain="domain")
     for i in range(1, 2 * len(names) + 1):
         made.layout[f"yaxis{i if i > 1 else ''}"].scaleanchor = f"x{i if i > 1 else ''}"
-    return made
+    return made.update_layout(meta={"aspect": _aspect(len(names), *values.shape[2:])})
+
+
+def _aspect(columns: int, height: int, width: int) -> float:
+    """Height by width of a plot that two rows of such maps fill: no gaps between them where the place is narrow."""
+    return 2 * (1 - BESIDE * (columns - 1)) / columns / (1 - BELOW) * height / width
 
 
 def _grid(made: go.Figure, place: tuple, values: np.ndarray, colours: str, ends: tuple, name: str) -> None:

@@ -79,4 +79,12 @@ def _band(rows: pd.DataFrame, name: str, colour: str, dash: str) -> list[go.Scat
     return [band, line]
 
 
-STEPS = Chart("paper.STEPS", steps_table, steps_figure, sentences.steps, wide=True, counts=TESTED)
+STEPS = Chart(
+    "paper.STEPS",
+    steps_table,
+    steps_figure,
+    sentences.steps,
+    wide=True,
+    counts=TESTED,
+    over="BN only, medians over stored settings and over the paper's",
+)

@@ -2,6 +2,7 @@
 below the plot, margins that hold them."""
 
 import textwrap
+from collections.abc import Iterable
 from math import ceil, cos, radians
 from typing import Any
 
@@ -45,10 +46,30 @@ def sized(figure: go.Figure, width: float, font: float, caption: str = "", heigh
     )
     _room_in_cells(made, width - left - right, font)
     _below_the_plot(made, entries, foot / whole)
-    if lines:  # under all else, line by line
+    _under_all(made, lines, font, 0.4 * font - left, foot - below)
+    return made
+
+
+def _under_all(figure: go.Figure, lines: list[str], font: float, across: float, up: float) -> None:
+    """The caption under all else, line by line."""
+    if lines:
         place = {"xref": "paper", "x": 0, "xanchor": "left", "yref": "paper", "y": 0, "yanchor": "top", "align": "left"}
-        shift = {"xshift": 0.4 * font - left, "yshift": foot - below, "showarrow": False}
-        made.add_annotation(text="<br>".join(lines), font={"size": font}, borderpad=0, **place, **shift)
+        shift = {"xshift": across, "yshift": up, "showarrow": False}
+        figure.add_annotation(text="<br>".join(lines), font={"size": font}, borderpad=0, **place, **shift)
+
+
+def foot(traces: Iterable[Any], width: float, font: float, caption: str) -> go.Figure:
+    """A figure of nothing but a legend of `traces` and a caption, `width` pixels wide: below several others."""
+    made = go.Figure(list(traces))
+    _one_size(made, font)
+    _scaled_marks(made, min(font / USUAL, 1.6))
+    lines, entries = _wrapped(caption, width / (0.58 * font)), _legend(made, width, font)
+    under = len(lines) * 1.45 * font
+    whole = round(under + entries * _row(font) + 1.2 * font)
+    made.update_layout(width=round(width), height=whole, margin={"l": 0, "r": 0, "t": 0, "b": round(under)})
+    made.update_xaxes(visible=False).update_yaxes(visible=False)
+    _below_the_plot(made, entries, under / whole)
+    _under_all(made, lines, font, 0.4 * font, 0)
     return made
 
 

@@ -24,9 +24,9 @@ def recalls(said: dict[RepairSpec, Answers], names: tuple[str, ...], repair: Rep
     parts = []
     for network, one in said.items():
         right = np.array([one.correct[labels == each].sum() for each in there])
-        edges = np.array([wilson(k, of) for k, of in zip(right, n, strict=True)])
+        low, high = wilson(right, n)
         values = {"class_index": there, "class": [name_of(names, each) for each in there], "n": n, "right": right}
-        values |= {"recall": right / n, "low": edges[:, 0], "high": edges[:, 1]}
+        values |= {"recall": right / n, "low": low, "high": high}
         own = network == repair
         values |= {"p": tested["p"] if own else np.nan, "word": tested["word"] if own else ""}
         parts.append(with_network(pd.DataFrame(values), network))

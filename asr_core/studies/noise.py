@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from asr_core.measure.statistics import compare, holm, settled, settled_images, word
+from asr_core.measure.statistics import compare, holm, mcnemar_of, settled, settled_images, word
 from asr_core.spec.experiment import Setting
 from asr_core.spec.recalibration import BatchNormState
 from asr_core.spec.repairs import COLUMNS, NO_REPAIR, RepairSpec
@@ -22,7 +22,19 @@ from asr_core.store.tables import is_of, networks, rows_of, typed
 from asr_core.studies import ablation
 
 FEWEST = 3  # draws or seeds under which nothing is said of them
-METHOD = [*COLUMNS, "top1", "n_eval", "images_sd", "draws", "draw_mean", "draw_sd", "seeds", "seed_sd"]
+METHOD = [
+    *COLUMNS,
+    "top1",
+    "top1_low",
+    "top1_high",
+    "n_eval",
+    "images_sd",
+    "draws",
+    "draw_mean",
+    "draw_sd",
+    "seeds",
+    "seed_sd",
+]
 DIFFERENCE = [
     *("first", "second", "gain", "low", "high", "images_sd", "images_word", "images_needed", "draws", "draw_mean"),
     *("draw_sd", "draws_ahead", "draw_word", "draws_needed", "seeds", "seed_mean", "seed_sd", "seed_word"),
@@ -76,10 +88,19 @@ def methods(table: pd.DataFrame, seed: int, draw: int) -> pd.DataFrame:
         own = wide[network].dropna()
         if (seed, draw) not in own.index:
             continue
-        images = table[is_of(table, network)]["n_eval"].iloc[0]
+        here = table[is_of(table, network) & table["seed"].eq(seed) & table["draw"].eq(draw)].iloc[0]
         of_draws, of_seeds = own.xs(seed, level="seed"), own.groupby("seed").mean()
-        top1 = own[seed, draw]
-        values = [top1, images, np.sqrt(top1 * (1 - top1) / images), len(of_draws), of_draws.mean(), _sd(of_draws)]
+        top1, images = own[seed, draw], here["n_eval"]
+        values = [
+            top1,
+            here["top1_low"],
+            here["top1_high"],
+            images,
+            np.sqrt(top1 * (1 - top1) / images),
+            len(of_draws),
+            of_draws.mean(),
+            _sd(of_draws),
+        ]
         made.append([*network.columns.values(), *values, len(of_seeds), _sd(of_seeds)])
     return pd.DataFrame(made, columns=METHOD)
 
@@ -98,33 +119,40 @@ def _sd(values: Any) -> float:
 def differences(store: Store, table: pd.DataFrame, seed: int, draw: int) -> pd.DataFrame:
     """DIFFERENCE: each pair of networks that is stored at one seed and draw, first minus second (fractions).
 
-    images_*: McNemar at that seed and draw, corrected for all pairs; *_word of draws and seeds: a t-test of the
-    differences over them (paired: both on the same network and images), corrected for all pairs, UNMEASURED with fewer
-    than FEWEST. *_needed: how many in all would tell the two apart at the difference found.
+    images_*: McNemar at that seed and draw; *_word of draws and seeds: a t-test of the differences over them (paired:
+    both on the same network and images), UNMEASURED with fewer than FEWEST. All three are corrected by Holm together,
+    for all pairs. *_needed: how many in all would tell the two apart at the difference found.
     """
     here = table[table["seed"].eq(seed) & table["draw"].eq(draw)]
     here = here.sort_values("top1", ascending=False, kind="stable")  # so that no difference here is negative
     right = dict(zip(networks(here).astype(object), results.right_in(store, here), strict=True))
-    wide = _wide(table, "top1")[list(right)]
-    found = compare(right).drop(columns="p").rename(columns={"word": "images_word"})
-    told = pd.DataFrame([_pair(row, wide, seed, draw, len(found)) for row in found.itertuples()], index=found.index)
-    made = found.join(told) if len(found) else found.reindex(columns=DIFFERENCE)
-    for name in ("draw", "seed"):
-        if len(found):
-            made[f"{name}_word"] = [
-                word(gain, p) for gain, p in zip(made[f"{name}_mean"], holm(made[f"{name}_p"]), strict=True)
-            ]
+    wide, found = _wide(table, "top1")[list(right)], compare(right).drop(columns=["p", "word"])
+    if found.empty:
+        return found.reindex(columns=DIFFERENCE)
+    gaps = [(wide[row.first] - wide[row.second]).dropna() for row in found.itertuples()]
+    over = {"draw": [gap.xs(seed, level="seed") for gap in gaps], "seed": [gap.groupby("seed").mean() for gap in gaps]}
+    p = {"images": [_mcnemar(row) for row in found.itertuples()]}
+    p |= {name: [_t_test(values) for values in over[name]] for name in over}
+    tests = int(np.isfinite([*p.values()]).sum())
+    told = [_pair(row, *values, tests) for row, *values in zip(found.itertuples(), *over.values(), strict=True)]
+    made = found.join(pd.DataFrame(told, index=found.index))
+    corrected = np.split(holm(np.concatenate([*p.values()])), len(p))
+    for name, mean, values in zip(p, ("gain", "draw_mean", "seed_mean"), corrected, strict=True):
+        made[f"{name}_word"] = [word(gain, one) for gain, one in zip(made[mean], values, strict=True)]
     return made.reindex(columns=DIFFERENCE)
 
 
-def _pair(row: Any, wide: pd.DataFrame, seed: int, draw: int, tests: int) -> dict[str, Any]:
-    """What draws and seeds say of one pair of so many that are tested."""
-    gaps = (wide[row.first] - wide[row.second]).dropna()
-    of_draws, of_seeds = gaps.xs(seed, level="seed"), gaps.groupby("seed").mean()
+def _mcnemar(row: Any) -> float:
+    """p-value before its correction; NaN where the images are not kept."""
+    return mcnemar_of(int(row.only_first), int(row.only_second)) if np.isfinite(row.n) else float("nan")
+
+
+def _pair(row: Any, of_draws: pd.Series, of_seeds: pd.Series, tests: int) -> dict[str, Any]:
+    """What draws and seeds say of one pair, with so many tests in all."""
     told: dict[str, Any] = {}
     for name, values in (("draw", of_draws), ("seed", of_seeds)):
         count, mean, deviation = len(values), float(values.mean()), _sd(values)
-        told |= {f"{name}s": count, f"{name}_mean": mean, f"{name}_sd": deviation, f"{name}_p": _t_test(values)}
+        told |= {f"{name}s": count, f"{name}_mean": mean, f"{name}_sd": deviation}
         told[f"{name}s_needed"] = settled(mean, deviation, tests)
     told["draws_ahead"] = int((of_draws > 0).sum())
     known = np.isfinite(row.n)

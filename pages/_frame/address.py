@@ -85,7 +85,7 @@ PAGES = {
     "draws": _switch(),
     "part": _one("table1", "table1", "tables", "figures", "protocol", "fidelity"),
     "paper_data": _one("cifar10", *protocol.DATASETS),
-    "bias2": _one("own", "own", "off", "on"),
+    "bias2": _one("most", "most", "own", "off", "on"),
     "made": _one("stored", "stored", "paper"),
     "drawn": whole(3, "", "", 3, 12),
     "step": whole(1, "Step", "", 1, 10),

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import streamlit as st
 
-from asr_core.figures import MEASURED, TESTED, Chart, NothingToDraw, style
+from asr_core.figures import Chart, NothingToDraw, style
 from asr_core.figures.chosen import chosen as mark
 from asr_core.figures.room import make_room
 from asr_core.figures.sized import for_stage
@@ -68,31 +68,6 @@ def look_text(view: common.View) -> str:
     return f" · {view.look.recalibration}"
 
 
-def signature(view: common.View, chart: Chart, what: dict) -> str:
-    """What a figure is of, for who meets it without its page: network, images, sparsity, recalibration, n; of several
-    settings, how many."""
-    facts = view.result.setting
-    asked, achieved = facts["sparsity_asked"], facts["sparsity_achieved"]
-    several = len(what.get("groups", ()))
-    parts = [f"{several} stored settings, among them {view.title}" if several > 1 else view.title]
-    if abs(asked - achieved) >= 0.0005:
-        parts.append(f"asked {100 * asked:.4g} %, achieved {100 * achieved:.2f} %")
-    if "state" in what:
-        parts.append(view.look.recalibration)
-    if several < 2 and (count := _counted(view, chart, what)):
-        parts.append(count)
-    return " · ".join(parts)
-
-
-def _counted(view: common.View, chart: Chart, what: dict) -> str:
-    """The images that a figure's numbers are of."""
-    tested = view.result.accuracy["n_eval"].dropna()
-    if chart.counts == MEASURED:
-        kind = TESTED if what.get("images") == "test" else MEASURED  # as many of either
-        return f"n = {view.result.setting['calibration']['stat_images']:,} {kind}"
-    return f"n = {int(tested.iloc[0]):,} {TESTED}" if chart.counts and len(tested) else ""
-
-
 @st.cache_resource(max_entries=64, show_spinner=False)
 def _figured(
     _chart: Chart, _table, _how: dict, width: int, staged: bool, ringed: tuple, _signature: str, *key
@@ -125,7 +100,7 @@ def _draw(item: Drawn, how: dict, width: int, select, is_pinned: bool, ringed: t
         width,
         staged,
         ringed,
-        signature(item.view, item.chart, item.what),
+        item.signature,
         item.chart.name,
         *tabled.known_by(item.view, item.what, item.more),
         repr(how),
@@ -153,7 +128,7 @@ def _export_bar(drawn: Drawn, widget: str) -> None:
         picture.draw(drawn, widget)
         # Built here: a file built on click is lost when a run of the script ends before the browser has fetched it.
         files = [
-            ("Table as CSV", "csv", "text/csv", export.csv(drawn.table)),
+            ("Table as CSV", "csv", "text/csv", export.csv(drawn.table, drawn.signature)),
             ("Table as Parquet", "parquet", "application/vnd.apache.parquet", export.parquet(drawn.table)),
         ]
         if drawn.view.keys:
@@ -204,7 +179,7 @@ def _difference(chart: Chart, key: str, made: list[Drawn], how: dict, width: int
     )
     st.download_button(
         "Difference as CSV",
-        lambda: export.csv(table),
+        lambda: export.csv(table, f"current: {made[1].signature}; pinned: {made[0].signature}"),
         f"{key}-difference.csv",
         "text/csv",
         key=f"{key}_difference_csv",

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from asr_core.figures import Chart, style
+from asr_core.figures import MEASURED, TESTED, Chart, style
 from asr_core.report import textreport
 from asr_core.store import Store
 from pages._frame.common import View
@@ -33,10 +33,37 @@ class Drawn:
         """File name without suffix."""
         return f"{self.key}-{(self.view.keys or ('unfinished',))[0][:10]}"
 
+    @property
+    def signature(self) -> str:
+        """What it is of, for who meets it without its page: network, images, sparsity, recalibration, n; of several
+        settings, how many."""
+        if self.chart.over:
+            return self.chart.over
+        facts, several = self.view.result.setting, len(self.what.get("groups", ()))
+        asked, achieved = facts["sparsity_asked"], facts["sparsity_achieved"]
+        title = self.view.title
+        parts = [f"{several} stored settings, among them {title}" if several > 1 else title]
+        if abs(asked - achieved) >= 0.0005:
+            parts.append(f"asked {100 * asked:.4g} %, achieved {100 * achieved:.2f} %")
+        if "state" in self.what:
+            parts.append(self.view.look.recalibration)
+        if several < 2 and (count := self._counted()):
+            parts.append(count)
+        return " · ".join(parts)
 
-def csv(table: pd.DataFrame) -> bytes:
-    """A table as CSV, full precision."""
-    return table.to_csv(index=False).encode()
+    def _counted(self) -> str:
+        """The images that its numbers are of."""
+        result, counts = self.view.result, self.chart.counts
+        tested = result.accuracy["n_eval"].dropna()
+        if counts == MEASURED:
+            kind = TESTED if self.what.get("images") == "test" else MEASURED  # as many of either
+            return f"n = {result.setting['calibration']['stat_images']:,} {kind}"
+        return f"n = {int(tested.iloc[0]):,} {TESTED}" if counts and len(tested) else ""
+
+
+def csv(table: pd.DataFrame, setting: str) -> bytes:
+    """A table as CSV, full precision; every row says what its numbers belong to."""
+    return table.assign(setting=setting).to_csv(index=False).encode()
 
 
 def parquet(table: pd.DataFrame) -> bytes:
@@ -109,7 +136,7 @@ def page_zip(title: str, drawn: list[Drawn], address: str) -> bytes:
             "\n".join(textreport.describe(entry["setting"]) for entry in cards.values()) + f"\n{address}\n",
         )
         for item in drawn:
-            file.writestr(f"{item.name}.csv", csv(item.table))
+            file.writestr(f"{item.name}.csv", csv(item.table, item.signature))
             file.writestr(f"{item.name}.parquet", parquet(item.table))
             if item.view.keys:
                 file.writestr(f"{item.name}.ipynb", notebook(item))

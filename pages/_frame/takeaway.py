@@ -3,7 +3,7 @@
 import streamlit as st
 
 from asr_core.figures import onefile
-from pages._frame import common, export
+from pages._frame import common, export, folded, picture
 
 
 def page_zip(title: str, address: str) -> None:
@@ -22,9 +22,23 @@ def page_zip(title: str, address: str) -> None:
         )
 
 
+def several(title: str) -> None:
+    """At the foot of a page with more than one figure: some of them as one picture."""
+    drawn = st.session_state.get("_drawn", [])
+    if len(drawn) > 1:
+        folded.popover(
+            "Several figures as one picture",
+            "_open_several",
+            lambda: picture.several(title, drawn),
+            icon=":material/grid_view:",
+            help="Lettered panels with one legend and one caption, for a paper.",
+        )
+
+
 def files(title: str, view: common.View | None, address: str) -> None:
     """At the foot of a page: its figures, and the whole setting."""
     with st.container(horizontal=True):
+        several(title)
         page_zip(title, address)
         if view is not None and view.keys:
             report_button(view, address)

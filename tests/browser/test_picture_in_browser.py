@@ -6,6 +6,14 @@ from xml.etree import ElementTree
 
 import pytest
 
+OUTSIDE = """() => {
+    const frame = document.querySelector('svg').getBoundingClientRect();
+    return Array.from(document.querySelectorAll('svg text')).filter(text => text.textContent.trim()).map(text =>
+        [text.textContent.slice(0, 30), text.getBoundingClientRect()]).filter(([, box]) => box.width &&
+        (box.left < frame.left - 1 || box.right > frame.right + 1 || box.bottom > frame.bottom + 1))
+        .map(([text]) => text);
+}"""
+
 
 @pytest.fixture
 def opened(server, visit):
@@ -30,16 +38,7 @@ def test_no_text_of_an_svg_leaves_its_frame(opened):
     saved = opened.download(opened.page.locator("button.picture"))
     page = opened.context.new_page()
     page.set_content(f"<body style='margin:0'>{Path(saved.path()).read_text()}</body>")
-    outside = page.evaluate(
-        """() => {
-            const frame = document.querySelector('svg').getBoundingClientRect();
-            return Array.from(document.querySelectorAll('svg text')).filter(text => text.textContent.trim()).map(text =>
-                [text.textContent.slice(0, 30), text.getBoundingClientRect()]).filter(([, box]) => box.width &&
-                (box.left < frame.left - 1 || box.right > frame.right + 1 || box.bottom > frame.bottom + 1))
-                .map(([text]) => text);
-        }"""
-    )
-    assert outside == []
+    assert page.evaluate(OUTSIDE) == []
 
 
 def test_a_png_has_six_hundred_points_per_inch(opened):
@@ -49,3 +48,31 @@ def test_a_png_has_six_hundred_points_per_inch(opened):
     head = Path(opened.download(button).path()).read_bytes()[:24]
     assert head[:8] == b"\x89PNG\r\n\x1a\n"
     assert abs(int.from_bytes(head[16:20]) - 8.5 / 2.54 * 600) <= 2
+
+
+@pytest.fixture
+def several(server, visit):
+    """The overview with its two figures chosen as one picture."""
+    visitor = visit(server, "overview?dataset=digits&sparsity=0.9")
+    visitor.page.get_by_role("button", name="Several figures as one picture").click()
+    visitor.page.locator("button.picture").wait_for()
+    return visitor
+
+
+def test_several_figures_are_one_svg_with_letters_one_legend_and_one_caption(several):
+    saved = several.download(several.page.locator("button.picture"))
+    root = ElementTree.fromstring(Path(saved.path()).read_text())
+    texts = ["".join(node.itertext()) for node in root.iter() if node.tag.endswith("}text")]
+    assert root.get("width") == "17.0cm" or root.get("width") == "17cm"
+    assert [text for text in texts if re.fullmatch(r"\([a-z]\)", text)] == ["(a)", "(b)"]
+    assert "global L1 90%" in " ".join(texts) and " ".join(texts).count("pixels, dense") == 1
+    assert not [node for node in root.iter() if node.tag.endswith("}image")]
+    assert [node for node in root.iter() if node.tag.endswith("}path")]
+    assert not several.broken()
+
+
+def test_no_text_of_several_figures_leaves_the_frame(several):
+    saved = several.download(several.page.locator("button.picture"))
+    page = several.context.new_page()
+    page.set_content(f"<body style='margin:0'>{Path(saved.path()).read_text()}</body>")
+    assert page.evaluate(OUTSIDE) == []

@@ -1,11 +1,10 @@
 """What figures say of channels, layers and recalibration, at every shipped setting, against the stored files."""
 
-import re
-
 import numpy as np
 import pandas as pd
 import pytest
 import shipped
+from shipped import near, number
 
 from asr_core.figures import NothingToDraw, absorption, curves, heatmaps, overview, spread, variance
 from asr_core.spec.repairs import repairs
@@ -25,18 +24,6 @@ def store():
 def opened(store):
     """(key of its first result, result) of every shipped setting."""
     return [(keys[0], results.open_results(store, keys)) for keys in shipped.settings(store)]
-
-
-def number(pattern: str, text: str) -> float:
-    """The number in a sentence where `pattern` has its group."""
-    found = re.search(pattern, text)
-    assert found, text
-    return float(found.group(1).replace(",", ""))
-
-
-def near(said: float, is_: float, digits: int = 3) -> bool:
-    """Whether a number that is said with so many digits is the one that is stored."""
-    return bool(np.isclose(said, is_, rtol=0.51 * 10 ** (1 - digits), atol=1e-9))
 
 
 def layers_of(key: str) -> pd.DataFrame:

@@ -1,0 +1,88 @@
+"""What a figure's table says once it has left its page: a mean, its interval, how many images, and of which setting."""
+
+import io
+from types import SimpleNamespace
+
+import pandas as pd
+import pytest
+from made_results import store_result
+
+from asr_core.figures import ablation, curves, noise, overview, paper
+from asr_core.spec.recalibration import REPORTED_STATE
+from asr_core.spec.repairs import repairs
+from asr_core.store import Store, catalogue
+from pages._frame import export
+
+REPAIRS = repairs(orders=("simultaneous",), biases=("off",))
+MEAN = ["top1", "top1_low", "top1_high", "n_eval"]
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """(result, store) of a made-up setting."""
+    store = Store(tmp_path_factory.mktemp("export"))
+    return store_result(store, repairs=REPAIRS), store
+
+
+def drawn(chart, result, table, **what) -> export.Drawn:
+    """A figure as a page would hold it."""
+    look = SimpleNamespace(recalibration="ema 0.1 from reset, b = 20")
+    view = SimpleNamespace(result=result, title="resnet18 · digits · global L1 90 %", look=look, keys=("0" * 24,))
+    return export.Drawn("figure", chart, view, table, None, "", what, {})
+
+
+def saved(item: export.Drawn) -> pd.DataFrame:
+    return pd.read_csv(io.BytesIO(export.csv(item.table, item.signature)))
+
+
+def tables(result, store):
+    """(chart, table, what) of every figure of accuracies of one setting."""
+    keys = tuple(item.key for item in catalogue.stored(store))
+    state = {"repairs": REPAIRS, "state": REPORTED_STATE}
+    asked = {
+        overview.ACCURACY: state,
+        curves.CURVES: {"repairs": REPAIRS},
+        noise.METHODS: state | {"store": store, "keys": keys},
+        ablation.TABLE2: {"state": REPORTED_STATE},
+    }
+    return [(chart, chart.table(result, **what), what) for chart, what in asked.items()]
+
+
+def test_a_table_of_accuracies_has_mean_interval_and_number_of_images(made):
+    for chart, table, what in tables(*made):
+        found = saved(drawn(chart, made[0], table, **what))
+        stored = found.dropna(subset="top1")
+        assert len(stored) and stored[MEAN].notna().all().all(), chart.name
+        assert ((stored["top1_low"] <= stored["top1"]) & (stored["top1"] <= stored["top1_high"])).all(), chart.name
+
+
+def test_every_row_names_the_setting_that_it_is_of(made):
+    for chart, table, what in tables(*made):
+        said = saved(drawn(chart, made[0], table, **what))["setting"]
+        assert said.str.startswith("resnet18 · digits · global L1 90 %").all(), chart.name
+        assert said.str.contains("n = ").all(), chart.name
+
+
+def test_a_recalibration_is_named_where_the_numbers_belong_to_one(made):
+    named = {chart: drawn(chart, made[0], table, **what).signature for chart, table, what in tables(*made)}
+    assert "ema 0.1 from reset, b = 20" in named[overview.ACCURACY]
+    assert "b = 20" not in named[curves.CURVES]
+
+
+def test_what_was_achieved_is_said_where_it_is_not_what_was_asked(made):
+    result, _ = made
+    asked = drawn(overview.ACCURACY, result, pd.DataFrame())
+    exact = asked.signature
+    setting = result.setting | {"sparsity_asked": 0.96, "sparsity_achieved": 0.955}
+    other = drawn(overview.ACCURACY, SimpleNamespace(setting=setting, accuracy=result.accuracy), pd.DataFrame())
+    assert "achieved" not in exact and "asked 96 %, achieved 95.50 %" in other.signature
+
+
+def test_medians_over_settings_do_not_name_one_of_them(made):
+    item = drawn(paper.STEPS, made[0], pd.DataFrame(), rows=())
+    assert "resnet18" not in item.signature and "settings" in item.signature
+
+
+def test_several_settings_are_counted(made):
+    item = drawn(overview.ACCURACY, made[0], pd.DataFrame(), groups=(("a",), ("b",)))
+    assert item.signature.startswith("2 stored settings, among them resnet18")
