@@ -6,13 +6,11 @@ from collections import defaultdict
 from dataclasses import dataclass
 from itertools import count
 
-import psutil
-
 from asr_core.errors import QueueFull
 from asr_core.jobs import jobs
 from asr_core.jobs.jobs import Job
 from asr_core.runtime import from_environment
-from asr_core.store import Store, disk_errors
+from asr_core.store import Store, disk, disk_errors
 
 FAR = 1e12  # later than any time
 
@@ -88,8 +86,8 @@ def take(store: Store, limits: Limits) -> Job | None:
         if not ordered or busy >= limits.workers:
             return None
         job, pid = ordered[0], os.getpid()
-        born = psutil.Process(pid).create_time()
-        mine = {"pid": pid, "born": born, "host": jobs.HOST, "tries": job.tries + 1}
+        mine = {"pid": pid, "born": disk.born(pid), "host": jobs.HOST, "tries": job.tries + 1}
+        (job.folder / jobs.ALIVE).touch()
         jobs.change(store, job.id, state="running", started=time.time(), **mine)
     return jobs.read(store, job.id)
 

@@ -35,8 +35,9 @@ class Runner(Meter):
         self._children: dict[int, subprocess.Popen] = {}
         self._unwritten: dict[str, Job] = {}  # how jobs ended where the disk takes no more
         with suppress(StoreError):  # a store that cannot be written: said where something is asked of it
+            store.sweep()
             queue.take_up(store)
-        self.tend()
+            self.tend()
 
     def submit(self, wanted: Wanted, where: Runtime | None = None, owner: str = "") -> Job:
         """The job that computes `wanted`: the living one if there is one, else a new one at the end of the queue.
@@ -55,12 +56,16 @@ class Runner(Meter):
         return jobs.read(self.store, wanted.id)
 
     def _enqueue(self, wanted: Wanted, where: Runtime, owner: str) -> None:
+        """Have the job in its place as a whole: a server that is killed meanwhile leaves no half of one."""
         folder = self.store.jobs / wanted.id
         self._unwritten.pop(wanted.id, None)
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(parents=True)
-        write_json(folder / "spec.json", {"wanted": wanted.as_dict(), "runtime": asdict(where)})
-        write_json(folder / "status.json", {"state": "queued", "submitted": time.time(), "owners": [owner]})
+        with self.store.workspace() as part, self.store.workspace() as old:
+            write_json(part / "spec.json", {"wanted": wanted.as_dict(), "runtime": asdict(where)})
+            write_json(part / "status.json", {"state": "queued", "submitted": time.time(), "owners": [owner]})
+            self.store.jobs.mkdir(exist_ok=True)
+            with suppress(FileNotFoundError):
+                folder.rename(old / wanted.id)
+            part.rename(folder)
 
     def tend(self) -> None:
         """Start workers where jobs wait, no more than may compute at once."""
@@ -78,8 +83,10 @@ class Runner(Meter):
                 self._start()
 
     def _start(self) -> None:
-        self.store.jobs.mkdir(parents=True, exist_ok=True)
-        with open(self.store.jobs / WORDS, "wb") as log:
+        with disk_errors(self.store.root):
+            self.store.jobs.mkdir(parents=True, exist_ok=True)
+            log = open(self.store.jobs / WORDS, "wb")  # noqa: SIM115
+        with log:
             child = self._spawn(["run", str(self.store.root.resolve()), str(os.getpid())], stdout=log)
         self._children[child.pid] = child
         threading.Thread(target=self._attend, args=(child,), daemon=True).start()

@@ -1,0 +1,83 @@
+"""Addresses and websocket values that nobody sends by accident: no error is shown, nothing runs or reaches out."""
+
+from random import Random
+from urllib.parse import quote
+
+from benchmarks import dashboard
+from benchmarks.chaos import sessions
+from benchmarks.chaos.ground import Ground, environment
+from benchmarks.chaos.tally import Tally
+from benchmarks.load import PAGES
+
+MARK = "chaosmark"
+PICTURE = f"![x](http://127.0.0.1:9/{MARK}.png)"
+VALUES = (
+    "", " ", "\x00", "null", "nan", "-1", "1e999", "-inf", "0x10", "9" * 400, "a" * 20_000, "é" * 3000,
+    "../../etc/passwd", "%2e%2e%2f", "'; drop table x;--", "${jndi:ldap://127.0.0.1:9}", "{{7*7}}", "[](", "`" * 50,
+    PICTURE, f"[y](http://127.0.0.1:9/{MARK})", f"<script>{MARK}()</script>", f"<img src=x onerror={MARK}()>",
+    f"javascript:{MARK}()", "\u202eabc", "\ud7ff", "true", "[]", "{}", "[[[[[[", "~" * 30, ",,,,", "asr_bn," * 500,
+    "folder:/etc", "folder:", "torchvision:resnet18", "os:system", "__import__", "file.py:main", "1;2", "0.5,0.5",
+)  # fmt: skip
+KINDS = {
+    "string_value": VALUES,
+    "double_value": (float("nan"), float("inf"), -1e308, 0.0),
+    "int_value": (-(2**63), 2**63 - 1, 0),
+    "bool_value": (True, False),
+    "json_value": ("{", "[]", "null", '{"a":' * 500, f'"{PICTURE}"', '{"__proto__": 1}'),
+    "string_array_value": ([PICTURE] * 3, ["x"] * 5000, []),
+    "double_array_value": ([float("nan")] * 3, [1e308, -1e308], []),
+    "int_array_value": ([-1, 2**40], [], [0] * 5000),
+    "bytes_value": (b"\x00\xff" * 500,),
+    "trigger_value": (True,),
+    "string_trigger_value": None,
+}
+NEVER = ("cancel", "compute", "measure")  # what these buttons do is asked elsewhere
+
+
+def addresses(ground: Ground, count: int, chance: Random) -> Tally:
+    """Half of them are addresses, half are values of widgets that stand on the page."""
+    from pages._frame.address import PARAMS
+
+    tally, folder = Tally("hostile addresses and websocket values"), ground.folder / "hostile"
+    dashboard.cache_with_shipped(folder)
+    with environment(ASR_WORKER_IDLE=0), dashboard.served(folder) as server:
+        for number in range(count):
+            with sessions.session(server.url) as socket:
+                ask = _address if number % 2 else _widget
+                _judge(tally, *ask(socket, list(PARAMS), chance))
+        with sessions.session(server.url) as socket:
+            if sessions.visit(socket, "overview", "").errors or server.process.poll() is not None:
+                tally.broken.append("the server is not what it was")
+    if (folder / "jobs").exists() and list((folder / "jobs").glob("[0-9a-f]*")):
+        tally.broken.append("an address or a value started a job")
+    return tally
+
+
+def _address(socket, names: list[str], chance: Random):
+    """A page at an address with one to four odd values."""
+    chosen = {chance.choice(names): chance.choice(VALUES) for _ in range(chance.randint(1, 4))}
+    query = "&".join(f"{name}={quote(value, errors='surrogatepass')}" for name, value in chosen.items())
+    page = chance.choice(PAGES) if chance.random() < 0.9 else chance.choice(("../x", "nope", PICTURE))
+    return f"{page}?{query[:200]}", sessions.visit(socket, page, query)
+
+
+def _widget(socket, names: list[str], chance: Random):
+    """A page, then an odd value for one of its widgets."""
+    page = chance.choice(PAGES)
+    found = sessions.visit(socket, page, "")
+    known = [(kind, name) for kind, name in found.widgets if not any(word in name for word in NEVER)]
+    kind, widget = chance.choice(known) if known else ("none", "$$ID-0-None")
+    field = chance.choice([name for name, values in KINDS.items() if values])
+    value = chance.choice(KINDS[field])
+    return f"{page} {kind} {field}={str(value)[:80]!r}", sessions.visit(socket, page, "", (widget, field, value))
+
+
+def _judge(tally: Tally, asked: str, found: sessions.Drawn) -> None:
+    tally.tries += 1
+    tally.broken += [f"{asked}: {error}" for error in found.errors]
+    tally.broken += [f"{asked} is read as markup: {text[:200]!r}" for text in found.texts if _live(text)]
+
+
+def _live(text: str) -> bool:
+    """Whether a text that a browser reads as Markdown or HTML carries a hostile value as such."""
+    return any(form in text for form in (PICTURE, f"](http://127.0.0.1:9/{MARK}", f"<script>{MARK}", f"onerror={MARK}"))
