@@ -34,7 +34,7 @@ def under_jobs(ground: Ground, count: int, chance: Random) -> Tally:
     clock = ground.folder / "clock"
     for spec in specs:
         ground.undisturbed(spec)
-    with jumping(clock), crew(store) as runner:
+    with jumping(clock), crew(store, fork=False) as runner:
         other = Runner(store)
         while tally.tries < count:
             for spec in specs:

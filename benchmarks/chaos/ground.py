@@ -22,6 +22,7 @@ from asr_core.spec.recalibration import default_states
 from asr_core.spec.repairs import BN_ONLY, RepairSpec
 from asr_core.store import Store, disk, results
 from asr_core.store.entries import PROJECT
+from benchmarks.chaos import forked
 from benchmarks.dashboard import SPEED
 
 INSIDE = Path(__file__).parent / "inside"
@@ -123,10 +124,13 @@ def troubled(**switches: Any) -> Iterator[None]:
 
 
 @contextmanager
-def crew(store: Store, workers: int = 1, idle: int = 0) -> Iterator[Runner]:
-    """A server's runner; its jobs are cancelled and its workers gone afterwards."""
-    with environment(ASR_WORKERS=workers, ASR_WORKER_IDLE=idle, ASR_QUEUE=1000, ASR_QUEUE_EACH=1000):
-        runner = Runner(store)
+def crew(store: Store, fork: bool = True) -> Iterator[Runner]:
+    """A server's runner of one worker at a time; its jobs are cancelled and its workers gone afterwards.
+
+    fork: workers begin with torch loaded; else each is a Python of its own, with the environment of now.
+    """
+    with environment(ASR_WORKERS=1, ASR_WORKER_IDLE=0, ASR_QUEUE=1000, ASR_QUEUE_EACH=1000):
+        runner = (Forking if fork else Runner)(store)
         try:
             yield runner
         finally:
@@ -136,6 +140,13 @@ def crew(store: Store, workers: int = 1, idle: int = 0) -> Iterator[Runner]:
                 child.terminate()  # idle ones do not listen
                 child.kill()
                 child.wait()
+
+
+class Forking(Runner):
+    """A runner whose workers are forked."""
+
+    def _spawn(self, arguments: list[str], **streams: Any) -> Any:
+        return forked.Child(arguments)
 
 
 def until(holds: Callable[[], Any], what: str) -> Any:

@@ -137,7 +137,7 @@ def server(ground: Ground, count: int, chance: Random) -> Tally:
             if all(tables(store, spec) for spec in specs):
                 _judge(tally, ground, store, specs)
                 store.clear([stage for stage in (*RECOMPUTED, "result") if stage in store.local_stages()])
-        with crew(store, workers=2, idle=0) as runner:  # asks for nothing: what waits is taken up
+        with crew(store) as runner:  # asks for nothing: what waits is taken up
             for job in jobs.listed(store):
                 if ended(runner, job.id).state != "finished":  # TRIES times stopped: with Retry
                     finished(runner, job.asked()[0].experiment)
