@@ -45,5 +45,6 @@ class Child:
 
 
 def _work(arguments: list[str]) -> None:
-    """In the child: the process that forked it is its parent."""
+    """In the child: the process that forked it is its parent, and it is as polite as that."""
+    worker.NICE = 0
     raise SystemExit(worker.main(*arguments, str(os.getppid())))

@@ -19,7 +19,7 @@ from benchmarks.chaos.flips import pictures
 from benchmarks.chaos.ground import SMALL, Ground, debris
 from benchmarks.chaos.tally import Tally
 
-MOST = 700 << 20  # bytes that looking at a file may take of memory
+MOST = 300 << 20  # bytes that looking at a file may take of memory
 PNG = b"\x89PNG\r\n\x1a\n"
 
 
@@ -90,8 +90,7 @@ def _archives() -> Iterator[tuple[str, bytes]]:
     for name in ("../evil.png", "/tmp/evil.png", "train/../../../evil.png", "C:\\evil.png", "train\\cat\\evil.png"):
         yield "leads-out.zip", _with((name, picture()))
     yield "link.zip", _with(("train/cat/evil.png", b"/etc/passwd"), change=_link)
-    yield "bomb.zip", _with(("train/cat/9.png", bytes(600 << 20)))
-    yield "bombs.zip", _with(*((f"train/cat/{n}.png", picture() + bytes(50 << 20)) for n in range(30)))
+    yield "bomb.zip", _with(("train/cat/9.png", bytes(100 << 20)))
     yield "nested.zip", _with(("train/cat/inner.zip", _with(("a.png", bytes(1 << 20)))))
     yield "many.zip", _with(*((f"train/cat/{n}.png", b"") for n in range(61_000)))
     yield "listing.zip", pictures().getvalue()[:-22] + struct.pack("<4s4H2LH", b"PK\5\6", 0, 0, 9, 9, 1 << 30, 0, 0)
