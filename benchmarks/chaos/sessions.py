@@ -13,13 +13,14 @@ from benchmarks.crowd import CONNECTION, PATIENCE
 
 @dataclass
 class Drawn:
-    """What one run of a page sent: exceptions, texts that are Markdown or HTML, buttons as label -> id, and every
-    widget as (kind, id)."""
+    """What one run of a page sent: exceptions, texts that are Markdown or HTML, buttons as label -> id, every widget as
+    (kind, id); refused: values that the server did not take."""
 
     errors: list[str] = field(default_factory=list)
     texts: list[str] = field(default_factory=list)
     buttons: dict[str, str] = field(default_factory=dict)
     widgets: list[tuple[str, str]] = field(default_factory=list)
+    refused: int = 0
 
 
 @contextmanager
