@@ -4,7 +4,7 @@ PY := .venv/bin/python
 # Files of tests/browser that `make test` runs; all of them, and the walks, are run by `make test-browser`.
 BROWSER := choices click_through colour_schemes compute
 
-.PHONY: run example test test-browser docs bench bench-ui bench-load bench-draws bench-live bench-published test-words clean
+.PHONY: run example test test-browser docs bench bench-ui bench-load bench-draws bench-live bench-published test-words chaos clean
 
 .venv/installed: requirements.txt
 	$(PYTHON) -c 'import sys; assert sys.version_info >= (3, 11), f"Python 3.11 or newer is needed, this is {sys.version.split()[0]}; set PYTHON=..."'
@@ -53,6 +53,9 @@ bench-live: .venv/installed  ## seconds until a warm worker's first number, and 
 
 bench-published: .venv/installed  ## accuracy of public checkpoints beside the published one, where ../shared/data is
 	$(PY) -m benchmarks.published
+
+chaos: .venv/installed  ## faults, each done for real: kills, full disks, flipped bits ...; writes docs/reliability.md
+	$(PY) -m benchmarks.chaos --write
 
 clean:  ## remove the environment; results in cache/ stay
 	rm -rf .venv

@@ -7,6 +7,7 @@
     ├── ModelError       a network that cannot be built, pruned or repaired
     │   └── WeightsError a weights file that does not fit its network
     ├── StoreError       the cache directory cannot be read or written
+    │   └── Gone         a stored stage went while others were built on it
     └── QueueFull        as many computations wait as may; nothing is wrong with what was asked
 
 Each message is one line that carries the value, the rule, the choices and the remedy; the
@@ -57,6 +58,10 @@ class WeightsError(ModelError):
 
 class StoreError(AsrError):
     """The cache directory cannot be read or written."""
+
+
+class Gone(StoreError):
+    """A stored stage that others are built on went meanwhile: trimmed, cleared or damaged. It can be computed again."""
 
 
 class QueueFull(AsrError):

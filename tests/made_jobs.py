@@ -6,14 +6,13 @@ import time
 from contextlib import contextmanager
 from dataclasses import asdict
 
-import psutil
 from small import SMALL
 
 from asr_core.jobs import jobs
 from asr_core.jobs.jobs import Wanted
 from asr_core.runtime import Runtime
 from asr_core.spec.repairs import BN_ONLY
-from asr_core.store import Store
+from asr_core.store import Store, disk
 from asr_core.store.entries import write_json
 
 LONG = 300  # seconds that anything may take on a busy machine
@@ -47,7 +46,7 @@ def make_job(
         "state": state,
         "submitted": time.time() - 60 - before,
         "pid": pid,
-        "born": psutil.Process(pid).create_time(),
+        "born": disk.born(pid),
         "host": jobs.HOST,
         "reason": reason,
         "owners": list(owners),

@@ -14,8 +14,8 @@ from asr_core.errors import DataError, ImagesAbsent
 from asr_core.images.splits import Opened
 from asr_core.images.trees import Tree, opened_tree, read_tree
 from asr_core.spec.digests import key
-from asr_core.store import Store, disk_errors
-from asr_core.store.entries import Entry, read_cache, write_json
+from asr_core.store import Store, disk_errors, received
+from asr_core.store.entries import Entry, read_cache, write_cache
 
 SOURCES = "sources.json"
 IMAGENETTE_224 = "6cb35bdad08d5572"  # all images at 224 x 224, github.com/thunderInfy/imagenette
@@ -50,7 +50,7 @@ def identify(root: Path | str, store: Store) -> dict:
         "notes": _said(entry["transparent"]),
     }
     with store.lock("sources"), disk_errors(store.root):
-        write_json(store.root / SOURCES, {**_sources(store), str(tree.root): found})
+        write_cache(store.root / SOURCES, {**_sources(store), str(tree.root): found})
     return found | {"notes": [*tree.notes, *found["notes"]]}
 
 
@@ -79,6 +79,7 @@ def opened(digest: str, store: Store) -> Opened:
     from asr_core.images.pixels import ordered
 
     tree = locate(digest, store)
+    received.check_whole(store, tree.root)
     found, places = opened_tree(tree), _order(tree, store).arrays("order")
     return Opened(found.class_names, ordered(found.train, places["train"]), ordered(found.test, places["test"]))
 

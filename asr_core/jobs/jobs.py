@@ -6,15 +6,14 @@ comes from what is wanted alone, so everybody who asks for the same thing shares
 """
 
 import json
+import math
 import re
-import time
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import msgspec
-import psutil
 
 from asr_core.errors import SpecError
 from asr_core.jobs import estimate, logs
@@ -27,8 +26,7 @@ from asr_core.runtime import Runtime
 from asr_core.spec.digests import key
 from asr_core.spec.experiment import ExperimentSpec, from_dict
 from asr_core.spec.recalibration import BatchNormState
-from asr_core.store import Store, results
-from asr_core.store.disk import machine
+from asr_core.store import Store, disk, results
 from asr_core.store.entries import read_json, write_json
 
 LIVE = ("queued", "running")
@@ -37,7 +35,7 @@ BEAT = 5.0  # seconds between two signs of life of a computing worker: the time 
 ALIVE = "alive"
 NEXT = "next.json"  # beside the jobs: the experiment that is probably asked for next
 SILENCE = 60.0  # seconds without one after which a worker on another machine counts as gone
-HOST = machine()  # where a worker's process id means something
+HOST = disk.machine()  # where a worker's process id means something
 WAITING = {"state": "queued", "pid": None, "born": None, "host": None, "started": None}
 TRIES = 3  # times that a job is taken whose worker and server stop under it
 
@@ -114,7 +112,7 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Job:
-    """What status.json says. Times are Unix seconds. `pid`, `born` (its creation time) and `host` are those of the
+    """What status.json says. Times are Unix seconds. `pid`, `born` (`disk.born`) and `host` are those of the
     worker that took it, None while it waits; `owners`: the browsers that asked for it by a click, a wish that stays;
     `followers`: session -> browser of those that merely follow their choices, without whom it is dropped unless it has
     owners; `looked`: when one of them last turned to it; `tries`: how often a worker took it; `reason` says in one line
@@ -149,7 +147,10 @@ class Job:
         """What is computed, and where; raises SpecError if this version cannot read it."""
         try:
             found = read_json(self.folder / "spec.json", dict[str, dict[str, Any]])
-            return _wanted(found["wanted"]), Runtime(**found["runtime"])
+            wanted = _wanted(found["wanted"])
+            if wanted.id != self.id:
+                raise ValueError("it is not what the job was named for")
+            return wanted, Runtime(**found["runtime"])
         except SpecError:
             raise
         except (OSError, KeyError, TypeError, ValueError, AttributeError) as error:
@@ -223,16 +224,16 @@ def exists(job: Job) -> bool:
         return False
     if job.host != HOST:
         return _silent(job) < SILENCE
-    try:
-        process = psutil.Process(job.pid)
-        return abs(process.create_time() - job.born) < 2 and process.status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False
+    return disk.lives(job.pid, job.born)
 
 
 def _silent(job: Job) -> float:
-    """Seconds since the last sign of life."""
+    """Seconds since the last sign of life, by the clock of the disk, since machines' clocks differ; without end where
+    there was none."""
     try:
-        return time.time() - max((job.folder / ALIVE).stat().st_mtime, job.started or 0.0)
+        last = (job.folder / ALIVE).stat().st_mtime
     except OSError:
-        return time.time() - (job.started or 0.0)
+        return math.inf
+    with suppress(OSError):
+        return disk.now(job.folder) - last
+    return 0.0  # a disk that takes no file: nobody can give a sign

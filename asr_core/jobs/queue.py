@@ -9,14 +9,12 @@ from dataclasses import asdict, dataclass, replace
 from itertools import count
 from typing import Any
 
-import psutil
-
 from asr_core.errors import QueueFull
 from asr_core.jobs import jobs
 from asr_core.jobs.jobs import Job, Wanted
 from asr_core.runtime import Runtime, from_environment
 from asr_core.spec.experiment import ExperimentSpec
-from asr_core.store import Store, disk_errors
+from asr_core.store import Store, disk, disk_errors
 from asr_core.store.entries import write_json
 
 KEPT = 50  # ended jobs whose folders stay
@@ -127,19 +125,23 @@ def take(store: Store, limits: Limits, host: str = jobs.HOST) -> Job | None:
         if not ordered or busy >= limits.workers:
             return None
         job, pid = ordered[0], os.getpid()
-        born = psutil.Process(pid).create_time()
-        mine = {"pid": pid, "born": born, "host": host, "tries": job.tries + 1}
+        mine = {"pid": pid, "born": disk.born(pid), "host": host, "tries": job.tries + 1}
+        (job.folder / jobs.ALIVE).touch()
         jobs.change(store, job.id, state="running", started=time.time(), **mine)
     return jobs.read(store, job.id)
 
 
 def add(store: Store, wanted: Wanted, where: Runtime, asks: dict[str, Any]) -> None:
-    """Have a job wait; asks: who wants it. For who holds the lock `jobs`."""
+    """Have a job wait, put in its place as a whole: a server that is killed meanwhile leaves no half of one. asks: who
+    wants it. For who holds the lock `jobs`."""
     folder = store.jobs / wanted.id
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    write_json(folder / "spec.json", {"wanted": wanted.as_dict(), "runtime": asdict(where)})
-    write_json(folder / "status.json", {"state": "queued", "submitted": time.time()} | asks)
+    with store.workspace() as part, store.workspace() as old:
+        write_json(part / "spec.json", {"wanted": wanted.as_dict(), "runtime": asdict(where)})
+        write_json(part / "status.json", {"state": "queued", "submitted": time.time()} | asks)
+        store.jobs.mkdir(exist_ok=True)
+        with suppress(FileNotFoundError):
+            folder.rename(old / wanted.id)
+        part.rename(folder)
 
 
 def expect(store: Store, experiment: ExperimentSpec) -> None:

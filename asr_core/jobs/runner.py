@@ -38,8 +38,9 @@ class Runner(Meter):
         self._next: ExperimentSpec | None = None
         self._children: dict[int, subprocess.Popen] = {}
         with suppress(StoreError):  # a store that cannot be written: said where something is asked of it
+            store.sweep()
             queue.take_up(store)
-        self.tend()
+            self.tend()
 
     def submit(self, wanted: Wanted, where: Runtime | None = None, owner: str = "", follower: str | None = None) -> Job:
         """The job that computes `wanted`: the living one if there is one, else a new one in the queue. Of what this
@@ -130,8 +131,10 @@ class Runner(Meter):
                 self._start()
 
     def _start(self) -> None:
-        self.store.jobs.mkdir(parents=True, exist_ok=True)
-        with open(self.store.jobs / WORDS, "wb") as log:
+        with disk_errors(self.store.root):
+            self.store.jobs.mkdir(parents=True, exist_ok=True)
+            log = open(self.store.jobs / WORDS, "wb")  # noqa: SIM115
+        with log:
             child = self._spawn(["run", str(self.store.root.resolve()), str(os.getpid())], stdout=log)
         self._children[child.pid] = child
         threading.Thread(target=self._attend, args=(child,), daemon=True).start()

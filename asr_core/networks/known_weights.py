@@ -15,7 +15,7 @@ from asr_core.networks.suffixes import check_name
 from asr_core.spec.digests import canonical
 from asr_core.spec.model import ModelSpec
 from asr_core.store import Store, disk_errors
-from asr_core.store.entries import WEIGHTS, digest_file, read_cache, write_json
+from asr_core.store.entries import WEIGHTS, digest_file, read_cache, write_cache
 
 MEMORY = "weights.json"
 KEPT = "kept.safetensors"  # what a network takes of a tried file
@@ -69,7 +69,7 @@ def remember(store: Store, name: str, known: Known) -> Known:
     """Keep `known` under `name_of`; returns it."""
     with store.lock("weights"), disk_errors(store.root):
         kept = {"digest": known.digest, "notes": list(known.notes)}
-        write_json(store.root / MEMORY, {**_remembered(store), name: kept})
+        write_cache(store.root / MEMORY, {**_remembered(store), name: kept})
     return known
 
 

@@ -13,7 +13,7 @@ from asr_core.networks.known_weights import KEPT, Known
 from asr_core.spec.model import ModelSpec
 from asr_core.store import Store
 from asr_core.store.entries import PROJECT, WEIGHTS
-from asr_core.store.received import check_size, check_total, digest_of, publish
+from asr_core.store.received import check_size, check_total, digest_of, is_whole, publish
 
 COPY = 1 << 20  # bytes copied at a time
 PATIENCE = 120  # seconds that a file may take to be tried
@@ -32,7 +32,7 @@ def keep_weights(store: Store, name: str, file: BinaryIO, model: ModelSpec, clas
     )
     asked = known_weights.name_of(digest_of(file), model, classes, image_size)
     known = known_weights.recall(store, asked)
-    if known and (store.uploads / known.digest / WEIGHTS).is_file():
+    if known and is_whole(store.uploads / known.digest):
         return known
     with store.workspace() as part:
         path = part / f"weights{suffix}"
@@ -44,7 +44,7 @@ def keep_weights(store: Store, name: str, file: BinaryIO, model: ModelSpec, clas
             _check_safetensors(path)
         known = _tried(path, model, classes, image_size)
         check_total(store, path.with_name(KEPT), WeightsError)
-        publish(path.with_name(KEPT), store.uploads / known.digest / WEIGHTS)
+        publish(store, path.with_name(KEPT), known.digest, WEIGHTS)
     return known_weights.remember(store, asked, known)
 
 

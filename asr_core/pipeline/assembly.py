@@ -91,7 +91,7 @@ def channels_table(store: Store, keys: Keys) -> pd.DataFrame | None:
     pruned = pruned.table("channels").rename(columns={"mean": "mu_pruned", "variance": "v_pruned"})
     table = table.merge(pruned, on=["layer", "channel"], validate="1:1")
     table.insert(1, "depth", table.groupby("layer", sort=False).ngroup())
-    kept = store.find("prune", keys.prune).table("kept")
+    kept = plan.stored(store, "prune", keys.prune).table("kept")
     return table.merge(kept, on=["layer", "channel"], how="left", validate="1:1")
 
 
@@ -127,7 +127,7 @@ def _repair_rows(store: Store, keys: Keys, repair: RepairSpec, found: Measured) 
         moments = found[repair, name].table("channels").rename(columns={"mean": f"mu_{name}", "variance": f"v_{name}"})
         table = moments if table.empty else table.merge(moments, on=["layer", "channel"], validate="1:1")
     if repair.order:
-        factors = store.find("repair", keys.network(repair)).table("factors")
+        factors = plan.stored(store, "repair", keys.network(repair)).table("factors")
         table = table.merge(factors, on=["layer", "channel"], how="left", validate="1:1")
     return table
 
@@ -155,7 +155,7 @@ def layers_table(channels: pd.DataFrame, repairs: pd.DataFrame | None, found: Me
 
 def convs_table(store: Store, keys: Keys, channels: pd.DataFrame) -> pd.DataFrame:
     """The conv index in execution order, with kept, asked, achieved and skipped per layer."""
-    entry = store.find("prune", keys.prune)
+    entry = plan.stored(store, "prune", keys.prune)
     index = entry.table("convs").drop(columns=["depth", "weights"])
     depth = channels[["layer", "depth"]].drop_duplicates()
     table = depth.merge(index, on="layer", validate="1:1")
@@ -170,7 +170,7 @@ def setting_of(spec: ExperimentSpec, dense_id: str, store: Store, label: str) ->
         "dense_id": dense_id,
         **spec.facts(),
         "sparsity_asked": spec.prune.chosen.asked(spec.prune.parameters),
-        "sparsity_achieved": store.find("prune", Keys(spec, dense_id).prune)["achieved"],
+        "sparsity_achieved": plan.stored(store, "prune", Keys(spec, dense_id).prune)["achieved"],
         "recalibrated_state": recalibrated.canonical() if recalibrated else None,
     }
 
@@ -204,9 +204,11 @@ def partial(spec: ExperimentSpec, store: Store) -> Result:
 
 
 def publish(spec: ExperimentSpec, store: Store, dense_id: str, dataset, seconds: float) -> Result:
-    """Assemble the result of `spec` from its stored stages and store it."""
+    """Assemble the result of `spec` from its stored stages and store it; raises Gone where one went meanwhile."""
     counts = len(dataset.train_labels), len(dataset.test_labels)
     found, kept = assemble(spec, store, dense_id, counts[0], dataset.label)
+    for task in plan.missing(spec, store, dense_id, *counts):  # what is not there now may be no row above
+        plan.stored(store, task.stage, task.key)
     facts = {
         "setting": found.setting,
         "recipe": recipe_key(spec),

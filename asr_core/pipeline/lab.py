@@ -13,7 +13,7 @@ from asr_core.images import data
 from asr_core.measure import stats
 from asr_core.networks import known_weights, models, resume, train, weights
 from asr_core.pipeline.kept import Kept
-from asr_core.pipeline.plan import Task
+from asr_core.pipeline.plan import Task, stored
 from asr_core.pruning import masks
 from asr_core.repairs import batchnorm, repair_model
 from asr_core.runtime import Runtime
@@ -118,7 +118,7 @@ class Lab:
         if self._built[0] != name:
             model = self._unrepaired(network)
             if network.order:
-                entry = self.store.find("repair", name)
+                entry = stored(self.store, "repair", name)
                 kept = entry.weights(repair_model.KEPT) if entry.has(repair_model.KEPT) else None
                 repair_model.apply_repairs(model, repair_model.repairs_from_table(entry.table("factors"), kept))
             self._built, self._kept = (name, model), batchnorm.running_of(model)
@@ -132,7 +132,7 @@ class Lab:
             return batchnorm.load_running(model, self._kept)
         model = self._dense(model)
         if network != DENSE:
-            bits = self.store.find("prune", self.keys.prune).arrays("masks")
+            bits = stored(self.store, "prune", self.keys.prune).arrays("masks")
             masks.apply_masks(model, masks.unpack(bits, model))
         return model
 
@@ -151,7 +151,7 @@ class Lab:
 
     def stored_stats(self, network: RepairSpec) -> dict[str, stats.Moments]:
         """Channel moments of the dense or pruned network, from the store."""
-        entry = self.store.find("stats", self.keys.stats(network, NO_STATE))
+        entry = stored(self.store, "stats", self.keys.stats(network, NO_STATE))
         return stats.from_table(entry.table("channels"), entry["count"])
 
     def in_state(self, task: Task) -> torch.nn.Module:
@@ -174,7 +174,7 @@ class Lab:
     def recorded(self, key: str) -> batchnorm.Record:
         """The recorded batch statistics stored under `key`; the last one read is kept."""
         if self._recorded[0] != key:
-            self._recorded = (key, self.store.find("recalibration", key).arrays("record"))
+            self._recorded = (key, stored(self.store, "recalibration", key).arrays("record"))
         return self._recorded[1]
 
 

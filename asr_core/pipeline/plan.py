@@ -10,11 +10,13 @@ from dataclasses import dataclass
 import pandas as pd
 
 from asr_core import registry
+from asr_core.errors import Gone
 from asr_core.spec.experiment import ExperimentSpec
 from asr_core.spec.keys import Keys, measures, recipe_key
 from asr_core.spec.recalibration import NO_STATE, REPORTED_STATE, BatchNormState
 from asr_core.spec.repairs import DENSE, NO_REPAIR, RepairSpec
 from asr_core.store import Store
+from asr_core.store.entries import Entry
 
 EVAL_BATCH = 256  # test images of one forward pass
 READING = "our reading of the abstract of arXiv 2605.25508"  # what RR is here
@@ -124,6 +126,14 @@ def missing(
         epochs = spec.dense.epochs if spec.dense.source != "file" else 0
         absent.insert(0, Task("dense", recipe_key(spec), epochs * train_images, kind="train"))
     return absent
+
+
+def stored(store: Store, stage: str, key: str) -> Entry:
+    """A stage that others are built on; raises Gone where it went since it was planned."""
+    entry = store.find(stage, key)
+    if entry is None:
+        raise Gone(f"the stored stage {stage}/{key} went while others were built on it; run again to compute it anew.")
+    return entry
 
 
 def fitted(spec: ExperimentSpec, store: Store, dense_id: str | None, state: BatchNormState) -> ExperimentSpec:

@@ -3,10 +3,11 @@
 import threading
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from asr_core.checks import nearest_layer
-from asr_core.errors import AsrError, SpecError
+from asr_core.errors import AsrError, Gone, SpecError
 from asr_core.images import data
 from asr_core.measure import evaluation, guards
 from asr_core.networks import models, named, own
@@ -25,6 +26,7 @@ from asr_core.spec.recalibration import REPORTED_STATE, BatchNormState
 from asr_core.spec.repairs import DENSE
 from asr_core.store import Store, results
 
+TRIES = 5  # times that a run begins whose stored stages are taken away under it
 _one_at_a_time = threading.Lock()  # torch's threads and seeds belong to the process
 
 
@@ -45,9 +47,18 @@ def run(
     stored = results.find(spec, store)
     if stored and stored.channels is not None:
         return stored
-    report = report or Report()
     store.check_writable()
-    lab = Lab(spec, store, report, where or Runtime(), kept)
+    for _ in range(TRIES - 1):
+        with suppress(Gone):
+            return _computed(spec, store, report or Report(), where or Runtime(), first, kept)
+    return _computed(spec, store, report or Report(), where or Runtime(), first, kept)
+
+
+def _computed(
+    spec: ExperimentSpec, store: Store, report: Report, where: Runtime, first: Sooner | None, kept: Kept | None
+) -> results.Result:
+    """The result, of what is stored now and what is computed; raises Gone where that is taken away meanwhile."""
+    lab = Lab(spec, store, report, where, kept)
     check(lab)
     known = results.dense_here(store, spec)
     counts = len(lab.data.train_labels), len(lab.data.test_labels)

@@ -14,7 +14,7 @@ from asr_core.pipeline import asked
 from asr_core.pipeline import run as pipeline
 from asr_core.runtime import Runtime
 from asr_core.store import Store
-from asr_core.store.received import publish
+from asr_core.store.received import is_whole, publish
 from asr_core.store.results import Result
 
 LAYOUT = "give (train, test), each a pair (images, labels): uint8 (N, H, W, 3) and N class indices"
@@ -82,16 +82,16 @@ def _tree(images: Any, name: str, store: Store) -> Path:
             raise DataError(
                 f"{split} images have {len(present)} of {classes} classes; give some of each in both parts."
             )
-    whole = hashlib.sha256(f"{x_train.shape} {x_test.shape}".encode())
+    whole = hashlib.sha256(f"{name} {x_train.shape} {x_test.shape}".encode())
     for part in (x_train, y_train, x_test, y_test):
         whole.update(part.tobytes())
-    target = store.uploads / whole.hexdigest()[:24] / name
-    if not target.is_dir():
+    digest = whole.hexdigest()[:24]
+    if not is_whole(store.uploads / digest):
         with store.workspace() as scratch:
             _write(scratch / "images" / "train", x_train, y_train)
             _write(scratch / "images" / "test", x_test, y_test)
-            publish(scratch / "images", target)
-    return target
+            publish(store, scratch / "images", digest, name)
+    return store.uploads / digest / name
 
 
 def _write(folder: Path, images: np.ndarray, labels: np.ndarray) -> None:

@@ -37,11 +37,9 @@ class Store:
         self.shipped = self.root / "shipped"
         self.jobs = self.root / "jobs"  # one folder per job: not entries
         self.uploads = self.root / "uploads"  # a user's images and weights (asr_core.images.uploads): not entries
-        self.trainings = (
-            self.root / "trainings"
-        )  # of dense networks, not finished (asr_core.networks.resume): not entries
+        self.trainings = self.root / "trainings"  # not finished (asr_core.networks.resume): not entries
         self.left_out = LeftOut()
-        self._verified: set[Path] = set()
+        self._verified: dict[Path, tuple | None] = {}  # what files of sound entries were like
 
     def __eq__(self, other: object) -> bool:
         """Stores of one folder are equal, so that what was read of its entries, which never change, can be kept by
@@ -127,8 +125,8 @@ class Store:
                 if not self._taken(target):  # otherwise another process published the same content
                     part.rename(target)
         self.left_out.forget(target)
-        self._verified.add(target)
-        return Entry(target)
+        self._verified[target] = (entry := Entry(target)).mark()
+        return entry
 
     def _taken(self, target: Path) -> bool:
         """Whether a sound entry lies at `target`; what else lies there is moved out of the way."""
@@ -198,12 +196,11 @@ class Store:
         return entry
 
     def _sound(self, folder: Path) -> Entry | None:
-        """The entry if it fits and its files have their hashes (checked once per process); else left out, and moved
-        aside if damaged."""
+        """The entry if it fits and its files have their hashes; else left out, and moved aside if damaged."""
         entry = None
         try:
             entry = Entry(folder)
-            if folder not in self._verified and (damage := entry.damage()):
+            if damage := self._damage(entry):
                 raise Unfit(damage)
         except FileNotFoundError:
             if folder.exists():  # else another process set it aside or cleared it
@@ -215,12 +212,20 @@ class Store:
         except Unfit as error:
             self._leave_out(folder, str(error), error.damaged, entry.manifest if entry else None)
             return None
-        self._verified.add(folder)
         self.left_out.forget(folder)
         if self.shipped not in folder.parents:
             with suppress(OSError):  # read-only, or going away
                 os.utime(folder / MANIFEST)  # when it was last used, see `store.housekeeping`
         return entry
+
+    def _damage(self, entry: Entry) -> str | None:
+        """What is wrong with the files of an entry; they are read again when one of them was written since."""
+        mark = entry.mark()
+        if mark is None or self._verified.get(entry.folder) != mark:
+            if damage := entry.damage():
+                return damage
+            self._verified[entry.folder] = mark
+        return None
 
     def _leave_out(self, folder: Path, reason: str, damaged: bool, manifest: dict | None = None) -> None:
         if damaged and self.shipped not in folder.parents:  # shipped ones are read-only

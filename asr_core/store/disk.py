@@ -1,9 +1,9 @@
 """Folders in a store that one process writes in: made, told apart from abandoned ones, and swept up.
 
 Who owns one stands in its name: the machine (its name, its boot and its process ids' namespace, so that two containers
-are two machines) and the process. A process id says nothing elsewhere: a folder of another machine is abandoned only
-when nothing in it changed for IDLE seconds, by the clock of the disk that they share. No lock is asked, since some
-shared disks keep none.
+are two machines) and the process, with when that began, since ids are given again. A process id says nothing elsewhere:
+a folder of another machine is abandoned only when nothing in it changed for IDLE seconds, by the clock of the disk that
+they share. No lock is asked, since some shared disks keep none.
 """
 
 import errno
@@ -11,6 +11,7 @@ import hashlib
 import os
 import shutil
 import socket
+import sys
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -22,6 +23,7 @@ import psutil
 
 from asr_core.errors import StoreError
 
+PART = ".part-"  # begins the name of a file that is written beside the one it will replace
 IDLE = 24 * 3600  # seconds without a change after which what another machine left is nobody's
 
 
@@ -35,6 +37,33 @@ def machine() -> str:
     except OSError:  # no Linux
         known.append(str(round(psutil.boot_time() / 60)))
     return hashlib.sha256("\n".join(known).encode()).hexdigest()[:12]
+
+
+def born(pid: int) -> float:
+    """When a process began, in seconds; on Linux since the boot, which no jump of the clock changes.
+
+    Raises psutil.NoSuchProcess.
+    """
+    began = psutil.Process(pid).create_time()
+    return began - psutil.boot_time() if sys.platform == "linux" else began
+
+
+def lives(pid: int, when: float) -> bool:
+    """Whether a process of this machine that began at `born` is still there: it, and no later one with its number."""
+    try:
+        return abs(born(pid) - when) < 2 and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+def owner() -> str:
+    """A name that nobody else has and that tells whose it is."""
+    return f"{machine()}-{_process(os.getpid())}-{uuid.uuid4().hex[:8]}"
+
+
+@cache
+def _process(own: int) -> str:
+    return f"{own}-{born(own):.0f}"
 
 
 @contextmanager
@@ -59,7 +88,7 @@ def workspace(root: Path) -> Iterator[Path]:
         base = root / ".tmp"
         base.mkdir(parents=True, exist_ok=True)
         sweep(root)
-        part = base / f"{machine()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
+        part = base / owner()
         part.mkdir()
         try:
             yield part
@@ -69,17 +98,20 @@ def workspace(root: Path) -> Iterator[Path]:
 
 def sweep(root: Path) -> None:
     """Remove what killed processes left half written."""
-    for folder in (root / ".tmp").glob("*"):
+    for folder in (root / ".tmp").glob("[!.]*"):
         if _is_abandoned(folder):
             shutil.rmtree(folder, ignore_errors=True)
+    for kept in (root, root / ".tmp", *root.glob("jobs/*"), *root.glob("trainings/*")):
+        for part in kept.glob(f"{PART}*"):
+            if _is_abandoned(part):
+                part.unlink(missing_ok=True)
 
 
-def _is_abandoned(folder: Path) -> bool:
-    where, _, rest = folder.name.partition("-")
-    pid = rest.partition("-")[0]
-    if where == machine() and pid.isdigit():
-        return not psutil.pid_exists(int(pid))
-    return idle(folder) > IDLE
+def _is_abandoned(path: Path) -> bool:
+    where, pid, began, *_ = (*path.name.removeprefix(PART).split("-"), "", "")
+    if where == machine() and pid.isdigit() and began.isdigit():
+        return not lives(int(pid), float(began))
+    return idle(path) > IDLE
 
 
 def size(path: Path) -> int:
@@ -93,13 +125,18 @@ def size(path: Path) -> int:
 
 def idle(folder: Path) -> float:
     """Seconds since anything in `folder` changed, by the clock of its disk; 0 where that cannot be told."""
-    probe = folder.parent / f".{uuid.uuid4().hex[:8]}"
     try:
-        probe.touch()
-        now = probe.stat().st_mtime
-        return now - max(path.stat().st_mtime for path in (folder, *folder.rglob("*")))
+        return now(folder.parent) - max(path.stat().st_mtime for path in (folder, *folder.rglob("*")))
     except OSError:  # read-only, or going away
         return 0.0
+
+
+def now(folder: Path) -> float:
+    """What the clock says that files in `folder` have their times from; raises OSError where none can be made."""
+    probe = folder / f"{PART}{owner()}"
+    try:
+        probe.touch()
+        return probe.stat().st_mtime
     finally:
         with suppress(OSError):
             probe.unlink(missing_ok=True)

@@ -59,11 +59,23 @@ def read_json(path: Path, kind: Any) -> Any:
         raise ValueError("it is nested too deeply") from None
 
 
+def write_cache(path: Path, values: dict[str, Any]) -> None:
+    """Write name -> value so that `read_cache` sees whether a byte of it has changed."""
+    write_json(path, {"sha256": _digest_of(values), "values": values})
+
+
+def _digest_of(values: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
+
+
 def read_cache(path: Path, kind: Any) -> dict[str, Any]:
-    """Name -> value of a JSON object that is only a cache: what cannot be read, or is no `kind`, is left out."""
+    """Name -> value of a JSON object that is only a cache: what has changed, or is no `kind`, is left out."""
     found = {}
-    with suppress(OSError, ValueError):
-        for name, value in read_json(path, dict[str, Any]).items():
+    with suppress(OSError, ValueError, KeyError, AttributeError, RecursionError):
+        kept = read_json(path, dict[str, Any])
+        if "sha256" in kept and kept["sha256"] != _digest_of(kept["values"]):
+            return {}
+        for name, value in (kept["values"] if "sha256" in kept else kept).items():  # else of before there was a digest
             with suppress(ValueError, RecursionError):
                 msgspec.convert(value, kind)
                 found[name] = value
@@ -149,6 +161,14 @@ class Entry:
         from safetensors.torch import load_file
 
         return load_file(self.path(name))
+
+    def mark(self) -> tuple[tuple[int, int, int], ...] | None:
+        """Changes when a file is written or replaced; None where one is missing."""
+        try:
+            found = [(self.folder / name).stat() for name in self.manifest["files"]]
+        except OSError:
+            return None
+        return tuple((one.st_ino, one.st_size, one.st_mtime_ns) for one in found)
 
     def damage(self) -> str | None:
         """What is wrong with the files, or None if each has the hash in the manifest."""

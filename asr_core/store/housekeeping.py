@@ -53,9 +53,9 @@ def trim(store: Store, at_most: int, needed: Collection[tuple[str, str]] = (), r
     What was set aside goes first. Entries whose (stage, key) is `needed` stay, and those used within `recent` seconds.
     """
     before = after = sum(disk.size(path) for path in _tops(store))
-    removed = 0
-    for used, folder in _removable(store, needed):
-        if after <= at_most or time.time() - used < recent:
+    removed, now = 0, _now(store)
+    for used, folder in _removable(store, needed, now):
+        if after <= at_most or now - used < recent:
             break
         after -= disk.size(folder)
         removed += _remove(store, folder)
@@ -67,19 +67,31 @@ def _tops(store: Store) -> list[Path]:
     return [path for path in store.root.glob("*") if path != store.shipped]
 
 
-def _removable(store: Store, needed: Collection[tuple[str, str]]) -> list[tuple[float, Path]]:
+def _now(store: Store) -> float:
+    """By the clock that the times of its files are from."""
+    try:
+        return disk.now(store.root)
+    except OSError:  # not even an empty file fits
+        return time.time()
+
+
+def _removable(store: Store, needed: Collection[tuple[str, str]], now: float) -> list[tuple[float, Path]]:
     """(last use in Unix seconds, folder), in the order in which they go."""
     found = [(0.0, folder) for folder in (store.root / ".damaged").glob("*")]
     for stage in RECOMPUTED:
         for folder in (store.root / stage).glob("*"):
             if (stage, folder.name) not in needed:
-                found.append((_used(folder), folder))
+                found.append((_used(folder, now), folder))
     return sorted(found)
 
 
-def _used(folder: Path) -> float:
+def _used(folder: Path, now: float) -> float:
+    """When it was last used; a use in the future, from before the clock was set back, counts as one now."""
     try:
-        return (folder / MANIFEST).stat().st_mtime
+        used = (folder / MANIFEST).stat().st_mtime
+        if used > now:
+            os.utime(folder / MANIFEST, (now, now))
+        return min(used, now)
     except OSError:  # no entry, or going away
         return 0.0
 

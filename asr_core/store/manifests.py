@@ -7,11 +7,12 @@ fit is Unfit: damaged, or sound but of another version of this project. Nothing 
 import hashlib
 import json
 import os
-import uuid
 from pathlib import Path
 from typing import Annotated, Any
 
 import msgspec
+
+from asr_core.store import disk
 
 MANIFEST = "manifest.json"
 FORMAT = 2  # raise it when the meaning of a manifest changes; 1 had no digest
@@ -114,7 +115,7 @@ def write(folder: Path, manifest: dict[str, Any]) -> None:
 
 def replace(path: Path, text: str) -> None:
     """Replace a file by `text` as a whole; a full disk leaves the old one, and nothing else."""
-    part = path.with_name(f"{path.name}.{uuid.uuid4().hex[:8]}")
+    part = path.with_name(f"{disk.PART}{disk.owner()}")
     try:
         part.write_text(text, encoding="utf-8")
         os.replace(part, path)

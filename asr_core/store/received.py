@@ -1,13 +1,20 @@
-"""Files sent to the dashboard: their size, their digest, and how they come to stay."""
+"""Files sent to the dashboard: their size, their digest, how they come to stay, and whether they are as they came.
+
+Beside what was kept of an upload lies SUMS, with the sha256 of each file.
+"""
 
 import hashlib
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
+from asr_core.errors import DataError
 from asr_core.store import Store, disk, disk_errors
+from asr_core.store.entries import digest_file, read_json, write_json
 
 LARGEST = 256  # MB of one upload; as server.maxUploadSize in .streamlit/config.toml
+SUMS = "sums.json"
 TOTAL = 8 * 2**30  # bytes that all kept uploads may take
 
 
@@ -38,12 +45,55 @@ def check_total(store: Store, made: Path, kind: type[Exception]) -> None:
         )
 
 
-def publish(made: Path, target: Path) -> None:
-    """Move a finished file or folder to its place, unless another process was faster with the same content."""
-    with disk_errors(target.parent):
-        target.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            os.rename(made, target)
-        except OSError:
-            if not target.is_dir():
-                raise
+def publish(store: Store, made: Path, digest: str, name: str) -> Path:
+    """Have a finished file or folder at uploads/`digest`/`name`, with its sums; what lies there and is no longer as it
+    came makes room, and else stays: another process was faster."""
+    folder = store.uploads / digest
+    with store.workspace() as part, store.workspace() as old, disk_errors(store.root):
+        made.rename(part / name)
+        write_json(part / SUMS, _sums(part))
+        store.uploads.mkdir(parents=True, exist_ok=True)
+        if not is_whole(folder):
+            with suppress(FileNotFoundError):
+                folder.rename(old / digest)
+            with suppress(OSError):
+                part.rename(folder)
+    return folder / name
+
+
+def _sums(folder: Path) -> dict[str, str]:
+    """Path within the folder -> sha256, of every file but SUMS."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != SUMS)
+    return {str(path.relative_to(folder)): digest_file(path) for path in files}
+
+
+def is_whole(folder: Path) -> bool:
+    """Whether an upload is there, as it came."""
+    return folder.is_dir() and not _changed(folder)
+
+
+def _changed(folder: Path) -> str:
+    """What of an upload is not as it came, in words; '' for nothing. One without sums is from before there were any."""
+    try:
+        said = read_json(folder / SUMS, dict[str, str])
+    except FileNotFoundError:
+        return ""
+    except (OSError, ValueError):
+        return f"{SUMS} is unreadable"
+    found = _sums(folder)
+    differ = [name for name in sorted(said.keys() | found.keys()) if said.get(name) != found.get(name)]
+    return f"{differ[0]} has changed" if differ else ""
+
+
+def check_whole(store: Store, path: Path) -> None:
+    """Raise DataError where `path` lies in an upload that is not as it came."""
+    if store.uploads.resolve() in path.resolve().parents:
+        folder = store.uploads / path.resolve().relative_to(store.uploads.resolve()).parts[0]
+        if wrong := _changed(folder):
+            raise DataError(f"the images that were sent are damaged ({wrong}); send their zip again.")
+
+
+def damaged(store: Store) -> list[str]:
+    """A line for each upload that is not as it came."""
+    found = [(folder.name, _changed(folder)) for folder in sorted(store.uploads.glob("*"))]
+    return [f"upload {name}: {wrong}; send it again" for name, wrong in found if wrong]
