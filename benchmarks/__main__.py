@@ -94,6 +94,8 @@ def main(dataset, stem, eval_images, budgets, epochs, also, repeats, cache_dir, 
     options |= QUICK if quick else {}
     if options.get("pruning", "global_l1") != "global_l1":
         raise click.UsageError("the straightforward script prunes by global_l1 only.")
+    if json_file and not versions()["commit"]:
+        raise click.UsageError("git tells no commit here, and numbers are kept with theirs; run it in a checkout.")
     repeats = 1 if quick else repeats
     with tempfile.TemporaryDirectory(prefix="benchmark-") as folder:
         lines = measured(setting.Asked(options), Path(folder), cache_dir, repeats, MEMORY_QUICK if quick else MEMORY)
@@ -133,7 +135,7 @@ def measured(
         )
     folder = asked.options["dataset"].partition(":")[2] or None
     bench = speed.Bench(spec, store, dense_id, folder, scratch)
-    say(f"{repeats} x ours, straightforward and bare passes, in turn")
+    say(f"{repeats} x ours with a bare pass beside each of its passes, then straightforward")
     times, last, outcome = bench.measure(repeats)
     lines = speed.lines(bench, times, last, outcome)
     if cache_dir is None:

@@ -35,7 +35,7 @@ def training_seconds(spec: ExperimentSpec, images, repeats: int) -> float:
 
 def cold_line(bench: speed.Bench, times: speed.Times, seconds: float, repeats: int) -> Line:
     """The cold run against bare training and bare forwards."""
-    bare = training_seconds(bench.spec, bench.images, repeats) + times.bare_of(bench.passes)
+    bare = training_seconds(bench.spec, bench.images, repeats) + times.bare
     return Line("cold run, command line, vs bare training + bare forwards", seconds, bare, "s", seconds / bare, "<= 2")
 
 

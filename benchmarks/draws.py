@@ -2,7 +2,6 @@
 turn: `make bench-draws`."""
 
 import tempfile
-from collections import Counter
 from pathlib import Path
 
 import click
@@ -10,8 +9,7 @@ import numpy as np
 import psutil
 import torch
 
-from asr_core.images import data
-from asr_core.pipeline import asked, plan
+from asr_core.pipeline import asked
 from asr_core.pipeline import run as experiment
 from asr_core.pipeline.lab import Lab, Report, ensure_dense
 from asr_core.runtime import Runtime
@@ -27,17 +25,10 @@ METHODS, ORDERS, BIASES = ("lw_bn", "raw_bn", "asr_bn"), ("simultaneous", "seque
 DOCUMENT = PROJECT / "docs" / "benchmark-draws.json"
 
 
-def passes(specs: list[ExperimentSpec], dense_id: str, store: Store) -> Counter[limit.Pass]:
-    """Forward passes that the experiments need together, each stage once."""
-    counts = data.counts(specs[0].data, store)
-    tasks = {(task.stage, task.key): task for spec in specs for task in plan.tasks(spec, dense_id, *counts)}
-    whole = [task for task in tasks.values() if task.kind == "forward"]
-    return sum((limit.passes(task, specs[0]) for task in whole), Counter())
-
-
-def bare(model: torch.nn.Module, needed: Counter[limit.Pass], images: torch.Tensor) -> float:
-    """Seconds of the passes on prepared images."""
-    return sum(number * limit.bare_forward(model, kind, images, repeats=9) for kind, number in needed.items())
+def every(specs: list[ExperimentSpec], store: Store, where: Runtime, report: Report) -> None:
+    """Run the experiments, one after the other."""
+    for spec in specs:
+        experiment.run(spec, store, report, where)
 
 
 def measure(draws: int, repeats: int) -> dict:
@@ -49,23 +40,18 @@ def measure(draws: int, repeats: int) -> dict:
         )
         specs, where = each(first, draws), Runtime(threads=torch.get_num_threads())
         dense_id = ensure_dense(Lab(first, store, Report(), where))
-        images = data.load(first.data, store)
-        needed, model = passes(specs, dense_id, store), setting.dense_network(first, store, dense_id)
-        batch = images.train_batch(np.arange(max(count for _, count in needed)) % len(images.train_labels))
-        ours, limits = [], []
+        turns = []
         for turn in range(repeats):
-            limits.append(bare(model, needed, batch))
             own = setting.with_dense_only(store, Path(folder) / str(turn), dense_id)
-            ours.append(limit.timed(lambda own=own: [experiment.run(spec, own, Report(), where) for spec in specs]))
-            limits.append(bare(model, needed, batch))
-    seconds, least = float(np.median(ours)), float(np.median(limits))
+            turns.append(limit.InTurn().run(every, specs, own, where)[limit.WHOLE])
+    seconds, least = (float(np.median([getattr(turn, side) for turn in turns])) for side in ("ours", "bare"))
     return {
         "draws": draws,
         "repairs": len(first.repairs),
-        "images": sum(count * number for (_, count), number in needed.items()),
+        "images": turns[0].images,
         "seconds": round(seconds, 2),
         "bare_seconds": round(least, 2),
-        "ratio": round(seconds / least, 2),
+        "ratio": round(float(np.median([turn.ratio for turn in turns])), 2),
         "most": MOST,
     }
 

@@ -27,7 +27,7 @@ from asr_core.spec.recalibration import default_states
 from asr_core.spec.samples import CalibrationSpec, EvalSpec
 from asr_core.store import Store
 from asr_core.store.entries import WEIGHTS
-from benchmarks import setting, speed
+from benchmarks import limit, setting, speed
 from benchmarks.report import Line
 
 MIB = 2**20
@@ -84,7 +84,7 @@ def probe_batch(cache: str, options: dict, dense_id: str) -> dict:
     """The bare forward pass of the largest batch of the experiment, input included, and the network's size."""
     store = Store(cache)
     bench = speed.Bench(setting.Asked(options).spec(store), store, dense_id, None, Path(cache))
-    largest = max(count for _, count in bench.passes)
+    largest = limit.largest_batch(bench.spec, len(bench.images.test_labels))
     model = bench.model
     size = sum(t.numel() * t.element_size() for t in model.state_dict().values()) / MIB
     side = bench.spec.data.image_size

@@ -1,8 +1,6 @@
-"""The experiment after the dense network is there: ours, the straightforward script, the bare passes."""
+"""The experiment after the dense network is there: ours, with bare passes in turn, and the straightforward script."""
 
 import copy
-import time
-from collections import Counter, defaultdict
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -14,43 +12,31 @@ from asr_core.images import data
 from asr_core.measure import evaluation
 from asr_core.pipeline import plan
 from asr_core.pipeline import run as experiment
-from asr_core.pipeline.lab import Report
 from asr_core.pruning import masks
 from asr_core.spec.experiment import ExperimentSpec
 from asr_core.spec.keys import Keys
+from asr_core.spec.recalibration import NO_STATE, REPORTED_STATE
 from asr_core.store import Store
 from benchmarks import limit, setting, straightforward
-from benchmarks.report import Line
+from benchmarks.report import Line, ratios
 
 TOLERANCE = 1e-4  # relative, of factors
 
 
-class StageTimes(Report):
-    """Seconds by stage, each from its start to the moment it is stored."""
-
-    def __init__(self):
-        self.seconds = defaultdict(float)
-
-    def started(self, task):
-        self.start = time.perf_counter()
-
-    def finished(self, task):
-        self.seconds[task.stage] += time.perf_counter() - self.start
-
-
 @dataclass
 class Times:
-    """Each repeat's seconds: ours, ours by stage, straightforward (with `workers`), and each kind of bare pass."""
+    """Each repeat's seconds: ours with the bare passes in turn, by stage, of the experiment and of its signal tables;
+    and straightforward, with `workers`."""
 
     workers: int
-    ours: list[float] = field(default_factory=list)
-    stages: list[dict] = field(default_factory=list)
+    ours: list[dict[str, limit.Spent]] = field(default_factory=list)
+    signal: list[dict[str, limit.Spent]] = field(default_factory=list)
     other: list[float] = field(default_factory=list)
-    bare: dict = field(default_factory=lambda: defaultdict(list))
 
-    def bare_of(self, counted: Counter) -> float:
-        """Seconds of the counted passes by the medians."""
-        return float(sum(number * np.median(self.bare[kind]) for kind, number in counted.items()))
+    @property
+    def bare(self) -> float:
+        """Seconds of the experiment's bare passes, median."""
+        return float(np.median([stages[limit.WHOLE].bare for stages in self.ours]))
 
 
 @dataclass
@@ -69,31 +55,19 @@ class Bench:
         self.model = setting.dense_network(self.spec, self.store, self.dense_id)
         counts = len(self.images.train_labels), len(self.images.test_labels)
         self.tasks = plan.tasks(self.spec, self.dense_id, *counts)
-        self.passes = sum((limit.passes(task, self.spec) for task in self.tasks), Counter())
+        self.state = REPORTED_STATE if REPORTED_STATE in self.spec.states else NO_STATE  # of the signal tables
 
     def measure(self, repeats: int) -> tuple[Times, Store, straightforward.Outcome]:
-        """Interleaved: bare passes, ours, straightforward, `repeats` times, and bare passes at the end."""
+        """Ours with bare passes in turn, its signal tables likewise, and straightforward, `repeats` times."""
         other_dense = copy.deepcopy(self.model).to(memory_format=torch.contiguous_format)
         asked = self._with_workers(setting.straightforward_setting(self.spec, self.images, self.folder), other_dense)
-        times = Times(asked.workers)
+        times, found = Times(asked.workers), []
         for turn in range(repeats):
-            self._bare(times)
             store = setting.with_dense_only(self.store, self.scratch / f"ours-{turn}", self.dense_id)
-            report = StageTimes()
-            times.ours.append(limit.timed(experiment.run, self.spec, store, report))
-            times.stages.append(dict(report.seconds))
-            start = time.perf_counter()
-            outcome = straightforward.run(other_dense, asked)
-            times.other.append(time.perf_counter() - start)
-        self._bare(times)
-        return times, store, outcome
-
-    def _bare(self, times: Times) -> None:
-        largest = max(count for _, count in self.passes)
-        chosen = np.arange(largest) % len(self.images.train_labels)
-        images = self.images.train_batch(chosen)
-        for kind in self.passes:
-            times.bare[kind].append(limit.bare_forward(self.model, kind, images))
+            times.ours.append(limit.InTurn().run(experiment.run, self.spec, store))
+            times.signal.append(limit.InTurn().run(experiment.signal, self.spec, store, self.state))
+            times.other.append(limit.timed(lambda: found.append(straightforward.run(other_dense, asked))))
+        return times, store, found[-1]
 
     def _with_workers(self, asked: straightforward.Setting, model) -> straightforward.Setting:
         """The number of loader workers that evaluates fastest here: none or two."""
@@ -140,15 +114,15 @@ def accuracy_differences(bench: Bench, store: Store, outcome: straightforward.Ou
 
 def lines(bench: Bench, times: Times, store: Store, outcome: straightforward.Outcome) -> list[Line]:
     """The comparison with the straightforward script and with the limit."""
-    ours, other, bare = float(np.median(times.ours)), float(np.median(times.other)), times.bare_of(bench.passes)
     differences = factor_differences(bench, store, outcome)
     rows = accuracy_differences(bench, store, outcome)
     what = (
         f"experiment vs straightforward ({len(bench.eval_indices):,} test images, its loader with {times.workers} "
         "workers)"
     )
+    ours = [stages[limit.WHOLE].ours for stages in times.ours]
     return [
-        Line(what, ours, other, "s", other / ours, ">= 3"),
+        ratios(what, times.other, ours, ">= 3", measured=ours, against=times.other),
         Line("- masks identical (1: yes)", factor=float(same_masks(bench, store, outcome)), unit="", target=">= 1"),
         Line(
             "- factors, largest relative difference", unit="", factor=float(differences.max()), target=f"<= {TOLERANCE}"
@@ -156,20 +130,23 @@ def lines(bench: Bench, times: Times, store: Store, outcome: straightforward.Out
         Line("- top-1, largest difference", unit="", factor=float(rows["difference"].abs().max())),
         Line("- share of rows with top-1 in our interval", unit="", factor=float(rows["within"].mean()), target=">= 1"),
         Line("- share of equal predictions, lowest row", unit="", factor=float(rows["equal"].min())),
-        Line("experiment vs bare forwards", ours, bare, "s", ours / bare, "<= 1.15"),
-        *stage_lines(bench, times),
+        against_bare("experiment", times.ours, limit.WHOLE, "<= 1.15"),
+        *stage_lines(times.ours),
+        against_bare("signal of all its networks", times.signal, "signal", "<= 1.2"),
     ]
 
 
-def stage_lines(bench: Bench, times: Times) -> list[Line]:
-    """Ours and the bare passes by stage, with the plan's count of image-forwards."""
-    found, spent = [], 0.0
-    for stage in dict.fromkeys(task.stage for task in bench.tasks):
-        tasks = [task for task in bench.tasks if task.stage == stage]
-        ours = float(np.median([stages.get(stage, 0.0) for stages in times.stages]))
-        bare = times.bare_of(sum((limit.passes(task, bench.spec) for task in tasks), Counter()))
-        count = sum(task.images for task in tasks)
-        what = f"- {stage}: {len(tasks)} tasks, {count:,} image-forwards"
-        found.append(Line(what, ours, bare, "s", ours / bare if bare else None))
-        spent += ours
-    return [*found, Line("- beside the stages (loading, check, tables)", float(np.median(times.ours)) - spent)]
+def against_bare(name: str, turns: list[dict[str, limit.Spent]], stage: str, target: str = "") -> Line:
+    """Ours against the bare passes in turn, of one stage."""
+    one, spent = turns[0][stage], [stages[stage] for stages in turns]
+    what = f"{name} vs bare forwards in turn: {one.tasks} tasks, {one.images:,} image-forwards"
+    ours, bare = [each.ours for each in spent], [each.bare for each in spent]
+    return ratios(what, ours, bare, target, measured=ours, against=bare)
+
+
+def stage_lines(turns: list[dict[str, limit.Spent]]) -> list[Line]:
+    """Ours and the bare passes in turn, by stage."""
+    stages = [stage for stage in turns[0] if stage != limit.WHOLE]
+    found = [against_bare(f"- {stage}", turns, stage) for stage in stages]
+    beside = [each[limit.WHOLE].ours - sum(each[stage].ours for stage in stages) for each in turns]
+    return [*found, Line(f"- {limit.BESIDE} (loading, check, tables)", float(np.median(beside)))]

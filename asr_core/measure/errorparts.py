@@ -1,5 +1,7 @@
 """What of a channel's error a bias mends, what a factor, and what none of them. numpy and pandas only, no torch."""
 
+from collections.abc import Mapping
+
 import numpy as np
 import pandas as pd
 
@@ -8,16 +10,19 @@ MOMENTS = ("mu_dense", "mu", "v_dense", "v", "cov")
 PARTS = ("error_mean", "error_scale", "error_decorrelation")
 
 
-def with_parts(table: pd.DataFrame) -> pd.DataFrame:
-    """`table` (MOMENTS, apart: the variance of z - y) with rho and PARTS; NaN as `signal` says."""
-    told = np.isfinite(table[[*MOMENTS, "apart"]]).all(axis=1) & (table["v_dense"] > FLOOR)
-    mu_dense, mu, v_dense, v, cov, apart = (table[name].where(told) for name in (*MOMENTS, "apart"))
-    scale = (np.sqrt(v / v_dense) - 1) ** 2
-    # 2 (r - cov / v_dense), in a form that keeps its digits where both outputs are nearly equal
-    decorrelation = (apart / v_dense - scale).clip(lower=0)
-    rho = (cov / np.sqrt(v_dense) / np.sqrt(v.where(v > FLOOR))).clip(-1, 1)
-    parts = (mu - mu_dense) ** 2 / v_dense, scale, decorrelation
-    return table.assign(rho=rho, **dict(zip(PARTS, parts, strict=True)))
+def with_parts(moments: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """MOMENTS with rho and PARTS, of `moments` that hold `apart` too, the variance of z - y; shape (channel,). NaN as
+    `signal` says."""
+    mu_dense, mu, v_dense, v, cov, apart = (moments[name] for name in (*MOMENTS, "apart"))
+    told = np.isfinite([mu_dense, mu, v_dense, v, cov, apart]).all(axis=0) & (v_dense > FLOOR)
+    with np.errstate(all="ignore"):  # of what is not told
+        scale = (np.sqrt(v / v_dense) - 1) ** 2
+        # 2 (r - cov / v_dense), in a form that keeps its digits where both outputs are nearly equal
+        decorrelation = (apart / v_dense - scale).clip(min=0)
+        rho = np.where(v > FLOOR, cov / np.sqrt(v_dense) / np.sqrt(v), np.nan).clip(-1, 1)
+        parts = (mu - mu_dense) ** 2 / v_dense, scale, decorrelation
+    found = dict(zip(("rho", *PARTS), (rho, *parts), strict=True))
+    return {name: moments[name] for name in MOMENTS} | {n: np.where(told, each, np.nan) for n, each in found.items()}
 
 
 def counts(table: pd.DataFrame) -> dict[str, int]:

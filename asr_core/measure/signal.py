@@ -8,37 +8,87 @@ r = sqrt(v / v_dense), the error has three parts:
 A bias mends the first (mean), a factor the second (scale), and no factor the third (decorrelation).
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import torch
 from torch import nn
 
 from asr_core.errors import DataError, ModelError
 from asr_core.measure import guards, stats
-from asr_core.measure.errorparts import with_parts
+from asr_core.measure.errorparts import MOMENTS, with_parts
 from asr_core.measure.guards import Images
 from asr_core.measure.stats import Moments
 from asr_core.networks import models
 
-BATCH = 16  # images of which the dense network's outputs are held at a time
+BATCH, SMALL = (
+    16,
+    64 * 64,
+)  # images of which the dense network's outputs are held at a time; four times as many if SMALL
+CHUNK = 1 << 17  # values that are worked on at a time: they stay in a core's cache
 OTHERWISE = "conv {} runs otherwise in the dense network; give a network and its pruned or repaired copy."
 
 
 @dataclass
+class Part:
+    """Rows (pixel, channel) of one run of a conv of the dense network, less a `shift` near their mean; and `sums` of
+    what is left and of its squares, float64 (2, channel)."""
+
+    centred: torch.Tensor
+    shift: torch.Tensor
+    sums: torch.Tensor
+
+    @property
+    def rows(self) -> torch.Tensor:
+        """The rows as they are, float64."""
+        return self.centred.double() + self.shift.double()
+
+
+Outputs = dict[str, list[Part]]  # by layer and run of the conv
+Shifts = dict[str, torch.Tensor]  # by layer
+
+
 class Joint:
-    """Moments of one conv's dense output, of the other's, and of their difference. What all are of: batch and space."""
+    """Moments of one conv's dense output, of the other's, and of their difference. What all are of: batch and space.
 
-    dense: Moments
-    other: Moments
-    difference: Moments
+    Sums are taken in the outputs' precision, a chunk at a time, of what is left of them less a shift near their mean,
+    and added up in float64: so they lose nothing to large means, and nothing where both outputs are nearly equal.
+    """
 
-    def merge(self, more: "Joint") -> "Joint":
-        """Of both samples together."""
-        pairs = ((getattr(self, name), getattr(more, name)) for name in ("dense", "other", "difference"))
-        return Joint(*(ours.merge(theirs) for ours, theirs in pairs))
+    def __init__(self):
+        self.count = 0
+        self.shifts: Any = None  # of the dense output and of the other's, (2, channel)
+        self.sums: Any = 0.0  # of dense, other and difference, and of their squares: (6, channel)
+
+    def add(self, part: Part, output: torch.Tensor) -> None:
+        """A further run: the dense output, of always the same shift, and the other's (N, C, H, W)."""
+        rows = _rows(output)
+        if self.shifts is None:
+            self.shifts = torch.stack([part.shift, _typical(rows)])
+        self.sums = self.sums + torch.cat([part.sums, _summed(_apart, self.shifts[1], rows, part.centred)])
+        self.count += len(rows)
+
+    def _moments(self, place: int, shift: torch.Tensor) -> Moments:
+        first, second = self.sums[2 * place], self.sums[2 * place + 1]
+        return Moments(self.count, shift + first / self.count, (second - first**2 / self.count).clamp(min=0))
+
+    @property
+    def dense(self) -> Moments:
+        """Of the dense output."""
+        return self._moments(0, self.shifts[0].double())
+
+    @property
+    def other(self) -> Moments:
+        """Of the other's output."""
+        return self._moments(1, self.shifts[1].double())
+
+    @property
+    def difference(self) -> Moments:
+        """Of the other's output less the dense one."""
+        return self._moments(2, self.shifts[1].double() - self.shifts[0].double())
 
     @property
     def cov(self) -> torch.Tensor:
@@ -46,81 +96,81 @@ class Joint:
         return (self.dense.variance + self.other.variance - self.difference.variance) / 2
 
 
-@dataclass
-class Part:
-    """Rows (pixel, channel) of one run of a conv of the dense network, less their mean, and their moments."""
-
-    centred: torch.Tensor
-    moments: Moments
-
-    @property
-    def rows(self) -> torch.Tensor:
-        """The rows with their mean, float64."""
-        return self.centred + self.moments.mean
+def _summed(sums: Callable[..., torch.Tensor], shift: torch.Tensor, *rows: torch.Tensor) -> torch.Tensor:
+    """The `sums` of rows (pixel, channel), in float64; each chunk's in their own precision, if nothing overflows in
+    it."""
+    found, size = torch.zeros((), dtype=torch.float64, device=shift.device), max(1, CHUNK // len(shift))
+    for parts in zip(*(each.split(size) for each in rows), strict=True):
+        found = found + sums(shift, *parts)
+    if shift.dtype == torch.float64 or found.isfinite().all():
+        return found
+    return _summed(sums, shift.double(), *(each.double() for each in rows))
 
 
-Outputs = dict[str, list[list[Part]]]  # by layer and run of the conv
+def _apart(shift: torch.Tensor, other: torch.Tensor, dense: torch.Tensor) -> torch.Tensor:
+    """Sums of the other's rows less their shift, of the difference to the dense ones', and of squares: (4, channel)."""
+    other = other - shift
+    difference = other - dense
+    return torch.stack([*_powers(other), *_powers(difference)])
 
 
-def parts_of(output: torch.Tensor) -> list[Part]:
-    """A conv's output (N, C, H, W) in parts of `stats.CHUNK` values, in its own precision."""
-    found = []
-    for rows in _rows(output).split(_count(output)):
-        precise = rows.double()
-        mean = precise.mean(0)
-        precise -= mean
-        moments = Moments(len(rows), mean, precise.square().sum(0))
-        found.append(Part(precise.to(rows.dtype), moments))
-    return found
+def _left(shift: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
+    return torch.stack(_powers(rows - shift))
+
+
+def _powers(values: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Sums of rows and of their squares; `values` become their squares."""
+    return values.sum(0), values.square_().sum(0)
+
+
+def part_of(output: torch.Tensor, shift: torch.Tensor | None = None) -> Part:
+    """A conv's output (N, C, H, W) less `shift`, the mean of some of its rows if none is given."""
+    rows = _rows(output)
+    shift = _typical(rows) if shift is None else shift
+    return Part(rows - shift, shift, _summed(_left, shift, rows))
+
+
+def _typical(rows: torch.Tensor) -> torch.Tensor:
+    """The mean of some rows: near the mean of all."""
+    return rows[:: -(-len(rows) // 64)].mean(0)
 
 
 def _rows(output: torch.Tensor) -> torch.Tensor:
-    """(N, C, H, W) as rows (pixel, channel)."""
+    """(N, C, H, W) as rows (pixel, channel), at least float32."""
     if output.device.type == "mps":  # which has no float64
         output = output.cpu()
-    return output.movedim(1, -1).reshape(-1, output.shape[1])
+    rows = output.movedim(1, -1).reshape(-1, output.shape[1])
+    return rows.to(torch.promote_types(rows.dtype, torch.float32))
 
 
-def _count(output: torch.Tensor) -> int:
-    return max(1, stats.CHUNK // output.shape[1])
+def outputs_of(
+    dense: nn.Module, batch: torch.Tensor, layers: Iterable[str] | None = None, shifts: Shifts | None = None
+) -> Outputs:
+    """All conv outputs (of `layers` only, if given) of one batch, kept; eval mode, the network is not changed.
 
-
-def outputs_of(dense: nn.Module, batch: torch.Tensor, layers: Iterable[str] | None = None) -> Outputs:
-    """All conv outputs (of `layers` only, if given) of one batch, kept; eval mode, the network is not changed."""
+    shifts: what outputs of earlier batches were shifted by, so that theirs and these can be put together; those of
+    further layers are added to it.
+    """
     found: Outputs = {}
+    known: Shifts = {} if shifts is None else shifts
 
     def keep(name: str, conv: nn.Module, output: torch.Tensor, given: Any = None) -> None:
         if layers is None or name in layers:
-            found.setdefault(name, []).append(parts_of(output))
+            part = part_of(output, known.get(name))
+            known.setdefault(name, part.shift)
+            found.setdefault(name, []).append(part)
 
     with stats.frozen(dense), stats.hooked(dense, keep):
         guards.forward(dense, batch)
     return found
 
 
-def reference(dense: nn.Module, images: Images, size: int = BATCH) -> Iterator[tuple[torch.Tensor, Outputs]]:
+def reference(dense: nn.Module, images: Images) -> Iterator[tuple[torch.Tensor, Outputs]]:
     """(batch, the dense network's outputs of it), batch by batch: what `compare` takes."""
-    for batch in guards.batches(images, size):
-        yield batch, outputs_of(dense, batch)
-
-
-def joint(dense: list[Part], output: torch.Tensor) -> Joint:
-    """Joint moments of one run of a conv: the dense network's, and the other's output (N, C, H, W); in float64."""
-    total: Any = None
-    for part, rows in zip(dense, _rows(output).split(_count(output)), strict=True):
-        rows = rows.double()
-        mean = rows.mean(0)
-        rows -= mean
-        other = Moments(len(rows), mean, rows.square().sum(0))
-        rows -= part.centred.to(rows.device)
-        apart = Moments(len(rows), mean - part.moments.mean.to(mean.device), rows.square_().sum(0))
-        new = Joint(_moved(part.moments, mean), other, apart)
-        total = new if total is None else total.merge(new)
-    return total
-
-
-def _moved(moments: Moments, like: torch.Tensor) -> Moments:
-    return Moments(moments.count, moments.mean.to(like.device), moments.m2.to(like.device))
+    shifts: Shifts = {}
+    small = isinstance(images, (torch.Tensor, np.ndarray)) and np.prod(images.shape[2:]) <= SMALL
+    for batch in guards.batches(images, 4 * BATCH if small else BATCH):
+        yield batch, outputs_of(dense, batch, shifts=shifts)
 
 
 def compare(known: Iterable[tuple[torch.Tensor, Outputs]], other: nn.Module) -> dict[str, Joint]:
@@ -129,39 +179,42 @@ def compare(known: Iterable[tuple[torch.Tensor, Outputs]], other: nn.Module) -> 
     Raises DataError without images, ModelError where the two networks run their convs differently.
     """
     found: dict[str, Joint] = {}
-    order: list[str] = []
     for batch, outputs in known:
-        runs = dict.fromkeys(outputs, 0)
-        order = order or list(outputs)
-
-        def add(
-            name: str, conv: nn.Module, output: torch.Tensor, given: Any = None, runs=runs, outputs=outputs
-        ) -> None:
-            run = runs.get(name, 0)
-            if run >= len(outputs.get(name, [])):
-                raise ModelError(OTHERWISE.format(name))
-            new = joint(outputs[name][run], output)
-            found[name], runs[name] = found[name].merge(new) if name in found else new, run + 1
-
-        with stats.frozen(other), stats.hooked(other, add):
-            guards.forward(other, batch)
-        if silent := [name for name, done in runs.items() if done < len(outputs[name])]:
-            raise ModelError(OTHERWISE.format(silent[0]))
+        found = found or {name: Joint() for name in outputs}
+        _beside(other, batch, outputs, found)
     if not found:
         raise DataError(guards.NO_IMAGES)
-    return {name: found[name] for name in order}
+    return found
+
+
+def _beside(other: nn.Module, batch: torch.Tensor, outputs: Outputs, found: dict[str, Joint]) -> None:
+    """Add what `other` makes of a batch, beside the dense network's `outputs` of it."""
+    runs = dict.fromkeys(found, 0)
+
+    def add(name: str, conv: nn.Module, output: torch.Tensor, given: Any = None) -> None:
+        run = runs.get(name, 0)
+        if run >= len(outputs.get(name, ())) or name not in found:
+            raise ModelError(OTHERWISE.format(name))
+        found[name].add(outputs[name][run], output)
+        runs[name] = run + 1
+
+    with stats.frozen(other), stats.hooked(other, add):
+        guards.forward(other, batch)
+    if silent := [name for name, done in runs.items() if done < len(outputs.get(name, ()))]:
+        raise ModelError(OTHERWISE.format(silent[0]))
 
 
 def signal_table(found: dict[str, Joint]) -> pd.DataFrame:
     """The table of `signal` from joint moments."""
-    parts = []
-    for name, each in found.items():
-        dense, other = each.dense, each.other
-        columns = {"mu_dense": dense.mean, "mu": other.mean, "v_dense": dense.variance, "v": other.variance}
-        columns |= {"cov": each.cov, "apart": each.difference.variance}
-        numbers = {column: values.cpu().numpy() for column, values in columns.items()}
-        parts.append(pd.DataFrame({"layer": name, "channel": range(len(dense.mean)), **numbers}))
-    return with_parts(pd.concat(parts, ignore_index=True)).drop(columns="apart")
+    parts, sizes = [], [each.sums.shape[1] for each in found.values()]
+    for each in found.values():
+        dense, other, difference = each.dense, each.other, each.difference
+        v_dense, v, apart = dense.variance, other.variance, difference.variance
+        mu = dense.mean + difference.mean  # so that of nearly equal means the difference keeps its digits
+        parts.append(torch.stack([dense.mean, mu, v_dense, v, (v_dense + v - apart) / 2, apart]).cpu())
+    numbers = dict(zip((*MOMENTS, "apart"), torch.cat(parts, 1).numpy(), strict=True))
+    columns = {"layer": np.repeat(list(found), sizes), "channel": np.concatenate([np.arange(size) for size in sizes])}
+    return pd.DataFrame(columns | with_parts(numbers))
 
 
 def signal(dense: nn.Module, other: nn.Module, images: Images) -> pd.DataFrame:

@@ -21,17 +21,22 @@ class References:
     def __init__(self, lab: Any):
         self.images = {"calibration": lab.stat_batch, "test": _test_batch(lab)}
         self.dense = copy.deepcopy(lab.network(DENSE))
-        count = sum(map(len, self.images.values()))
-        small = self._bytes() * count <= KEPT_BYTES
-        self.kept: Any = {name: list(self._made(name)) for name in self.images} if small else None
-        self.passes = count if small else 0
-        if small:
+        self.kept: Any = {}
+        for name in self.images:
+            self._keep(name)
+        self.passes = 0 if self.kept is None else sum(map(len, self.images.values()))
+        if self.kept is not None:
             del self.dense
 
-    def _bytes(self) -> int:
-        """Of the outputs of one image."""
-        outputs = signal.outputs_of(self.dense, self.images["calibration"][:1])
-        return sum(part.centred.nbytes for runs in outputs.values() for parts in runs for part in parts)
+    def _keep(self, name: str) -> None:
+        """Keep the outputs on images `name`, unless all take too much."""
+        count = sum(map(len, self.images.values()))
+        for batch, outputs in self._made(name) if self.kept is not None else ():
+            size = sum(part.centred.nbytes for runs in outputs.values() for part in runs)
+            if size / len(batch) * count > KEPT_BYTES:
+                self.kept = None
+                return
+            self.kept.setdefault(name, []).append((batch, outputs))
 
     def _made(self, name: str) -> Iterator[tuple[torch.Tensor, signal.Outputs]]:
         return signal.reference(self.dense, self.images[name])

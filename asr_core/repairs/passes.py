@@ -59,17 +59,17 @@ class Measured:
         self.joint: Any = None
         self.equations = Equations(conv) if "inputs" in needs else None
 
-    def add(self, output: torch.Tensor, given: torch.Tensor, dense: list[signal.Part] | Any = None) -> None:
+    def add(self, output: torch.Tensor, given: torch.Tensor, dense: signal.Part | Any = None) -> None:
         """One run: output and input of the pruned conv, and the dense one's output."""
         if dense is None:
             new = stats.moments(output)
+            self.pruned = new if self.pruned is None else self.pruned.merge(new)
         else:
-            both = signal.joint(dense, output)
-            self.joint = both if self.joint is None else self.joint.merge(both)
-            new = both.other
-        self.pruned = new if self.pruned is None else self.pruned.merge(new)
+            self.joint = self.joint or signal.Joint()
+            self.joint.add(dense, output)
+            self.pruned = self.joint.other
         if self.equations is not None:
-            self.equations.add(given, torch.cat([part.rows for part in dense or ()]))
+            self.equations.add(given, dense.rows)
 
     def repaired(self, conv: nn.Conv2d, dense: stats.Moments, spec: RepairSpec, facts: dict) -> LayerRepair:
         """The repair of the conv."""
@@ -189,9 +189,9 @@ class _Way:
 
     def _measured(self, model: nn.Module, layer: str) -> Measured:
         """One layer of `model`, over all batches and all runs of its conv."""
-        found = Measured(models.conv_layers(model)[layer], self.needs)
+        found, shifts = Measured(models.conv_layers(model)[layer], self.needs), dict[str, torch.Tensor]()
         for batch in guards.batches(self.batch, BATCH):
-            outputs, run = signal.outputs_of(self.known.network, batch, [layer]) if self.both else {}, 0
+            outputs, run = signal.outputs_of(self.known.network, batch, [layer], shifts) if self.both else {}, 0
 
             def add(name, conv, output, given=None, outputs=outputs):
                 nonlocal run

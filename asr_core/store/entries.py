@@ -33,7 +33,9 @@ def versions() -> dict:
 
 def commit_of(project: Path) -> str | None:
     """Commit of a checkout, with `-dirty` where files differ from it; None outside a checkout or without git."""
-    asked = ["git", "-C", str(project), "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]
+    # git answers no process of another user than the checkout's owner, as in a container, unless it is told to
+    git = ["git", "-c", "safe.directory=*", "-C", str(project)]
+    asked = [*git, "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]
     with suppress(OSError, subprocess.CalledProcessError):
         if (project / ".git").exists():  # else git would answer for a folder above
             return subprocess.run(asked, capture_output=True, text=True, check=True).stdout.strip()

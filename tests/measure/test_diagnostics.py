@@ -1,6 +1,8 @@
 """Numbers of damage and repair, by hand; and what happens at their edges."""
 
 import math
+import subprocess
+import sys
 
 import numpy as np
 import pandas as pd
@@ -10,6 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from asr_core.measure import diagnostics
+from asr_core.store.entries import PROJECT
 
 VARIANCES = st.integers(3, 12).flatmap(lambda n: arrays(np.float64, n, elements=st.floats(1e-6, 1e6)))
 
@@ -82,9 +85,31 @@ def test_what_cannot_be_fitted_is_nan(v_dense, v_repaired, ratio):
     assert math.isnan(found["alpha_ratio"]) if ratio is None else found["alpha_ratio"] == pytest.approx(ratio)
 
 
-def test_a_constant_repaired_variance_has_slope_0():
+def test_a_constant_repaired_variance_has_slope_0_and_no_r2():
     found = diagnostics.alpha([1, 10, 100], [5, 5, 5])
     assert found["alpha_slope"] == pytest.approx(0, abs=1e-12)
+    assert math.isnan(found["r2"]) and math.isnan(found["slope_low"])
+
+
+@pytest.mark.parametrize("channels", [3, 5, 512])
+def test_the_slope_and_its_interval_are_those_of_scipy(channels):
+    from scipy.stats import linregress, t
+
+    rng = np.random.default_rng(channels)
+    x = rng.normal(size=channels)
+    y = 0.7 * x + rng.normal(size=channels)
+    found, fit = diagnostics.alpha(10**x, 10**y), linregress(x, y)
+    half = t.ppf(0.975, channels - 2) * fit.stderr
+    expected = (fit.slope, fit.slope - half, fit.slope + half, fit.rvalue**2)
+    assert [found[name] for name in ("alpha_slope", "slope_low", "slope_high", "r2")] == pytest.approx(expected)
+
+
+def test_accuracies_and_alphas_load_no_large_library():
+    """scipy.stats takes most of a second of the first number that somebody waits for."""
+    code = "import sys; from asr_core.measure import diagnostics, statistics; statistics.wilson(8, 10); "
+    code += "diagnostics.alpha([1, 2, 3], [2, 3, 1]); print(sorted({'scipy.stats', 'torch'} & set(sys.modules)))"
+    run = subprocess.run([sys.executable, "-c", code], cwd=PROJECT, capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == "[]"
 
 
 # --- severity, overshoot, the layer-wise factor ---

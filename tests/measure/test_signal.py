@@ -11,6 +11,7 @@ from torch import nn
 from asr_core import prune, signal
 from asr_core.errors import DataError, ModelError
 from asr_core.measure import errorparts
+from asr_core.measure import signal as measured
 
 
 class Pixels(nn.Module):
@@ -66,6 +67,37 @@ def test_a_silent_channel_has_no_rho_but_all_parts():
     assert row["error_mean"] == pytest.approx(4)
     assert row["error_scale"] == pytest.approx(1)
     assert row["error_decorrelation"] == pytest.approx(0)
+
+
+def test_a_channel_that_is_constant_is_silent_whatever_its_value():
+    """Also in float32, where sums of a third are rounded."""
+    dense, other = Pixels().float(), Pixels((0.0, 1.0), (1 / 3, 0.0)).float()
+    row = signal(dense, other, noise(size=9)).iloc[0]
+    assert row["v"] < 1e-15
+    assert np.isnan(row["rho"])
+
+
+def test_outputs_whose_squares_no_float32_holds_are_told():
+    dense, other = Pixels((1e25, 1.0)).float(), Pixels((2e25, 1.0)).float()
+    row = signal(dense, other, Y.float()).iloc[0]
+    assert row["v_dense"] == pytest.approx(1e50, rel=1e-5)
+    assert row["error_scale"] == pytest.approx(1, rel=1e-5)
+
+
+def test_small_differences_keep_their_digits_beside_large_means():
+    """Shifted by a thousandth where the mean is a thousand standard deviations."""
+    images = 1000 + noise().double()
+    row = signal(Pixels(), Pixels(shift=(1e-3, 0.0)), images).iloc[0]
+    assert row["error_mean"] == pytest.approx(1e-6 / row["v_dense"], rel=1e-6)
+    assert row["error_decorrelation"] == pytest.approx(0, abs=1e-12)
+
+
+def test_chunks_of_any_size_give_the_same_table(model, images, monkeypatch):
+    pruned, _ = prune(model, "global_l1", sparsity=0.5)
+    whole = signal(model, pruned, images)
+    monkeypatch.setattr(measured, "CHUNK", 100)
+    parts = signal(model, pruned, images)
+    np.testing.assert_allclose(parts[list(errorparts.PARTS)], whole[list(errorparts.PARTS)], rtol=1e-4, atol=1e-9)
 
 
 def test_nothing_is_told_of_a_channel_that_is_silent_in_the_dense_network():

@@ -46,7 +46,7 @@ def test_a_stage_is_computed_once_and_read_back(store):
     assert again.arrays("bits")["a"].tolist() == [0, 1, 2]
 
 
-def test_the_commit_is_told_in_a_checkout_and_in_a_worktree_with_packed_refs_and_a_change_shows(tmp_path):
+def test_the_commit_is_told_in_a_checkout_and_in_a_worktree_with_packed_refs_and_a_change_shows(tmp_path, monkeypatch):
     def git(folder, *words):
         done = subprocess.run(
             ["git", "-C", folder, "-c", "user.name=a", "-c", "user.email=a@b", *words],
@@ -66,6 +66,9 @@ def test_the_commit_is_told_in_a_checkout_and_in_a_worktree_with_packed_refs_and
     git(here, "pack-refs", "--all")
     git(here, "worktree", "add", "-q", "--detach", beside)
     assert commit_of(here) == commit_of(beside) == git(here, "rev-parse", "HEAD")[:12]
+    monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")  # as in a container whose user does not own the files
+    assert commit_of(here) == commit_of(beside)
+    assert commit_of(here) is not None
     (beside / "file").write_text("two")
     assert commit_of(beside) == f"{commit_of(here)}-dirty"
 

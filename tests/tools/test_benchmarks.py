@@ -8,10 +8,13 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from tiny_networks import fingerprint
+from torch import nn
 from torch.utils.data import DataLoader
 
 from asr_core.images import data
-from asr_core.pipeline import plan
+from asr_core.measure import guards
+from asr_core.pipeline import plan, signal_plan
 from asr_core.pipeline.lab import Lab, Report
 from asr_core.runtime import Runtime
 from asr_core.spec.dense import DenseSpec
@@ -84,17 +87,64 @@ def test_the_straightforward_side_leaves_the_dense_network_as_it_was(bench):
     assert all(torch.equal(tensor, bench.model.state_dict()[name]) for name, tensor in dense.state_dict().items())
 
 
-def test_the_limit_counts_every_pass_of_the_plan(bench):
-    for task in bench.tasks:
-        assert sum(count * number for (_, count), number in limit.passes(task, bench.spec).items()) == task.images
-    kinds = {task.stage: limit.passes(task, bench.spec) for task in bench.tasks}
-    assert kinds["recalibration"] == {(True, 16): 2} and kinds["evaluation"] == {(False, 40): 1}
+def test_a_bare_pass_stands_beside_each_pass_of_the_plan(bench, measured):
+    counts = len(bench.images.train_labels), len(bench.images.test_labels)
+    signals = signal_plan.tasks(bench.spec, bench.store, None, bench.state, counts)
+    for stages, tasks in ((measured[0].ours[0], bench.tasks), (measured[0].signal[0], signals)):
+        planned = {task.stage: 0 for task in tasks} | {limit.WHOLE: sum(task.images for task in tasks)}
+        for task in tasks:
+            planned[task.stage] += task.images
+        assert {stage: spent.images for stage, spent in stages.items()} == planned
+        assert all((spent.bare > 0) == (spent.images > 0) for spent in stages.values())
 
 
-def test_a_bare_pass_changes_no_weight_and_leaves_eval_mode(bench):
-    weight = bench.model.conv1.weight.clone()
-    assert limit.bare_forward(bench.model, (False, 4), torch.rand(4, 3, 16, 16), repeats=1) > 0
-    assert torch.equal(weight, bench.model.conv1.weight) and not bench.model.training
+class Slowing(nn.Module):
+    """A network on a machine that slows down: each pass takes a hundredth more than the one before."""
+
+    def __init__(self):
+        super().__init__()
+        self.now, self.next = 0.0, 1.0
+
+    def forward(self, x):
+        self.now, self.next = self.now + self.next, 1.01 * self.next
+        return x
+
+
+@pytest.mark.parametrize("overhead", [0.0, 0.5])
+def test_the_ratio_is_what_an_experiment_does_beside_its_passes_however_the_machine_changes(monkeypatch, overhead):
+    network = Slowing()
+    monkeypatch.setattr(limit, "clock", lambda: network.now)
+
+    def experiment(report):
+        report.started(task := plan.Task("evaluation", "k", 100))
+        for _ in range(100):
+            guards.forward(network, torch.zeros(1, 3, 2, 2))
+            network.now += overhead * network.next
+        report.finished(task)
+
+    found = limit.InTurn().run(experiment)
+    assert found["evaluation"].ratio == found[limit.WHOLE].ratio == pytest.approx(1 + overhead, rel=0.02)
+    assert found["evaluation"].images == 100
+
+
+def test_a_bare_pass_changes_no_tensor_and_no_mode_and_calls_no_hook(bench):
+    network = copy.deepcopy(bench.model)
+    network.bn1.train()
+    network.conv1.register_forward_hook(lambda *_: pytest.fail("called"))
+    before = fingerprint(network)
+    assert limit.bare_forward(network, torch.rand(4, 3, 16, 16)) > 0
+    assert fingerprint(network) == before
+    assert network.bn1.training
+
+
+def test_after_a_bare_pass_hooks_are_called_again_and_can_be_removed(bench):
+    network, calls = copy.deepcopy(bench.model), []
+    handle = network.conv1.register_forward_hook(lambda *_: calls.append(1))
+    limit.bare_forward(network, torch.rand(4, 3, 16, 16))
+    network(torch.rand(4, 3, 16, 16))
+    handle.remove()
+    network(torch.rand(4, 3, 16, 16))
+    assert calls == [1]
 
 
 def test_a_folder_gives_both_sides_the_same_images_in_the_same_order(tmp_path):
