@@ -8,7 +8,6 @@ import torchvision
 from torch import nn
 
 from asr_core.networks.models import meta_forward
-from asr_core.networks.sources.torchvision import patch_of
 
 # Without these torchvision warns, or builds training-only branches.
 _ARGUMENTS = {
@@ -25,8 +24,6 @@ def torchvision_network(architecture: str, params: dict, classes: int, image_siz
         side = image_size * 2 if params["stem"] in ("small", "small-pool") else image_size
         arguments["input_size"] = (side, side)
     if architecture.startswith("vit_"):  # embeds as many positions as an image has patches
-        if params["stem"] != "imagenet" or image_size % patch_of(architecture):
-            raise ValueError("its patches are its stem, and must tile the image")
         arguments["image_size"] = image_size
     network = torchvision.models.get_model(architecture, weights=None, num_classes=classes, **arguments).eval()
     if params["stem"] != "imagenet":

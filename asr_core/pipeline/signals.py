@@ -27,7 +27,7 @@ def key_of(keys: Keys, network: RepairSpec, state: BatchNormState) -> str:
 
 def networks(spec: ExperimentSpec, state: BatchNormState) -> list[Network]:
     """The pruned network, and each repair before recalibration and in `state`."""
-    states = dict.fromkeys((NO_STATE, spec.model.state_of(state)))
+    states = dict.fromkeys((NO_STATE, spec.state_of(state)))
     return [(NO_REPAIR, NO_STATE), *((repair, each) for each in states for repair in spec.repairs)]
 
 

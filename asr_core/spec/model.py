@@ -8,7 +8,6 @@ from asr_core import registry
 from asr_core.checks import digest
 from asr_core.errors import SpecError, UnknownName
 from asr_core.fields import Chosen, declared, text, whole, worded
-from asr_core.spec.recalibration import NO_STATE, BatchNormState
 
 
 def architectures() -> list[str]:
@@ -117,10 +116,6 @@ class ModelSpec(Chosen):
         (True, False)
         """
         return self.chosen.batchnorm(self.architecture)
-
-    def state_of(self, asked: BatchNormState) -> BatchNormState:
-        """`asked`, or no recalibration where there is no BatchNorm."""
-        return asked if self.batchnorm else NO_STATE
 
     @property
     def columns(self) -> tuple[int, ...]:

@@ -127,6 +127,9 @@ class TorchvisionNetworks(NetworkSource):
     def build(cls, architecture, params, classes, image_size):
         from asr_core.networks.surgery import torchvision_network
 
+        vit = architecture.startswith("vit_")
+        if vit and (params["stem"] != "imagenet" or image_size % patch_of(architecture)):
+            raise ValueError("its patches are its stem, and must tile the image")
         return torchvision_network(architecture, params, classes, image_size)
 
     @classmethod
