@@ -54,7 +54,7 @@ def extra_keys(piece: Piece, dense_id: str) -> list[tuple[str, str]]:
 
 def map_specs(piece: Piece) -> list[maps.MapSpec]:
     """The maps of a piece: each of its convs before recalibration and, where there is any, at the reported state."""
-    states = dict.fromkeys((NO_STATE, REPORTED_STATE.on(piece.experiment.model)))
+    states = dict.fromkeys((NO_STATE, piece.experiment.state_of(REPORTED_STATE)))
     return [maps.MapSpec(layer=layer, state=state) for layer in piece.maps for state in states]
 
 

@@ -29,7 +29,7 @@ def build(model: ModelSpec, classes: int, image_size: int) -> nn.Module:
         raise SpecError(f"the class map has {len(model.columns)} classes, the images {classes}; give one for each.")
     try:
         network = model.chosen.build(model.architecture, model.parameters, model.outputs or classes, image_size).eval()
-    except (ValueError, AssertionError) as error:  # attention grids and patches are fixed while a network is built
+    except ValueError as error:  # attention grids, for example, are fixed while a network is built
         raise _cannot_run(model, image_size, error) from None
     outputs.shaped(network, model.logits, model.columns)
     _check_size(network, model, classes, image_size)

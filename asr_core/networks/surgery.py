@@ -17,15 +17,13 @@ _ARGUMENTS = {
 
 
 def torchvision_network(architecture: str, params: dict, classes: int, image_size: int) -> nn.Module:
-    """The classifier of that name with the stem and head of `params`; raises ValueError for a stem
-    that it cannot have, ValueError or AssertionError where torchvision refuses the size."""
+    """The classifier of that name with the stem and head of `params`; raises ValueError where torchvision refuses the
+    size."""
     arguments: dict[str, Any] = dict(_ARGUMENTS.get(architecture, {}))
     if architecture == "maxvit_t":  # fixes its attention grids for a stem of stride 2
         side = image_size * 2 if params["stem"] in ("small", "small-pool") else image_size
         arguments["input_size"] = (side, side)
     if architecture.startswith("vit_"):  # embeds as many positions as an image has patches
-        if params["stem"] != "imagenet":
-            raise ValueError("its patches are its stem")
         arguments["image_size"] = image_size
     network = torchvision.models.get_model(architecture, weights=None, num_classes=classes, **arguments).eval()
     if params["stem"] != "imagenet":

@@ -28,7 +28,7 @@ def key_of(keys: Keys, network: RepairSpec, state: BatchNormState) -> str:
 def networks(spec: ExperimentSpec, state: BatchNormState) -> list[Network]:
     """The pruned network, and each repair before recalibration and in `state`, one after the other: so that it is
     built once."""
-    states = dict.fromkeys((NO_STATE, state.on(spec.model)))
+    states = dict.fromkeys((NO_STATE, spec.state_of(state)))
     return [(NO_REPAIR, NO_STATE), *((repair, each) for repair in spec.repairs for each in states)]
 
 

@@ -67,6 +67,14 @@ class Setting:
         """
         return replace(self, **{n: getattr(Setting.of(**self.values() | values), n) for n in PARTS})
 
+    def state_of(self, asked: BatchNormState) -> BatchNormState:
+        """`asked`, or no recalibration where there is no BatchNorm.
+
+        >>> Setting.of(architecture="small_convnext").state_of(BatchNormState.of()).calib_batches
+        0
+        """
+        return asked if self.model.batchnorm else NO_STATE
+
     def facts(self) -> dict[str, Any]:
         """Part -> its values: what manifests and JSON carry."""
         return {name: getattr(self, name).values() for name in PARTS}

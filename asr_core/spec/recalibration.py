@@ -1,14 +1,11 @@
 """Ways to re-estimate BatchNorm: start, averaging, momentum, budget. Imports neither torch nor pandas."""
 
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 from asr_core.checks import as_number
 from asr_core.errors import SpecError
 from asr_core.fields import Part, choice, declarations, declared, number, whole
-
-if TYPE_CHECKING:
-    from asr_core.spec.model import ModelSpec
 
 STARTS = ("reset", "keep")
 PRESETS = ("pseudo", "forgetting", "tuning")  # published ways, beside the paper's
@@ -89,15 +86,6 @@ class BatchNormState:
     def canonical(self) -> dict[str, Any]:
         """What a key is made of: without pseudo_count where it says nothing, as before there was one."""
         return {n: v for n, v in asdict(self).items() if n != "pseudo_count" or v is not None}
-
-    def on(self, model: "ModelSpec") -> "BatchNormState":
-        """This state, or no recalibration of a network that has no BatchNorm.
-
-        >>> from asr_core.spec.model import ModelSpec
-        >>> REPORTED_STATE.on(ModelSpec.of("small_convnext")) == NO_STATE
-        True
-        """
-        return self if model.batchnorm else BatchNormState()
 
     @property
     def weights(self) -> tuple[list[float], float]:

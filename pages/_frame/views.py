@@ -7,7 +7,7 @@ from typing import Any, Self
 from asr_core.spec import labels
 from asr_core.spec.experiment import Setting
 from asr_core.spec.model import ModelSpec
-from asr_core.spec.recalibration import NO_BATCHNORM, BatchNormState
+from asr_core.spec.recalibration import NO_BATCHNORM, NO_STATE, BatchNormState
 from asr_core.spec.repairs import RepairSpec
 from asr_core.store.results import Result
 from asr_core.store.tables import networks
@@ -30,7 +30,7 @@ class Look:
         if model.batchnorm:
             return self
         repairs = tuple(repair for repair in self.repairs if repair.order)
-        return replace(self, repairs=repairs, bn_state=self.bn_state.on(model), batchnorm=False)
+        return replace(self, repairs=repairs, bn_state=NO_STATE, batchnorm=False)
 
     @property
     def recalibration(self) -> str:

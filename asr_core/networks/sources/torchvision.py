@@ -102,6 +102,11 @@ WITHOUT_BATCHNORM = (
 )
 
 
+def patch_of(architecture: str) -> int:
+    """Side in pixels of the patches that a ViT cuts images into: the number at the end of its name."""
+    return int(architecture.rpartition("_")[2])
+
+
 @register("network source")
 class TorchvisionNetworks(NetworkSource):
     """Classifiers of torchvision by their names there."""
@@ -122,6 +127,9 @@ class TorchvisionNetworks(NetworkSource):
     def build(cls, architecture, params, classes, image_size):
         from asr_core.networks.surgery import torchvision_network
 
+        vit = architecture.startswith("vit_")
+        if vit and (params["stem"] != "imagenet" or image_size % patch_of(architecture)):
+            raise ValueError("its patches are its stem, and must tile the image")
         return torchvision_network(architecture, params, classes, image_size)
 
     @classmethod
@@ -129,6 +137,5 @@ class TorchvisionNetworks(NetworkSource):
         if architecture == "maxvit_t":
             return "a multiple of 112" if params["stem"] in SMALL else "a multiple of 224"
         if architecture.startswith("vit_"):
-            patch = architecture.rpartition("_")[2]  # its side in pixels
-            return f"stem 'imagenet' and a multiple of {patch}"
+            return f"stem 'imagenet' and a multiple of {patch_of(architecture)}"
         return "a larger image size" if params["stem"] in SMALL else "a larger image size or stem 'small'"
