@@ -27,7 +27,7 @@ test: .venv/installed  ## format, lint, types, imports, all tests, those in a re
 	$(PY) -m pytest $(addprefix tests/browser/test_,$(addsuffix .py,$(BROWSER)))
 
 test-words: .venv/installed  ## what pages say of every shipped setting, against the stored files
-	ASR_EVERY_SETTING=1 $(PY) -m pytest tests/test_shipped_answers.py tests/test_shipped_studies.py tests/test_shipped_words.py tests/test_shipped_sentences.py tests/test_no_difference.py
+	ASR_EVERY_SETTING=1 $(PY) -m pytest tests/store tests/studies/test_no_difference.py -k "shipped or no_difference"
 
 test-browser: .venv/installed  ## all tests that drive a real browser, and the walks of fixed seeds
 	$(PY) -m pytest tests/browser tests/journeys
