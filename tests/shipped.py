@@ -19,7 +19,7 @@ SHIPPED = PROJECT / "cache" / "shipped" / "result"
 REPORTED = ("ema", "reset", 0.1, 20)  # averaging, start, momentum and b of the reporting point
 NOTHING = (None, None, None, 0)  # no recalibration
 NAMES = {"dense": "dense", "no_repair": "no repair", "bn_only": "BN only"}
-NAMES |= {"lw_bn": "LW+BN (eq. 1)", "raw_bn": "raw+BN", "asr_bn": "ASR+BN"}
+NAMES |= {"lw_bn": "LW (eq. 1)", "raw_bn": "raw", "asr_bn": "ASR"}
 
 
 def store() -> Store:
@@ -84,7 +84,7 @@ def text_of(facts: dict, *without: str) -> str:
 
 
 def name(row) -> str:
-    """A row of an accuracy table: 'ASR+BN · simultaneous · bias off'."""
+    """A row of an accuracy table: 'ASR · simultaneous · bias off'."""
     words = [NAMES.get(row.method, row.method)]
     if isinstance(row.order, str):
         words += [row.order, f"bias {'on' if row.bias else 'off'}"]

@@ -61,7 +61,7 @@ def test_there_is_one_legend_with_each_look_once(panels):
     assert all(part.figure.layout.showlegend is False for part in made.parts[:-1])
     names = [trace.name for trace in made.parts[-1].figure.data]
     assert names == [trace.name for trace in alone.parts[-1].figure.data] == list(dict.fromkeys(names))
-    assert {"no repair", "ASR+BN"} <= set(names)
+    assert {"no repair", "ASR"} <= set(names)
 
 
 def test_the_legend_has_what_each_panel_has(panels):

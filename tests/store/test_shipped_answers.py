@@ -19,7 +19,7 @@ from asr_core.store import results
 SHORT = {"BN only": BN_ONLY} | {
     shipped.NAMES[method]: RepairSpec.of(method, "simultaneous", False) for method in ("lw_bn", "raw_bn", "asr_bn")
 }
-PAIR = {"first": SHORT["LW+BN (eq. 1)"], "second": SHORT["ASR+BN"], "store": shipped.store()}
+PAIR = {"first": SHORT["LW (eq. 1)"], "second": SHORT["ASR"], "store": shipped.store()}
 REPAIRS = repairs(orders=("simultaneous",), biases=("off",))
 
 
@@ -184,7 +184,7 @@ def answers(keys) -> tuple[np.ndarray, dict[str, np.ndarray]]:
 
 def test_the_class_that_pruning_hits_most_is_that_of_the_stored_answers(opened):
     for keys, text in sentences(
-        classes.RECALLS, opened, store=shipped.store(), repairs=REPAIRS, state=REPORTED_STATE, repair=SHORT["ASR+BN"]
+        classes.RECALLS, opened, store=shipped.store(), repairs=REPAIRS, state=REPORTED_STATE, repair=SHORT["ASR"]
     ):
         labels, said = answers(keys)
         recall = {n: np.array([(a == labels)[labels == c].mean() for c in np.unique(labels)]) for n, a in said.items()}
@@ -197,7 +197,7 @@ def test_the_class_that_pruning_hits_most_is_that_of_the_stored_answers(opened):
 
 def test_in_how_many_classes_a_repair_is_ahead_is_what_the_images_say(opened):
     for keys, text in sentences(
-        classes.RECALLS, opened, store=shipped.store(), repairs=REPAIRS, state=REPORTED_STATE, repair=SHORT["ASR+BN"]
+        classes.RECALLS, opened, store=shipped.store(), repairs=REPAIRS, state=REPORTED_STATE, repair=SHORT["ASR"]
     ):
         labels, said = answers(keys)
         looked = next(name for name in reversed(said) if name in text.partition(", ")[2]) if said else ""
@@ -254,10 +254,10 @@ def test_how_far_two_methods_lie_apart_and_why_is_what_the_channels_say(opened):
 def test_the_accuracies_beside_a_reason_are_those_of_the_images(opened):
     for keys, text in sentences(why.WHY, opened, **PAIR):
         own = bits(keys)
-        if not {"LW+BN (eq. 1)", "ASR+BN"} <= own.keys():
+        if not {"LW (eq. 1)", "ASR"} <= own.keys():
             assert "is not stored" in text, (keys, text)
             continue
-        one, other = own["LW+BN (eq. 1)"], own["ASR+BN"]
+        one, other = own["LW (eq. 1)"], own["ASR"]
         assert f": {100 * one.mean():.1f} and {100 * other.mean():.1f} % right" in text, (keys, text)
         clear = shipped.mcnemar(one, other) < 0.05 and one.sum() != other.sum()
         verdict = ("the first is" if one.sum() > other.sum() else "the second is") if clear else "may be equal"
@@ -268,10 +268,10 @@ def test_the_accuracies_beside_a_reason_are_those_of_the_images(opened):
 
 ROWS = {
     "BN only": "BN only",
-    "Layer-wise + BN": "LW+BN (eq. 1) · {order} · bias off",
-    "Channel-wise raw + BN": "raw+BN · {order} · bias off",
-    "ASR, median prior": "ASR+BN · {order} · bias off",
-    "ASR, median prior + bias correction": "ASR+BN · {order} · bias on",
+    "Layer-wise + BN": "LW (eq. 1) · {order} · bias off",
+    "Channel-wise raw + BN": "raw · {order} · bias off",
+    "ASR, median prior": "ASR · {order} · bias off",
+    "ASR, median prior + bias correction": "ASR · {order} · bias on",
 }
 
 

@@ -24,8 +24,8 @@ from asr_core.studies import severity as settings
 from asr_core.studies.cells import Variant
 
 REPAIRS = repairs(orders=("simultaneous",), biases=("off",))
-ASR = "ASR+BN · simultaneous · bias off"
-LW = "LW+BN (eq. 1) · simultaneous · bias off"
+ASR = "ASR · simultaneous · bias off"
+LW = "LW (eq. 1) · simultaneous · bias off"
 CUMULATIVE = ("cumulative", None, None, 20)
 STATES = {
     NOTHING: NO_STATE,
