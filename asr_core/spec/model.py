@@ -56,8 +56,8 @@ class ModelSpec(Chosen):
         text(
             "cifar_resnet20",
             "Architecture",
-            "A name of torchvision, cifar_resnet20 and its kin, timm:NAME, or a function that returns the network: "
-            "package.module:function or file.py:function (on a server, those that its owner names).",
+            "A name of torchvision, cifar_resnet20 and its kin, small_convnext, timm:NAME, or a function that returns "
+            "the network: package.module:function or file.py:function (on a server, those that its owner names).",
             _architecture,
             choices=architectures,
         )
