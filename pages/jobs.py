@@ -122,8 +122,8 @@ def listing() -> None:
     st.caption(
         f"{some} at a time; up to {limits.waiting} more wait, {limits.each} of one browser, and browsers take turns. "
         "Of one browser goes first what it looks at: what ran for it alone waits meanwhile. Whoever asks for the same "
-        "thing shares a job. What was asked for by a click goes on when its tab is closed; what was followed is dropped "
-        "when one moves on."
+        "thing shares a job. What was asked for by a click goes on when its tab is closed; what was followed is "
+        "dropped when one moves on."
     )
     jobs = crew.all()
     if jobs:

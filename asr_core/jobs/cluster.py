@@ -25,7 +25,8 @@ class Cluster:
     """
 
     def __init__(self, store: Store, limits: Any):
-        self.store, self.limits, self.trouble = store, limits, None
+        self.store, self.limits = store, limits
+        self.trouble: str | None = None
         self._tasks: set[Any] = set()
         self._pool: Any = None
         self._open, self._tried = ExitStack(), -AGAIN

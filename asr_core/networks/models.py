@@ -81,8 +81,8 @@ def conv_layers(model: nn.Module) -> dict[str, Any]:
     a network with LayerNorm and without BatchNorm the linear layers too, an output feature being a channel and tokens
     being space, but for its head (the last one) and those inside an attention, which takes their weights itself."""
     modules = dict(model.named_modules())
-    convs = {name for name, module in modules.items() if isinstance(module, nn.Conv2d)}
-    return {name: module for name, module in modules.items() if name in convs | _token_layers(modules)}
+    measured = {name for name, module in modules.items() if isinstance(module, nn.Conv2d)} | _token_layers(modules)
+    return {name: module for name, module in modules.items() if name in measured}
 
 
 def weight_layers(model: nn.Module, include_linear: bool = False) -> dict[str, Any]:

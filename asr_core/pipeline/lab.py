@@ -19,6 +19,7 @@ from asr_core.repairs import batchnorm, repair_model
 from asr_core.runtime import Runtime
 from asr_core.spec.experiment import ExperimentSpec
 from asr_core.spec.keys import Keys, recipe_key
+from asr_core.spec.model import ModelSpec
 from asr_core.spec.recalibration import NO_STATE
 from asr_core.spec.repairs import DENSE, RepairSpec
 from asr_core.store import Store, results
@@ -69,7 +70,7 @@ class Lab:
         return self.kept.get("images", known_by, lambda: data.load(images, self.store, self.report.count, where))
 
     @property
-    def layout(self) -> tuple:
+    def layout(self) -> tuple[ModelSpec, int, int]:
         """What networks of one layout have in common."""
         return self.spec.model, self.spec.data.classes, self.spec.data.image_size
 
