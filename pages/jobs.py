@@ -121,7 +121,9 @@ def listing() -> None:
     some = "One computation runs" if limits.workers == 1 else f"{limits.workers} computations run"
     st.caption(
         f"{some} at a time; up to {limits.waiting} more wait, {limits.each} of one browser, and browsers take turns. "
-        "Whoever asks for the same thing shares a job, and closing a tab loses nothing."
+        "Of one browser goes first what it looks at: what ran for it alone waits meanwhile. Whoever asks for the same "
+        "thing shares a job. What was asked for by a click goes on when its tab is closed; what was followed is "
+        "dropped when one moves on."
     )
     jobs = crew.all()
     if jobs:

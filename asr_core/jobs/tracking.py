@@ -33,7 +33,7 @@ class Tracker(Report):
         speed: estimate.Speed,
         path: Path,
         importing: float | None,
-        stopped: Callable[[], bool],
+        stopped: Callable[[], bool] = lambda: False,
     ):
         self.stopped = stopped
         self.wanted, self.store, self.speed, self.path = wanted, store, dict(speed), path

@@ -3,11 +3,13 @@
 from contextlib import ExitStack
 
 import pytest
-from made_jobs import held, make_job
+from made_jobs import LINE, held, make_job
 from playwright.sync_api import expect
+from small import SMALL as OTHER
 from visitor import PATIENCE
 
 from asr_core.jobs import jobs
+from asr_core.jobs.jobs import Wanted
 from asr_core.store import Store
 
 # A setting that is not stored, on the shipped dense network: few images, one method.
@@ -83,6 +85,29 @@ def test_a_job_that_ends_changes_no_choice(own_server, store, visit):
     for page in ("variance", "heatmaps"):
         visitor.follow(page)
         assert visitor.address.items() >= chosen.items() and "93 %" in visitor.crumbs[0]
+    assert not visitor.broken()
+
+
+def test_following_asks_for_what_is_chosen_and_leaves_it_when_one_moves_on(own_server, store, visit):
+    before = {job.id for job in jobs.listed(store)}
+
+    def followed() -> list[float]:
+        found = [job for job in jobs.listed(store) if job.id not in before and job.followers]
+        return [job.asked()[0].experiment.prune.parameters["sparsity"] for job in found]
+
+    visitor = visit(own_server, f"overview?{SMALL}&sparsity=0.71")
+    first = make_job(store, "running", line=LINE, wanted=Wanted(OTHER))  # what is followed waits for it
+    before |= {first}
+    visitor.page.get_by_text("Follow: compute as I choose").click()
+    visitor.until(lambda: followed() == [0.71], "what was chosen")
+    other = visitor.page.get_by_placeholder("e.g. 97")
+    other.fill("72")
+    other.press("Enter")
+    visitor.until(lambda: followed() == [0.72], "the next choice alone")
+    expect(visitor.page.get_by_text("it is dropped when you move on")).to_be_visible(timeout=1000 * PATIENCE)
+    visitor.page.get_by_text("Follow: compute as I choose").click()
+    visitor.until(lambda: followed() == [], "nothing")
+    jobs.update(store, first, state="cancelled")
     assert not visitor.broken()
 
 

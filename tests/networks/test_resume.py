@@ -2,7 +2,7 @@
 
 import pytest
 
-from asr_core.jobs import estimate, tracking
+from asr_core.jobs import estimate, load, tracking
 from asr_core.jobs.jobs import Wanted
 from asr_core.networks import resume
 from asr_core.pipeline import run as experiment
@@ -76,7 +76,8 @@ def test_a_stopped_run_goes_on_with_the_dense_network_that_it_trained(store, tmp
     assert result.setting["dense_id"] == ensure_dense(Lab(SPEC, Store(tmp_path / "whole"), Report(), Runtime()))
 
 
-def test_epochs_of_an_earlier_run_teach_no_speed_and_leave_less_to_do(tmp_path):
+def test_epochs_of_an_earlier_run_teach_no_speed_and_leave_less_to_do(tmp_path, monkeypatch):
+    monkeypatch.setattr(load, "slowdown", lambda: 1.0)
     store = Store(tmp_path)
     tracker = tracking.Tracker(Wanted(SPEC), store, SPEED, tmp_path / "progress.jsonl", importing=1.0)
     (training,) = [task for task in Wanted(SPEC).tasks(store) if task.stage == "dense"]
