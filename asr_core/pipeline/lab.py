@@ -2,9 +2,11 @@
 store."""
 
 import time
+from collections.abc import Iterator
 from functools import cached_property
 from typing import Any
 
+import numpy as np
 import torch
 
 from asr_core import runtime
@@ -13,7 +15,7 @@ from asr_core.images import data
 from asr_core.measure import stats
 from asr_core.networks import known_weights, models, resume, train, weights
 from asr_core.pipeline.kept import Kept
-from asr_core.pipeline.plan import Task, stored
+from asr_core.pipeline.plan import EVAL_BATCH, Task, stored
 from asr_core.pruning import masks
 from asr_core.repairs import batchnorm, repair_model
 from asr_core.runtime import Runtime
@@ -24,6 +26,8 @@ from asr_core.spec.recalibration import NO_STATE
 from asr_core.spec.repairs import DENSE, RepairSpec
 from asr_core.store import Store, results
 from asr_core.store.entries import WEIGHTS
+
+KEPT_IMAGES = 8 << 20  # bytes of normalised test images that are kept from one evaluation to the next
 
 
 class Report:
@@ -62,6 +66,9 @@ class Lab:
         self._recorded: tuple[str, batchnorm.Record] = ("", {})
         self._kept: batchnorm.Running = {}
         self.references: Any = None  # of the dense network's outputs, once a stage has made them
+        self._weights: dict[str, torch.Tensor] = {}  # of the dense network, mapped from their file
+        self._masks: dict[str, torch.Tensor] = {}
+        self._tests: list[torch.Tensor] = []  # batches of normalised test images, where they are few
 
     @cached_property
     def data(self) -> data.Dataset:
@@ -90,6 +97,25 @@ class Lab:
     @cached_property
     def stat_batch(self) -> torch.Tensor:
         return self.data.stat_batch(self.spec.calibration.stat_images, self.spec.calibration.draw)
+
+    @cached_property
+    def eval_indices(self) -> np.ndarray:
+        """Which test images an evaluation sees."""
+        return self.data.eval_indices(self.spec.evaluation.eval_images, self.spec.evaluation.subset)
+
+    def test_batches(self) -> Iterator[torch.Tensor]:
+        """The test images of an evaluation, normalised, batch by batch: once for all evaluations where they take at
+        most KEPT_IMAGES bytes."""
+        if self._tests:
+            yield from self._tests
+            return
+        found, count = [], len(self.eval_indices)
+        for start in range(0, count, EVAL_BATCH):
+            batch = self.data.test_batch(self.eval_indices[start : start + EVAL_BATCH])
+            if batch[0].nbytes * count <= KEPT_IMAGES:
+                found.append(batch)
+            yield batch
+        self._tests = found
 
     def own_weights(self, model: torch.nn.Module) -> weights.Fitted:
         """The user's weights for `model`, an outline is enough; raises WeightsError if they are not here or are
@@ -131,22 +157,27 @@ class Lab:
         if network != DENSE and name == self.keys.prune:
             return batchnorm.load_running(model, self._kept)
         model = self._dense(model)
-        if network != DENSE:
-            bits = stored(self.store, "prune", self.keys.prune).arrays("masks")
-            masks.apply_masks(model, masks.unpack(bits, model))
-        return model
+        if network == DENSE:
+            return model
+        if not self._masks:
+            self._masks = masks.unpack(stored(self.store, "prune", self.keys.prune).arrays("masks"), model)
+        return masks.apply_masks(model, self._masks)
 
     def _dense(self, into: torch.nn.Module | None) -> torch.nn.Module:
         """The dense network: `into` or what the process kept, refilled, or a new one."""
-        entry = self.store.find("dense", self.dense_id, WEIGHTS)
-        if entry is None:
-            raise StoreError(f"the weights of dense network {self.dense_id} are gone; run again to train a new one.")
+        if not self._weights:
+            entry = self.store.find("dense", self.dense_id, WEIGHTS)
+            if entry is None:
+                raise StoreError(
+                    f"the weights of dense network {self.dense_id} are gone; run again to train a new one."
+                )
+            self._weights = entry.weights()
         known_by = (*self.layout, self.device)
         into = into or self.kept.find("network", known_by)
         if into is not None:
-            return models.refill(into, entry.weights())
+            return models.refill(into, self._weights)
         return self.kept.get(
-            "network", known_by, lambda: models.with_weights(*self.layout, entry.weights()).to(self.device)
+            "network", known_by, lambda: models.with_weights(*self.layout, self._weights).to(self.device)
         )
 
     def stored_stats(self, network: RepairSpec) -> dict[str, stats.Moments]:

@@ -47,8 +47,7 @@ class References:
 
 
 def _test_batch(lab: Any) -> torch.Tensor:
-    indices = lab.data.eval_indices(lab.spec.evaluation.eval_images, lab.spec.evaluation.subset)
-    return lab.data.test_batch(indices[: signal_tests(lab.spec, len(lab.data.test_labels))])
+    return lab.data.test_batch(lab.eval_indices[: signal_tests(lab.spec, len(lab.data.test_labels))])
 
 
 def compute_signal(lab: Any, task: Task) -> tuple[dict[str, Any], dict[str, Any]]:

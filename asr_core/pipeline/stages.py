@@ -10,7 +10,7 @@ import numpy as np
 from asr_core import checks, registry, runtime
 from asr_core.measure import absorption, activations, confidence, evaluation, stats
 from asr_core.pipeline.lab import Lab, Report
-from asr_core.pipeline.plan import EVAL_BATCH, READING, MapTask, RepairabilityTask, Task
+from asr_core.pipeline.plan import READING, MapTask, RepairabilityTask, Task
 from asr_core.pipeline.signal_stage import compute_signal
 from asr_core.pruning import masks, repairability
 from asr_core.repairs import batchnorm, passes, repair_model
@@ -74,10 +74,8 @@ def compute_recalibration(lab: Lab, task: Task):
 
 
 def compute_evaluation(lab: Lab, task: Task):
-    indices = lab.data.eval_indices(lab.spec.evaluation.eval_images, lab.spec.evaluation.subset)
-    batches = (lab.data.test_batch(part) for part in _parts(indices))
-    outputs = evaluation.logits(lab.in_state(task), _counted(batches, lab.report))
-    predictions, labels = evaluation.predictions_of(outputs), lab.data.test_labels[indices]
+    outputs = evaluation.logits(lab.in_state(task), _counted(lab.test_batches(), lab.report))
+    predictions, labels = evaluation.predictions_of(outputs), lab.data.test_labels[lab.eval_indices]
     scored = evaluation.score(predictions, labels)
     measured, bins = confidence.measure(outputs, labels)
     kept = {
@@ -86,7 +84,7 @@ def compute_evaluation(lab: Lab, task: Task):
         "logits": outputs[:KEPT_LOGITS],
         "bins": bins,
     }
-    facts = {"top1": scored.top1, "top1_low": scored.low, "top1_high": scored.high, "n_eval": len(indices)}
+    facts = {"top1": scored.top1, "top1_low": scored.low, "top1_high": scored.high, "n_eval": len(labels)}
     files: dict[str, Any] = {"predictions.npz": kept}
     if 2 * outputs.size <= LOGIT_BYTES:
         files["logits.npy"] = outputs.clip(-HALF, HALF).astype("float16")
@@ -117,8 +115,7 @@ def _mapped(lab: Lab, task: MapTask) -> np.ndarray:
     """Which test images: the one that is asked for, or one of each class in turn."""
     if task.image is not None:
         return np.array([task.image])
-    evaluated = lab.data.eval_indices(lab.spec.evaluation.eval_images, lab.spec.evaluation.subset)
-    return activations.one_of_each(evaluated, lab.data.test_labels, task.images)
+    return activations.one_of_each(lab.eval_indices, lab.data.test_labels, task.images)
 
 
 def _why_fewer(asked: int, there: int, fit: int, one: np.ndarray) -> str | None:
@@ -136,10 +133,6 @@ def compute_repairability(lab: Lab, task: RepairabilityTask):
     lab.report.advance(task.images)
     facts = {"sparsities": list(task.sparsities), "reading": READING}
     return {"layers.parquet": layers, "channels.parquet": channels}, facts
-
-
-def _parts(indices):
-    return (indices[i : i + EVAL_BATCH] for i in range(0, len(indices), EVAL_BATCH))
 
 
 def _counted(batches, report: Report):

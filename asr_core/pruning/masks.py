@@ -169,11 +169,13 @@ def pack(masks: dict[str, torch.Tensor]) -> dict[str, np.ndarray]:
 
 
 def unpack(bits: dict[str, np.ndarray], model: nn.Module) -> dict[str, torch.Tensor]:
-    """Masks from their bits; shapes come from `model`. Raises ModelError if they do not fit."""
+    """Masks from their bits; shapes and layouts come from `model`. Raises ModelError if they do not fit."""
     masks = {}
     for name, packed in bits.items():
-        shape = model.get_submodule(name).weight.shape
+        weight = model.get_submodule(name).weight
+        shape = weight.shape
         if len(packed) != -(-shape.numel() // 8):
             raise ModelError(f"the stored mask of {name} does not fit its {tuple(shape)} weights.")
-        masks[name] = torch.from_numpy(np.unpackbits(packed, count=shape.numel()).astype(bool)).reshape(shape)
+        mask = torch.from_numpy(np.unpackbits(packed, count=shape.numel()).view(bool)).reshape(shape)
+        masks[name] = torch.empty_like(weight, dtype=torch.bool, device="cpu").copy_(mask)
     return masks

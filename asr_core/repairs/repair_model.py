@@ -38,10 +38,10 @@ def layer_repair(
     bias (eq. 10 as printed is exact only where b_old is scaled by gamma too).
     """
     cls, params = registry.get("repair method", spec.method), spec.parameters
-    weight = conv.weight.detach().cpu().double()
+    weight = conv.weight.detach().cpu().double() if cls.needs else None
     layer = Layer(dense.mean, dense.variance, pruned.mean, pruned.variance, weight, **known)
     factors = cls.of_layer(layer, params)
-    if factors.kept is not None:
+    if factors.kept is not None and weight is not None:
         factors = replace(factors, kept=_not_zero(factors.kept, weight[weight != 0], conv.weight.dtype))
     alive = pruned.variance.isfinite() & (pruned.variance > params["floor"])
     finite = all(bool(m.isfinite().all()) for part in (dense, pruned) for m in (part.mean, part.variance))

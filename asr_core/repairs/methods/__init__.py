@@ -75,16 +75,16 @@ class Layer:
     """What is known of one conv when its turn comes. Tensors are float64; mu_, v_: shape (channel,), activation units.
 
     cov: covariance of both outputs, of need "covariance"; equations: of the pruned conv's inputs and the dense outputs,
-    of "inputs"; weight, dense_weight: (out, in / groups, kH, kW), or (out, in) of a linear layer, of "weights";
-    input_mean: of the conv's input channels by the BatchNorm before them, of "batchnorm". None where not needed, or not
-    defined.
+    of "inputs"; weight (of any need), dense_weight (of "weights"): (out, in / groups, kH, kW), or (out, in) of a linear
+    layer; input_mean: of the conv's input channels by the BatchNorm before them, of "batchnorm". None where not needed,
+    or not defined.
     """
 
     mu_dense: torch.Tensor
     v_dense: torch.Tensor
     mu_pruned: torch.Tensor
     v_pruned: torch.Tensor
-    weight: torch.Tensor
+    weight: torch.Tensor | Any = None
     cov: torch.Tensor | Any = None
     equations: Equations | Any = None
     dense_weight: torch.Tensor | Any = None
