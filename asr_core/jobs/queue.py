@@ -10,7 +10,7 @@ from asr_core.errors import QueueFull
 from asr_core.jobs import jobs
 from asr_core.jobs.jobs import Job
 from asr_core.runtime import from_environment
-from asr_core.store import Store, disk, disk_errors
+from asr_core.store import Store, disk_errors, owners
 
 FAR = 1e12  # later than any time
 
@@ -86,7 +86,7 @@ def take(store: Store, limits: Limits) -> Job | None:
         if not ordered or busy >= limits.workers:
             return None
         job, pid = ordered[0], os.getpid()
-        mine = {"pid": pid, "born": disk.born(pid), "host": jobs.HOST, "tries": job.tries + 1}
+        mine = {"pid": pid, "born": owners.born(pid), "host": jobs.HOST, "tries": job.tries + 1}
         (job.folder / jobs.ALIVE).touch()
         jobs.change(store, job.id, state="running", started=time.time(), **mine)
     return jobs.read(store, job.id)
