@@ -12,8 +12,9 @@ from asr_core.jobs import jobs
 from asr_core.jobs.jobs import Wanted
 from asr_core.runtime import Runtime
 from asr_core.spec.repairs import BN_ONLY
-from asr_core.store import Store, disk
+from asr_core.store import Store
 from asr_core.store.entries import write_json
+from asr_core.store.owners import born
 
 LONG = 300  # seconds that anything may take on a busy machine
 LINE = {
@@ -46,7 +47,7 @@ def make_job(
         "state": state,
         "submitted": time.time() - 60 - before,
         "pid": pid,
-        "born": disk.born(pid),
+        "born": born(pid),
         "host": jobs.HOST,
         "reason": reason,
         "owners": list(owners),

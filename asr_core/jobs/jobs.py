@@ -26,7 +26,7 @@ from asr_core.runtime import Runtime
 from asr_core.spec.digests import key
 from asr_core.spec.experiment import ExperimentSpec, from_dict
 from asr_core.spec.recalibration import BatchNormState
-from asr_core.store import Store, disk, results
+from asr_core.store import Store, disk, owners, results
 from asr_core.store.entries import read_json, write_json
 
 LIVE = ("queued", "running")
@@ -35,7 +35,7 @@ BEAT = 5.0  # seconds between two signs of life of a computing worker: the time 
 ALIVE = "alive"
 NEXT = "next.json"  # beside the jobs: the experiment that is probably asked for next
 SILENCE = 60.0  # seconds without one after which a worker on another machine counts as gone
-HOST = disk.machine()  # where a worker's process id means something
+HOST = owners.machine()  # where a worker's process id means something
 WAITING = {"state": "queued", "pid": None, "born": None, "host": None, "started": None}
 TRIES = 3  # times that a job is taken whose worker and server stop under it
 
@@ -112,7 +112,7 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Job:
-    """What status.json says. Times are Unix seconds. `pid`, `born` (`disk.born`) and `host` are those of the
+    """What status.json says. Times are Unix seconds. `pid`, `born` (`owners.born`) and `host` are those of the
     worker that took it, None while it waits; `owners`: the browsers that asked for it by a click, a wish that stays;
     `followers`: session -> browser of those that merely follow their choices, without whom it is dropped unless it has
     owners; `looked`: when one of them last turned to it; `tries`: how often a worker took it; `reason` says in one line
@@ -224,7 +224,7 @@ def exists(job: Job) -> bool:
         return False
     if job.host != HOST:
         return _silent(job) < SILENCE
-    return disk.lives(job.pid, job.born)
+    return owners.lives(job.pid, job.born)
 
 
 def _silent(job: Job) -> float:

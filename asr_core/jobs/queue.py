@@ -14,7 +14,7 @@ from asr_core.jobs import jobs
 from asr_core.jobs.jobs import Job, Wanted
 from asr_core.runtime import Runtime, from_environment
 from asr_core.spec.experiment import ExperimentSpec
-from asr_core.store import Store, disk, disk_errors
+from asr_core.store import Store, disk_errors, owners
 from asr_core.store.entries import write_json
 
 KEPT = 50  # ended jobs whose folders stay
@@ -125,7 +125,7 @@ def take(store: Store, limits: Limits, host: str = jobs.HOST) -> Job | None:
         if not ordered or busy >= limits.workers:
             return None
         job, pid = ordered[0], os.getpid()
-        mine = {"pid": pid, "born": disk.born(pid), "host": host, "tries": job.tries + 1}
+        mine = {"pid": pid, "born": owners.born(pid), "host": host, "tries": job.tries + 1}
         (job.folder / jobs.ALIVE).touch()
         jobs.change(store, job.id, state="running", started=time.time(), **mine)
     return jobs.read(store, job.id)

@@ -14,7 +14,7 @@ from typing import Annotated
 
 import msgspec
 
-from asr_core.store import Store, disk, disk_errors
+from asr_core.store import Store, disk_errors, owners
 
 STATE = "state.safetensors"
 PAUSE = 30  # seconds between two savings, at least
@@ -48,7 +48,7 @@ class Kept:
         start = time.perf_counter()
         with disk_errors(self.root):
             self.folder.mkdir(parents=True, exist_ok=True)
-            part = self.folder / f"{disk.PART}{disk.owner()}"
+            part = self.folder / f"{owners.PART}{owners.owner()}"
             told = {"facts": json.dumps(facts), "sha256": UNSEALED}
             try:
                 save_file({n: t.cpu().contiguous() for n, t in tensors.items()}, part, told)

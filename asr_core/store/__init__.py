@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import Any
 
 from asr_core.errors import StoreError
-from asr_core.store import disk, manifests
+from asr_core.store import disk
 from asr_core.store.disk import disk_errors as disk_errors
-from asr_core.store.entries import PROJECT, Entry, digest_file, versions, write
+from asr_core.store.entries import PROJECT, Entry, digest_file, versions, write, write_manifest
 from asr_core.store.leftout import LeftOut
 from asr_core.store.manifests import MANIFEST, Unfit
 
@@ -116,7 +116,7 @@ class Store:
                 "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
                 "versions": versions(),
             }
-            manifests.write(part, manifest)
+            write_manifest(part, manifest)
             target = self.root / stage / key
             target.parent.mkdir(parents=True, exist_ok=True)
             try:

@@ -1,69 +1,23 @@
 """Folders in a store that one process writes in: made, told apart from abandoned ones, and swept up.
 
-Who owns one stands in its name: the machine (its name, its boot and its process ids' namespace, so that two containers
-are two machines) and the process, with when that began, since ids are given again. A process id says nothing elsewhere:
-a folder of another machine is abandoned only when nothing in it changed for IDLE seconds, by the clock of the disk that
-they share. No lock is asked, since some shared disks keep none.
+Who owns one stands in its name (`store.owners`). A process id says nothing elsewhere: a folder of another machine is
+abandoned only when nothing in it changed for IDLE seconds, by the clock of the disk that they share. No lock is asked,
+since some shared disks keep none.
 """
 
 import errno
-import hashlib
-import os
 import shutil
-import socket
-import sys
-import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from functools import cache
 from pathlib import Path
 
 import filelock
-import psutil
 
 from asr_core.errors import StoreError
+from asr_core.store import owners
+from asr_core.store.owners import PART
 
-PART = ".part-"  # begins the name of a file that is written beside the one it will replace
 IDLE = 24 * 3600  # seconds without a change after which what another machine left is nobody's
-
-
-@cache
-def machine() -> str:
-    """12 hex digits of where this process's id means something: the host's name, its boot, and on Linux the namespace
-    of its process ids, since two containers have the same numbers for other processes."""
-    known = [socket.gethostname()]
-    try:
-        known += [Path("/proc/sys/kernel/random/boot_id").read_text().strip(), str(os.stat("/proc/self/ns/pid").st_ino)]
-    except OSError:  # no Linux
-        known.append(str(round(psutil.boot_time() / 60)))
-    return hashlib.sha256("\n".join(known).encode()).hexdigest()[:12]
-
-
-def born(pid: int) -> float:
-    """When a process began, in seconds; on Linux since the boot, which no jump of the clock changes.
-
-    Raises psutil.NoSuchProcess.
-    """
-    began = psutil.Process(pid).create_time()
-    return began - psutil.boot_time() if sys.platform == "linux" else began
-
-
-def lives(pid: int, when: float) -> bool:
-    """Whether a process of this machine that began at `born` is still there: it, and no later one with its number."""
-    try:
-        return abs(born(pid) - when) < 2 and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False
-
-
-def owner() -> str:
-    """A name that nobody else has and that tells whose it is."""
-    return f"{machine()}-{_process(os.getpid())}-{uuid.uuid4().hex[:8]}"
-
-
-@cache
-def _process(own: int) -> str:
-    return f"{own}-{born(own):.0f}"
 
 
 @contextmanager
@@ -88,7 +42,7 @@ def workspace(root: Path) -> Iterator[Path]:
         base = root / ".tmp"
         base.mkdir(parents=True, exist_ok=True)
         sweep(root)
-        part = base / owner()
+        part = base / owners.owner()
         part.mkdir()
         try:
             yield part
@@ -109,8 +63,8 @@ def sweep(root: Path) -> None:
 
 def _is_abandoned(path: Path) -> bool:
     where, pid, began, *_ = (*path.name.removeprefix(PART).split("-"), "", "")
-    if where == machine() and pid.isdigit() and began.isdigit():
-        return not lives(int(pid), float(began))
+    if where == owners.machine() and pid.isdigit() and began.isdigit():
+        return not owners.lives(int(pid), float(began))
     return idle(path) > IDLE
 
 
@@ -133,7 +87,7 @@ def idle(folder: Path) -> float:
 
 def now(folder: Path) -> float:
     """What the clock says that files in `folder` have their times from; raises OSError where none can be made."""
-    probe = folder / f"{PART}{owner()}"
+    probe = folder / f"{PART}{owners.owner()}"
     try:
         probe.touch()
         return probe.stat().st_mtime

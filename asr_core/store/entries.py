@@ -15,6 +15,8 @@ import msgspec
 
 from asr_core.errors import StoreError
 from asr_core.store import manifests
+from asr_core.store.manifests import MANIFEST
+from asr_core.store.owners import PART, owner
 
 if TYPE_CHECKING:
     import numpy as np
@@ -50,7 +52,23 @@ def digest_file(path: Path | str) -> str:
 
 def write_json(path: Path, value: Any) -> None:
     """Write JSON so that a reader never sees half of it."""
-    manifests.replace(path, json.dumps(value, indent=1, default=str))
+    _replace(path, json.dumps(value, indent=1, default=str))
+
+
+def write_manifest(folder: Path, manifest: dict[str, Any]) -> None:
+    """Write the manifest of the entry in `folder`, so that a reader never sees half of it."""
+    _replace(folder / MANIFEST, manifests.text_of(manifest))
+
+
+def _replace(path: Path, text: str) -> None:
+    """Replace a file by `text` as a whole; a full disk leaves the old one, and nothing else."""
+    part = path.with_name(f"{PART}{owner()}")
+    try:
+        part.write_text(text, encoding="utf-8")
+        os.replace(part, path)
+    except OSError:
+        part.unlink(missing_ok=True)
+        raise
 
 
 def read_json(path: Path, kind: Any) -> Any:

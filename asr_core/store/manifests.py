@@ -6,13 +6,10 @@ fit is Unfit: damaged, or sound but of another version of this project. Nothing 
 
 import hashlib
 import json
-import os
 from pathlib import Path
 from typing import Annotated, Any
 
 import msgspec
-
-from asr_core.store import disk
 
 MANIFEST = "manifest.json"
 FORMAT = 2  # raise it when the meaning of a manifest changes; 1 had no digest
@@ -107,21 +104,10 @@ FACTS: dict[str, Any] = {"result": ResultFacts, "dense": DenseFacts, "maps": Map
 TABLES = ("accuracy.parquet", "layers.parquet", "alphas.parquet", "convs.parquet")  # that each result has
 
 
-def write(folder: Path, manifest: dict[str, Any]) -> None:
-    """Write the manifest of the entry in `folder`, so that a reader never sees half of it."""
+def text_of(manifest: dict[str, Any]) -> str:
+    """What stands in the file of a manifest, its digest first."""
     body = json.dumps({"format": FORMAT} | manifest, indent=1, default=str).removeprefix("{\n")
-    replace(folder / MANIFEST, f'{HEAD}{_digest(body)}",\n{body}')
-
-
-def replace(path: Path, text: str) -> None:
-    """Replace a file by `text` as a whole; a full disk leaves the old one, and nothing else."""
-    part = path.with_name(f"{disk.PART}{disk.owner()}")
-    try:
-        part.write_text(text, encoding="utf-8")
-        os.replace(part, path)
-    except OSError:
-        part.unlink(missing_ok=True)
-        raise
+    return f'{HEAD}{_digest(body)}",\n{body}'
 
 
 def _digest(body: str) -> str:

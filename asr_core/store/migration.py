@@ -6,7 +6,7 @@ Run by `python -m asr_core cache migrate`; stopped, it can be run again.
 from pathlib import Path
 
 from asr_core.store import Store, manifests
-from asr_core.store.entries import Entry
+from asr_core.store.entries import Entry, write_manifest
 
 
 def migrate(store: Store) -> int:
@@ -21,5 +21,5 @@ def _taken_over(folder: Path) -> bool:
     found = manifests.earlier(folder)
     if found is None or Entry(folder, found).damage():
         return False
-    manifests.write(folder, found)
+    write_manifest(folder, found)
     return True

@@ -9,8 +9,8 @@ import shutil
 import numpy as np
 import pandas as pd
 
-from asr_core.store import Store, manifests
-from asr_core.store.entries import Entry
+from asr_core.store import Store
+from asr_core.store.entries import Entry, write_manifest
 
 LOG = "log2 "  # begins the name of a column that holds log2 of the values
 POSITIVE = ("v_dense", "v_pruned", "v_repaired", "v_recalibrated", "gamma", "gamma_raw", "prior_var")
@@ -75,7 +75,7 @@ def ship_recipe(entry: Entry, where: Store) -> None:
     folder = where.shipped / "dense" / entry.folder.name
     if not folder.exists():
         folder.mkdir(parents=True)
-        manifests.write(folder, entry.manifest | {"files": {}})
+        write_manifest(folder, entry.manifest | {"files": {}})
 
 
 def ship_whole(stage: str, entry: Entry, where: Store) -> None:

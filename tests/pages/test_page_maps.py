@@ -21,7 +21,7 @@ from asr_core.pipeline import maps
 from asr_core.pipeline.run import maps as measured
 from asr_core.spec.repairs import BN_ONLY, DENSE, NO_REPAIR, RepairSpec
 from asr_core.store import Store, catalogue, manifests, results
-from asr_core.store.entries import PROJECT
+from asr_core.store.entries import PROJECT, write_manifest
 from asr_core.store.tables import with_network
 
 LW = RepairSpec.of("lw_bn", bias=False)
@@ -109,7 +109,7 @@ def test_shipped_maps_without_the_weights_are_shown_without_complaint(use, tmp_p
     store.clear(["dense"])
     dense = tmp_path / "dense" / results.find(SPEC, mapped).setting["dense_id"]
     dense.mkdir(parents=True)
-    manifests.write(dense, manifests.read(mapped.root / "dense" / dense.name) | {"files": {}})
+    write_manifest(dense, manifests.read(mapped.root / "dense" / dense.name) | {"files": {}})
     app = opened(use(store))
     assert any(h.value == "All images" for h in app.subheader)
     assert not any("cannot be computed" in info.value for info in app.info)
@@ -135,7 +135,7 @@ def test_maps_of_another_dense_network_are_marked(use, tmp_path):
     (folder,) = (store.root / "result").iterdir()
     manifest = manifests.read(folder)
     manifest["facts"]["setting"]["dense_id"] = "f" * 16
-    manifests.write(folder, manifest)
+    write_manifest(folder, manifest)
     app = opened(other)
     assert "The maps are of" in said(app) and kinds(app).count("image") == 1
 

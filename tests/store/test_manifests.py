@@ -12,6 +12,7 @@ from fake_results import fake_result
 
 from asr_core.spec.repairs import BN_ONLY
 from asr_core.store import Store, catalogue, manifests
+from asr_core.store.entries import write_manifest
 from asr_core.store.manifests import MANIFEST, Unfit
 from asr_core.store.results import entry_of
 
@@ -86,7 +87,7 @@ def test_a_newer_entry_is_told_as_such_and_left_where_it_is(tmp_path):
     store = small_store(tmp_path)
     folder = store.root / "stats" / "k"
     newer = {name: value for name, value in manifests.read(folder).items() if name != "facts"}
-    manifests.write(folder, newer | {"format": manifests.FORMAT + 1, "figures": {}})
+    write_manifest(folder, newer | {"format": manifests.FORMAT + 1, "figures": {}})
     with pytest.warns(UserWarning, match="of a newer version"):
         assert store.find("stats", "k") is None
     assert len(store.verify()) == 1

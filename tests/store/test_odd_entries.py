@@ -17,6 +17,7 @@ from asr_core.cli.main import main
 from asr_core.jobs.jobs import Wanted
 from asr_core.spec.samples import CalibrationSpec
 from asr_core.store import Store, catalogue, manifests
+from asr_core.store.entries import write_manifest
 from asr_core.store.manifests import MANIFEST
 
 NESTED = '{"a":' * 50_000 + "1" + "}" * 50_000
@@ -28,7 +29,7 @@ def rewritten(change):
     def spoil(store: Store, folder: Path) -> str:
         manifest = copy.deepcopy(manifests.read(folder))
         change(manifest)
-        manifests.write(folder, manifest)
+        write_manifest(folder, manifest)
         return folder.name
 
     return spoil
@@ -191,7 +192,7 @@ def everything_odd(two, tmp_path_factory):
     for number, spoil in enumerate(ODD.values()):
         folder = like.with_name(f"{number:024x}")
         shutil.copytree(like, folder)
-        manifests.write(folder, json.loads((like / MANIFEST).read_text()) | {"key": folder.name})
+        write_manifest(folder, json.loads((like / MANIFEST).read_text()) | {"key": folder.name})
         spoil(store, folder)
     return store.root
 

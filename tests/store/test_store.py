@@ -16,7 +16,7 @@ import pandas as pd
 import pytest
 
 from asr_core.errors import StoreError
-from asr_core.store import Store, disk
+from asr_core.store import Store, disk, owners
 from asr_core.store.entries import commit_of, write_json
 
 
@@ -325,8 +325,8 @@ def test_what_another_machine_left_a_day_ago_is_swept_up(store):
 
 def test_two_machines_with_the_same_process_ids_do_not_delete_each_others_workspaces(store, monkeypatch):
     with store.workspace() as mine:
-        monkeypatch.setattr(disk, "machine", lambda: "1" * 12)
-        monkeypatch.setattr(disk.psutil, "pid_exists", lambda pid: False)
+        monkeypatch.setattr(owners, "machine", lambda: "1" * 12)
+        monkeypatch.setattr(owners, "lives", lambda *_: False)
         with store.workspace() as theirs:
             assert mine.is_dir() and theirs.is_dir()
 

@@ -17,7 +17,7 @@ from asr_core.jobs.jobs import Wanted
 from asr_core.jobs.runner import Runner
 from asr_core.networks import resume
 from asr_core.pipeline import assembly, run
-from asr_core.store import Store, disk, entries, received, results
+from asr_core.store import Store, disk, entries, owners, received, results
 from asr_core.store.housekeeping import RECENT, trim
 from asr_core.store.manifests import MANIFEST
 from benchmarks.chaos import reliability
@@ -87,7 +87,7 @@ def test_a_run_whose_stages_go_again_and_again_says_so(base, monkeypatch):
 def test_what_a_killed_process_was_replacing_a_file_by_is_swept_up(store):
     folder = store.jobs / "job"
     folder.mkdir(parents=True)
-    dead, mine = (folder / f"{disk.PART}{disk.machine()}-{pid}-{began}-0" for pid, began in ((GONE, 5), _me()))
+    dead, mine = (folder / f"{owners.PART}{owners.machine()}-{pid}-{began}-0" for pid, began in ((GONE, 5), _me()))
     for path in (dead, mine):
         path.touch()
     store.sweep()
@@ -96,12 +96,12 @@ def test_what_a_killed_process_was_replacing_a_file_by_is_swept_up(store):
 
 
 def _me() -> tuple[int, int]:
-    return os.getpid(), round(disk.born(os.getpid()))
+    return os.getpid(), round(owners.born(os.getpid()))
 
 
 def test_a_process_with_the_number_of_a_dead_one_keeps_nothing_of_it(store):
     pid, began = _me()
-    left = store.root / ".tmp" / f"{disk.machine()}-{pid}-{began - 60}-0"
+    left = store.root / ".tmp" / f"{owners.machine()}-{pid}-{began - 60}-0"
     left.mkdir(parents=True)
     with store.workspace() as mine:
         assert not left.exists()
@@ -109,12 +109,12 @@ def test_a_process_with_the_number_of_a_dead_one_keeps_nothing_of_it(store):
 
 
 def test_a_process_is_known_again_after_the_clock_was_set(monkeypatch):
-    before, boot = disk.born(os.getpid()), disk.psutil._psplatform.boot_time
-    monkeypatch.setattr(disk.psutil._psplatform, "boot_time", lambda: boot() + 3600)
-    assert disk.born(os.getpid()) == pytest.approx(before, abs=1)
-    assert disk.lives(os.getpid(), before)
-    assert not disk.lives(os.getpid(), before - 60)
-    assert not disk.lives(GONE, before)
+    before, boot = owners.born(os.getpid()), owners.psutil._psplatform.boot_time
+    monkeypatch.setattr(owners.psutil._psplatform, "boot_time", lambda: boot() + 3600)
+    assert owners.born(os.getpid()) == pytest.approx(before, abs=1)
+    assert owners.lives(os.getpid(), before)
+    assert not owners.lives(os.getpid(), before - 60)
+    assert not owners.lives(GONE, before)
 
 
 def test_a_use_in_the_future_counts_as_one_now(store):
