@@ -15,7 +15,7 @@ from asr_core.jobs import estimate
 from asr_core.jobs.jobs import Job, Wanted
 from asr_core.jobs.runner import Runner
 from asr_core.pipeline.plan import Task
-from pages._frame import classroom, pricing, state, visitor
+from pages._frame import arrival, classroom, pricing, state, visitor
 from pages._frame.text import plain
 
 ON, JOB, LOOKED = "_following", "_followed", "_looked"  # whether; the ID of what it computes; what was turned to last
@@ -42,7 +42,7 @@ def toggle() -> None:
 
 def _turn() -> None:
     st.session_state[ON] = st.session_state["_follow"]
-    state.chosen()  # by this click, wherever an address led
+    arrival.chosen()  # by this click, wherever an address led
 
 
 def on() -> bool:
@@ -100,7 +100,7 @@ def begin(crew: Runner, wanted: Wanted, tasks: list[Task], speed: estimate.Speed
 
 def refusal(crew: Runner, wanted: Wanted, tasks: list[Task], speed: Any, job: Job | None) -> str | None:
     """Why what is wanted is not computed without a click; None where it is."""
-    if state.arrived():
+    if arrival.arrived():
         return "an address computes nothing; it begins with your next choice."
     if job is not None and job.state in ("cancelled", "failed"):
         return f"left alone, as it was {job.state}." if job.state == "cancelled" else "left alone, as it failed."

@@ -158,12 +158,9 @@ def main() -> None:
     if target in {file for files in PAGES.values() for file, *_ in files}:
         state.leave()
         st.switch_page(f"../{target}.py")
-    no_setting, no_look = state.begin(page.url_path)
-    if no_setting:
-        common.adopt_default()
-    if no_look:
-        with suppress(AsrError):  # said where the page is drawn
-            common.adopt_look()
+    state.begin(page.url_path)
+    if st.session_state["_shown"] not in QUIET:  # which one to show is looked for in all results, for half a second
+        adopt()
     whole = False
     try:
         frame(page)
@@ -171,6 +168,16 @@ def main() -> None:
     finally:
         state.finish(whole)
     settle()
+
+
+def adopt() -> None:
+    """Choose a setting and a look where the address names none."""
+    setting, look = state.unchosen()
+    if setting:
+        common.adopt_default()
+    if look:
+        with suppress(AsrError):  # said where the page is drawn
+            common.adopt_look()
 
 
 @st.cache_resource(show_spinner=False)

@@ -11,6 +11,7 @@ from streamlit.errors import StreamlitAPIException
 
 from asr_core.errors import AsrError
 from pages._frame import address as addresses
+from pages._frame import arrival
 from pages._frame.address import ON_EVERY_PAGE, PARAMS, SETTING
 
 STATE, ADDRESS, COMPLAINTS, PAGE, DRAWN = "_state", "_address", "_complaints", "_page", "_widgets"
@@ -20,15 +21,14 @@ REMEMBERED = 20
 SPELLED = "_spelled"  # parameters that the address names though they have their default
 GIVEN = "_given"  # what an address named and nobody has tried or changed since: what is wrong with that is said
 LED = "_led"  # the setting of the last run
-ARRIVED = "_arrived"  # whether an address led to what is chosen now
+UNCHOSEN = "_unchosen"  # (setting, look): what no address has named since the session began, and nobody has chosen yet
 
 
-def begin(page: str) -> tuple[bool, bool]:
+def begin(page: str) -> None:
     """Take the state from the widgets, or from an address that is new, and provide every widget's value.
 
     STATE is the truth. The session is believed only for widgets that the last run drew on this same
-    page: for others it may hold an older value. Returns whether a new address names no setting, and whether it names
-    no look, so that the caller may choose them.
+    page: for others it may hold an older value. What a new address does not name is left to `unchosen`.
     """
     session = st.session_state
     state = session.setdefault(STATE, {})
@@ -45,27 +45,24 @@ def begin(page: str) -> tuple[bool, bool]:
         session[GIVEN] = set()
     if changed or (not fresh and address() != session.get(ADDRESS)):  # chosen by a widget, or in a callback
         session[COMPLAINTS] = []
-        chosen()
+        arrival.chosen()
     if fresh:
-        session[ARRIVED] = True
+        arrival.led()
         state |= _from_address(named)
         session[ADDRESS], session[SPELLED] = named, named.keys() & {"methods"}
+        session[UNCHOSEN] = not named.keys() & SETTING.keys(), not named.keys() & addresses.LOOK.keys()
     for name in PARAMS:
         # A widget that appears in this run takes the value only if it is set in this run; one that stays
         # is left alone, so that a quick second click is not overwritten.
         if name not in session[DRAWN] or name not in session or session[name] != state[name]:
             session[name] = _copy(state[name])
-    return fresh and not named.keys() & SETTING.keys(), fresh and not named.keys() & addresses.LOOK.keys()
 
 
-def arrived() -> bool:
-    """Whether an address led to what is chosen now, and no choice since."""
-    return st.session_state.get(ARRIVED, True)
-
-
-def chosen() -> None:
-    """A choice of the user's led to what is chosen now."""
-    st.session_state[ARRIVED] = False
+def unchosen() -> tuple[bool, bool]:
+    """Whether the setting, and whether the look, is still to be chosen; said once."""
+    setting, look = st.session_state.pop(UNCHOSEN, (False, False))
+    usual = all(get(name) == addresses.default(name) for name in SETTING)  # a button of a lesson may have chosen one
+    return setting and usual, look
 
 
 def leave() -> None:
@@ -144,8 +141,11 @@ def show(name: str, value) -> str:
 
 
 def address() -> dict[str, str]:
-    """The state as address parameters: `dataset` and SPELLED always, the rest where it is not the default."""
-    state, always = st.session_state[STATE], {"dataset", *st.session_state.get(SPELLED, ())}
+    """The state as address parameters: `dataset`, once a setting is chosen, and SPELLED always, the rest where it is
+    not the default."""
+    state, always = st.session_state[STATE], {*st.session_state.get(SPELLED, ())}
+    if not st.session_state.get(UNCHOSEN, (False,))[0]:
+        always |= {"dataset"}
     changed = {name: value for name, value in state.items() if value != addresses.default(name) or name in always}
     return {name: text for name, value in changed.items() if (text := show(name, value))}
 
