@@ -88,6 +88,13 @@ def gives_way(job: Job, found: list[Job]) -> bool:
     return ordered[0].id != job.id and ordered[0].browsers >= job.browsers
 
 
+def in_the_way(found: list[Job], limits: Limits) -> list[Job]:
+    """The running job, if any, whose browsers look at another one that waits, where no more may compute at once."""
+    running = [job for job in found if job.state == "running" and jobs.exists(job)]
+    full = len(running) >= limits.workers
+    return [job for job in running if full and gives_way(job, found)][:1]
+
+
 def before(job: Job, found: list[Job]) -> list[Job]:
     """The jobs of `found` that come before one that waits, or would: those that compute and go on, then those in
     line."""

@@ -75,12 +75,8 @@ class Runner(Meter):
                 self._make_way()
 
     def _make_way(self) -> None:
-        """Have running jobs wait again that their browsers no longer look at, where others wait that they do; for who
-        holds the lock `jobs`."""
-        found = jobs.listed(self.store)
-        running = [job for job in found if job.state == "running" and jobs.exists(job)]
-        ways = [job for job in running if queue.gives_way(job, found)] if len(running) >= self.limits.workers else []
-        for job in ways[:1]:
+        """Have what is in the way wait again; for who holds the lock `jobs`."""
+        for job in queue.in_the_way(jobs.listed(self.store), self.limits):
             self._halt(job, **jobs.WAITING, tries=job.tries - 1)
 
     def leave(self, job_id: str, follower: str) -> None:
