@@ -63,10 +63,11 @@ def move(crew: Runner, wanted_id: str | None) -> None:
 
 
 def look(crew: Runner, job: Job) -> None:
-    """Tell, once, that this session turned to a living job."""
+    """Tell, once, that this session turned to a living job of its browser's; what others asked for it only watches."""
     if st.session_state.get(LOOKED) != job.id:
         st.session_state[LOOKED] = job.id
-        crew.look(job.id)
+        if visitor.owner() in job.browsers:
+            crew.look(job.id)
 
 
 def submit(crew: Runner, wanted: Wanted) -> None:

@@ -96,7 +96,9 @@ def test_following_asks_for_what_is_chosen_and_leaves_it_when_one_moves_on(own_s
         return [job.asked()[0].experiment.prune.parameters["sparsity"] for job in found]
 
     visitor = visit(own_server, f"overview?{SMALL}&sparsity=0.71")
-    first = make_job(store, "running", line=LINE, wanted=Wanted(OTHER))  # what is followed waits for it
+    first = make_job(
+        store, "running", line=LINE, wanted=Wanted(OTHER.with_(repairs=()))
+    )  # what is followed waits for it
     before |= {first}
     visitor.page.get_by_text("Follow: compute as I choose").click()
     visitor.until(lambda: followed() == [0.71], "what was chosen")

@@ -283,3 +283,14 @@ def test_a_choice_that_lasts_is_followed_and_says_that_moving_on_drops_it(app, r
     assert (job.owners, len(job.followers)) == ((), 1)
     assert "dropped when you move on" in said(app)
     assert [button.label for button in app.button] == ["Cancel"]
+
+
+@pytest.mark.parametrize(("owner", "times"), [("x", 1), ("y", 0)])
+def test_who_only_watches_a_job_of_others_changes_no_order(app, runner, monkeypatch, owner, times):
+    looked = []
+    monkeypatch.setattr(Runner, "look", lambda self, job_id: looked.append(job_id))
+    monkeypatch.setattr(follow.visitor, "owner", lambda: "x")
+    job_id = make_job(runner.store, "queued", owners=[owner])
+    app.run()
+    app.run()
+    assert looked == times * [job_id]
