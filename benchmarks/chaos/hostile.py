@@ -38,7 +38,7 @@ OWN = {  # what each kind of widget sends
     "text_area": "string_value",
     "radio": "string_value",
     "number_input": "double_value",
-    "slider": "double_array_value",
+    "slider": "string_array_value",  # of options
     "button_group": "string_array_value",
     "multiselect": "string_array_value",
     "checkbox": "bool_value",

@@ -25,7 +25,10 @@ def told(stored: list[str]) -> None:
 
 
 def said(field: Field, value: Any) -> str:
-    """A value as an option reads; two values never have one label."""
+    """A value as an option reads; two values never have one label. A text in place of a number is no option: it reads
+    as it was sent, and is not taken."""
+    if field.kind in ("number", "whole") and isinstance(value, str):
+        return value
     if field.unit == "%" and value is not None:
         return f"{(100 * Decimal(repr(float(value)))).normalize():f} %"
     return field.said(value) if value is None or field.named else field.text(value)

@@ -92,15 +92,15 @@ def _network(wanted: Setting, shown: common.View | None) -> None:
 
 def _dataset(wanted: Setting) -> None:
     """Registered sets, and the folders that are stored or were used in this session; a label stands for the session."""
-    labelled = _datasets(wanted)
-    st.session_state[DATASET] = wanted.data.digest or wanted.data.dataset
+    labelled, now = _datasets(wanted), wanted.data.digest or wanted.data.dataset
+    st.session_state[DATASET] = now
     st.selectbox(
         "Dataset",
         list(labelled),
         key=DATASET,
         disabled=classroom.locked(),
         format_func=lambda name: labelled[name][0],
-        on_change=lambda: _choose_dataset(*labelled[st.session_state[DATASET]][1:]),
+        on_change=lambda: _choose_dataset(*labelled.get(st.session_state[DATASET], labelled[now])[1:]),
         help=declarations(DataSpec)["dataset"].help,
     )
     have = {item.setting.data.digest or item.setting.data.dataset for item in common.stored()}

@@ -107,7 +107,7 @@ def _lost(name: str) -> bool:
         return default not in (None, [])
     try:
         addresses.read(name, show(name, value))
-    except AsrError:
+    except (AsrError, TypeError, ValueError):  # also of a kind that no widget of ours sends
         return True
     return False
 

@@ -2,13 +2,15 @@
 
 import pytest
 from made_results import store_result
+from paged import clean, turned, words
 from paged import faultless as opened
-from paged import turned, words
 from streamlit.testing.v1 import AppTest
+from streamlit.testing.v1.element_tree import Selectbox
 
 from asr_core.spec.model import ModelSpec
 from pages._frame import sidebar
 from pages._frame.address import LOOK, SETTING
+from pages._frame.controls import said
 
 OTHERS = (
     "variance",
@@ -278,3 +280,22 @@ def test_instead_of_a_download_a_folder_is_taken(store, no_images):
 def test_images_that_were_downloaded_are_not_offered_again(store, no_images):
     (no_images / "cifar-10-batches-py").mkdir(parents=True)
     assert not any("Download" in label for label in buttons(opened("overview", dataset="cifar10")))
+
+
+@pytest.mark.parametrize("key", ["_images", "architecture"])
+def test_a_value_that_a_control_never_offered_changes_nothing(store, monkeypatch, key):
+    sent, place = "-inf", Selectbox.index.fget
+    monkeypatch.setattr(
+        Selectbox, "index", property(lambda box: box.options.index(sent) if sent in box.options else place(box))
+    )
+    store_result(store)
+    app = opened("overview", dataset="digits")
+    before = dict(app.query_params)
+    app.selectbox(key).options.append(sent)
+    clean(app.run())
+    assert dict(app.query_params) == before
+
+
+def test_a_text_in_place_of_a_number_reads_as_it_was_sent():
+    assert said(SETTING["sparsity"], "<b>") == "<b>"
+    assert said(SETTING["sparsity"], 0.5) == "50 %"
