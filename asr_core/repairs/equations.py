@@ -11,7 +11,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-ROWS = 8 << 20  # values of unfolded inputs at a time: 64 MiB
+ROWS = 2 << 20  # values of unfolded inputs at a time: 16 MiB
 SOLVED = 16 << 20  # values of equations that are solved at a time: 128 MiB
 
 
@@ -25,7 +25,7 @@ class Equations:
         self.mean: Any = 0.0  # (g, K) once there are rows
         self.target: Any = 0.0  # (g, out / g)
         self.rows: Any = []  # (inputs (g, n, K), targets (g, n, out / g)), not centred; None once there are products
-        self.products: Any = (0.0, 0.0)  # centred U'U (g, K, K), U'Y (g, K, out / g)
+        self.products: Any = None  # centred U'U (g, K, K), U'Y (g, K, out / g), once there are
 
     def add(self, given: torch.Tensor, wanted: torch.Tensor) -> None:
         """Rows of the conv's input (N, C, H, W) and of its wanted output, (pixel, channel)."""
@@ -36,14 +36,14 @@ class Equations:
             self._take(self._unfolded(part.to(device)), self._grouped(target.to(device).double()))
 
     def _unfolded(self, given: torch.Tensor) -> torch.Tensor:
-        """(g, row, K) of an input (N, C, H, W), padded as the conv pads."""
+        """(g, row, K) of an input (N, C, H, W), padded as the conv pads; always a copy."""
         conv = self.conv
         if isinstance(conv, nn.Linear):
-            return self._grouped(given.movedim(1, -1).reshape(-1, given.shape[1]).double())
+            return self._grouped(_copied(given.flatten(2).transpose(1, 2)))
         mode = "constant" if conv.padding_mode == "zeros" else conv.padding_mode
         padded = F.pad(given, conv._reversed_padding_repeated_twice, mode=mode)
         found = F.unfold(padded, conv.kernel_size, conv.dilation, 0, conv.stride)
-        return self._grouped(found.transpose(1, 2).reshape(-1, found.shape[1]).double())
+        return self._grouped(_copied(found.transpose(1, 2)))
 
     def _grouped(self, rows: torch.Tensor) -> torch.Tensor:
         """(row, g * k) as (g, row, k)."""
@@ -54,22 +54,26 @@ class Equations:
             self.rows.append((u, y))
             if sum(part.shape[1] for part, _ in self.rows) <= self.inputs:
                 return
-            u, y = (torch.cat(parts, 1) for parts in zip(*self.rows, strict=True))
+            if len(self.rows) > 1:
+                u, y = (torch.cat(parts, 1) for parts in zip(*self.rows, strict=True))
             self.rows = None
         self._merge(u, y)
 
     def _merge(self, u: torch.Tensor, y: torch.Tensor) -> None:
-        """Products of further rows, as Chan, Golub and LeVeque (1979) merge variances."""
+        """Products of further rows, as Chan, Golub and LeVeque (1979) merge variances; `u` is centred in place."""
         n, mean, target = u.shape[1], u.mean(1), y.mean(1)
-        u, y = u - mean[:, None], y - target[:, None]
+        u, y = u.sub_(mean[:, None]), y - target[:, None]
         apart, beside = mean - self.mean, target - self.target
         whole = self.count + n
-        weight = self.count * (n / whole)
-        squares, mixed = self.products
-        squares = squares + u.mT @ u + weight * apart[:, :, None] * apart[:, None, :]
-        mixed = mixed + u.mT @ y + weight * apart[:, :, None] * beside[:, None, :]
+        if self.products is None:
+            self.products = u.mT @ u, u.mT @ y
+        else:
+            weight = self.count * (n / whole)
+            squares, mixed = self.products
+            squares.baddbmm_(u.mT, u).baddbmm_(apart[:, :, None], apart[:, None, :], alpha=weight)
+            mixed.baddbmm_(u.mT, y).baddbmm_(apart[:, :, None], beside[:, None, :], alpha=weight)
         self.mean, self.target = self.mean + apart * (n / whole), self.target + beside * (n / whole)
-        self.count, self.products = whole, (squares, mixed)
+        self.count = whole
 
     def solve(self, keep: torch.Tensor, ridge: float) -> tuple[torch.Tensor, torch.Tensor]:
         """(weights, means of the conv's output with them, without bias): float64 (out, in / groups, kH, kW), (out,).
@@ -109,6 +113,12 @@ class Equations:
             left.diagonal(dim1=1, dim2=2).add_(torch.where(used, level[group, None], 1.0))
             found[batch[:, None].to(squares.device).expand_as(places)[used], places[used]] = _solved(left, right)[used]
         return found.reshape(keep.shape)
+
+
+def _copied(parts: torch.Tensor) -> torch.Tensor:
+    """(N, row, K) as rows (row, K), float64, in one step."""
+    found = torch.empty(parts.shape, dtype=torch.float64, device=parts.device).copy_(parts)
+    return found.flatten(0, 1)
 
 
 def _places(channels: torch.Tensor, largest: int) -> tuple[torch.Tensor, torch.Tensor]:
