@@ -5,7 +5,7 @@ from typing import Any
 import pandas as pd
 import plotly.graph_objects as go
 
-from asr_core.figures import TESTED, Chart, NothingToDraw, style
+from asr_core.figures import TESTED, Chart, NothingToDraw, sprites, style
 from asr_core.report.sentences import accuracies, damage
 from asr_core.spec.recalibration import NO_STATE, REPORTED_STATE, BatchNormState
 from asr_core.spec.repairs import COLUMNS
@@ -179,33 +179,36 @@ def strip_table(result: Result, colour: str = "severity", store: Store | Any = N
 
 def strip_figure(table: pd.DataFrame, high: float | None = None) -> go.Figure:
     """A bar of equal height per layer in execution order, coloured by damage."""
-    name = table["shown"].iloc[0]
-    bar = {"thickness": 12, "lenmode": "pixels", "len": 120, "y": 1, "yanchor": "top", "nticks": 4}
-    marker = {
-        "color": table["damage"].astype("float32"),
-        "colorscale": style.MAGNITUDE,
-        "cmin": 0,
-        "cmax": high or None,
-        "line": {"width": 0},
-        "colorbar": {"title": {"text": name, "side": "right"}} | bar,
-    }
+    name, high = table["shown"].iloc[0], high or float(table["damage"].max()) or 1.0
+    told = table[["layer", "channels", "dead", "severity", "achieved", "damage"]].to_numpy()
     figure = go.Figure()
     figure.add_bar(
         x=table["depth"],
         y=[1] * len(table),
         width=0.94,
-        customdata=table[["layer", "channels", "dead", "severity", "achieved"]].to_numpy(),
-        marker=marker,
+        customdata=told,
+        marker={"color": _painted(table["damage"], high), "line": {"width": 0}},
+        showlegend=False,
         unselected={"marker": {"opacity": 1}},
-        hovertemplate=f"<b>%{{customdata[0]}}</b><br>{name} %{{marker.color:.3f}}<br>"
+        hovertemplate=f"<b>%{{customdata[0]}}</b><br>{name} %{{customdata[5]:.3f}}<br>"
         "%{customdata[1]} channels, %{customdata[2]} dead<br>"
         "severity %{customdata[3]:.3f}<br>sparsity %{customdata[4]:.1%}<extra></extra>",
     )
+    bar = {"thickness": 12, "lenmode": "pixels", "len": 120, "y": 1, "yanchor": "top", "nticks": 4}
+    scale = {"colorscale": style.MAGNITUDE, "cmin": 0, "cmax": high, "color": [0], "showscale": True}
+    scale["colorbar"] = {"title": {"text": name, "side": "right"}} | bar
+    figure.add_scatter(x=[None], y=[None], mode="markers", marker=scale, showlegend=False, hoverinfo="skip")
     ticks = table.iloc[:: -(-len(table) // 30)]
     reach = {"range": [-0.6, len(table) - 0.4], "showgrid": False}
     figure.update_xaxes(tickvals=ticks["depth"], ticktext=ticks["layer"], tickangle=-50, **reach)
     figure.update_yaxes(visible=False, range=[0, 1])
     return style.finish(figure, 240, "conv layers in execution order", "")
+
+
+def _painted(values: pd.Series, high: float) -> list[str]:
+    """The colour of each value: of a bar that is coloured by a number, Plotly complains in the browser's console."""
+    shades = sprites.colour(values.to_numpy(float), 0.0, high, style.MAGNITUDE)
+    return [f"rgb({red},{green},{blue})" for red, green, blue in shades.tolist()]
 
 
 def strip_limits(tables) -> dict:

@@ -9,6 +9,7 @@ import pandas as pd
 
 from asr_core.figures import MEASURED, TESTED, Chart, style
 from asr_core.report import textreport
+from asr_core.spec import labels
 from asr_core.store import Store
 from pages._frame.common import View
 from pages._frame.text import plain
@@ -46,10 +47,17 @@ class Drawn:
         if abs(asked - achieved) >= 0.0005:
             parts.append(f"asked {100 * asked:.4g} %, achieved {100 * achieved:.2f} %")
         if "state" in self.what:
-            parts.append(self.view.look.recalibration)
+            parts.append(self._recalibration())
         if several < 2 and (count := self._counted()):
             parts.append(count)
         return " · ".join(parts)
+
+    def _recalibration(self) -> str:
+        """The BatchNorm state that its numbers are of, which need not be the chosen one."""
+        state = self.what["state"]
+        if self.what.get("when") == "repaired" or not state.calib_batches:
+            return "before recalibration"
+        return f"{labels.recalibration(state)}, b = {state.calib_batches}"
 
     def _counted(self) -> str:
         """The images that its numbers are of."""

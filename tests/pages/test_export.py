@@ -8,7 +8,7 @@ import pytest
 from made_results import store_result
 
 from asr_core.figures import ablation, curves, noise, overview, paper
-from asr_core.spec.recalibration import REPORTED_STATE
+from asr_core.spec.recalibration import NO_STATE, REPORTED_STATE
 from asr_core.spec.repairs import repairs
 from asr_core.store import Store, catalogue
 from pages._frame import export
@@ -67,6 +67,12 @@ def test_a_recalibration_is_named_where_the_numbers_belong_to_one(made):
     named = {chart: drawn(chart, made[0], table, **what).signature for chart, table, what in tables(*made)}
     assert "ema 0.1 from reset, b = 20" in named[overview.ACCURACY]
     assert "b = 20" not in named[curves.CURVES]
+
+
+@pytest.mark.parametrize("what", [{"when": "repaired", "state": REPORTED_STATE}, {"state": NO_STATE}])
+def test_what_is_measured_before_recalibration_does_not_name_the_chosen_one(made, what):
+    said = drawn(overview.ACCURACY, made[0], pd.DataFrame(), **what).signature
+    assert "before recalibration" in said and "b = 20" not in said
 
 
 def test_what_was_achieved_is_said_where_it_is_not_what_was_asked(made):
