@@ -15,6 +15,7 @@ from asr_core.jobs import executors, jobs
 from asr_core.runtime import EXECUTOR, EXECUTORS
 from asr_core.store import Store
 
+PAUSE = 2.0  # seconds until a task is tried again that found nothing to take
 AGAIN = 10.0  # seconds until a cluster that could not be reached is tried again
 
 
@@ -29,7 +30,7 @@ class Cluster:
         self.trouble: str | None = None
         self._tasks: set[Any] = set()
         self._pool: Any = None
-        self._open, self._tried = ExitStack(), -AGAIN
+        self._open, self._not_before = ExitStack(), 0.0
         self._tending = threading.Lock()
 
     @classmethod
@@ -53,15 +54,15 @@ class Cluster:
         with self._tending:
             states = [job.state for job in jobs.listed(self.store)]
             wanted = min(self.limits.workers, states.count("running") + states.count("queued")) - len(self._tasks)
-            if wanted <= 0 or (self.trouble and time.monotonic() - self._tried < AGAIN):
+            if wanted <= 0 or time.monotonic() < self._not_before:
                 return
-            self._tried = time.monotonic()
             try:
                 for _ in range(wanted):
                     self._start()
                 self.trouble = None
             except Exception as error:  # whatever a client raises whose scheduler is gone
                 self.trouble, self._pool = str(error) or type(error).__name__, None
+                self._not_before = time.monotonic() + AGAIN
 
     def _start(self) -> None:
         if self._pool is None:
@@ -75,9 +76,14 @@ class Cluster:
 
     def _ended(self, future: Any) -> None:
         self._tasks.discard(future)
-        if future.cancelled() or future.exception() is not None:  # the scheduler stopped: connect anew
+        lost = future.cancelled() or future.exception() is not None
+        if lost:  # the scheduler stopped: connect anew
             self._pool = None
-        threading.Thread(target=self._tend, daemon=True).start()
+        if not lost and not future.result():  # as many compute as may: those of another server, or one that is gone
+            self._not_before = time.monotonic() + PAUSE
+        again = threading.Timer(max(0.0, self._not_before - time.monotonic()) + 0.01, self._tend)
+        again.daemon = True
+        again.start()
 
     def close(self) -> None:
         """Let go of the connection."""

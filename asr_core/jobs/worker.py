@@ -154,11 +154,12 @@ def compute(store: Store, job: jobs.Job, kept: dict[str, Any], stopped: Callable
         tracker.learn(done)
 
 
-def compute_next(root: Path, limits: queue.Limits, ticket: str) -> None:
+def compute_next(root: Path, limits: queue.Limits, ticket: str) -> bool:
     """A task of a cluster: take the next job in line and compute it, in a thread of a process that may do other things
     too. It writes the same progress, partial results and states as a local worker, and no signal stops it.
 
-    ticket: of this task alone, so that one which is run again, as its worker was lost, goes on with its job.
+    Returns whether there was one. ticket: of this task alone, so that one which is run again, as its worker was lost,
+    goes on with its job.
     """
     store = Store(root)
     with _one_at_a_time:
@@ -166,9 +167,10 @@ def compute_next(root: Path, limits: queue.Limits, ticket: str) -> None:
         queue.take_up(store)
         job = queue.take(store, limits, ticket)
         if job is None:
-            return
+            return False
         with open(job.folder / "log.txt", "w") as log, redirect_stdout(log), redirect_stderr(log), watches.alive(job):
             run(store, job, watches.FileWatch(store, job), _KEPT)
+        return True
 
 
 def _put_back(store: Store, ticket: str) -> None:

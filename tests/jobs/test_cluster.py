@@ -1,6 +1,7 @@
 """The dashboard's jobs as tasks of a cluster: the same queue, progress and states, without a signal."""
 
 import json
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -10,7 +11,7 @@ from made_jobs import LONG, held, make_job
 from made_maps import SETTING, copy
 
 from asr_core.errors import UnknownName
-from asr_core.jobs import executors, jobs, queue, watches, worker
+from asr_core.jobs import cluster, executors, jobs, queue, watches, worker
 from asr_core.jobs.cluster import Cluster
 from asr_core.jobs.jobs import Wanted
 from asr_core.jobs.queue import Limits
@@ -106,8 +107,21 @@ def test_a_task_that_is_run_again_as_its_worker_was_lost_goes_on_with_its_job(st
 
 
 def test_a_task_finds_no_job_where_none_waits(store):
-    worker.compute_next(store.root, Limits(), "dask mine")
+    assert worker.compute_next(store.root, Limits(), "dask mine") is False
     assert jobs.listed(store) == []
+
+
+def test_where_another_server_computes_already_tasks_are_tried_now_and_then(runner, monkeypatch):
+    monkeypatch.setattr(cluster, "PAUSE", LONG)
+    sent = []
+    monkeypatch.setattr(Cluster, "_start", lambda self, start=Cluster._start: (sent.append(1), start(self)))
+    other = make_job(runner.store, "running", wanted=asked(0.51))
+    ended = threading.Event()
+    monkeypatch.setattr(Cluster, "_ended", lambda self, one, end=Cluster._ended: (end(self, one), ended.set()))
+    job = runner.submit(asked(0.52))
+    assert ended.wait(LONG)
+    assert (sent, runner.get(job.id).state) == ([1], "queued")
+    jobs.update(runner.store, other, state="cancelled")
 
 
 def test_a_job_whose_worker_is_silent_waits_again_some_times(store, monkeypatch):
