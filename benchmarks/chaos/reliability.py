@@ -81,7 +81,7 @@ def page(rows: list[Row]) -> str:
         f"\nFaults tried: {total['tries']:,} of {len(whole)} kinds. Results lost: {total['lost']:,}. "
         f"Wrong results shown: {total['wrong']:,}. Left behind: {total['debris']:,}.\n"
     ]
-    parts += [f"\nLoad held: {held['tries']} sessions; {_counted(held)}.\n"] if held else []
+    parts += [f"\nLoad held: {held['tries']} sessions (a full run: 30 for 300 s); {_counted(held)}.\n"] if held else []
     parts += ["\n", *(f"- `{one['name']}`: {_run(one)}\n" for one in rows)]
     parts += ["\n## What was broken\n\n" * any(one["broken"] for one in rows)]
     parts += [f"- {one['fault']}: {_plain(said)}\n" for one in rows for said in one["broken"][:SAID]]
