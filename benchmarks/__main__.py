@@ -55,7 +55,8 @@ def _also(context, parameter, values) -> dict:
     metavar="NAME",
     help="digits, or folder:PATH (an ImageFolder tree; CIFAR-10's is what the target of 3 is about).",
 )
-@click.option("--stem", default="imagenet", metavar="NAME", help="imagenet | half | small.")
+@click.option("--architecture", default=None, metavar="NAME", help="Which network [default: that of `asr_core run`].")
+@click.option("--stem", default=None, metavar="NAME", help="imagenet | half | small, of torchvision's networks.")
 @click.option(
     "--eval-images", default=None, type=int, metavar="N", help="Subset of the test split [default: all of it]."
 )
@@ -87,10 +88,11 @@ def _also(context, parameter, values) -> dict:
     help="Digits, one epoch, few methods, budgets and images, one repeat: to see that it works.",
 )
 @click.option("--json", "json_file", default=None, metavar="FILE", help="Also keep the numbers here.")
-def main(dataset, stem, eval_images, budgets, epochs, also, repeats, cache_dir, quick, json_file):
+def main(dataset, architecture, stem, eval_images, budgets, epochs, also, repeats, cache_dir, quick, json_file):
     """Speed against a straightforward script and against the bare forward passes; peak memory."""
-    options = {"dataset": dataset, "stem": stem, "budgets": budgets, "epochs": epochs, **also}
-    options |= {"eval_images": eval_images} if eval_images else {}
+    given = {"architecture": architecture, "stem": stem, "eval_images": eval_images}
+    options = {"dataset": dataset, "budgets": budgets, "epochs": epochs, **also}
+    options |= {name: value for name, value in given.items() if value is not None}
     options |= QUICK if quick else {}
     if options.get("pruning", "global_l1") != "global_l1":
         raise click.UsageError("the straightforward script prunes by global_l1 only.")

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import torch
 from torch import nn
@@ -47,9 +48,9 @@ def moments(output: torch.Tensor) -> Moments:
     rows = output.movedim(1, -1).reshape(-1, output.shape[1])
     total: Any = None
     for part in rows.split(max(1, CHUNK // rows.shape[1])):
-        part = part.double()
+        part = part.to(torch.float64, copy=True)
         mean = part.mean(0)
-        part = Moments(len(part), mean, (part - mean).square_().sum(0))
+        part = Moments(len(part), mean, part.sub_(mean).square_().sum(0))
         total = part if total is None else total.merge(part)
     return total
 
@@ -126,13 +127,15 @@ def collect(model: nn.Module, images: Images) -> dict[str, Moments]:
 
 def stats_table(collected: dict[str, Moments]) -> pd.DataFrame:
     """Columns layer, channel, mean, variance: one row per channel, layers in execution order."""
-    parts = [
-        pd.DataFrame(
-            {"layer": name, "channel": range(len(m.mean)), "mean": m.mean.numpy(), "variance": m.variance.numpy()}
-        )
-        for name, m in collected.items()
-    ]
-    return pd.concat(parts, ignore_index=True)
+    sizes = [len(m.mean) for m in collected.values()]
+    return pd.DataFrame(
+        {
+            "layer": np.repeat(list(collected), sizes),
+            "channel": np.concatenate([np.arange(size) for size in sizes]),
+            "mean": torch.cat([m.mean for m in collected.values()]).numpy(),
+            "variance": torch.cat([m.variance for m in collected.values()]).numpy(),
+        }
+    )
 
 
 def from_table(table: pd.DataFrame, count: dict[str, int]) -> dict[str, Moments]:

@@ -7,6 +7,7 @@ import sys
 import numpy as np
 import pytest
 import torch
+from click.testing import CliRunner
 from PIL import Image
 from tiny_networks import fingerprint
 from torch import nn
@@ -20,6 +21,7 @@ from asr_core.runtime import Runtime
 from asr_core.spec.dense import DenseSpec
 from asr_core.store import Store, results
 from asr_core.store.entries import PROJECT
+from benchmarks import __main__ as command
 from benchmarks import limit, repairability, setting, speed, straightforward
 from benchmarks.report import Line, as_json, table
 
@@ -174,6 +176,22 @@ def test_a_store_with_the_dense_network_only_needs_everything_else(bench, tmp_pa
     left = plan.missing(bench.spec, store, bench.dense_id, 1437, 360)
     assert len(left) == len(bench.tasks)
     assert ASKED.spec(store).dense == DenseSpec(epochs=1)
+
+
+@pytest.mark.parametrize("words", [[], ["--quick"], ["--architecture", "resnet18", "--stem", "half"]])
+def test_what_the_benchmark_asks_for_is_what_a_run_takes(words, tmp_path, monkeypatch):
+    seen = []
+    monkeypatch.setattr(command, "measured", lambda asked, *_: [seen.append(asked), Line("nothing")][1:])
+    assert CliRunner().invoke(command.main, words, catch_exceptions=False).exit_code == 0
+    assert seen[0].spec(Store(tmp_path)).data.dataset == "digits"
+
+
+def test_numbers_are_kept_with_their_commit_or_not_at_all(tmp_path, monkeypatch):
+    monkeypatch.setattr(command, "versions", lambda: {"commit": None})
+    monkeypatch.setattr(command, "measured", lambda *_: pytest.fail("measured first"))
+    found = CliRunner().invoke(command.main, ["--quick", "--json", str(tmp_path / "kept.json")])
+    assert found.exit_code == 2
+    assert "git tells no commit here" in found.output
 
 
 def test_options_become_words_of_the_command_line():
