@@ -10,7 +10,7 @@ from asr_core.images import data
 from asr_core.spec.experiment import Setting
 from asr_core.store import catalogue
 from asr_core.studies import budgets
-from pages._frame import charts, common, folded, state
+from pages._frame import charts, common, draws, folded, state
 from pages._frame.compute import compute_panel
 from pages._frame.text import plain
 
@@ -94,14 +94,14 @@ more = {}
 for found in common.views():
     keys = others(found, *free) if free else []
     if state.get("draws"):
-        keys += [(key,) for key in common.draws(found) if key not in found.keys]
+        keys += [(key,) for key in draws.keys(found) if key not in found.keys]
     elif state.get("seeds"):
         keys += seeds(found)
     more[found.keys] = tuple(dict.fromkeys(keys))
 with st.container():  # has its place also when empty, so that the chart stays where it is
     if state.get("seeds") and not seeds(view):
         st.caption("No other seed of this setting is stored.")
-    if state.get("draws") and len(common.draws(view)) < 2:
+    if state.get("draws") and draws.count(view) < 2:
         st.caption("No other calibration draw of this setting is stored: python -m asr_core run --draws 16 adds them.")
 
 drawn = charts.show(

@@ -5,7 +5,7 @@ import streamlit as st
 from asr_core.figures import overview
 from asr_core.report import glossary, textreport
 from asr_core.spec.recalibration import NOTHING
-from pages._frame import charts, common, folded, state, tables, why
+from pages._frame import charts, common, draws, folded, state, tables, why
 from pages._frame.text import plain
 
 # Layers that are listed at once: a table to sort is the largest part of a browser's work, so it waits for a click.
@@ -107,12 +107,12 @@ for column, found in zip(st.columns(len(common.views())), common.views(), strict
         card(found)
 
 st.subheader("Accuracy", anchor=False)
-several = len(common.draws(view)) > 1
+several = draws.count(view)
 then = f", then BatchNorm recalibration: {view.look.recalibration}." if view.look.batchnorm else f". {NOTHING}"
 st.caption(
     f"One-shot pruning, then each repair{then} Lines are 95 % "
     "Wilson intervals; open markers: without mean correction."
-    + (f" Wide bars: least and largest of {len(common.draws(view))} calibration draws." if several else "")
+    + (f" Wide bars: least and largest of {several} calibration draws." if several > 1 else "")
 )
 charts.show(
     overview.ACCURACY,
@@ -120,7 +120,7 @@ charts.show(
     repairs=lambda found: found.look.repairs,
     state=lambda found: found.look.bn_state,
     store=common.store(),
-    draws=common.draws,
+    draws=draws.keys,
 )
 
 folded.expander("Why do two methods differ?", "_open_why", lambda: why.card(view), icon=":material/help_center:")

@@ -7,7 +7,7 @@ from asr_core.figures import energy, multiples, spectrum, variance
 from asr_core.spec import labels
 from asr_core.spec.recalibration import NOTHING
 from asr_core.store.tables import networks, rows_of, typed
-from pages._frame import channels, charts, common, folded, state, tables
+from pages._frame import channels, charts, common, draws, folded, state, tables
 from pages._frame.text import plain
 
 view = common.view()
@@ -62,7 +62,7 @@ def fits(table, number: int) -> None:
 
 def factors_over_draws(channel: int) -> None:
     """How far this channel's factors move with the calibration draw, where several draws are stored with factors."""
-    every = [result.repairs for key in common.draws(view) if len((result := common.opened((key,))).repairs)]
+    every = [result.repairs for key in draws.keys(view) if len((result := common.opened((key,))).repairs)]
     mine = [rows[(rows["layer"] == layer) & (rows["channel"] == channel)] for rows in every]
     if len(mine) < 2:
         return

@@ -18,7 +18,7 @@ from asr_core.spec.repairs import repairs
 from asr_core.store import catalogue, default_root, results
 from asr_core.store.catalogue import Stored
 from asr_core.store.results import Result
-from asr_core.studies import first, noise
+from asr_core.studies import first
 from pages._frame import address, looks, state
 from pages._frame.compute import compute_panel
 from pages._frame.shelf import opened as opened
@@ -172,13 +172,6 @@ def _read_pin(text: str) -> View:
         raise AsrError(f"no stored result has the key {key}. Pin another one.")
     seen = _look_of({name: state.get(name) for name in address.LOOK} | values)
     return _view(catalogue.covering(stored(), found[0].setting, found[0].dense_id), seen)
-
-
-def draws(found: View) -> tuple[str, ...]:
-    """Keys of the stored results that differ from a view in nothing but their calibration draw, its own among them."""
-    own = found.setting.dense.seed
-    alike = noise.alike(stored(), found.setting, found.dense_id) if found.keys else []
-    return tuple(item.key for item in alike if item.setting.dense.seed == own)
 
 
 def views() -> list[View]:

@@ -54,6 +54,11 @@ def test_overview_says_that_there_is_nothing_to_recalibrate_and_lacks_nothing(st
     assert "b = 20" not in told and "b = 0" not in told
 
 
+def test_two_results_of_one_draw_are_no_two_draws(store, stored):
+    store_result(store, change=unrecalibrated, layers=LAYERS, repairs=(LW,), **HERE)
+    assert "calibration draws" not in words(faultless("overview", **ADDRESS))
+
+
 def test_the_sidebar_has_no_control_of_recalibration(store, stored):
     app = faultless("overview", **ADDRESS)
     keys = {item.key for kind in (app.selectbox, app.number_input) for item in kind}
