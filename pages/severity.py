@@ -49,7 +49,11 @@ def prior(found: common.View) -> str:
 def interval(row, name: str) -> str:
     """'0.61 [0.12, 0.86]', or that it cannot be told."""
     value, low, high = row[name], row[f"{name}_low"], row[f"{name}_high"]
-    return why_none(row) if pd.isna(value) else f"{value:.2f} [{low:.2f}, {high:.2f}]"
+    return (
+        why_none(row).removeprefix("no correlation is given for ")
+        if pd.isna(value)
+        else f"{value:.2f} [{low:.2f}, {high:.2f}]"
+    )
 
 
 def numbers() -> None:

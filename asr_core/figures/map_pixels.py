@@ -22,7 +22,8 @@ def figure(pixels: pd.DataFrame, scale: str = "row", low=None, high=None, span=N
             far, reach = values[0, i] - values[0, 0], span[i - 1]
             _grid(made, (2, i + 1), far, style.RATIO, (-reach, reach), f"{name} − dense")
     height = 110 + 2 * min(190, map_sheets.WIDTH // len(names))
-    style.finish(made, height, "", "", shared, top=64)
+    over = map_sheets.LINE * (1 + max(title.count("<br>") for title in titles))
+    style.finish(made, height, "", "", shared, top=16 + over)
     made.update_annotations(font_size=11)
     made.update_xaxes(visible=False, constrain="domain")
     made.update_yaxes(visible=False, autorange="reversed", constrain="domain")

@@ -134,8 +134,8 @@ def differences(store: Store, table: pd.DataFrame, seed: int, draw: int) -> pd.D
     p = {"images": [_mcnemar(row) for row in found.itertuples()]}
     p |= {name: [_t_test(values) for values in over[name]] for name in over}
     tests = int(np.isfinite([*p.values()]).sum())
-    pairs = zip(found.itertuples(), over["draw"], over["seed"], strict=True)
-    told = [_pair(row, of_draws, of_seeds, tests) for row, of_draws, of_seeds in pairs]
+    each = zip(found.itertuples(), over["draw"], over["seed"], strict=True)
+    told = [_pair(row, draws, seeds, tests) for row, draws, seeds in each]
     made = found.join(pd.DataFrame(told, index=found.index))
     corrected = np.split(holm(np.concatenate([*p.values()])), len(p))
     for name, mean, values in zip(p, ("gain", "draw_mean", "seed_mean"), corrected, strict=True):

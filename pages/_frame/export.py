@@ -40,7 +40,7 @@ class Drawn:
         settings, how many."""
         if self.chart.over:
             return self.chart.over
-        facts, several = self.view.result.setting, len(self.what.get("groups", ()))
+        facts, several = self.view.result.setting, self._settings()
         asked, achieved = facts["sparsity_asked"], facts["sparsity_achieved"]
         title = self.view.title
         parts = [f"{several} stored settings, among them {title}" if several > 1 else title]
@@ -51,6 +51,13 @@ class Drawn:
         if several < 2 and (count := self._counted()):
             parts.append(count)
         return " · ".join(parts)
+
+    def _settings(self) -> int:
+        """Of how many settings it has a mark: not of all that were looked through."""
+        for names in (["point"], ["rule", "sparsity"]):
+            if "groups" in self.what and {*names} <= {*self.table}:
+                return len(self.table[names].drop_duplicates())
+        return len(self.what.get("groups", ()))
 
     def _recalibration(self) -> str:
         """The BatchNorm state that its numbers are of, which need not be the chosen one."""

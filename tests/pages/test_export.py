@@ -92,3 +92,11 @@ def test_medians_over_settings_do_not_name_one_of_them(made):
 def test_several_settings_are_counted(made):
     item = drawn(overview.ACCURACY, made[0], pd.DataFrame(), groups=(("a",), ("b",)))
     assert item.signature.startswith("2 stored settings, among them resnet18")
+
+
+@pytest.mark.parametrize(
+    "table", [{"point": [0, 0, 3]}, {"rule": ["ERK", "ERK", "LAMP"], "sparsity": [0.9, 0.9, 0.9], "layer": [0, 1, 0]}]
+)
+def test_settings_without_a_mark_are_not_counted(made, table):
+    item = drawn(overview.ACCURACY, made[0], pd.DataFrame(table), groups=(("a",), ("b",), ("c",), ("d",)))
+    assert item.signature.startswith("2 stored settings, among them resnet18")
