@@ -88,7 +88,7 @@ def test_a_running_job_shows_its_progress_and_no_other_setting(store, page):
     app = opened(page, dataset="digits", sparsity="0.97")
     assert "is not stored, so nothing is drawn of it" in words(app)
     assert (
-        app.get("progress")[0].proto.text.startswith("accuracy (BN only)")
+        app.get("progress")[0].proto.text.startswith("25 % · accuracy (BN only)")
         and app.button(key=f"_cancel_{jobs_id(store)}").label == "Cancel"
     )
     assert not charts(app)
