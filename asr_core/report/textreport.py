@@ -79,7 +79,8 @@ def describe(facts: dict[str, Any]) -> str:
     title, more = prune.how
     how = f"{title} {100 * facts['sparsity_asked']:g}%" if "sparsity" in prune.parameters else title
     recipe = f"from scratch, {dense.epochs} epochs" if dense.source == "scratch" else dense.source
-    removed = "conv and linear" if prune.parameters["include_linear"] else "conv"
+    removed = "conv" if setting.model.batchnorm else "its layers'"  # linear ones between LayerNorms too
+    removed = "conv and linear" if prune.parameters["include_linear"] else removed
     return (
         f"{_network(setting)} on {facts['dataset_label']}, {setting.data.image_size} pixels, "
         f"dense {facts['dense_id'][:8]} ({recipe}, seed {dense.seed}); "
