@@ -75,7 +75,7 @@ def score(predictions: np.ndarray, labels: Any) -> Evaluation:
             f"{len(predictions)} predictions for {len(labels)} labels; give one label per image, at least one."
         )
     correct = int((predictions == labels).sum())
-    return Evaluation(correct / len(labels), *wilson(correct, len(labels)), predictions)
+    return Evaluation(correct / len(labels), *map(float, wilson(correct, len(labels))), predictions)
 
 
 def evaluate(
