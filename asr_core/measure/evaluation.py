@@ -75,7 +75,8 @@ def score(predictions: np.ndarray, labels: Any) -> Evaluation:
             f"{len(predictions)} predictions for {len(labels)} labels; give one label per image, at least one."
         )
     correct = int((predictions == labels).sum())
-    return Evaluation(correct / len(labels), *wilson(correct, len(labels)), predictions)
+    low, high = wilson(correct, len(labels))
+    return Evaluation(correct / len(labels), float(low), float(high), predictions)
 
 
 def evaluate(

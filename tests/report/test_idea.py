@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from drawn import charts, shown
 from made_results import store_result
-from paged import arrived
+from paged import arrived, switched
 from streamlit.testing.v1 import AppTest
 
 from asr_core.figures import NothingToDraw, idea
@@ -106,3 +106,13 @@ def test_the_front_page_leads_to_the_lesson_and_to_the_results(store):
     app = opened()
     next(button for button in app.button if button.label == "Look at all results").click().run()
     assert app.title[0].value == "Overview" and not app.exception
+
+
+def test_the_front_page_looks_for_no_setting_and_the_next_page_still_opens_with_the_first(store):
+    store_result(store, sparsity=0.7)
+    app = opened()
+    assert not app.query_params
+    app = switched(app, "overview")
+    assert app.query_params["sparsity"] == "0.7" and "is not stored" not in shown(
+        "\n".join(m.value for m in app.markdown)
+    )
