@@ -127,6 +127,7 @@ def paged():
     from pages._frame import state
 
     state.begin(st.session_state.setdefault("at", "one"))
+    state.unchosen()  # as every page that shows a setting asks
     st.toggle("Over the image", key="overlay")
     state.finish(True)
 
