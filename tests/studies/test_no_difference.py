@@ -155,7 +155,7 @@ def spied(page, patch) -> tuple[list, list]:
 
 @pytest.mark.parametrize("page", [page for page in PAGES if page is not noises])
 def test_without_a_difference_a_page_says_ahead_in_at_most_one_of_twenty_trials(page, monkeypatch):
-    random, (names, pairs) = np.random.default_rng(8), spied(page, monkeypatch)
+    random, (names, pairs) = np.random.default_rng(0), spied(page, monkeypatch)
     false = 0
     for _ in range(TRIALS):
         bits = dict(zip(names, right(random, [0.6] * len(names), IMAGES), strict=True))
@@ -171,7 +171,7 @@ def test_without_a_difference_noise_says_ahead_in_at_most_one_of_twenty_trials(m
 
 @pytest.mark.parametrize("page", PAGES)
 def test_a_known_difference_is_found_with_enough_images(page, monkeypatch):
-    random = np.random.default_rng(8)
+    random = np.random.default_rng(1)
     found = sum(bool(page(random, 0.1, MANY, monkeypatch) & {*ORDERED}) for _ in range(KNOWN))
     assert found >= 0.95 * KNOWN
 
