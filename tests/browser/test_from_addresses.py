@@ -1,5 +1,5 @@
-"""Every step and answer of the lesson, and every scene of the talks, opened from its address on a server that nobody has
-visited: light on a laptop, dark on a large screen."""
+"""Every step and answer of the lesson, and every scene of the talks, opened from its address on a server that nobody
+has visited: light on a laptop, dark on a large screen."""
 
 import pytest
 
