@@ -153,7 +153,7 @@ def _look(tally: Tally, ground: Ground, store: Store, specs) -> None:
         tally.broken += Store(store.root).verify()
     runner = Runner(store)
     runner.limits = runner.limits.__class__(idle=60)
-    for what in (runner.warm, runner.tend, runner.all, lambda: runner.submit(Wanted(specs[1]))):
+    for what in (lambda: runner.warm(specs[1]), runner.tend, runner.all, lambda: runner.submit(Wanted(specs[1]))):
         try:
             what()
         except AsrError as error:

@@ -6,7 +6,11 @@ They run what `python -m asr_core.jobs.worker` runs, as processes of their own.
 import multiprocessing
 import os
 import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from multiprocessing import forkserver
+from types import ModuleType
 
 from asr_core.jobs import worker
 
@@ -21,7 +25,8 @@ class Child:
         context.set_forkserver_preload(LOADED)
         forkserver.ensure_running()
         self._process = context.Process(target=_work, args=(arguments[:2],), daemon=True)
-        self._process.start()
+        with _nobodys_main():
+            self._process.start()
         self.pid = self._process.pid
 
     def poll(self) -> int | None:
@@ -42,6 +47,17 @@ class Child:
     def kill(self) -> None:
         """SIGKILL."""
         self._process.kill()
+
+
+@contextmanager
+def _nobodys_main() -> Iterator[None]:
+    """A child begins with its parent's __main__: not with a page that a test runs there."""
+    own = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = own
 
 
 def _work(arguments: list[str]) -> None:

@@ -11,7 +11,7 @@ from paged import arrived, switched, turned
 
 from asr_core.jobs import jobs, runner
 from asr_core.jobs.jobs import Wanted
-from asr_core.store import Store, manifests
+from asr_core.store import Store, entries
 from pages._frame import common
 
 
@@ -75,7 +75,7 @@ def test_pages_go_on_where_a_job_died_on_a_disk_that_takes_no_more(
     def refused(*_, **__):
         raise error
 
-    monkeypatch.setattr(manifests, "replace", refused)
+    monkeypatch.setattr(entries, "_replace", refused)
     monkeypatch.setattr(filelock.FileLock, "acquire", refused)
     app = switched(arrived(dataset="digits", sparsity=0.7), page)
     assert app.title

@@ -23,7 +23,7 @@ def test_an_empty_store_is_said_in_words(store, page):
 @pytest.mark.parametrize(
     ("page", "count", "sentence"),
     [
-        ("absorption", 3, "Under cumulative averaging all 3 repairs and BN only are one network"),
+        ("absorption", 4, "Under cumulative averaging all 3 repairs and BN only are one network"),
         ("severity", 1, f"1 setting of 1 dense network: {TOO_FEW}"),
         ("ablation", 2, "12 of 100 points are stored"),
     ],
@@ -123,7 +123,7 @@ def test_a_pinned_setting_is_drawn_beside_the_present_one(store, page):
     store_result(store, sparsity=0.9)
     key = pinned.entry.manifest["key"]
     app = opened(page, dataset="digits", sparsity="0.9", pin=f"{key}~simultaneous~off~reset~ema~0.1~20")
-    assert len(charts(app)) == 2 * {"absorption": 3, "severity": 1, "ablation": 2}[page]
+    assert len(charts(app)) == 2 * {"absorption": 4, "severity": 1, "ablation": 2}[page]
 
 
 def test_states_that_are_not_stored_are_said_in_words(store):

@@ -12,7 +12,7 @@ from made_uploads import zipped
 
 from asr_core.errors import DataError, Gone, SpecError
 from asr_core.images import data, folders, uploads
-from asr_core.jobs import jobs, runner, unreadable
+from asr_core.jobs import jobs, queue, unreadable
 from asr_core.jobs.jobs import Wanted
 from asr_core.jobs.runner import Runner
 from asr_core.networks import resume
@@ -141,14 +141,14 @@ def test_an_entry_that_is_written_to_after_it_was_read_is_not_shown_again(store)
 
 
 def test_a_job_that_is_asked_for_is_there_as_a_whole_or_not_at_all(store, monkeypatch):
-    crew, written = Runner(store), runner.write_json
+    crew, written = Runner(store), queue.write_json
 
     def full(path, value):
         if path.name == "status.json":
             raise OSError(28, "No space left on device")
         written(path, value)
 
-    monkeypatch.setattr(runner, "write_json", full)
+    monkeypatch.setattr(queue, "write_json", full)
     with pytest.raises(Exception, match="No space left"):
         crew.submit(Wanted(SMALL))
     assert list(store.jobs.glob("*")) == []
