@@ -13,8 +13,9 @@ from asr_core.errors import AsrError
 from asr_core.jobs import needs
 from asr_core.jobs.jobs import Wanted
 from asr_core.jobs.runner import Runner
+from asr_core.spec.parts import PruneSpec
 from asr_core.store import Store, disk
-from benchmarks.chaos.ground import Ground, crew, ended, entries, finished, grid, setting, swept, tables, until
+from benchmarks.chaos.ground import SMALL, Ground, crew, ended, entries, finished, grid, setting, swept, tables, until
 from benchmarks.chaos.tally import Tally
 
 ROOM = 64 << 20  # bytes with which everything fits
@@ -123,7 +124,8 @@ def _no_byte_left(path: Path) -> None:
 
 def frozen(ground: Ground, count: int, chance: Random) -> Tally:
     """A store that takes no byte: what is stored is shown, what is not is refused with the reason."""
-    tally, specs = Tally("the store is read-only"), grid(2)
+    unstored = SMALL.with_(prune=PruneSpec.of("uniform", sparsity=0.5))  # of no other fault either
+    tally, specs = Tally("the store is read-only"), [*grid(1), unstored]
     try:
         for number in range(count):
             with mounted(ground.folder / f"frozen{number}", ROOM) as folder:

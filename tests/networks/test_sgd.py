@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -167,6 +168,7 @@ def test_a_stopped_training_can_be_looked_at(store):
     assert facts["losses"] == trained()[1]["losses"][:2]
 
 
+HERE = Path(__file__).parent
 KILLED = """
 import sys, time
 sys.path += sys.argv[2:]
@@ -178,7 +180,7 @@ training(average=True).run(lambda stage, count: time.sleep(0.05), Kept(Store(sys
 
 def test_a_training_killed_without_warning_goes_on_to_the_same_weights(store):
     network, _ = trained(average=True)
-    started = subprocess.Popen([sys.executable, "-c", KILLED, store.root, PROJECT, PROJECT / "tests"])
+    started = subprocess.Popen([sys.executable, "-c", KILLED, store.root, PROJECT, HERE, HERE.parent])
     try:
         state, end = store.trainings / "k" / resume.STATE, time.monotonic() + 120
         while not state.exists() and started.poll() is None and time.monotonic() < end:
