@@ -3,7 +3,6 @@
 
 import tempfile
 import time
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -17,8 +16,9 @@ import torch
 from asr_core.images import data
 from asr_core.jobs.jobs import Wanted
 from asr_core.jobs.runner import Runner
+from asr_core.networks import models
 from asr_core.pipeline.order import Sooner
-from asr_core.pipeline.plan import Task
+from asr_core.pipeline.plan import EVAL_BATCH, Task
 from asr_core.spec.experiment import ExperimentSpec, Setting
 from asr_core.spec.parts import PruneSpec
 from asr_core.spec.recalibration import REPORTED_STATE, default_states
@@ -92,20 +92,27 @@ def bare(base: Setting, store: Store, tasks: list[Task]) -> float:
     spec, threads = experiment(base, 0.5), torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        needed = sum((limit.passes(task, spec) for task in tasks if task.kind == "forward"), Counter[Any]())
         model = setting.dense_network(spec, store, results.dense_here(store, spec))
         images = data.load(spec.data, store)
-        batch = images.train_batch(np.arange(max(count for _, count in needed)) % len(images.train_labels))
-        return sum(number * _pass(model, kind, batch) for kind, number in needed.items())
+        needed = [task for task in tasks if task.kind == "forward"]
+        each = {stage: _of_one_image(model, images, stage, spec) for stage in {task.stage for task in needed}}
+        return sum(each[task.stage] * task.images for task in needed)
     finally:
         torch.set_num_threads(threads)
 
 
-def _pass(model: torch.nn.Module, kind: limit.Pass, images: torch.Tensor) -> float:
-    """Processor seconds of one forward pass."""
-    begun = time.process_time()
-    limit.bare_forward(model, kind, images, repeats=3)
-    return (time.process_time() - begun) / 4  # three, after one that warms up
+def _of_one_image(model: torch.nn.Module, images: data.Dataset, stage: str, spec: ExperimentSpec) -> float:
+    """Seconds of an image in a pass as large as the stage's, BatchNorm in the stage's mode."""
+    sizes = {"evaluation": EVAL_BATCH, "recalibration": spec.calibration.calib_batch_size}
+    size = sizes.get(stage, spec.calibration.stat_images)
+    batch = images.train_batch(np.arange(size) % len(images.train_labels))
+    for bn in models.batchnorms(model).values():
+        bn.train(stage == "recalibration")
+    try:
+        _, *warm = [limit.bare_forward(model, batch) for _ in range(4)]
+        return float(np.median(warm)) / size
+    finally:
+        model.eval()
 
 
 def measure(base: Setting, runner: Runner, sparsities: list[float]) -> dict[str, Any]:

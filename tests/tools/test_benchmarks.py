@@ -3,6 +3,7 @@
 import copy
 import subprocess
 import sys
+from importlib import import_module
 
 import numpy as np
 import pytest
@@ -22,7 +23,7 @@ from asr_core.spec.dense import DenseSpec
 from asr_core.store import Store, results
 from asr_core.store.entries import PROJECT
 from benchmarks import __main__ as command
-from benchmarks import limit, repairability, setting, speed, straightforward
+from benchmarks import dashboard, limit, live, repairability, setting, speed, straightforward
 from benchmarks.report import Line, as_json, table
 
 ASKED = setting.Asked(
@@ -224,3 +225,20 @@ def test_a_line_knows_whether_its_target_is_met():
 def test_the_naive_way_to_repairability_gives_the_same_ratios():
     line = repairability.line(images=8, size=32, repeats=1)
     assert line.factor > 0 and line.target == ">= 8", line.what
+
+
+@pytest.mark.parametrize(
+    "name", sorted(path.stem for path in (PROJECT / "benchmarks").glob("*.py") if path.stem != "__main__")
+)
+def test_every_benchmark_can_be_imported(name):
+    assert import_module(f"benchmarks.{name}")
+
+
+def test_the_bare_passes_behind_a_view_grow_with_its_images(tmp_path):
+    where = Store(dashboard.cache_with_shipped(tmp_path / "cache"))
+    (base,) = live.bases(where, None)
+    wanted = live.experiment(base, 0.61)
+    tasks = plan.missing(wanted, where, results.dense_here(where, wanted), *data.counts(base.data, where))
+    forward = [task for task in tasks if task.kind == "forward"]
+    assert {"evaluation", "recalibration", "stats"} <= {task.stage for task in forward}
+    assert 0 < live.bare(base, where, forward[:2]) < live.bare(base, where, forward)
