@@ -32,11 +32,14 @@ def slowdown(crew: Runner) -> float:
     return max(met, default=0.0) or load.slowdown()
 
 
-def seconds(crew: Runner, wanted: Wanted, tasks: list[Task], speed: estimate.Speed) -> tuple[float, float]:
-    """Until the rows that it shows first are stored, and until all of it is: from the click, if none is before it."""
+def seconds(
+    crew: Runner, wanted: Wanted, tasks: list[Task], speed: estimate.Speed, factor: float | None = None
+) -> tuple[float, float]:
+    """Until the rows that it shows first are stored, and until all of it is: from the click, if none is before it.
+    factor: the slowdown, where it is known."""
     ready = speed | ({"start": 0.0} if crew.ready() else {})
     shown, whole = estimate.until_shown(tasks, ready, wanted.first), estimate.seconds(tasks, ready, wanted.tables)
-    factor = slowdown(crew)
+    factor = factor or slowdown(crew)
     return factor * shown, factor * whole
 
 
@@ -59,17 +62,18 @@ def until_free(crew: Runner, ahead: list[Job]) -> float | None:
     """Seconds until a worker takes what comes after these jobs; None where one of them cannot be told."""
     if sum(job.state == "running" for job in ahead) < crew.limits.workers:
         return 0.0
-    each = [_left(crew, job) for job in ahead]
+    factor = slowdown(crew)  # once: it reads the files of all jobs
+    each = [_left(crew, job, factor) for job in ahead]
     return None if None in each else sum(filter(None, each)) / crew.limits.workers
 
 
-def _left(crew: Runner, job: Job) -> float | None:
+def _left(crew: Runner, job: Job, factor: float) -> float | None:
     """Seconds that a living job has still to compute."""
     if job.state == "running" and (line := job.progress()):
         return line["seconds_left"]
     try:
         wanted, _ = job.asked()
         speed: Any = crew.speed(wanted.experiment)
-        return None if speed is None else seconds(crew, wanted, missing(crew.store, wanted), speed)[1]
+        return None if speed is None else seconds(crew, wanted, missing(crew.store, wanted), speed, factor)[1]
     except AsrError:  # it will fail
         return 0.0

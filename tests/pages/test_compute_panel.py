@@ -6,13 +6,16 @@ from parts_of_pages import jobs_page, labels, panel, run
 from small import SMALL, SPEED
 
 from asr_core.errors import AsrError
-from asr_core.jobs import estimate, load
+from asr_core.jobs import estimate, load, queue
 from asr_core.jobs.jobs import Wanted
 from asr_core.jobs.runner import Runner
+from asr_core.spec.parts import PruneSpec
 from asr_core.store import Store
-from pages._frame import visitor
+from pages._frame import pricing, visitor
 from pages._frame.compute import WATCH
 from pages._frame.progress import news
+
+every = Runner.all
 
 
 @pytest.fixture
@@ -100,6 +103,22 @@ def test_an_offer_says_what_comes_before_it_and_how_long_that_takes(store):
     whole = estimate.duration(3 * estimate.seconds(estimate.work(SMALL, store), SPEED, 3))
     text = run(panel).markdown[0].value
     assert f"**about {whole}** on this machine, after 1 other computation, about 42 s" in text
+
+
+def test_the_jobs_are_read_as_often_however_many_wait(store, monkeypatch):
+    monkeypatch.setattr(Runner, "tend", lambda self: None)
+    crew, found = Runner(store), []
+    monkeypatch.setattr(Runner, "all", lambda self: found.append(None) or every(self))
+    reads = []
+    for count in (2, 6):
+        while len(list(store.jobs.glob("*"))) < count + 1:
+            number = len(list(store.jobs.glob("*")))
+            prune = PruneSpec.of("global_l1", sparsity=round(0.1 + 0.05 * number, 2))
+            make_job(store, "queued" if number else "running", wanted=Wanted(SMALL.with_(prune=prune)), before=100 - number)
+        found.clear()
+        assert pricing.ahead(crew, queue.waiting(store)[-1]).startswith(f"{count} other computation")
+        reads.append(len(found))
+    assert reads[0] == reads[1]
 
 
 def test_an_offer_does_not_wait_for_what_the_same_browser_no_longer_looks_at(store, monkeypatch):
