@@ -114,7 +114,9 @@ def test_the_jobs_are_read_as_often_however_many_wait(store, monkeypatch):
         while len(list(store.jobs.glob("*"))) < count + 1:
             number = len(list(store.jobs.glob("*")))
             prune = PruneSpec.of("global_l1", sparsity=round(0.1 + 0.05 * number, 2))
-            make_job(store, "queued" if number else "running", wanted=Wanted(SMALL.with_(prune=prune)), before=100 - number)
+            make_job(
+                store, "queued" if number else "running", wanted=Wanted(SMALL.with_(prune=prune)), before=100 - number
+            )
         found.clear()
         assert pricing.ahead(crew, queue.waiting(store)[-1]).startswith(f"{count} other computation")
         reads.append(len(found))
