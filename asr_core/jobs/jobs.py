@@ -17,7 +17,6 @@ import msgspec
 
 from asr_core.errors import SpecError
 from asr_core.jobs import estimate, logs
-from asr_core.jobs.schema import Line
 from asr_core.pipeline import allocations, maps, signal_plan
 from asr_core.pipeline.maps import MapSpec
 from asr_core.pipeline.order import Sooner, sooner
@@ -33,6 +32,7 @@ LIVE = ("queued", "running")
 STATES = (*LIVE, "finished", "failed", "cancelled", "dropped")
 BEAT = 5.0  # seconds between two signs of life of a computing worker: the time of its job's file ALIVE
 ALIVE = "alive"
+PROGRESS = "progress.jsonl"
 NEXT = "next.json"  # beside the jobs: the experiment that is probably asked for next
 SILENCE = 60.0  # seconds without one after which a worker on another machine counts as gone
 HOST = owners.machine()  # where a worker's process id means something
@@ -161,10 +161,8 @@ class Job:
 
     def progress(self) -> dict | None:
         """The last line of progress (see `asr_core.jobs.tracking`), or None before the first stage."""
-        whole = logs.tail(self.folder / "progress.jsonl").rpartition("\n")[0]  # the last line may be half written
-        with suppress(ValueError, RecursionError):  # damaged: the next one will do
-            return dict(msgspec.convert(json.loads(whole.splitlines()[-1]), Line)) if whole else None
-        return None
+        line = logs.last(self.folder / PROGRESS)
+        return dict(line) if line else None
 
     def log(self, lines: int = 20) -> str:
         """The last lines that the worker printed."""

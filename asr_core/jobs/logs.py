@@ -1,9 +1,23 @@
 """The ends of files that a job writes."""
 
+import json
 import os
+from contextlib import suppress
 from pathlib import Path
 
+import msgspec
+
+from asr_core.jobs.schema import Line
+
 TAIL = 8192  # bytes that are read of it
+
+
+def last(path: Path) -> Line | None:
+    """The last line of progress, None before the first one; what is damaged counts as none: the next one will do."""
+    whole = tail(path).rpartition("\n")[0]  # the last line may be half written
+    with suppress(ValueError, RecursionError):
+        return msgspec.convert(json.loads(whole.splitlines()[-1]), Line) if whole else None
+    return None
 
 
 def words(path: Path, lines: int) -> str:

@@ -4,7 +4,6 @@ import json
 import time
 from collections import defaultdict
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +44,7 @@ class Tracker(Report):
         self.left = {_name(t): (t, cost) for t, cost in zip(tasks, estimate.costs(tasks, speed), strict=True)}
         self.of = len(tasks), sum(task.images for task in tasks)
         self.total = sum(cost for _, cost in self.left.values()) + wanted.tables * speed["assemble"]
-        self.done = _share_of(path)  # by an earlier run of this job
+        self.done = (logs.last(path) or {"share": 0.0})["share"]  # by an earlier run of this job, which was sent back
         self.load = load.slowdown()
         self.expected: dict[str, float] = defaultdict(float)  # seconds by rate
         self.actual: dict[str, float] = defaultdict(float)
@@ -167,13 +166,6 @@ class Tracker(Report):
         if published and self.wanted.tables:  # what followed the last stage made them
             learned["assemble"] = (clock() - self.since_own) / self.wanted.tables
         estimate.remember(self.wanted.experiment, self.store, learned)
-
-
-def _share_of(path: Path) -> float:
-    """The share that an earlier run of this job came to; it was sent back to the queue."""
-    with suppress(ValueError, IndexError, KeyError, TypeError):
-        return float(json.loads(logs.tail(path).rpartition("\n")[0].splitlines()[-1])["share"])
-    return 0.0
 
 
 def _name(task: Task) -> tuple:

@@ -137,7 +137,7 @@ def compute(store: Store, job: jobs.Job, kept: dict[str, Any], stopped: Callable
     where, experiment = replace(where, threads=worker_threads()), wanted.experiment
     if not estimate.speed(experiment, store):
         probe.measure(experiment, store, where, importing or PYTHON)
-    path, speed = job.folder / "progress.jsonl", estimate.speed(experiment, store)
+    path, speed = job.folder / jobs.PROGRESS, estimate.speed(experiment, store)
     tracker = tracking.Tracker(wanted, store, speed, path, importing, stopped)
     done = False
     try:
