@@ -153,8 +153,6 @@ class Runner(Meter):
     def _alive(self, job: Job) -> bool:
         """Whether a job waits, or has its worker."""
         if job.state == "queued":
-            if self._cluster:
-                self._cluster.tend()
             return True
         child = self._children.get(job.pid) if job.pid and job.host == jobs.HOST else None
         return child.poll() is None if child else jobs.exists(job)
@@ -165,6 +163,8 @@ class Runner(Meter):
             return self._unwritten[job_id]
         job = jobs.read(self.store, job_id)
         if job is None or not job.live or self._alive(job):
+            if self._cluster and job is not None and job.state == "queued":  # a scheduler that was gone may be back
+                self._cluster.tend()
             return job
         return self._settle(job)
 
