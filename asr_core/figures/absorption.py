@@ -20,7 +20,7 @@ def _state(way: str, b: int, momentum: float) -> BatchNormState:
 def _comparable(result: Result, repairs) -> pd.DataFrame:
     """Accuracy rows of repairs that change weights, with their distance to BN only; or why there are none."""
     if not result.batchnorm:
-        raise NothingToDraw(absorbed.NO_BATCHNORM)
+        raise NothingToDraw(absorbed.NEVER_UNDONE)
     rows = result.accuracy
     if "logit_gap" not in rows:
         raise NothingToDraw(

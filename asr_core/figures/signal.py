@@ -17,7 +17,7 @@ def signal_table(result: Result, repairs=(), state: BatchNormState = REPORTED_ST
     """Per repair and absorbed conv: COLUMNS, label, layer, depth, b; medians over channels of the predicted signal
     (leftover.recalibrated) and of |offset|, and the signal's quartiles."""
     if not result.batchnorm:
-        raise NothingToDraw(absorbed.NO_BATCHNORM)
+        raise NothingToDraw(absorbed.NEVER_UNDONE)
     if state.calib_batches == 0:
         raise NothingToDraw("Without recalibration (b = 0) BatchNorm absorbs nothing; choose a budget.")
     rows = leftover.recalibrated(leftover.factors(result, repairs), state)

@@ -24,10 +24,8 @@ from asr_core.measure.guards import Images
 from asr_core.measure.stats import Moments
 from asr_core.networks import models
 
-BATCH, SMALL = (
-    16,
-    64 * 64,
-)  # images of which the dense network's outputs are held at a time; four times as many if SMALL
+BATCH = 16  # images of which the dense network's outputs are held at a time
+SMALL = 64 * 64  # pixels of an image up to which four times as many are
 CHUNK = 1 << 17  # values that are worked on at a time: they stay in a core's cache
 OTHERWISE = "conv {} runs otherwise in the dense network; give a network and its pruned or repaired copy."
 

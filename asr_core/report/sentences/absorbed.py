@@ -11,7 +11,7 @@ from asr_core.report.words import begun, counted, in_state, tested
 from asr_core.store.tables import networks
 
 WAYS = {"cumulative": "cumulative averaging", "reset": "an ema from reset", "keep": "an ema from kept statistics"}
-NO_BATCHNORM = "This network has no BatchNorm: nothing undoes a factor, a shift or a new weight, whatever the method."
+NEVER_UNDONE = "This network has no BatchNorm: nothing undoes a factor, a shift or a new weight, whatever the method."
 SAME = 0.05  # a largest logit difference up to which two networks count as one function
 
 
