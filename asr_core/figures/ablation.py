@@ -50,18 +50,8 @@ def table2_figure(table: pd.DataFrame, low: float = 0.0, high: float = 1.0) -> g
 
 def _ours(figure: go.Figure, network: RepairSpec, row) -> None:
     """One row of the table, as it is here."""
-    colour, symbol = style.look_of(network)
-    figure.add_scatter(
-        x=[100 * row.top1],
-        y=[row.row],
-        error_x=style.interval(row.top1, row.top1_low, row.top1_high),
-        mode="markers+text",
-        text=[f"{100 * row.top1:.1f}"],
-        textposition="top center",
-        showlegend=False,
-        marker={"color": colour, "symbol": symbol, "size": 12, "line": {"width": 2}},
-        hovertemplate=f"{labels.label(network)}<br>{words.accuracy(row)}<extra>here</extra>",
-    )
+    told = f"{labels.label(network)}<br>{words.accuracy(row)}<extra>here</extra>"
+    style.marks(figure, network, [row.row], row.top1, row.top1_low, row.top1_high, hovertemplate=told)
 
 
 def _published(figure: go.Figure, table: pd.DataFrame) -> None:

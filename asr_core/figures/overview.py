@@ -60,21 +60,12 @@ def accuracy_figure(table: pd.DataFrame, low: float = 0.0, high: float = 1.0) ->
         if rows["top1"].isna().all():
             style.not_stored(figure, 100 * low, rows["label"])
             continue
-        colour, symbol = style.look_of(network)
         if rows["draws"].gt(1).all():
-            _draws(figure, rows, colour)
-        figure.add_scatter(
-            x=100 * rows["top1"],
-            y=rows["label"],
-            error_x=style.interval(rows["top1"], rows["top1_low"], rows["top1_high"]),
-            mode="markers+text",
-            marker={"color": colour, "symbol": symbol, "size": 12, "line": {"width": 2}},
-            text=[f"{100 * value:.1f}" for value in rows["top1"]],
-            textposition="top center",
-            customdata=100 * rows[["top1_low", "top1_high"]].to_numpy(float),
-            hovertemplate="%{y}<br>%{x:.2f} % [%{customdata[0]:.1f}, %{customdata[1]:.1f}]<extra></extra>",
-            showlegend=False,
-        )
+            _draws(figure, rows, style.look_of(network)[0])
+        ends = 100 * rows[["top1_low", "top1_high"]].to_numpy(float)
+        told = "%{y}<br>%{x:.2f} % [%{customdata[0]:.1f}, %{customdata[1]:.1f}]<extra></extra>"
+        values = (rows[name] for name in ("top1", "top1_low", "top1_high"))
+        style.marks(figure, network, rows["label"], *values, customdata=ends, hovertemplate=told)
     figure.update_xaxes(range=[100 * low, 100 * high])
     figure.update_yaxes(range=[len(table) - 0.4, -0.6], type="category")  # the first number stands whole above its mark
     title = "top-1 accuracy, % (95 % interval)"

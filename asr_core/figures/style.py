@@ -115,6 +115,23 @@ def interval(value, low, high, scale: float = 100, **look) -> dict:
     return {"type": "data", "symmetric": False, "thickness": 1.5, "width": 5, **ends, **look}
 
 
+def marks(figure: go.Figure, network: RepairSpec, y, value, low, high, form: str = ".1f", **hover) -> None:
+    """A network's marks on the lines `y`, the number above: `value` from `low` to `high` (fractions, in percent)."""
+    colour, symbol = look_of(network)
+    values = 100 * np.atleast_1d(value)
+    figure.add_scatter(
+        x=values,
+        y=y,
+        error_x=interval(value, low, high),
+        mode="markers+text",
+        marker={"color": colour, "symbol": symbol, "size": 12, "line": {"width": 2}},
+        text=[f"{one:{form}}" for one in values],
+        textposition="top center",
+        showlegend=False,
+        **hover,
+    )
+
+
 def not_stored(figure: go.Figure, left: float, lines) -> None:
     """On each of these lines of a figure, at its left end, that nothing is stored."""
     figure.add_scatter(

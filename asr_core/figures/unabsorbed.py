@@ -36,18 +36,9 @@ def figure(found: pd.DataFrame, low: float | None = None, high: float | None = N
     """A mark with its 95 % interval per repair: points gained over no repair, which is 0; a line where dense is."""
     made = go.Figure()
     for network, rows in style.each(found):
-        colour, symbol = style.look_of(network)
-        made.add_scatter(
-            x=100 * rows["gain"],
-            y=rows["label"],
-            error_x=style.interval(rows["gain"], rows["gain_low"], rows["gain_high"]),
-            mode="markers+text",
-            marker={"color": colour, "symbol": symbol, "size": 12, "line": {"width": 2}},
-            text=[f"{100 * value:+.1f}" for value in rows["gain"]],
-            textposition="top center",
-            hovertemplate="%{y}<br>%{x:+.2f} points against no repair<extra></extra>",
-            showlegend=False,
-        )
+        told = "%{y}<br>%{x:+.2f} points against no repair<extra></extra>"
+        values = (rows[name] for name in ("gain", "gain_low", "gain_high"))
+        style.marks(made, network, rows["label"], *values, "+.1f", hovertemplate=told)
     dense = 100 * (found["dense"] - found["no_repair"]).iloc[0]
     for x, dash in ((0.0, "dash"), (dense, "longdash")):
         if np.isfinite(x):
