@@ -23,6 +23,7 @@ import psutil
 
 from asr_core.errors import AsrError
 from asr_core.jobs import estimate, jobs, needs, queue, watches
+from asr_core.pipeline.kept import Kept
 from asr_core.runtime import Runtime, clock, worker_threads
 from asr_core.spec.experiment import from_dict
 from asr_core.store import Store
@@ -33,7 +34,8 @@ LOOK = 0.1  # seconds between two looks at the queue's folder
 AGAIN = 2.0  # seconds after which an unchanged queue is read again: another worker may have ended its job
 PYTHON = 0.5  # seconds that Python itself takes to start and to import what stands above
 _one_at_a_time = threading.Lock()  # torch's threads and seeds, and what is printed, belong to the process
-_KEPT: dict[str, Any] = {}  # what stays loaded in a process of a cluster from one job to the next
+_KEPT = Kept()  # what stays loaded in a process of a cluster from one job to the next
+PREPARED = "prepared"  # the experiment that was loaded for, while there was nothing to do
 MOST = 2 << 30  # bytes of memory with which a worker takes no further job
 
 
@@ -48,7 +50,7 @@ def main(command: str, root: str, *rest: str) -> int:
 
 def serve(store: Store, watch: watches.Watch, limits: queue.Limits) -> int:
     """Compute one job after the other, until there was none for `limits.idle` seconds."""
-    kept: dict[str, Any] = {}
+    kept = Kept()
     seen, read, idle = 0, 0.0, time.monotonic()
     while not watch.orphaned and psutil.Process().memory_info().rss < MOST:
         stamp = store.jobs.stat().st_mtime_ns if store.jobs.is_dir() else 0
@@ -68,21 +70,19 @@ def serve(store: Store, watch: watches.Watch, limits: queue.Limits) -> int:
     return 0
 
 
-def _load(store: Store, kept: dict[str, Any]) -> None:
+def _load(store: Store, kept: Kept) -> None:
     """Import what every job needs, while there is none, and load what the next one probably begins with."""
     from asr_core.jobs import probe, tracking  # noqa: F401
     from asr_core.pipeline import run as pipeline
-    from asr_core.pipeline.kept import Kept
 
-    kept.setdefault("kept", Kept())
     with suppress(OSError, ValueError, AsrError):  # nobody has said what, or it cannot be computed
         spec = from_dict(read_json(store.jobs / jobs.NEXT, dict[str, Any]))
-        if kept.get("prepared") != spec:
-            kept["prepared"] = spec
-            pipeline.prepare(spec, store, Runtime(threads=worker_threads()), kept["kept"])
+        if kept.find(PREPARED, spec) is None:
+            kept.get(PREPARED, spec, lambda: True)  # once, however that ends
+            pipeline.prepare(spec, store, Runtime(threads=worker_threads()), kept)
 
 
-def run(store: Store, job: jobs.Job, watch: watches.Stop, kept: dict[str, Any]) -> None:
+def run(store: Store, job: jobs.Job, watch: watches.Stop, kept: Kept) -> None:
     """Compute a job that was taken, and write how it ended. kept: what stays loaded from one job to the next."""
     try:
         watch.job = job
@@ -122,18 +122,16 @@ def _ending(error: BaseException, orphaned: bool, tries: int) -> dict[str, Any]:
     return {"state": "failed", "reason": traceback.format_exception_only(error)[-1].strip()}
 
 
-def compute(store: Store, job: jobs.Job, kept: dict[str, Any], stopped: Callable[[], bool]) -> None:
+def compute(store: Store, job: jobs.Job, kept: Kept, stopped: Callable[[], bool]) -> None:
     """Compute what is wanted with progress lines; whatever happens, the speeds met are remembered."""
     wanted, where = job.asked()
     if wanted.stored(store):
         return
-    start = clock()
+    warm, start = "torch" in sys.modules, clock()
     from asr_core.jobs import probe, tracking
     from asr_core.pipeline import run as pipeline
-    from asr_core.pipeline.kept import Kept
 
-    importing = None if kept else PYTHON + clock() - start
-    kept.setdefault("kept", Kept())
+    importing = None if warm else PYTHON + clock() - start
     where, experiment = replace(where, threads=worker_threads()), wanted.experiment
     if not estimate.speed(experiment, store):
         probe.measure(experiment, store, where, importing or PYTHON)
@@ -148,7 +146,7 @@ def compute(store: Store, job: jobs.Job, kept: dict[str, Any], stopped: Callable
         elif wanted.signal:
             pipeline.signal(experiment, store, wanted.signal, wanted.dense_id, tracker, where)
         else:
-            pipeline.run(experiment, store, tracker, where, wanted.first, kept["kept"])
+            pipeline.run(experiment, store, tracker, where, wanted.first, kept)
         done = True
     finally:
         tracker.learn(done)

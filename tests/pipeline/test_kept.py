@@ -67,23 +67,23 @@ def test_another_network_takes_the_place_of_the_one_that_was_kept(tmp_path, buil
 
 
 def test_an_idle_worker_loads_what_is_expected_and_then_builds_nothing_for_it(tmp_path, built):
-    store, kept = copy(tmp_path), {}
+    store, kept = copy(tmp_path), Kept()
     queue.expect(store, pruned(0.5))
     worker._load(store, kept)
     assert built
     built.clear()
     worker._load(store, kept)
-    pipeline.run(pruned(0.5), store, kept=kept["kept"])
+    pipeline.run(pruned(0.5), store, kept=kept)
     assert built == []
 
 
 @pytest.mark.parametrize("text", ["{", "[]", '{"model": 1}'])
 def test_what_is_expected_and_cannot_be_read_is_let_be(tmp_path, text):
-    store, kept = copy(tmp_path), {}
+    store, kept = copy(tmp_path), Kept()
     store.jobs.mkdir()
     (store.jobs / jobs.NEXT).write_text(text)
     worker._load(store, kept)
-    assert "prepared" not in kept
+    assert worker.PREPARED not in kept._have
 
 
 def test_what_is_expected_stores_nothing_and_trains_nothing(tmp_path):
@@ -105,10 +105,10 @@ def test_what_is_expected_is_one_file_beside_the_jobs(tmp_path):
 
 
 def test_a_setting_that_cannot_be_computed_is_no_end_of_a_worker(tmp_path):
-    store, kept = copy(tmp_path), {}
+    store, kept = copy(tmp_path), Kept()
     unfit = SPEC.with_(model=ModelSpec(architecture="densenet121"))
     with pytest.raises(AsrError):
         pipeline.check(pipeline.Lab(unfit.with_(data=unfit.data.__class__(image_size=16)), store, Report(), Runtime()))
     queue.expect(store, unfit)
     worker._load(store, kept)
-    assert "kept" in kept
+    assert worker.PREPARED in kept._have
