@@ -15,6 +15,18 @@ OUTSIDE = """() => {
 }"""
 
 
+def svg(visitor) -> str:
+    """The picture that the button saves."""
+    return Path(visitor.download(visitor.page.locator("button.picture")).path()).read_text()
+
+
+def outside(visitor, picture: str) -> list:
+    """What of its text leaves its frame."""
+    page = visitor.context.new_page()
+    page.set_content(f"<body style='margin:0'>{picture}</body>")
+    return page.evaluate(OUTSIDE)
+
+
 @pytest.fixture
 def opened(server, visit):
     """The overview with the first figure's way to take it away."""
@@ -25,8 +37,7 @@ def opened(server, visit):
 
 
 def test_an_svg_has_real_text_its_width_in_centimetres_and_the_setting_below(opened):
-    saved = opened.download(opened.page.locator("button.picture"))
-    root = ElementTree.fromstring(Path(saved.path()).read_text())
+    root = ElementTree.fromstring(svg(opened))
     text = " ".join("".join(node.itertext()) for node in root.iter() if node.tag.endswith("}text"))
     assert root.get("width") == "8.5cm" and re.fullmatch(r"[\d.]+cm", root.get("height"))
     assert "ASR" in text and "global L1 90%" in text and "top-1 accuracy" in text
@@ -35,10 +46,7 @@ def test_an_svg_has_real_text_its_width_in_centimetres_and_the_setting_below(ope
 
 
 def test_no_text_of_an_svg_leaves_its_frame(opened):
-    saved = opened.download(opened.page.locator("button.picture"))
-    page = opened.context.new_page()
-    page.set_content(f"<body style='margin:0'>{Path(saved.path()).read_text()}</body>")
-    assert page.evaluate(OUTSIDE) == []
+    assert outside(opened, svg(opened)) == []
 
 
 def test_a_png_has_six_hundred_points_per_inch(opened):
@@ -60,8 +68,7 @@ def several(server, visit):
 
 
 def test_several_figures_are_one_svg_with_letters_one_legend_and_one_caption(several):
-    saved = several.download(several.page.locator("button.picture"))
-    root = ElementTree.fromstring(Path(saved.path()).read_text())
+    root = ElementTree.fromstring(svg(several))
     texts = ["".join(node.itertext()) for node in root.iter() if node.tag.endswith("}text")]
     assert root.get("width") == "17.0cm" or root.get("width") == "17cm"
     assert [text for text in texts if re.fullmatch(r"\([a-z]\)", text)] == ["(a)", "(b)"]
@@ -72,7 +79,4 @@ def test_several_figures_are_one_svg_with_letters_one_legend_and_one_caption(sev
 
 
 def test_no_text_of_several_figures_leaves_the_frame(several):
-    saved = several.download(several.page.locator("button.picture"))
-    page = several.context.new_page()
-    page.set_content(f"<body style='margin:0'>{Path(saved.path()).read_text()}</body>")
-    assert page.evaluate(OUTSIDE) == []
+    assert outside(several, svg(several)) == []
