@@ -64,8 +64,8 @@ def accuracy_figure(table: pd.DataFrame, low: float = 0.0, high: float = 1.0) ->
             _draws(figure, rows, style.look_of(network)[0])
         ends = 100 * rows[["top1_low", "top1_high"]].to_numpy(float)
         told = "%{y}<br>%{x:.2f} % [%{customdata[0]:.1f}, %{customdata[1]:.1f}]<extra></extra>"
-        values = (rows[name] for name in ("top1", "top1_low", "top1_high"))
-        style.marks(figure, network, rows["label"], *values, customdata=ends, hovertemplate=told)
+        top1, least, most = rows["top1"], rows["top1_low"], rows["top1_high"]
+        style.marks(figure, network, rows["label"], top1, least, most, customdata=ends, hovertemplate=told)
     figure.update_xaxes(range=[100 * low, 100 * high])
     figure.update_yaxes(range=[len(table) - 0.4, -0.6], type="category")  # the first number stands whole above its mark
     title = "top-1 accuracy, % (95 % interval)"

@@ -37,8 +37,8 @@ def figure(found: pd.DataFrame, low: float | None = None, high: float | None = N
     made = go.Figure()
     for network, rows in style.each(found):
         told = "%{y}<br>%{x:+.2f} points against no repair<extra></extra>"
-        values = (rows[name] for name in ("gain", "gain_low", "gain_high"))
-        style.marks(made, network, rows["label"], *values, "+.1f", hovertemplate=told)
+        gain, least, most = rows["gain"], rows["gain_low"], rows["gain_high"]
+        style.marks(made, network, rows["label"], gain, least, most, form="+.1f", hovertemplate=told)
     dense = 100 * (found["dense"] - found["no_repair"]).iloc[0]
     for x, dash in ((0.0, "dash"), (dense, "longdash")):
         if np.isfinite(x):
