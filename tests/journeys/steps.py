@@ -64,6 +64,7 @@ def select(walk, name: str, shown: dict) -> str | None:
 def opened(walk, name: str):
     """The options of a list, opened. A click opens none where the sidebar still scrolls to it: then a key does."""
     box, options = walk.page.locator(f".st-key-{name} input"), walk.page.get_by_role("option")
+    box.evaluate("one => one.scrollIntoView({block: 'center'})")  # at the window's edge a list can open outside it
     box.click()
     if not walk.visitor.appears(options, 1):
         box.press("ArrowDown")

@@ -22,6 +22,7 @@ COUNT = """new MutationObserver(() => {
     if (state !== window.lastState && state === 'running') window.runs = (window.runs ?? 0) + 1;
     window.lastState = state;
 }).observe(document, {subtree: true, childList: true, attributes: true, attributeFilter: ['data-test-script-state']})"""
+RUNS = "window.runs ?? 0"  # how often the script has run
 AS_IT_IS = "is not stored. All below is of another setting"  # no complaint: an offer
 # Found by a page in the present result where nothing is chosen, or what is chosen is of another network.
 FOUND = {
@@ -88,7 +89,7 @@ class Walk:
         """`count` steps; with `stop` only up to the first that shows a fault."""
         tried, odds = list(steps.STEPS), list(steps.STEPS.values())
         while len(self.log) < count and not (stop and self.faults):
-            before, runs = self.here, self.page.evaluate("window.runs ?? 0")
+            before, runs = self.here, self.page.evaluate(RUNS)
             (step,) = self.random.choices(tried, odds)
             self.log.append(f"{step.__name__} …")
             done = step(self)
@@ -97,22 +98,22 @@ class Walk:
                 continue
             self.log.append(done.words)
             self.tell(f"{len(self.log)}. {done.words}")
-            self.settle(runs)
+            self.settle(self.visitor, runs)
             self.look(before, done)
             if len(self.log) % EVERY == 0:
                 self.look_afresh()
         self.visitor.context.close()
         self.second.close()
 
-    def settle(self, runs: int) -> None:
+    def settle(self, visitor: Visitor, runs: int) -> None:
         """Wait until the script ran after a step, if it does, and all is drawn."""
         left = 1.0
-        while left > 0 and self.page.evaluate("window.runs ?? 0") == runs:
-            self.page.wait_for_timeout(25)
+        while left > 0 and visitor.page.evaluate(RUNS) == runs:
+            visitor.page.wait_for_timeout(25)
             left -= 0.025
-        self.visitor.finish()
-        self.page.wait_for_timeout(60)
-        self.visitor.finish()
+        visitor.finish()
+        visitor.page.wait_for_timeout(60)
+        visitor.finish()
 
     def look(self, before: tuple, done: steps.Done) -> None:
         """Note everything that is wrong after a step."""
@@ -184,8 +185,9 @@ class Walk:
         closed = other.page.locator("[data-testid=stSidebar] details:not([open]) summary")
         for place in reversed(range(closed.count())):
             if closed.nth(place).inner_text() in open_here:
+                runs = other.page.evaluate(RUNS)
                 closed.nth(place).click()
-                other.finish()
+                self.settle(other, runs)
 
     def fault(self, words: str) -> None:
         """Note a fault at the present step."""
