@@ -10,6 +10,7 @@ import pandas as pd
 from asr_core.figures import MEASURED, TESTED, Chart, style
 from asr_core.report import textreport
 from asr_core.spec import labels
+from asr_core.spec.recalibration import NO_BATCHNORM
 from asr_core.store import Store
 from pages._frame.common import View
 from pages._frame.text import plain
@@ -62,6 +63,8 @@ class Drawn:
     def _recalibration(self) -> str:
         """The BatchNorm state that its numbers are of, which need not be the chosen one."""
         state = self.what["state"]
+        if not self.view.result.batchnorm:
+            return NO_BATCHNORM
         if self.what.get("when") == "repaired" or not state.calib_batches:
             return "before recalibration"
         return f"{labels.recalibration(state)}, b = {state.calib_batches}"

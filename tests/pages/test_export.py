@@ -75,6 +75,12 @@ def test_what_is_measured_before_recalibration_does_not_name_the_chosen_one(made
     assert "before recalibration" in said and "b = 20" not in said
 
 
+def test_of_a_network_without_batchnorm_that_is_said_in_place_of_a_recalibration(tmp_path):
+    result = store_result(Store(tmp_path), repairs=REPAIRS, architecture="small_convnext")
+    said = drawn(overview.ACCURACY, result, pd.DataFrame(), state=NO_STATE).signature
+    assert "no BatchNorm" in said and "recalibration" not in said
+
+
 def test_what_was_achieved_is_said_where_it_is_not_what_was_asked(made):
     result, _ = made
     asked = drawn(overview.ACCURACY, result, pd.DataFrame())
