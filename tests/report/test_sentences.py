@@ -60,9 +60,12 @@ def test_no_sentence_shows_a_number_that_is_none_or_claims_a_cause(case):
     [
         (
             "accuracies.overview, usual",
-            "ASR is highest with 70.0 % [68.0, 72.0]: ahead of BN only; may be equal to LW",
+            "ASR is highest of the repairs with 70.0 % [68.0, 72.0]: ahead of BN only; may be equal to LW",
         ),
-        ("accuracies.overview, no BatchNorm", "Without BatchNorm (simultaneous, bias off), ASR is highest"),
+        (
+            "accuracies.overview, no BatchNorm",
+            "Without BatchNorm (simultaneous, bias off), ASR is highest of the repairs",
+        ),
         (
             "absorbed.unabsorbed, usual",
             "Without BatchNorm nothing absorbs a repair. Without one 15.0 % of 10,000 test images are right (dense "
@@ -79,7 +82,7 @@ def test_no_sentence_shows_a_number_that_is_none_or_claims_a_cause(case):
         ("absorbed.unabsorbed, worse than no repair", "from LW (eq. 1), -5.0 points, to ASR, -2.0 points."),
         ("absorbed.unabsorbed, not kept per image", "against that: not measured in 3; from"),
         ("absorbed.unabsorbed, pruning took nothing", "to LW (eq. 1), +31.0 points."),
-        ("accuracies.overview, all equal", "BN only, LW (eq. 1) and ASR are highest"),
+        ("accuracies.overview, all equal", "BN only, LW (eq. 1) and ASR are highest of the repairs"),
         ("accuracies.overview, all equal", "may be equal to no repair"),
         ("accuracies.overview, one is not stored", "Not stored: LW (eq. 1)."),
         ("accuracies.overview, none is stored", "None of the chosen repairs is stored"),
@@ -98,6 +101,12 @@ def test_no_sentence_shows_a_number_that_is_none_or_claims_a_cause(case):
         ("images.paying, nothing is lost", "so there is none to regain"),
         ("images.paying, not tested", "not measured: LW (eq. 1) and ASR"),
         ("images.paying, one is not stored", "Not stored: raw."),
+        (
+            "images.recalls, one gains",
+            "takes most from class c0 (90 to 10 % right) and gives most to class c1 (40 to 80 % right).",
+        ),
+        ("images.recalls, none loses", "Pruning takes from no class and gives most to class c1 (40 to 80 % right)."),
+        ("images.recalls, all equal", "Pruning takes from no class. "),
         ("images.recalls, usual", "ahead of no repair in 1, behind in 1 and may be equal in 1"),
         ("reasons.why, usual", "54 % is granularity (other factors on the same inputs) and 46 % compounding"),
         ("reasons.why, one works against the other", "130 % is granularity"),

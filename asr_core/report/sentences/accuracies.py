@@ -40,7 +40,7 @@ def _highest(table: pd.DataFrame, repairs: pd.DataFrame, named: pd.Series) -> st
     if others.empty:
         text = f"{name} reaches {accuracy(best)}"
     else:
-        text = f"{name} {'are' if len(level) else 'is'} highest with {accuracy(best)}"
+        text = f"{name} {'are' if len(level) else 'is'} highest of the repairs with {accuracy(best)}"
         text += f": {relation([*named[lower.index]], [*lower['word']])}" if len(lower) else ""
     plain = table.loc[table["method"].eq("no_repair"), "word"]
     if len(plain) and plain.iloc[0] in (BEHIND, EQUAL):

@@ -91,6 +91,8 @@ def recalls() -> list[Case]:
     return [
         ("usual", lambda: _recalls({DENSE: dense, NO_REPAIR: pruned, ASR: dense}, [AHEAD, EQUAL, BEHIND])),
         ("all equal", lambda: _recalls({DENSE: dense, NO_REPAIR: dense, ASR: dense}, [EQUAL] * 3)),
+        ("one gains", lambda: _recalls({DENSE: [0.9, 0.4], NO_REPAIR: [0.1, 0.8], ASR: [0.5, 0.5]}, [EQUAL] * 2)),
+        ("none loses", lambda: _recalls({DENSE: [0.1, 0.4], NO_REPAIR: [0.1, 0.8], ASR: [0.5, 0.5]}, [EQUAL] * 2)),
         ("one class", lambda: _recalls({DENSE: [0.9], NO_REPAIR: [0.1], ASR: [0.5]}, [AHEAD])),
         ("not tested", lambda: _recalls({DENSE: dense, NO_REPAIR: pruned, ASR: dense}, [UNMEASURED] * 3)),
     ]

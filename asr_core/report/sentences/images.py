@@ -59,9 +59,7 @@ def recalls(table: pd.DataFrame) -> str:
     table: figures.classes.recalls_table.
     """
     dense, pruned = (rows_of(table, network).set_index("class") for network in (DENSE, NO_REPAIR))
-    most, least = table.loc[table["moved"].idxmax(), "class"], table.loc[table["moved"].idxmin(), "class"]
-    text = f"Pruning takes most from class {most} ({_from_to(dense, pruned, most)} right)"
-    text += f" and least from {least} ({_from_to(dense, pruned, least)}). " if least != most else ". "
+    text = _taken(table, dense, pruned)
     looked = table["looked_at"].iloc[0]
     words = table.loc[table["word"].ne(""), "word"]
     number = len(words)
@@ -77,6 +75,17 @@ def recalls(table: pd.DataFrame) -> str:
     ]
     test = "McNemar on the images of each class, Holm over the classes"
     return f"{text}Of {counted(number, 'class').replace('classs', 'classes')}, {looked} is {listed(parts)} ({test})."
+
+
+def _taken(table: pd.DataFrame, dense: pd.DataFrame, pruned: pd.DataFrame) -> str:
+    """Of which class pruning takes most and least; a class whose recall rises is said to gain."""
+    most, least = (table.loc[at] for at in (table["moved"].idxmax(), table["moved"].idxmin()))
+    of_most, of_least = (f"class {of} ({_from_to(dense, pruned, of)} right)" for of in (most["class"], least["class"]))
+    gain = f" and gives most to {of_least}" if least["moved"] < 0 else ""
+    if most["moved"] <= 0:
+        return f"Pruning takes from no class{gain}. "
+    smallest = f" and least from {of_least}" if least["class"] != most["class"] else ""
+    return f"Pruning takes most from {of_most}{gain or smallest}. "
 
 
 def _from_to(dense: pd.DataFrame, pruned: pd.DataFrame, name: str) -> str:
