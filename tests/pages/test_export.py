@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import pandas as pd
 import pytest
 from made_results import store_result
+from paged import PAGES, opened
 
 from asr_core.figures import ablation, curves, noise, overview, paper
 from asr_core.spec.recalibration import NO_STATE, REPORTED_STATE
@@ -14,6 +15,7 @@ from asr_core.store import Store, catalogue
 from pages._frame import export
 
 REPAIRS = repairs(orders=("simultaneous",), biases=("off",))
+ESTIMATES = {"top1", "gain", "recall"}
 MEAN = ["top1", "top1_low", "top1_high", "n_eval"]
 
 
@@ -54,6 +56,19 @@ def test_a_table_of_accuracies_has_mean_interval_and_number_of_images(made):
         stored = found.dropna(subset="top1")
         assert len(stored) and stored[MEAN].notna().all().all(), chart.name
         assert ((stored["top1_low"] <= stored["top1"]) & (stored["top1"] <= stored["top1_high"])).all(), chart.name
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_no_estimate_leaves_a_page_without_its_interval_and_number_of_images(page):
+    app = opened(page)
+    for item in app.session_state.get("_drawn", ()):
+        found = saved(item)
+        for value in ESTIMATES & {*found}:
+            rows = found.dropna(subset=value)
+            low, high = (f"{value}_{end}" if f"{value}_{end}" in found else end for end in ("low", "high"))
+            assert rows[low].le(rows[value]).all() and rows[value].le(rows[high]).all(), (item.key, value)
+        if ESTIMATES & {*found}:
+            assert {"n", "n_eval"} & {*found} or found["setting"].str.contains(r"n = [\d,]+ ").all(), item.key
 
 
 def test_every_row_names_the_setting_that_it_is_of(made):
