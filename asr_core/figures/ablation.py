@@ -5,7 +5,7 @@ import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from asr_core.figures import TESTED, Chart, NothingToDraw, style
+from asr_core.figures import TESTED, Chart, NothingToDraw, cells, style
 from asr_core.report import words
 from asr_core.report.sentences import paper
 from asr_core.spec import labels
@@ -113,10 +113,9 @@ def _map(rows: pd.DataFrame, low: float, high: float) -> tuple:
     """Cells by colour, and what is written on them: dark on light, light on dark, a dot where nothing is stored."""
     x = [paper.PRIORS[where] for where in zip(rows["prior"], rows["scale"], strict=True)]
     y = [paper.size(size) for size in rows["group_size"]]
-    shades = (rows["top1"] - low) / (high - low)
     written = ["·" if np.isnan(row.top1) else _cell(row) for row in rows.itertuples()]
-    colours = [style.REFERENCE if np.isnan(shade) else "#fff" if shade < 0.55 else "#111" for shade in shades]
-    cells = go.Heatmap(
+    colours = cells.inks(rows["top1"].to_numpy(), (style.MAGNITUDE, low, high))
+    filled = go.Heatmap(
         x=x,
         y=y,
         z=100 * rows["top1"],
@@ -128,7 +127,7 @@ def _map(rows: pd.DataFrame, low: float, high: float) -> tuple:
         hovertemplate="%{y} channels per factor, prior %{x}<br>top-1 %{z:.2f} %<br>%{customdata}<extra></extra>",
     )
     look = {"mode": "text", "textfont": {"color": colours, "size": 12}, "hoverinfo": "skip", "showlegend": False}
-    return cells, go.Scatter(x=x, y=y, text=written, **look)
+    return filled, go.Scatter(x=x, y=y, text=written, **look)
 
 
 def _named(row) -> str:

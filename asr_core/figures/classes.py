@@ -5,7 +5,7 @@ import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from asr_core.figures import TESTED, Chart, style
+from asr_core.figures import TESTED, Chart, cells, style
 from asr_core.figures.paying import said
 from asr_core.images import data
 from asr_core.report.sentences import images
@@ -110,29 +110,8 @@ def confusions_figure(table: pd.DataFrame) -> go.Figure:
     titles = [rows["label"].iloc[0] for _, rows in parts]
     made = make_subplots(1, len(parts), column_titles=titles, shared_yaxes=True, horizontal_spacing=0.02)
     for column, (_, rows) in enumerate(parts, 1):
-        share = rows.pivot(index="class_index", columns="answer_index", values="share")
-        names = rows.drop_duplicates("answer_index").set_index("answer_index")["answer"]
-        counts = rows.pivot(index="class_index", columns="answer_index", values="n")
-        few = len(share) <= TEXT
-        made.add_heatmap(
-            z=style.numbers(100 * share),
-            x=names.loc[share.columns],
-            y=rows.drop_duplicates("class_index").set_index("class_index")["class"].loc[share.index],
-            customdata=counts,
-            colorscale=style.MAGNITUDE,
-            zmin=0,
-            zmax=100,
-            showscale=column == len(parts),
-            colorbar={"title": {"text": "% of the class", "side": "right"}, "thickness": 12},
-            text=_cells(100 * share) if few else None,
-            texttemplate="%{text}" if few else None,
-            textfont={"size": 10},
-            xgap=1 if few else 0,
-            ygap=1 if few else 0,
-            hovertemplate="%{y} answered as %{x}:<br>%{z:.1f} %, %{customdata:,} images<extra></extra>",
-            row=1,
-            col=column,
-        )
+        for trace in _answers(rows, with_bar=column == len(parts)):
+            made.add_trace(trace, row=1, col=column)
     classes = table["class_index"].nunique()
     style.finish(made, 170 + min(480, 30 * classes), "", "", style.budget(table), top=44)
     made.update_yaxes(autorange="reversed", type="category", title=None)
@@ -140,6 +119,30 @@ def confusions_figure(table: pd.DataFrame) -> go.Figure:
     made.update_yaxes(title="class", row=1, col=1)
     made.update_xaxes(title="answer", row=1, col=2)
     return made
+
+
+def _answers(rows: pd.DataFrame, with_bar: bool) -> list:
+    """The grid of one network, and what stands in its cells where classes are few."""
+    percent = 100 * rows.pivot(index="class_index", columns="answer_index", values="share")
+    answers = rows.drop_duplicates("answer_index").set_index("answer_index")["answer"].loc[percent.columns]
+    classes = rows.drop_duplicates("class_index").set_index("class_index")["class"].loc[percent.index]
+    few = len(percent) <= TEXT
+    grid = go.Heatmap(
+        z=style.numbers(percent),
+        x=answers,
+        y=classes,
+        customdata=rows.pivot(index="class_index", columns="answer_index", values="n"),
+        colorscale=style.MAGNITUDE,
+        zmin=0,
+        zmax=100,
+        showscale=with_bar,
+        colorbar={"title": {"text": "% of the class", "side": "right"}, "thickness": 12},
+        xgap=1 if few else 0,
+        ygap=1 if few else 0,
+        hovertemplate="%{y} answered as %{x}:<br>%{z:.1f} %, %{customdata:,} images<extra></extra>",
+    )
+    ends = style.MAGNITUDE, 0, 100
+    return [grid, cells.written(answers, classes, percent, _cells(percent), ends, size=10)] if few else [grid]
 
 
 def _cells(percent: pd.DataFrame) -> list[list[str]]:

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from asr_core.figures import Chart, NothingToDraw, style
+from asr_core.figures import Chart, NothingToDraw, cells, style
 from asr_core.report.sentences import damage
 from asr_core.spec.recalibration import REPORTED_STATE
 from asr_core.spec.repairs import COLUMNS, NO_REPAIR
@@ -113,18 +113,11 @@ def _bands(names: pd.Series) -> int:
 
 def _add_cells(figure: go.Figure, z: pd.DataFrame, text: list, band: int, rows: int, at: slice, colours: dict) -> None:
     """One heatmap: columns restart in each band, rows lie `rows` + LABELS lower per band."""
-    figure.add_heatmap(
-        z=z.round(4).astype(object).where(z.notna(), None).to_numpy().tolist(),
-        x=[c % BAND for c in z.columns],
-        y=[band * (rows + LABELS) + row for row in range(rows)[at]],
-        text=text,
-        texttemplate="%{text}",
-        textfont={"size": 10},  # at 11, "1e39" is wider than a cell of a window 1280 pixels wide
-        hoverinfo="skip",
-        xgap=1,
-        ygap=1,
-        **colours,
-    )
+    place = {"x": [c % BAND for c in z.columns], "y": [band * (rows + LABELS) + row for row in range(rows)[at]]}
+    numbers = z.round(4).astype(object).where(z.notna(), None).to_numpy().tolist()
+    figure.add_heatmap(z=numbers, hoverinfo="skip", xgap=1, ygap=1, **place, **colours)
+    ends = colours["colorscale"], colours["zmin"], colours["zmax"]
+    figure.add_trace(cells.written(**place, z=z, text=text, ends=ends, size=10))  # at 11, "1e39" is too wide
 
 
 def _grid(figure: go.Figure, names: pd.Series, rows: list[str], shared: str) -> go.Figure:

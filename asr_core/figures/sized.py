@@ -9,6 +9,7 @@ from typing import Any
 import plotly.graph_objects as go
 
 from asr_core.figures import room, style
+from asr_core.figures.cells import IN_CELLS
 
 USUAL = 11.25  # pixels of the text that `room` reckons with
 CM, POINT = 96 / 2.54, 96 / 72  # pixels
@@ -100,10 +101,10 @@ def _row(font: float) -> float:
 def _room_in_cells(figure: go.Figure, across: float, font: float) -> None:
     """Cells that are narrower than their numbers show none: their colours say it."""
     for trace in figure.data:
-        if trace.type == "heatmap" and trace.texttemplate and trace.text is not None:
-            longest = max((len(str(text)) for row in trace.text for text in row), default=0)
-            if longest * 0.58 * font > across / max(1, len(trace.x)):
-                trace.texttemplate = None
+        if trace.meta == IN_CELLS:
+            longest = max(map(len, trace.text), default=0)
+            if longest * 0.58 * font > across / max(1, len({*trace.x})):
+                trace.visible = False
 
 
 def _one_size(figure: go.Figure, font: float) -> None:

@@ -4,8 +4,9 @@ from itertools import combinations
 
 import numpy as np
 import pytest
+from plotly.colors import sample_colorscale
 
-from asr_core.figures import allocation, severity, style
+from asr_core.figures import allocation, cells, severity, style
 
 PAGES = ("#FFFFFF", "#0E1117")  # light and dark
 # Machado, Oliveira and Fernandes 2009: full deuteranopia, in linear RGB.
@@ -25,6 +26,11 @@ def linear(colour: str) -> np.ndarray:
 def lab(light: np.ndarray) -> np.ndarray:
     x, y, z = np.cbrt(np.maximum(TO_XYZ @ light / (0.95047, 1, 1.08883), 0.008856))
     return np.array([116 * y - 16, 500 * (x - y), 200 * (y - z)])
+
+
+def sampled(scale: str, shares: np.ndarray) -> list[tuple[int, ...]]:
+    """Red, green and blue, 0 to 255, at each share of a colour scale."""
+    return [tuple(round(255 * part) for part in rgb) for rgb in sample_colorscale(scale, shares, colortype="tuple")]
 
 
 def contrast(one: str, other: str) -> float:
@@ -47,3 +53,15 @@ def test_two_methods_are_told_apart_by_who_sees_no_green(one, other):
 def test_other_categories_are_seen_on_both_pages_too():
     others = {*severity.COLOURS, *allocation.RULES.values()}
     assert min(contrast(colour, page) for colour in others for page in PAGES) >= 3
+
+
+@pytest.mark.parametrize("scale", [style.MAGNITUDE, style.RATIO])
+def test_a_number_in_a_cell_stands_out_from_any_colour_of_the_map(scale):
+    values = np.linspace(0, 1, 257)
+    grounds = [f"#{bytes(rgb).hex()}" for rgb in sampled(scale, values)]
+    inks = cells.inks(values, (scale, 0.0, 1.0))
+    assert min(contrast(ink, ground) for ink, ground in zip(inks, grounds, strict=True)) >= 4.5
+
+
+def test_what_stands_in_a_cell_without_a_number_has_the_colour_of_reference_lines():
+    assert cells.inks(np.array([np.nan, 1.0]), (style.MAGNITUDE, 0.0, 1.0))[0] == style.REFERENCE

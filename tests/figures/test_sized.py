@@ -6,6 +6,7 @@ import pytest
 from made_results import store_result
 
 from asr_core.figures import curves, heatmaps, overview, style, variance
+from asr_core.figures.cells import IN_CELLS
 from asr_core.figures.room import make_room
 from asr_core.figures.sized import CM, POINT, STAGE, for_paper, for_stage
 from asr_core.spec.repairs import BN_ONLY
@@ -99,8 +100,8 @@ def test_a_logarithmic_axis_has_at_least_two_whole_powers_and_ticks_at_no_others
 
 def test_numbers_stand_in_cells_only_where_they_fit(figure):
     wide, narrow = (for_paper(figure, width, 8, CAPTION) for width in (60, 8.5))
-    shown = [[bool(trace.texttemplate) for trace in made.data if trace.type == "heatmap"] for made in (wide, narrow)]
-    written = [trace for trace in figure.data if trace.type == "heatmap" and trace.texttemplate]
+    shown = [[trace.visible is not False for trace in made.data if trace.meta == IN_CELLS] for made in (wide, narrow)]
+    written = [trace for trace in figure.data if trace.meta == IN_CELLS]
     assert shown[0].count(True) == len(written)
     assert not any(shown[1])
 
