@@ -126,7 +126,7 @@ if drawn:
             selection_mode="single-row",
             hide_index=True,
             row_height=56 if "picture" in shown else None,
-            height=460,
+            height="auto",
             alt="Test images of the group, with their class and each network's answer.",
             column_config={
                 "picture": st.column_config.ImageColumn("picture"),
