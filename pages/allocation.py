@@ -56,11 +56,16 @@ def select_layer(point: dict) -> None:
 
 
 def choose_repair() -> RepairSpec:
-    """The repair whose accuracies are compared: one of the chosen ones that is stored for the shown setting."""
-    offered = view.repairs or [BN_ONLY]
-    asr = [place for place, repair in enumerate(offered) if repair.method == "asr_bn"]
-    help = "Accuracies after this repair, at the sidebar's recalibration, are compared between the rules."
-    return picked.choose(offered, "fix", "Repair", help, (asr or [-1])[-1])
+    """The repair whose accuracies are compared: a chosen one, or one that is stored for another rule; where none was
+    picked, the one that is stored for most rules and sparsities, of several ASR."""
+    counts = transition.stored_repairs(rows, view.look.bn_state)
+    offered = list(dict.fromkeys([*view.repairs, *counts])) or [BN_ONLY]
+    most = max(offered, key=lambda repair: (counts.get(repair, 0), repair.method == "asr_bn"))
+    help = (
+        "Accuracies after this repair, at the sidebar's recalibration, are compared between the rules. Shown first: "
+        "the one that is stored for most rules and sparsities."
+    )
+    return picked.choose(offered, "fix", "Repair", help, offered.index(most))
 
 
 def offer_repairability() -> None:

@@ -20,7 +20,7 @@ from asr_core.spec.repairs import BN_ONLY, COLUMNS, DENSE, NO_REPAIR, RepairSpec
 from asr_core.store import Store, catalogue, results
 from asr_core.store.catalogue import Stored
 from asr_core.store.entries import Entry
-from asr_core.store.tables import rows_of
+from asr_core.store.tables import networks, rows_of
 from asr_core.studies import ablation, paired
 
 RULES = ("global_l1", "uniform", "erk", "lamp", "rr", "n_m")  # their order in figures and tables
@@ -111,6 +111,13 @@ def read(store: Store, grouped: tuple[tuple[str, ...], ...]) -> tuple[pd.DataFra
             rows.append(_accuracies(entries).assign(**where, images=canonical(facts["evaluation"])))
             convs.append(entries[0].table("convs").assign(**where))
     return _joined(rows), _joined(convs)
+
+
+def stored_repairs(rows: pd.DataFrame, state: BatchNormState) -> dict[RepairSpec, int]:
+    """Of each repair with factors: for how many rules and sparsities of `read`'s rows it is stored in `state`."""
+    here = ablation.rows_in(rows, state)
+    each = here.assign(network=networks(here)).drop_duplicates(["rule", "sparsity", "network"])["network"]
+    return {repair: int(count) for repair, count in each.value_counts().items() if repair.order}
 
 
 def _accuracies(entries: list[Entry]) -> pd.DataFrame:

@@ -18,7 +18,7 @@ from asr_core.jobs.jobs import Wanted
 from asr_core.jobs.runner import Runner
 from asr_core.pipeline import maps
 from asr_core.spec.experiment import ExperimentSpec, Setting
-from asr_core.spec.repairs import BN_ONLY, DENSE, NO_REPAIR
+from asr_core.spec.repairs import BN_ONLY, DENSE, NO_REPAIR, RepairSpec
 from asr_core.store.entries import PROJECT
 from asr_core.studies import transition
 
@@ -54,6 +54,15 @@ def test_one_stored_rule_is_drawn_and_the_others_are_offered(store):
     assert "needs ERK and another rule" in said
     assert any(MISSING in item.label for item in app.expander)
     assert any(button.label == "Compute" for button in app.button)
+
+
+def test_the_repair_that_most_rules_have_is_compared_unless_another_was_picked(store):
+    with_bias = RepairSpec.of("asr_bn", "simultaneous", True)
+    most = {DENSE: 900, NO_REPAIR: 100, BN_ONLY: 700, with_bias: 800}
+    store_run(store, right=most | {ASR: 800}, repairs=(BN_ONLY, ASR, with_bias))
+    store_run(store, pruning="erk", right=most, repairs=(BN_ONLY, with_bias))
+    assert "ASR · simultaneous · bias on is ahead of it: global L1 at 95 %; ERK at 95 %" in words(opened())
+    assert "ASR · simultaneous · bias off is ahead" in words(opened(fix="asr_bn~simultaneous~off~"))
 
 
 def test_a_network_with_one_rule_leads_to_one_with_several(store):
