@@ -83,16 +83,24 @@ def _parameters(part: Chosen, wanted: Setting, silent: bool) -> None:
 def _network(wanted: Setting, shown: common.View | None) -> None:
     _dataset(wanted)
     field = declarations(ModelSpec)["architecture"]
-    stored = [item.setting.model.architecture for item in common.stored()]
-    _control("architecture", replace(field, choices=list(dict.fromkeys([*field.options, *stored]))), wanted)
+    stored = [(_images_of(item.setting), item.setting.model.architecture) for item in common.stored()]
+    offered = replace(field, choices=list(dict.fromkeys([*field.options, *(name for _, name in stored)])))
+    # of any stem, head or recipe: the nearest of them is one click away
+    here = sorted({name for images, name in stored if images == _images_of(wanted)})
+    controls.control("architecture", offered, changed, here)
     folded.expander("Dense network", "_open_dense", lambda: _dense(wanted), icon=":material/deployed_code:")
     if shown is not None and len(several := catalogue.identities(common.stored(), shown.setting)) > 1:
         st.caption(f"shown: dense network {shown.dense_id[:12]}, one of {len(several)} of its recipe")
 
 
+def _images_of(setting: Setting) -> str:
+    """What images are known by: their digest, or the name of their set."""
+    return setting.data.digest or setting.data.dataset
+
+
 def _dataset(wanted: Setting) -> None:
     """Registered sets, and the folders that are stored or were used in this session; a label stands for the session."""
-    labelled, now = _datasets(wanted), wanted.data.digest or wanted.data.dataset
+    labelled, now = _datasets(wanted), _images_of(wanted)
     st.session_state[DATASET] = now
     st.selectbox(
         "Dataset",
@@ -103,7 +111,7 @@ def _dataset(wanted: Setting) -> None:
         on_change=lambda: _choose_dataset(*labelled.get(st.session_state[DATASET], labelled[now])[1:]),
         help=declarations(DataSpec)["dataset"].help,
     )
-    have = {item.setting.data.digest or item.setting.data.dataset for item in common.stored()}
+    have = {_images_of(item.setting) for item in common.stored()}
     controls.told([text for name, (text, *_) in labelled.items() if name in have])
 
 

@@ -94,6 +94,15 @@ def test_what_is_stored_is_said_beside_the_control(store):
     assert "stored: resnet18" in words(app) and "stored: none" in words(app)
 
 
+def test_a_network_that_is_stored_with_another_stem_is_told_and_one_click_away(store):
+    store_result(store, architecture="resnet18", stem="small")
+    store_result(store, architecture="vgg16_bn")
+    app = opened("overview", dataset="digits", architecture="vgg16_bn")
+    assert "stored: resnet18, vgg16_bn" in words(app)
+    app.selectbox(key="architecture").set_value("resnet18").run()
+    assert any("(stem imagenet → small" in button.label for button in app.button)
+
+
 def test_two_sparsities_never_share_a_label(store):
     store_result(store, sparsity=0.95)
     app = opened("overview", dataset="digits", sparsity="0.950000001")
