@@ -59,4 +59,4 @@ def halved(table: pd.DataFrame) -> pd.DataFrame:
     numbers = table.select_dtypes("float64")
     sizes = np.abs(numbers.to_numpy())
     larger = ((sizes > np.finfo(np.float32).max) & (sizes < np.inf)).any(axis=0)
-    return table.astype(dict.fromkeys(numbers.columns[~larger], "float32"))
+    return table.assign(**{name: table[name].to_numpy().astype("float32") for name in numbers.columns[~larger]})
