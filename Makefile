@@ -4,7 +4,7 @@ PY := .venv/bin/python
 # Files of tests/browser that `make test` runs; all of them, and the walks, are run by `make test-browser`.
 BROWSER := choices click_through colour_schemes compute
 
-.PHONY: run example test test-browser docs bench bench-ui bench-load bench-draws bench-live bench-published test-words chaos clean
+.PHONY: run example test test-browser docs bench bench-ui bench-load bench-draws bench-signals bench-live bench-published test-words chaos clean
 
 .venv/installed: requirements.txt
 	$(PYTHON) -c 'import sys; assert sys.version_info >= (3, 11), f"Python 3.11 or newer is needed, this is {sys.version.split()[0]}; set PYTHON=..."'
@@ -47,6 +47,9 @@ bench-load: .venv/installed  ## 30 sessions that explore stored results for five
 
 bench-draws: .venv/installed  ## cost of 16 calibration draws against the bare forward passes
 	$(PY) -m benchmarks.draws
+
+bench-signals: .venv/installed  ## signal against the bare forward passes, and seconds of masked least squares
+	$(PY) -m benchmarks.signals
 
 bench-live: .venv/installed  ## seconds until a warm worker's first number, and all rows of the first view, of a new sparsity
 	$(PY) -m benchmarks.live

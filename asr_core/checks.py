@@ -77,7 +77,7 @@ def nearest_layer(layer: str, layers: list[str]) -> str:
     similar = get_close_matches(layer, layers, n=len(layers), cutoff=0.3)
     near = sorted(similar, key=lambda name: -sum(name.startswith(layer[: i + 1]) for i in range(len(layer))))
     hint = f" Did you mean {' or '.join(near[:3])}?" if near else ""
-    return f"unknown layer {layer[:80]!r}.{hint} The network has {len(layers)} convs, {layers[0]} to {layers[-1]}."
+    return f"unknown layer {layer[:80]!r}.{hint} The network has {len(layers)} layers, {layers[0]} to {layers[-1]}."
 
 
 def left_out(layers: Iterable[str], ignore: str | None) -> set[str]:

@@ -40,7 +40,7 @@ def bn_state(found: common.View) -> BatchNormState:
 
 
 def numbers(found: common.View) -> None:
-    """What is left of the start, and how many convs absorb."""
+    """What is left of the start, and how many layers are absorbed."""
     recalibration, convs = found.look.bn_state, found.result.convs["absorbed"]
     with st.container(horizontal=True, gap="medium"):
         left = leftover.share_left(recalibration)
@@ -53,9 +53,9 @@ def numbers(found: common.View) -> None:
                 width="content",
             )
         st.metric(
-            "Convs absorbed",
+            "Layers absorbed",
             f"{(convs == 'yes').sum()} of {len(convs)}",
-            help="Convs whose every consumer is a BatchNorm: a factor and a shift on their channels vanish once it is "
+            help="Layers whose every consumer is a BatchNorm: a factor and a shift on their channels vanish once it is "
             "re-estimated.",
             width="content",
         )
@@ -90,7 +90,7 @@ def methods(gap: pd.DataFrame, number: int) -> None:
 
 
 def convs(found: common.View, key: str) -> None:
-    """Which convs are absorbed, and why the others are not."""
+    """Which layers are absorbed, and why the others are not."""
     table = found.result.convs
     st.markdown(
         "; ".join(
@@ -108,7 +108,7 @@ def convs(found: common.View, key: str) -> None:
         hide_index=True,
         height=300,
         key=key,
-        alt="Convs in execution order, whether BatchNorm absorbs a factor on their channels, and why.",
+        alt="Layers in execution order, whether BatchNorm absorbs a factor on their channels, and why.",
         column_config={"out_channels": "channels", "has_bias": st.column_config.CheckboxColumn("has a bias")},
     )
 
@@ -116,7 +116,7 @@ def convs(found: common.View, key: str) -> None:
 def about() -> None:
     """What is drawn here, and how to read it."""
     st.markdown(
-        "A repair replaces a conv's output y by g·y + c, channel by channel. Where every consumer is a BatchNorm "
+        "A repair replaces a layer's output y by g·y + c, channel by channel. Where every consumer is a BatchNorm "
         "that is then re-estimated, g and c cancel: **after full re-estimation all repairs are the same network as "
         "BN only.** An exponential average (ema) is not a full re-estimation: after b batches it still holds the "
         "share a of the statistics it started from."
@@ -127,7 +127,7 @@ def about() -> None:
     st.markdown(
         "So from reset (m₀ = 0, v₀ = 1), a repair (g, c) does exactly what no repair does when it starts from m₀ = "
         "−c/g, v₀ = 1/g²: a gap seen only there is about the left-over starting variance of 1, not about the repair "
-        "rule. Absorption fails without recalibration (b = 0), for convs that feed anything but a BatchNorm, and "
+        "rule. Absorption fails without recalibration (b = 0), for layers that feed anything but a BatchNorm, and "
         "where variances come near BatchNorm's eps."
     )
 
@@ -179,7 +179,7 @@ with right:
     )
     charts.show(signal.SIGNAL, "signal", width=charts.HALF, repairs=repairs_of, state=bn_state)
 
-st.subheader("Which convs are absorbed", anchor=False)
+st.subheader("Which layers are absorbed", anchor=False)
 for number, (column, found) in enumerate(zip(st.columns(len(common.views())), common.views(), strict=True)):
     with column:
         convs(found, f"_convs_{number}")

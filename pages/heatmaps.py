@@ -54,7 +54,7 @@ st.subheader("Variance ratios of all layers", anchor=False)
 def about() -> None:
     """What is drawn here, and how to read it."""
     st.markdown(
-        "Columns are conv layers, rows are statistics over a layer's channels. First row: the share of channels "
+        "Columns are layers, rows are statistics over a layer's channels. First row: the share of channels "
         "whose pruned variance lies under the 5th percentile of the dense variances. Other rows: the 25th and 75th "
         "percentile of variance / dense variance. White is 1: repaired. Blue is too small, red too large; a pair of "
         "rows with one blue and one red cell is a layer in which one scalar cannot be right for all channels. Last, "

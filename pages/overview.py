@@ -135,7 +135,7 @@ st.segmented_control(
     help="\n\n".join(f"**{a}**: {b}" for a, b in overview.DAMAGES.values()),
 )
 st.caption(
-    f"Each block is a conv layer, input on the left; colour: {overview.DAMAGES[state.get('colour')][1]}. "
+    f"Each block is a layer, input on the left; colour: {overview.DAMAGES[state.get('colour')][1]}. "
     "Click a block to see its channels."
 )
 charts.show(overview.STRIP, "strip", select=open_layer, colour=state.get("colour"), store=common.store())

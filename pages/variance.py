@@ -90,7 +90,7 @@ def numbers(table, channel: int) -> None:
 
 with st.container(horizontal=True, vertical_alignment="bottom"):
     st.selectbox(
-        "Layer", view.layers, key="layer", on_change=channel_changed, width=320, help="Conv layers in execution order."
+        "Layer", view.layers, key="layer", on_change=channel_changed, width=320, help="Layers in execution order."
     )
     order = view.result.channels.loc[view.result.channels["layer"] == layer, "channel"].tolist()
     channels.choose(order, "Selected on every page.", index=None, placeholder="none")

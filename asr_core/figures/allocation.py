@@ -24,7 +24,7 @@ HATCH = {"fillmode": "overlay", "fgcolor": "#fff", "size": 6}
 KINDS = {
     "first": "first conv",
     "projection": "1x1 projection on a shortcut",
-    "1x1": "other 1x1 conv",
+    "1x1": "other 1x1 conv, or linear",
     "other": "other conv",
 }
 GAP = 0.42  # between two rows of bars, in heights of one
@@ -52,7 +52,7 @@ def bars_table(result: Result, store: Store, groups) -> pd.DataFrame:
 
 
 def bars_figure(table: pd.DataFrame, low: float = 1e-3) -> go.Figure:
-    """Rows of bars over the convs in execution order; in each row the density from `low` to 1, logarithmic.
+    """Rows of bars over the layers in execution order; in each row the density from `low` to 1, logarithmic.
 
     All rows share one pair of axes, so that every bar can be clicked.
     """
@@ -63,7 +63,7 @@ def bars_figure(table: pd.DataFrame, low: float = 1e-3) -> go.Figure:
     for kind in [kind for kind in ("first", "projection", "1x1") if (table["kind"] == kind).any()]:
         marker = {"color": style.REFERENCE, "pattern": HATCH | {"shape": PATTERNS[kind]}}
         figure.add_bar(x=[None], y=[None], name=KINDS[kind], marker=marker)
-    x, y = "conv layers in execution order", "share of weights kept"
+    x, y = style.LAYERS, "share of weights kept"
     style.finish(figure, 250 + 95 * len(rules), x, y, barmode="overlay", bargap=0.15)
     figure.update_layout(showlegend=len(figure.data) > len(rules))
     style.layer_axis(figure, table, 0.7)

@@ -62,7 +62,7 @@ def profile_figure(table: pd.DataFrame) -> go.Figure:
             "%{customdata[1]:.3f}, %{customdata[2]:.3f}]<br>squared error %{customdata[3]:.3g} of the dense variance"
             "<extra></extra>",
         )
-    style.finish(figure, 420, "conv layers in execution order", "correlation with the dense output", _shared(table))
+    style.finish(figure, 420, style.LAYERS, "correlation with the dense output", _shared(table))
     style.layer_axis(figure, table, 0.5)
     low = min(0.0, float(np.nanmin([table["rho_q25"].min(), 0.0])))
     figure.update_yaxes(range=[low - 0.02, 1.02])
@@ -120,7 +120,7 @@ def parts_figure(table: pd.DataFrame, high: float = 1.0) -> go.Figure:
             base += rows[part].fillna(0).to_numpy()
     y = "squared error /<br>dense variance"
     order = ", ".join(rows["label"].iloc[0] for _, rows in drawn)
-    style.finish(figure, 420, "conv layers in execution order", y, style.joined(_shared(table), f"bars: {order}"))
+    style.finish(figure, 420, style.LAYERS, y, style.joined(_shared(table), f"bars: {order}"))
     style.layer_axis(figure, table, 0.6)
     figure.update_yaxes(range=[0, high], gridcolor=style.GRID)
     return figure.update_layout(barmode="overlay")

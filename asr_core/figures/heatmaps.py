@@ -138,7 +138,7 @@ def _grid(figure: go.Figure, names: pd.Series, rows: list[str], shared: str) -> 
         tickfont={"size": 11},
         **plain,
     )
-    return style.finish(figure, 30 + (34 if bands == 1 else 27) * (bands * pitch), "conv layers", "", shared)
+    return style.finish(figure, 30 + (34 if bands == 1 else 27) * (bands * pitch), style.LAYERS, "", shared)
 
 
 def _bar(title: str) -> dict:

@@ -193,7 +193,7 @@ def strip_figure(table: pd.DataFrame, high: float | None = None) -> go.Figure:
     reach = {"range": [-0.6, len(table) - 0.4], "showgrid": False}
     figure.update_xaxes(tickvals=ticks["depth"], ticktext=ticks["layer"], tickangle=-50, **reach)
     figure.update_yaxes(visible=False, range=[0, 1])
-    return style.finish(figure, 240, "conv layers in execution order", "")
+    return style.finish(figure, 240, style.LAYERS, "")
 
 
 def _painted(values: pd.Series, high: float) -> list[str]:

@@ -50,7 +50,7 @@ def repairability_figure(table: pd.DataFrame, low: float = 1e-4, high: float = 1
         rows = table[table["measure"] == measure]
         _cells(figure, rows.assign(y=number * pitch + rows["sparsity"].map(trials.index)), measure, low, high)
         figure.add_annotation(y=number * pitch - 0.55, text=f"<b>{MEASURES[measure]}</b>{SAID[measure]}", **place)
-    x, y = "conv layers in execution order", "trial sparsity of the one pruned layer"
+    x, y = style.LAYERS, "trial sparsity of the one pruned layer"
     style.finish(figure, 110 + 26 * round(3 * pitch), x, y)
     style.layer_axis(figure, table, 0.5)
     figure.update_xaxes(zeroline=False)

@@ -55,7 +55,7 @@ def signal_figure(table: pd.DataFrame, high: float = 1.5) -> go.Figure:
     ticks = layers.iloc[:: -(-len(layers) // 30)]
     y = "predicted signal after BatchNorm<br>(1: fully re-estimated)"
     shared = style.joined(style.legend(table)[1], f"b = {table['b'].iloc[0]}")
-    style.finish(figure, 460, "conv layers in execution order", y, shared)
+    style.finish(figure, 460, style.LAYERS, y, shared)
     figure.update_xaxes(tickvals=ticks["depth"], ticktext=ticks["layer"], tickangle=-50, showgrid=False)
     figure.update_yaxes(range=[0, high])
     return figure

@@ -22,7 +22,7 @@ def spread_table(result: Result) -> pd.DataFrame:
     )
     if table.empty:
         raise NothingToDraw(
-            "This network has no repaired layer: its only conv is the first one, which every method leaves as it is."
+            "This network has no repaired layer: its only layer is the first one, which every method leaves as it is."
         )
     return table.assign(within_share=diagnostics.mismatch(channels)["within_share"])
 
@@ -47,7 +47,7 @@ def spread_figure(table: pd.DataFrame, high: float = 3.0) -> go.Figure:
     step = -(-len(table) // 30)
     figure.update_xaxes(tickvals=table["depth"][::step], ticktext=table["layer"][::step], tickangle=-60)
     figure.update_yaxes(range=[0, high], gridcolor=style.GRID)
-    return style.finish(figure, 360, "conv layers in execution order", "ln of the channel's factor γ_raw")
+    return style.finish(figure, 360, style.LAYERS, "ln of the channel's factor γ_raw")
 
 
 def spread_limits(tables) -> dict:

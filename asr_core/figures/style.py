@@ -36,6 +36,7 @@ METHODS = {
 SPARE = (("#408CFF", "cross"), ("#BF2600", "pentagon"), ("#8C5446", "hexagon"))  # for methods added later
 REFERENCE = "#888888"  # lines such as y = x: readable on white and on black
 MAGNITUDE, RATIO = "Cividis", "RdBu_r"
+LAYERS = "layers in execution order"  # convs, and between LayerNorms linear layers too: no title says which
 DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
 GRID = "rgba(128,128,128,0.25)"
 SUBTITLE, SIGNATURE = 22, 18  # pixels that the line over a figure takes, and the one under it

@@ -35,7 +35,8 @@ def table(
     """why.layers, with rho_first and rho_second (median correlation with the dense output before recalibration, on the
     calibration images; NaN: not stored), and of the whole network: first, second (labels), shared (what is common to
     both), all_* (why.parts), signal_first and signal_second (share of the error that factors and biases could mend),
-    and the accuracies in `state`: top1_first, top1_second, p, word (of the first; not corrected: one pair), b."""
+    and the accuracies in `state` (b, recalibration): top1_first, top1_second, p, word (of the first; one pair, so not
+    corrected)."""
     if first == second:
         raise NothingToDraw("Choose two different methods: one does not differ from itself.")
     if result.channels is None or result.channels.empty or result.repairs is None:
@@ -45,7 +46,7 @@ def table(
         raise NothingToDraw("Not stored: the variances of both methods, or no channel is live in both.")
     names, shared = labels.labels([first, second])
     whole: dict[str, Any] = {f"all_{name}": value for name, value in why.parts(found).items()}
-    whole |= {"first": names[first], "second": names[second], "shared": shared, "b": state.calib_batches}
+    whole |= {"first": names[first], "second": names[second], "shared": shared} | result.budget(state)
     rows, signal = why.layers(found), _signal(result, store, (first, second), state)
     for side, network in (("first", first), ("second", second)):
         rho, mendable = signal.get(network, ({}, np.nan))
@@ -96,7 +97,7 @@ def figure(found: pd.DataFrame) -> go.Figure:
     shared = style.joined(f"{found['first'].iloc[0]} against {found['second'].iloc[0]}", found["shared"].iloc[0])
     made.update_xaxes(type="category", tickangle=-60)
     y = "difference of channels,<br>root mean square of ln ratio"
-    return style.finish(made, 420, "conv layers in execution order", y, shared, barmode="group")
+    return style.finish(made, 420, style.LAYERS, y, shared, barmode="group")
 
 
 WHY = Chart("why.WHY", table, figure, reasons.why, wide=True, counts=TESTED)

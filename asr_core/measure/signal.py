@@ -8,7 +8,7 @@ r = sqrt(v / v_dense), the error has three parts:
 A bias mends the first (mean), a factor the second (scale), and no factor the third (decorrelation).
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -69,29 +69,28 @@ class Joint:
         self.sums = self.sums + torch.cat([part.sums, _summed(_apart, self.shifts[1], rows, part.centred)])
         self.count += len(rows)
 
-    def _moments(self, place: int, shift: torch.Tensor) -> Moments:
-        first, second = self.sums[2 * place], self.sums[2 * place + 1]
-        return Moments(self.count, shift + first / self.count, (second - first**2 / self.count).clamp(min=0))
-
-    @property
-    def dense(self) -> Moments:
-        """Of the dense output."""
-        return self._moments(0, self.shifts[0].double())
-
     @property
     def other(self) -> Moments:
         """Of the other's output."""
-        return self._moments(1, self.shifts[1].double())
-
-    @property
-    def difference(self) -> Moments:
-        """Of the other's output less the dense one."""
-        return self._moments(2, self.shifts[1].double() - self.shifts[0].double())
+        found = told([self])
+        return Moments(self.count, found["mu"], found["v"] * self.count)
 
     @property
     def cov(self) -> torch.Tensor:
         """Covariance of both outputs, activation units squared."""
-        return (self.dense.variance + self.other.variance - self.difference.variance) / 2
+        return told([self])["cov"]
+
+
+def told(found: Collection[Joint]) -> dict[str, torch.Tensor]:
+    """MOMENTS and `apart`, the variance of the difference, of the channels of convs one after the other: float64."""
+    sums, shifts = torch.cat([each.sums for each in found], 1), torch.cat([each.shifts for each in found], 1).double()
+    counts = torch.cat([torch.full_like(each.sums[0], each.count) for each in found])
+    means, squares = (sums / counts).unflatten(0, (3, 2)).unbind(1)
+    v_dense, v, apart = (squares - means**2).clamp(min=0)
+    mu_dense = shifts[0] + means[0]
+    mu = mu_dense + (shifts[1] - shifts[0] + means[2])  # so that of nearly equal means the difference keeps its digits
+    moments = mu_dense, mu, v_dense, v, (v_dense + v - apart) / 2, apart
+    return dict(zip((*MOMENTS, "apart"), moments, strict=True))
 
 
 def _summed(sums: Callable[..., torch.Tensor], shift: torch.Tensor, *rows: torch.Tensor) -> torch.Tensor:
@@ -99,7 +98,7 @@ def _summed(sums: Callable[..., torch.Tensor], shift: torch.Tensor, *rows: torch
     it."""
     found, size = torch.zeros((), dtype=torch.float64, device=shift.device), max(1, CHUNK // len(shift))
     for parts in zip(*(each.split(size) for each in rows), strict=True):
-        found = found + sums(shift, *parts)
+        found = found + sums(shift, *parts).double()  # of both, a tensor with axes would win, and be of float32
     if shift.dtype == torch.float64 or found.isfinite().all():
         return found
     return _summed(sums, shift.double(), *(each.double() for each in rows))
@@ -204,13 +203,8 @@ def _beside(other: nn.Module, batch: torch.Tensor, outputs: Outputs, found: dict
 
 def signal_table(found: dict[str, Joint]) -> pd.DataFrame:
     """The table of `signal` from joint moments."""
-    parts, sizes = [], [each.sums.shape[1] for each in found.values()]
-    for each in found.values():
-        dense, other, difference = each.dense, each.other, each.difference
-        v_dense, v, apart = dense.variance, other.variance, difference.variance
-        mu = dense.mean + difference.mean  # so that of nearly equal means the difference keeps its digits
-        parts.append(torch.stack([dense.mean, mu, v_dense, v, (v_dense + v - apart) / 2, apart]).cpu())
-    numbers = dict(zip((*MOMENTS, "apart"), torch.cat(parts, 1).numpy(), strict=True))
+    sizes = [each.sums.shape[1] for each in found.values()]
+    numbers = {name: values.cpu().numpy() for name, values in told(found.values()).items()}
     columns = {"layer": np.repeat(list(found), sizes), "channel": np.concatenate([np.arange(size) for size in sizes])}
     return pd.DataFrame(columns | with_parts(numbers))
 

@@ -1,7 +1,9 @@
-"""What an own network does: `python -m asr_core.networks.identify NAME CLASSES SIDE`, in a process of its own, since it
-needs torch and runs somebody else's code. The last line is the digest, or with exit status 1 why there is none.
+"""What a network of somebody else's code says of itself: `python -m asr_core.networks.identify NAME CLASSES SIDE`, in
+a process of its own, since it needs torch and runs that code. The last line is `own.identity` as JSON, or with exit
+status 1 why there is none.
 """
 
+import json
 import sys
 
 from asr_core.errors import AsrError
@@ -12,7 +14,7 @@ def main(name: str, classes: str, image_size: str) -> int:
     from asr_core.networks import own
 
     try:
-        print(own.digest_of(name, int(classes), int(image_size)))
+        print(json.dumps(own.identity(name, int(classes), int(image_size))))
     except AsrError as error:
         print(error)
         return 1

@@ -3,6 +3,8 @@ graph."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -25,6 +27,13 @@ def build(model: ModelSpec, classes: int, image_size: int) -> nn.Module:
     Weights come from the current torch generator: the same torch.manual_seed gives the same
     network. Raises ModelError, before any image is computed, if the network cannot run at that size.
     """
+    network = _untried(model, classes, image_size)
+    _check_size(network, model, classes, image_size)
+    return network
+
+
+def _untried(model: ModelSpec, classes: int, image_size: int) -> nn.Module:
+    """The network of `build`, which may not run at that size."""
     if model.columns and len(model.columns) != classes:
         raise SpecError(f"the class map has {len(model.columns)} classes, the images {classes}; give one for each.")
     try:
@@ -32,27 +41,27 @@ def build(model: ModelSpec, classes: int, image_size: int) -> nn.Module:
     except ValueError as error:  # attention grids, for example, are fixed while a network is built
         raise _cannot_run(model, image_size, error) from None
     outputs.shaped(network, model.logits, model.columns)
-    _check_size(network, model, classes, image_size)
     return network.to(memory_format=torch.channels_last)
 
 
 def outline(model: ModelSpec, classes: int, image_size: int) -> nn.Module:
     """The network of `build` without data in its tensors, where torch can make it so: to check, or to load weights
     into. Somebody else's code keeps its data: it may hold tensors that no state_dict knows."""
-    if model.chosen.foreign:
-        with torch.random.fork_rng():
-            return build(model, classes, image_size)
-    try:
-        with torch.device("meta"):
-            return build(model, classes, image_size)
-    except (NotImplementedError, RuntimeError):  # a constructor that computes with tensors
-        with torch.random.fork_rng():
-            return build(model, classes, image_size)
+    return _outlined(build, model, classes, image_size)
+
+
+def _outlined(make: Callable[..., nn.Module], model: ModelSpec, classes: int, image_size: int) -> nn.Module:
+    if not model.chosen.foreign:
+        with suppress(NotImplementedError, RuntimeError), torch.device("meta"):
+            return make(model, classes, image_size)  # else its constructor computes with tensors
+    with torch.random.fork_rng():
+        return make(model, classes, image_size)
 
 
 def with_weights(model: ModelSpec, classes: int, image_size: int, state: dict[str, torch.Tensor]) -> nn.Module:
-    """The network of `build` with copies of the weights in `state`; nothing is initialised only to be overwritten."""
-    network = outline(model, classes, image_size)
+    """The network of `build` with copies of the weights in `state`, of one that has run; nothing is initialised only to
+    be overwritten."""
+    network = _outlined(_untried, model, classes, image_size)
     own = network.state_dict()
     if {name for name, _ in [*network.named_parameters(), *network.named_buffers()]} - own.keys():
         network = build(model, classes, image_size)  # buffers that no state_dict holds

@@ -5,6 +5,7 @@ line, by the library's caller, or by the server's owner (ASR_NETWORKS, `--networ
 Nothing else is ever imported, whatever an address or a job asks for. Imports no torch.
 """
 
+import json
 import os
 import re
 import subprocess
@@ -113,9 +114,10 @@ def place(name: str) -> str:
     )
 
 
-def digest(name: str, classes: int, image_size: int) -> str:
-    """`own.digest_of` by a process of its own; raises ModelError with what the network's code raised."""
-    place(name)  # what may not be imported starts no process
+def identity(name: str, classes: int, image_size: int) -> dict[str, Any]:
+    """`own.identity` by a process of its own; raises ModelError with what the network's code raised."""
+    if is_own(name):
+        place(name)  # what may not be imported starts no process
     paths = os.pathsep.join(filter(None, (str(PROJECT), os.environ.get("PYTHONPATH"))))
     try:
         done = subprocess.run(
@@ -128,8 +130,8 @@ def digest(name: str, classes: int, image_size: int) -> str:
             stdin=subprocess.DEVNULL,
         )
     except subprocess.TimeoutExpired:
-        raise ModelError(f"own network {name} could not be built within {PATIENCE} s.") from None
+        raise ModelError(f"network {name} could not be built within {PATIENCE} s.") from None
     said = done.stdout.strip().splitlines()
     if done.returncode:
-        raise ModelError(said[-1] if said else f"own network {name} could not be built (exit {done.returncode}).")
-    return said[-1]
+        raise ModelError(said[-1] if said else f"network {name} could not be built (exit {done.returncode}).")
+    return json.loads(said[-1])

@@ -17,6 +17,7 @@ from torch import fx, nn
 
 from asr_core.errors import ModelError
 from asr_core.networks import models, named
+from asr_core.spec.model import ModelSpec, source_of
 from asr_core.store.entries import digest_file
 
 SIZES = {"num_classes": 0, "classes": 0, "image_size": 1, "img_size": 1}  # arguments that are given if they are taken
@@ -87,26 +88,35 @@ def _of_file(path: Path) -> Any:
     return module
 
 
-def digest_of(name: str, classes: int, image_size: int) -> str:
-    """16 hex digits of what the network of that name does, whatever its weights: sha256 of its traced graph and of
-    the settings of each layer, else of its source. Raises ModelError."""
+def identity(name: str, classes: int, image_size: int) -> dict[str, Any]:
+    """What a network of somebody else's code says of itself, as fields of `ModelSpec`: without_batchnorm, and of one's
+    own network_digest: of what it does, whatever its weights, by its traced graph and the settings of each layer, else
+    by its source. Raises ModelError."""
+    source = source_of(name)
     with torch.random.fork_rng():
-        return network_digest(built(name, classes, image_size).eval())
+        network = source.build(name, source.defaults(), classes, image_size).eval()
+    return {
+        "network_digest": network_digest(network) if named.is_own(name) else None,
+        "without_batchnorm": not models.batchnorms(network),
+    }
 
 
-def check_digest(name: str, digest: str | None, network: nn.Module) -> None:
-    """Raise ModelError unless a network of that name, in eval mode, does what `digest` says it does."""
-    found = network_digest(network)
-    if found != digest:
+def check_identity(model: ModelSpec, network: nn.Module) -> None:
+    """Raise ModelError unless `network`, in eval mode, is what `model` says of it, see `identity`."""
+    name, digest = model.architecture, model.network_digest
+    if named.is_own(name) and (found := network_digest(network)) != digest:
         asked = f"not {digest}, which was asked" if digest else "and which was asked is not said"
         raise ModelError(
             f"own network {name} is now {found}, {asked}: its code has changed, or it is another one of the same name; "
             "choose it again."
         )
+    if model.without_batchnorm == bool(models.batchnorms(network)):
+        has, asked = ("no BatchNorm", "one with") if model.batchnorm else ("BatchNorm", "one without")
+        raise ModelError(f"network {name} has {has} to recalibrate, and was asked as {asked}; choose it again.")
 
 
 def network_digest(network: nn.Module) -> str:
-    """16 hex digits of what a network in eval mode does (see `digest_of`).
+    """16 hex digits of what a network in eval mode does (see `identity`).
 
     >>> first, second = (nn.Sequential(nn.Conv2d(3, 8, 3, stride=s), nn.ReLU()) for s in (1, 2))
     >>> network_digest(first) == network_digest(second)

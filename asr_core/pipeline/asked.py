@@ -15,7 +15,7 @@ from asr_core.spec.model import ModelSpec
 from asr_core.spec.parts import DataSpec, PruneSpec
 from asr_core.spec.recalibration import BUDGETS, default_states
 from asr_core.spec.repairs import BIASES, METHODS, ORDERS, RepairSpec, repairs
-from asr_core.store import Store
+from asr_core.store import Store, catalogue
 
 
 def setting(
@@ -48,7 +48,7 @@ def setting(
     found = found.with_(data=data.resolve(dataset, store, **values))
     if class_map is not None:
         values["class_map"] = class_maps.outputs_of(class_map, data.class_folders(found.data, store))
-    found = found.with_(model=_identified(ModelSpec.pick(**values), found.data))
+    found = found.with_(model=_identified(ModelSpec.pick(**values), found.data, store))
     return found if weights is None else found.with_(dense=_of_file(weights, found, store))
 
 
@@ -58,15 +58,17 @@ def _is_reference(architecture: str) -> bool:
     return own and not architecture.startswith(f"{named.NOTEBOOK}:")
 
 
-def _identified(model: ModelSpec, images: DataSpec) -> ModelSpec:
-    """The network with the digest of what it does, where somebody else's function builds it."""
-    if not named.is_own(model.architecture):
+def _identified(model: ModelSpec, images: DataSpec, store: Store) -> ModelSpec:
+    """The network with what it says of itself, where somebody else's code builds it; of timm's networks, what is
+    stored of one tells, which needs no torch."""
+    if not model.chosen.foreign:
         return model
-    from asr_core.networks.own import digest_of
+    own = named.is_own(model.architecture)
+    if not own and (known := catalogue.network(catalogue.stored(store), model.architecture)):
+        return replace(model, without_batchnorm=known.without_batchnorm)
+    from asr_core.networks.own import identity
 
-    return replace(
-        model, network_digest=digest_of(model.architecture, model.outputs or images.classes, images.image_size)
-    )
+    return replace(model, **identity(model.architecture, model.outputs or images.classes, images.image_size))
 
 
 def pruning(**values: Any) -> PruneSpec:

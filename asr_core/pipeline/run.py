@@ -10,7 +10,7 @@ from asr_core.checks import nearest_layer
 from asr_core.errors import AsrError, Gone, SpecError
 from asr_core.images import data
 from asr_core.measure import evaluation, guards
-from asr_core.networks import models, named, own
+from asr_core.networks import models, own
 from asr_core.pipeline import allocations, assembly, plan, signal_plan
 from asr_core.pipeline import maps as stored_maps
 from asr_core.pipeline.kept import Kept
@@ -98,9 +98,9 @@ def check(lab: Lab) -> None:
     """Everything that can be refused before anything expensive: the network first, its weights, then the images."""
     spec = lab.spec
     network = lab.outline
+    if spec.model.chosen.foreign:
+        own.check_identity(spec.model, network)
     models.check_network(network, batchnorm=spec.max_batches > 0)
-    if named.is_own(spec.model.architecture):
-        own.check_digest(spec.model.architecture, spec.model.network_digest, network)
     guards.own_weights(network, spec.prune.parameters["include_linear"], biases=True, finite=False)
     masks.check_budget(network, spec.prune.pruning, spec.prune.ignore, **spec.prune.parameters)
     lab.check_own_weights(network)

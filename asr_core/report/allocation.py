@@ -11,9 +11,9 @@ from asr_core.pipeline.plan import READING
 from asr_core.studies import densities
 
 MEASURES = {
-    "rr": "RR = D_res / D_raw: the share of a conv's local damage that variance matching leaves, by trial sparsity "
+    "rr": "RR = D_res / D_raw: the share of a layer's local damage that variance matching leaves, by trial sparsity "
     f"({READING})",
-    "d_raw": "D_raw: squared damage of pruning one conv alone, over the variance of its dense outputs",
+    "d_raw": "D_raw: squared damage of pruning one layer alone, over the variance of its dense outputs",
     "d_res": "D_res: the same after channelwise variance matching",
 }
 

@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Self
 from asr_core import registry
 from asr_core.checks import digest
 from asr_core.errors import SpecError, UnknownName
-from asr_core.fields import Chosen, declared, text, whole, worded
+from asr_core.fields import Chosen, declared, flag, text, whole, worded
 
 
 def architectures() -> list[str]:
@@ -65,6 +65,14 @@ class ModelSpec(Chosen):
     network_digest: str | None = declared(
         text(None, "Network", "Digest of what an own network does.", digest, optional=True, derived=True, silent=True)
     )
+    without_batchnorm: bool = declared(
+        flag(
+            "Without BatchNorm",
+            "Whether a network of timm or of one's own has no BatchNorm to recalibrate, as it says itself.",
+            derived=True,
+            silent=True,
+        )
+    )
     logits: str | None = declared(
         text(
             None,
@@ -110,12 +118,14 @@ class ModelSpec(Chosen):
 
     @property
     def batchnorm(self) -> bool:
-        """Whether there is BatchNorm to recalibrate, as far as the name tells.
+        """Whether there is BatchNorm to recalibrate: of one of its own networks a source says it, any other itself.
 
         >>> ModelSpec.of("cifar_resnet20").batchnorm, ModelSpec.of("small_convnext").batchnorm
         (True, False)
+        >>> ModelSpec.of("timm:convnext_atto", without_batchnorm=True).batchnorm
+        False
         """
-        return self.chosen.batchnorm(self.architecture)
+        return not self.without_batchnorm and self.chosen.batchnorm(self.architecture)
 
     @property
     def columns(self) -> tuple[int, ...]:
@@ -130,9 +140,9 @@ class ModelSpec(Chosen):
 
     @classmethod
     def pick(cls, **values: Any) -> Self:
-        """As for every part; what only an own network has is let go with it."""
-        own = ":" in (values.get("architecture") or "")
-        return super().pick(**(values if own else values | {"network_digest": None}))
+        """As for every part; what only a network of somebody else's code says of itself is let go with it."""
+        foreign = ":" in (values.get("architecture") or "")
+        return super().pick(**(values if foreign else values | {"network_digest": None, "without_batchnorm": None}))
 
     @property
     def words(self) -> str:

@@ -11,6 +11,7 @@ from asr_core import registry
 from asr_core.errors import AsrError, SpecError
 from asr_core.fields import Field
 from asr_core.spec.experiment import Setting, from_dict, setting_fields
+from asr_core.spec.model import ModelSpec
 from asr_core.spec.repairs import KIND
 from asr_core.store import Store
 
@@ -49,6 +50,12 @@ def _stored(store: Store, manifest: dict) -> Stored | None:
         return None
     rows = manifest["files"]["accuracy.parquet"]["rows"]
     return Stored(manifest["key"], setting, facts["dense_id"], facts, rows, manifest["finished"])
+
+
+def network(everything: list[Stored], architecture: str) -> ModelSpec | None:
+    """The network of that name that was stored last, with what it said of itself; None where none is."""
+    models = [item.setting.model for item in everything if item.setting.model.architecture == architecture]
+    return models[-1] if models else None
 
 
 def damage(store: Store, setting: Setting) -> str | None:

@@ -4,7 +4,6 @@ torch."""
 import pandas as pd
 
 from asr_core.spec.experiment import ExperimentSpec
-from asr_core.spec.model import source_of
 from asr_core.spec.recalibration import NO_STATE, REPORTED_STATE, BatchNormState
 from asr_core.spec.repairs import DENSE, NO_REPAIR
 from asr_core.store import Store, catalogue, results
@@ -37,7 +36,7 @@ def table(store: Store, stored: list[Stored]) -> pd.DataFrame:
         return facts.reindex(columns=COLUMNS)
     gains = severity.gains(store, grouped, *GAIN).set_index("point")[["gain", "gain_low", "gain_high"]]
     first = rows.drop_duplicates("point").set_index("point")[["severity", "within_share"]]
-    return facts.join(first).join(gains).join(_complete(rows)).reindex(columns=COLUMNS)
+    return facts.join(first).join(gains).join(_complete(rows, groups)).reindex(columns=COLUMNS)
 
 
 def _groups(stored: list[Stored]) -> list[list[Stored]]:
@@ -57,10 +56,9 @@ def _said(item: Stored) -> tuple:
     return item.key, *names, sparsity, setting.dense.seed, *measured, f"{setting.dense.source} {item.dense_id[:8]}"
 
 
-def _complete(rows: pd.DataFrame) -> pd.Series:
-    """Part of the rows of its network's default grid that each point has."""
-    networked = rows.drop_duplicates("point").set_index("point")["architecture"]
-    kinds = networked.map({name: source_of(name).batchnorm(name) for name in networked.unique()})
+def _complete(rows: pd.DataFrame, groups: list[list[Stored]]) -> pd.Series:
+    """Part of the rows of its network's default grid that each point, the place of its group, has."""
+    kinds = pd.Series([items[0].setting.model.batchnorm for items in groups])
     parts = [_of_grid(rows[rows["point"].map(kinds).eq(kind)], _grid(kind)) for kind in (True, False)]
     return pd.concat(parts).reindex(rows["point"].unique(), fill_value=0.0).rename("complete")
 

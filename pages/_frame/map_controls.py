@@ -51,7 +51,7 @@ def _chosen(view: common.View, order: list[int]) -> None:
             key="layer",
             on_change=layer_changed,
             width=260,
-            help="Conv layers in execution order.",
+            help="Layers in execution order.",
         )
         st.selectbox(
             "Rank channels by",
@@ -92,7 +92,7 @@ def looks(view: common.View, there: Maps | None, images: bool) -> None:
             required=True,
             format_func=lambda v: f"{v} recalibration",
             disabled=not view.look.batchnorm,
-            help="The conv's output as repaired, or after BatchNorm was re-estimated as chosen in the sidebar. Dense "
+            help="The layer's output as repaired, or after BatchNorm was re-estimated as chosen in the sidebar. Dense "
             "and pruned are never recalibrated.",
         )
         st.segmented_control(

@@ -85,7 +85,7 @@ class View:
 
     @property
     def layers(self) -> list[str]:
-        """Conv layers in execution order."""
+        """Measured layers in execution order."""
         return list(self.result.convs["layer"])
 
 

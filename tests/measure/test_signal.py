@@ -141,6 +141,21 @@ def test_correlation_is_that_of_all_outputs_kept(model, images):
         np.testing.assert_allclose(table.loc[layer, "rho"], [np.corrcoef(*pair)[0, 1] for pair in pairs], rtol=1e-5)
 
 
+def test_permuted_channels_give_permuted_rows_and_scaled_layers_the_same_parts(images):
+    """Of the last conv, in both networks: its channels in another order, and 8 times as strong."""
+    dense = seeded(TinyResNet)
+    pruned, _ = prune(dense, "global_l1", sparsity=0.5)
+    before = signal(dense, pruned, images).query("layer == 'conv3'").reset_index(drop=True)
+    order = torch.randperm(len(before), generator=torch.Generator().manual_seed(0))
+    for network in (dense, pruned):
+        network.conv3.weight.data = 8 * network.conv3.weight.data[order]
+    after = signal(dense, pruned, images).query("layer == 'conv3'").reset_index(drop=True)
+    expected = before.iloc[order.tolist()].reset_index(drop=True)
+    names = ["rho", *errorparts.PARTS]
+    np.testing.assert_allclose(after[names], expected[names], rtol=1e-4, atol=1e-9)
+    np.testing.assert_allclose(after[["v_dense", "v", "cov"]], 64 * expected[["v_dense", "v", "cov"]], rtol=1e-5)
+
+
 def test_batches_are_streamed_and_may_have_any_size(model, images):
     pruned, _ = prune(model, "global_l1", sparsity=0.5)
     whole = signal(model, pruned, images)
@@ -207,3 +222,9 @@ def test_noise_cannot_be_mended():
 
 def test_without_error_nothing_is_said_of_its_share():
     assert np.isnan(errorparts.mendable(signal(Pixels(), Pixels(), Y)))
+
+
+def test_chunks_are_added_up_in_float64(model, images):
+    """Of outputs that are float32 themselves."""
+    part = next(iter(measured.outputs_of(model, images).values()))[0]
+    assert part.centred.dtype == torch.float32 and part.sums.dtype == torch.float64

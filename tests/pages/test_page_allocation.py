@@ -48,7 +48,7 @@ def test_one_stored_rule_is_drawn_and_the_others_are_offered(store):
     app = opened()
     said = words(app)
     assert len(charts(app)) == 2
-    assert "Share of each conv's weights that is kept at 95 % sparsity, by 1 rule" in said
+    assert "Share of each layer's weights that is kept at 95 % sparsity, by 1 rule" in said
     assert "repairability of this network's layers is not stored" in said
     assert "so there is no verdict" in said
     assert "needs ERK and another rule" in said

@@ -72,7 +72,7 @@ def test_a_conv_that_runs_twice_shows_its_first_run(images):
     ("layer", "channels", "message"),
     [
         ("conv9", None, "unknown layer 'conv9'. Did you mean .*conv"),
-        ("zz", None, "The network has 4 convs, conv1 to down"),
+        ("zz", None, "The network has 4 layers, conv1 to down"),
         ("conv1", [8], r"channels is \[8\]; conv1 has 8 output channels, 0 to 7"),
         ("conv1", [], r"channels is \[\]"),
     ],

@@ -112,7 +112,7 @@ def test_no_sentence_shows_a_number_that_is_none_or_claims_a_cause(case):
         ("reasons.why, one works against the other", "130 % is granularity"),
         ("reasons.why, one works against the other", "the one below 0 works against the other"),
         ("reasons.why, new weights", "granularity is not defined"),
-        ("reasons.why, accuracy not stored", "is not stored at b = 20"),
+        ("reasons.why, accuracy not stored", "is not stored at ema 0.1 from reset, b = 20"),
         ("images.confusions, all right", "no image is wrong"),
         ("damage.strip, all dead", "No layer has a severity"),
         ("damage.spread, nothing pruned", "nothing to mend"),

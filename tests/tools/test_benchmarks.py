@@ -23,7 +23,7 @@ from asr_core.spec.dense import DenseSpec
 from asr_core.store import Store, results
 from asr_core.store.entries import PROJECT
 from benchmarks import __main__ as command
-from benchmarks import dashboard, limit, live, repairability, setting, speed, straightforward
+from benchmarks import dashboard, limit, live, repairability, setting, signals, speed, straightforward
 from benchmarks.report import Line, as_json, table
 
 ASKED = setting.Asked(
@@ -242,3 +242,10 @@ def test_the_bare_passes_behind_a_view_grow_with_its_images(tmp_path):
     forward = [task for task in tasks if task.kind == "forward"]
     assert {"evaluation", "recalibration", "stats"} <= {task.stage for task in forward}
     assert 0 < live.bare(base, where, forward[:2]) < live.bare(base, where, forward)
+
+
+def test_masked_least_squares_is_timed_beside_a_bare_pass(monkeypatch):
+    monkeypatch.setattr(signals, "IMAGES", 4)
+    line = signals.repair_line("cifar_resnet20", 1)
+    assert line.measured > line.against > 0
+    assert line.target == "<= 3" and line.factor == line.measured

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 class NetworkSource(Configurable):
     """Architectures by name. `parameters`: what can be chosen of them, such as a stem. foreign: built by code of
-    somebody else's, of which nothing is known."""
+    somebody else's, of which nothing is known but what the built network says (`networks.own.identity`)."""
 
     foreign = False
 
@@ -30,7 +30,8 @@ class NetworkSource(Configurable):
 
     @classmethod
     def batchnorm(cls, architecture: str) -> bool:
-        """Whether the network holds BatchNorm, which can be recalibrated; True where its name does not tell."""
+        """Whether the network holds BatchNorm, which can be recalibrated; of a foreign one, which is asked itself
+        (`ModelSpec.without_batchnorm`), True."""
         return True
 
     @classmethod

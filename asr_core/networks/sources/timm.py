@@ -10,7 +10,7 @@ NEAREST = 3  # names that a message lists
 
 @register("network source")
 class TimmNetworks(NetworkSource):
-    """timm:NAME, anything that timm builds with convs and BatchNorm; `pip install timm` first."""
+    """timm:NAME, anything that timm builds with convs; `pip install timm` first."""
 
     name = "timm"
     label = "timm"

@@ -7,14 +7,17 @@ from asr_core.measure.statistics import AHEAD, BEHIND, EQUAL, UNMEASURED
 from asr_core.report.sentences import images, reasons, sure
 from asr_core.report.sentences.examples import ASR, LW, NAN, Case, of
 from asr_core.spec import labels
+from asr_core.spec.recalibration import NO_BATCHNORM
 from asr_core.spec.repairs import BN_ONLY, DENSE, NO_REPAIR
+
+WAY = "ema 0.1 from reset"  # of recalibration
 
 
 def _errors(values: dict, b: int = 20) -> str:
     """values: network -> (ece, chance, confidence minus right, temperature, ece at it)."""
     names = ["ece", "ece_chance", "gap", "temperature", "ece_tempered"]
     columns = dict(zip(names, np.array(list(values.values()), float).T, strict=True))
-    way = "ema 0.1 from reset" if b else "none"
+    way = WAY if b else "none"
     return sure.errors(of(list(values), **columns, n_eval=10_000.0, b=b, recalibration=way))
 
 
@@ -55,7 +58,7 @@ def _paying(counts: dict, words: list[str], lost: int = 500, absent: str = "", b
     """counts: repair -> (regained, alone, broken)."""
     regained, alone, broken = np.array(list(counts.values())).T
     whole = {"n": 10_000, "lost": lost, "all": 90 if lost else 0, "one": int(alone.sum()), "none": 200 if lost else 0}
-    told = {"b": b, "recalibration": "ema 0.1 from reset" if b else "none", "absent": absent, "pairs": len(counts)}
+    told = {"b": b, "recalibration": WAY if b else "none", "absent": absent, "pairs": len(counts)}
     columns = {"regained": regained, "alone": alone, "broken": broken, "word": words}
     return images.paying(of(list(counts), **columns, **whole, **told))
 
@@ -122,12 +125,15 @@ def confusions() -> list[Case]:
     ]
 
 
-def _why(top1: tuple, word: str, apart: float, share: float, left: float, signal: tuple = (NAN, NAN)) -> str:
+def _why(
+    top1: tuple, word: str, apart: float, share: float, left: float, signal: tuple = (NAN, NAN), way: str = WAY
+) -> str:
     whole = {
         "first": "ASR",
         "second": "raw",
         "shared": "simultaneous, bias off",
-        "b": 20,
+        "b": 0 if way == NO_BATCHNORM else 20,
+        "recalibration": way,
         "p": 0.01,
         "word": word,
     }
@@ -145,4 +151,5 @@ def why() -> list[Case]:
         ("no difference", lambda: _why((0.4, 0.4), EQUAL, 0.0, NAN, 0.0)),
         ("new weights", lambda: _why((0.4, 0.3), UNMEASURED, 5.0, NAN, NAN)),
         ("accuracy not stored", lambda: _why((NAN, 0.3), UNMEASURED, 0.5, 0.5, NAN)),
+        ("no BatchNorm", lambda: _why((0.3, 0.4), BEHIND, 0.6, 0.54, NAN, (0.3, 0.4), NO_BATCHNORM)),
     ]

@@ -4,6 +4,8 @@ import numpy as np
 import pandas as pd
 
 from asr_core.measure.statistics import AHEAD, BEHIND, UNMEASURED
+from asr_core.report.words import begun, in_state
+from asr_core.spec.recalibration import NO_BATCHNORM, NOTHING
 from asr_core.studies.why import SAME
 
 
@@ -14,16 +16,16 @@ def why(table: pd.DataFrame) -> str:
     """
     row = table.iloc[0]
     return " ".join(
-        part for part in (_accuracy(row), _apart(table, row), _reason(row), _after(row), _signal(row)) if part
+        part for part in (_accuracy(table, row), _apart(table, row), _reason(row), _after(row), _signal(row)) if part
     )
 
 
-def _accuracy(row) -> str:
+def _accuracy(table: pd.DataFrame, row) -> str:
     shared = f" ({row['shared']})" if row["shared"] else ""
     pair = f"{row['first']} against {row['second']}{shared}"
     if not (np.isfinite(row["top1_first"]) and np.isfinite(row["top1_second"])):
-        return f"{pair}: the accuracy of one of both is not stored at b = {row['b']}."
-    shares = f"{100 * row['top1_first']:.1f} and {100 * row['top1_second']:.1f} % right at b = {row['b']}"
+        return f"{pair}: the accuracy of one of both is not stored {in_state(table)}."
+    shares = f"{100 * row['top1_first']:.1f} and {100 * row['top1_second']:.1f} % right {in_state(table)}"
     verdict = {
         AHEAD: "the first is ahead",
         BEHIND: "the second is ahead",
@@ -36,13 +38,18 @@ def _accuracy(row) -> str:
 
 def _apart(table: pd.DataFrame, row) -> str:
     if row["all_measured"] < SAME:
-        return "Before recalibration every live channel has the same variance in both."
+        return begun(f"{_before(row)}every live channel has the same variance in both.")
     most = table.loc[table["measured"].idxmax()]
-    return (
-        f"Before recalibration the strengths of their channels lie apart by a factor of {_factor(row['all_measured'])} "
+    return begun(
+        f"{_before(row)}the strengths of their channels lie apart by a factor of {_factor(row['all_measured'])} "
         f"(root mean square), most in {most['layer']} ({_factor(most['measured'])}), there in channel {most['worst']} "
         f"({_factor(abs(most['worst_measured']))})."
     )
+
+
+def _before(row) -> str:
+    """'before recalibration ', where there is any."""
+    return "" if row["recalibration"] == NO_BATCHNORM else "before recalibration "
 
 
 def _reason(row) -> str:
@@ -59,6 +66,8 @@ def _reason(row) -> str:
 
 
 def _after(row) -> str:
+    if row["recalibration"] == NO_BATCHNORM:
+        return NOTHING
     left = row["all_recalibrated"]
     if not np.isfinite(left):
         return "After recalibration: not stored."
@@ -70,9 +79,9 @@ def _signal(row) -> str:
     if not all(map(np.isfinite, shares)):
         return "Signal is not stored for one or both."
     one, other = (_share(value) for value in shares)
-    return (
-        f"Of the error that is left before recalibration, factors and biases could mend {one} after the first and "
-        f"{other} after the second; the rest is decorrelation, which none can."
+    return begun(
+        f"{_before(row)}factors and biases could mend {one} of the error that is left after the first and {other} "
+        "after the second; the rest is decorrelation, which none can."
     )
 
 

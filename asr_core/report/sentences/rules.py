@@ -23,8 +23,8 @@ def bars(table: pd.DataFrame) -> str:
             parts.append(f"{rule} keeps {ends}")
     at = percent(table["sparsity"].iloc[0])
     return (
-        f"Share of each conv's weights that is kept at {at} sparsity, by {counted(len(parts), 'rule')}: "
-        f"{'; '.join(parts)}. The dotted line is the density of all convs together."
+        f"Share of each layer's weights that is kept at {at} sparsity, by {counted(len(parts), 'rule')}: "
+        f"{'; '.join(parts)}. The dotted line is the density of all layers together."
     )
 
 
