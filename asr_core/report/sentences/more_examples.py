@@ -78,6 +78,10 @@ def _channels(ratios: list[float], dense: float = 1.0) -> pd.DataFrame:
     return of([NO_REPAIR] * len(ratios), layer="layer1", v_dense=v_dense, v=v_dense * np.array(ratios, float))
 
 
+def _middle(ratio: float) -> str:
+    return damage.panels(of([NO_REPAIR] * 2, layer="layer1", middle=ratio))
+
+
 def spectrum() -> list[Case]:
     """Of damage.spectrum."""
     return [
@@ -90,9 +94,9 @@ def spectrum() -> list[Case]:
 def panels() -> list[Case]:
     """Of damage.panels."""
     return [
-        ("usual", lambda: damage.panels(_channels([0.1, 0.9, 0.8]))),
-        ("all dead", lambda: damage.panels(_channels([0.0, 0.0]))),
-        ("diverged", lambda: damage.panels(_channels([np.inf, 1e60]))),
+        ("usual", lambda: _middle(0.8)),
+        ("all dead", lambda: _middle(NAN)),
+        ("diverged", lambda: _middle(np.inf)),
     ]
 
 
@@ -107,6 +111,7 @@ def energy() -> list[Case]:
         ("usual", lambda: _energy(steps, [0.8 * s for s in steps])),
         ("all equal", lambda: _energy([0.5] * 10, [0.4] * 10)),
         ("one channel", lambda: _energy([0.5], [0.4])),
+        ("not known of all", lambda: _energy([0.5, NAN, 0.5], [0.4, 0.4, np.inf])),
     ]
 
 
