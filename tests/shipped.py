@@ -60,6 +60,25 @@ def table(key: str, name: str) -> pd.DataFrame:
     return found
 
 
+def channels(keys: tuple[str, ...]) -> pd.DataFrame:
+    """One row per channel of a setting, empty where none are shipped."""
+    return next((rows for key in keys if len(rows := table(key, "channels"))), pd.DataFrame())
+
+
+def repaired(keys: tuple[str, ...], method: str) -> pd.DataFrame | None:
+    """Factors and variances after a method, simultaneous and without mean correction, by (layer, channel); None where
+    it is not shipped."""
+    for key in keys:
+        rows = table(key, "repairs")
+        if rows.empty:
+            continue
+        own = rows[rows["method"].eq(method) & rows["order"].eq("simultaneous") & rows["params"].eq("")]
+        own = own[~own["bias"].fillna(True).astype(bool)]
+        if len(own):
+            return own.set_index(["layer", "channel"])
+    return None
+
+
 @lru_cache(maxsize=256)
 def right(key: str) -> np.ndarray:
     """(rows of accuracy, test images): which images are right."""

@@ -27,25 +27,10 @@ def opened():
     found = [
         (keys, results.open_results(store, keys), rows)
         for keys in shipped.looked_at(store)
-        if len(rows := channels_of(keys))
+        if len(rows := shipped.channels(keys))
     ]
     assert found
     return found
-
-
-def channels_of(keys) -> pd.DataFrame:
-    return next((rows for key in keys if len(rows := shipped.table(key, "channels"))), pd.DataFrame())
-
-
-def variances_of(keys, method: str) -> pd.Series | None:
-    """Variance of each (layer, channel) after a method: simultaneous, no mean correction, before recalibration."""
-    for key in keys:
-        rows = shipped.table(key, "repairs")
-        rows = rows[rows["method"].eq(method) & rows["order"].eq("simultaneous") & rows["params"].eq("")]
-        rows = rows[~rows["bias"].fillna(True).astype(bool)]
-        if len(rows):
-            return rows.set_index(["layer", "channel"])["v_repaired"]
-    return None
 
 
 def some_layers(rows: pd.DataFrame) -> list[str]:
@@ -93,12 +78,14 @@ def test_in_how_many_layers_a_network_is_near_dense_is_what_all_its_channels_say
     for keys, result, rows in opened:
         text = multiples.PANELS.sentence(multiples.PANELS.table(result, repairs=REPAIRS))
         base = rows[rows["v_dense"] > DEAD].set_index(["layer", "channel"])
-        own = {"no repair": base["v_pruned"]} | {name: variances_of(keys, method) for name, method in METHODS.items()}
-        for name, v in own.items():
+        own = {name: shipped.repaired(keys, method) for name, method in METHODS.items()}
+        own = {"no repair": base.assign(v_repaired=base["v_pruned"])} | own
+        for name, found in own.items():
             said = re.search(rf"[:;] {re.escape(name)} ([\d,]+) of ([\d,]+)", text)
-            assert (said is None) == (v is None), (keys, name, text)
-            if v is None:
+            assert (said is None) == (found is None), (keys, name, text)
+            if found is None:
                 continue
+            v = found["v_repaired"]
             v = v[v.index.isin(base.index)]
             live = v.where(np.isfinite(v), np.inf)[lambda found: found > DEAD]
             middle = (live / base["v_dense"].reindex(live.index)).groupby("layer").median()
