@@ -110,6 +110,8 @@ def test_no_sentence_shows_a_number_that_is_none_or_claims_a_cause(case):
         ("damage.variances, diverged", "their gains multiply with depth"),
         ("damage.cells, zero ratios", "(1 of 2 are 0)"),
         ("damage.energy, all equal", "fewer than 8 distinct values"),
+        ("damage.energy, not known of all", "Over the 1 channel of"),
+        ("absorbed.leftover, one is not finite", "Not finite, so not told: asr_bn in 1 layer"),
         ("maps.sentence, no repair is nearest", "No repair is nearer to dense than none"),
         ("maps.sentence, a tie", "LW or ASR"),
         ("absorbed.gaps, not absorbed", "are not one network"),

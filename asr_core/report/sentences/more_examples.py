@@ -158,6 +158,7 @@ def leftover() -> list[Case]:
     return [
         ("usual", lambda: _leftover([0.4, 1.1, 1.2])),
         ("nothing left", lambda: _leftover([1.0, 1.01, 0.99])),
+        ("one is not finite", lambda: _leftover([0.4, 1.1, NAN])),
         ("not finite", lambda: _leftover([NAN, np.inf])),
     ]
 
