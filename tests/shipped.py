@@ -16,6 +16,7 @@ from asr_core.store import Store, catalogue
 from asr_core.store.entries import PROJECT
 
 SHIPPED = PROJECT / "cache" / "shipped" / "result"
+EVERY = "ASR_EVERY_SETTING" in os.environ  # as `make test-words` sets it
 REPORTED = ("ema", "reset", 0.1, 20)  # averaging, start, momentum and b of the reporting point
 NOTHING = (None, None, None, 0)  # no recalibration
 NAMES = {"dense": "dense", "no_repair": "no repair", "bn_only": "BN only"}
@@ -41,9 +42,7 @@ def looked_at(where: Store) -> list[tuple[str, ...]]:
     found: dict[tuple, tuple[str, ...]] = {}
     for keys in settings(where):
         known = facts(keys[0])
-        rest = (
-            known["prune"]["pruning"] if "ASR_EVERY_SETTING" not in os.environ else text_of(known, "calibration.draw")
-        )
+        rest = text_of(known, "calibration.draw") if EVERY else known["prune"]["pruning"]
         found.setdefault((known["dense_id"], rest), keys)
     return list(found.values())
 

@@ -111,6 +111,7 @@ def test_no_sentence_shows_a_number_that_is_none_or_claims_a_cause(case):
         ("damage.cells, zero ratios", "(1 of 2 are 0)"),
         ("damage.energy, all equal", "fewer than 8 distinct values"),
         ("damage.energy, not known of all", "Over the 1 channel of"),
+        ("accuracies.equal, some are not stored", "of 2; the other 2 are not stored"),
         ("absorbed.leftover, one is not finite", "Not finite, so not told: asr_bn in 1 layer"),
         ("maps.sentence, no repair is nearest", "No repair is nearer to dense than none"),
         ("maps.sentence, a tie", "LW or ASR"),

@@ -29,9 +29,9 @@ def curves() -> list[Case]:
     ]
 
 
-def _equal(words: list[str]) -> str:
-    repairs = of([LW, ASR], images=8, batches=0, top1=[0.3, 0.7], word=words, pairs=2)
-    alone = of([BN_ONLY], images=8, batches=1, top1=[0.5], word="", pairs=0)
+def _equal(words: list[str], images: tuple[int, int] = (8, 8)) -> str:
+    repairs = of([LW, ASR], images=images, batches=0, top1=[0.3, 0.7], word=words, pairs=2)
+    alone = of([BN_ONLY] * len(set(images)), images=list(set(images)), batches=1, top1=0.5, word="", pairs=0)
     return accuracies.equal(pd.concat([alone, repairs], ignore_index=True))
 
 
@@ -40,6 +40,7 @@ def equal() -> list[Case]:
     return [
         ("usual", lambda: _equal([BEHIND, AHEAD])),
         ("all equal", lambda: _equal([EQUAL, EQUAL])),
+        ("some are not stored", lambda: _equal([BEHIND, AHEAD], (8, 16))),
         ("not kept per image", lambda: _equal([UNMEASURED, UNMEASURED])),
         ("nothing to compare", lambda: _equal(["", ""])),
     ]
