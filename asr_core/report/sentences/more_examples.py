@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from asr_core.measure.statistics import AHEAD, BEHIND, EQUAL, UNMEASURED
-from asr_core.report.sentences import absorbed, accuracies, damage, maps, paper, rules
+from asr_core.report.sentences import accuracies, damage, maps, paper, rules
 from asr_core.report.sentences.examples import ASR, LW, NAN, Case, of
 from asr_core.spec.repairs import BN_ONLY, NO_REPAIR, RepairSpec
 from asr_core.studies import transition
@@ -146,21 +146,6 @@ def kernel() -> list[Case]:
         ("dead", lambda: _kernel([1.0, -2.0], [0, 0], 1.0)),
         ("no weights before", lambda: _kernel([0.0, 0.0], [0, 0], 1.0)),
         ("nothing pruned", lambda: _kernel([1.0, 2.0], [1, 1], 1.0)),
-    ]
-
-
-def _leftover(signals: list[float]) -> str:
-    networks = [BN_ONLY, LW, ASR][: len(signals)]
-    return absorbed.leftover(of(networks, signal=signals, layer="layer1", label=[n.method for n in networks]))
-
-
-def leftover() -> list[Case]:
-    """Of absorbed.leftover."""
-    return [
-        ("usual", lambda: _leftover([0.4, 1.1, 1.2])),
-        ("nothing left", lambda: _leftover([1.0, 1.01, 0.99])),
-        ("one is not finite", lambda: _leftover([0.4, 1.1, NAN])),
-        ("not finite", lambda: _leftover([NAN, np.inf])),
     ]
 
 
