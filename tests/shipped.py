@@ -16,6 +16,7 @@ from asr_core.store import Store, catalogue
 from asr_core.store.entries import PROJECT
 
 SHIPPED = PROJECT / "cache" / "shipped" / "result"
+EVERY = "ASR_EVERY_SETTING" in os.environ  # as `make test-words` sets it
 REPORTED = ("ema", "reset", 0.1, 20)  # averaging, start, momentum and b of the reporting point
 NOTHING = (None, None, None, 0)  # no recalibration
 NAMES = {"dense": "dense", "no_repair": "no repair", "bn_only": "BN only"}
@@ -41,9 +42,7 @@ def looked_at(where: Store) -> list[tuple[str, ...]]:
     found: dict[tuple, tuple[str, ...]] = {}
     for keys in settings(where):
         known = facts(keys[0])
-        rest = (
-            known["prune"]["pruning"] if "ASR_EVERY_SETTING" not in os.environ else text_of(known, "calibration.draw")
-        )
+        rest = text_of(known, "calibration.draw") if EVERY else known["prune"]["pruning"]
         found.setdefault((known["dense_id"], rest), keys)
     return list(found.values())
 
@@ -58,6 +57,25 @@ def table(key: str, name: str) -> pd.DataFrame:
     for column in [c for c in found if c.startswith("log2 ")]:
         found[column.removeprefix("log2 ")] = 2.0 ** found[column].astype(float)
     return found
+
+
+def channels(keys: tuple[str, ...]) -> pd.DataFrame:
+    """One row per channel of a setting, empty where none are shipped."""
+    return next((rows for key in keys if len(rows := table(key, "channels"))), pd.DataFrame())
+
+
+def repaired(keys: tuple[str, ...], method: str) -> pd.DataFrame | None:
+    """Factors and variances after a method, simultaneous and without mean correction, by (layer, channel); None where
+    it is not shipped."""
+    for key in keys:
+        rows = table(key, "repairs")
+        if rows.empty:
+            continue
+        own = rows[rows["method"].eq(method) & rows["order"].eq("simultaneous") & rows["params"].eq("")]
+        own = own[~own["bias"].fillna(True).astype(bool)]
+        if len(own):
+            return own.set_index(["layer", "channel"])
+    return None
 
 
 @lru_cache(maxsize=256)

@@ -37,7 +37,7 @@ TEMPLATES: dict[str, Callable[[], list[Case]]] = {
     "absorbed.gaps": examples_of_studies.gaps,
     "absorbed.unabsorbed": examples_of_studies.unabsorbed,
     "absorbed.agreement": examples_of_studies.agreement,
-    "absorbed.leftover": more_examples.leftover,
+    "absorbed.leftover": examples_of_studies.leftover,
     "rules.bars": more_examples.bars,
     "rules.repairability": more_examples.repairability,
     "rules.bands": examples_of_studies.bands,

@@ -18,18 +18,28 @@ ACROSS, GAP, MOST = 8, 0.12, 80  # panels per row, space between, channels drawn
 def panels_table(result: Result, repairs=(), stage: str = "repaired") -> pd.DataFrame:
     """At most MOST live channels per layer, evenly over the ranks of dense variance.
 
-    COLUMNS, label, layer, depth, channel, v_dense, v.
+    COLUMNS, label, layer, depth, channel, v_dense, v; middle: the layer's median of v / v_dense over all channels that
+    are live in that network, drawn or not; one that diverged counts as infinite, NaN where none is live.
     """
     base = result.channels[result.channels["v_dense"] > diagnostics.FLOOR]
     if base.empty:
         raise NothingToDraw("No channel statistics are stored for this setting.")
     rank = base.groupby("layer", sort=False)["v_dense"].rank(method="first")
     step = np.maximum(1, base.groupby("layer", sort=False)["v_dense"].transform("size") / MOST)
-    base = base[(rank // step) != ((rank - 1) // step)][["layer", "depth", "channel", "v_dense", "v_pruned"]]
+    base = base.assign(drawn=(rank // step) != ((rank - 1) // step))
+    base = base[["layer", "depth", "channel", "v_dense", "v_pruned", "drawn"]]
     unrepaired = with_network(base.assign(v=base["v_pruned"]), NO_REPAIR)
     parts = [unrepaired, *repaired_rows(result, base, repairs, stage)]
-    table = pd.concat(parts, ignore_index=True)[[*COLUMNS, "layer", "depth", "channel", "v_dense", "v"]]
-    return style.labelled(table)
+    table = pd.concat([_with_middle(part) for part in parts], ignore_index=True)
+    shown = table[table["drawn"].astype(bool)].reset_index(drop=True)
+    return style.labelled(shown[[*COLUMNS, "layer", "depth", "channel", "v_dense", "v", "middle"]])
+
+
+def _with_middle(rows: pd.DataFrame) -> pd.DataFrame:
+    """Rows of one network with the median ratio of variances of each one's layer."""
+    v = rows["v"].where(np.isfinite(rows["v"]), np.inf)
+    ratio = (v / rows["v_dense"]).where(v > diagnostics.FLOOR)
+    return rows.assign(middle=ratio.groupby(rows["layer"].to_numpy(object)).transform("median"))
 
 
 def panels_figure(

@@ -225,23 +225,10 @@ def test_the_commonest_answer_of_each_network_is_the_stored_one(opened):
 # --- why ---
 
 
-def of_channels(keys, method: str):
-    """Variance before recalibration and factor of each channel after a method: simultaneous, no mean correction."""
-    for key in keys:
-        rows = shipped.table(key, "repairs")
-        if rows.empty:
-            continue
-        own = rows[rows["method"].eq(method) & rows["order"].eq("simultaneous") & rows["params"].eq("")]
-        own = own[~own["bias"].fillna(True).astype(bool)]
-        if len(own):
-            return own.set_index(["layer", "channel"])[["v_repaired", "gamma"]]
-    return None
-
-
 def test_how_far_two_methods_lie_apart_and_why_is_what_the_channels_say(opened):
     for keys, text in sentences(why.WHY, opened, **PAIR):
-        one, other = (of_channels(keys, method) for method in ("lw_bn", "asr_bn"))
-        base = next(t for key in keys if len(t := shipped.table(key, "channels")))
+        one, other = (shipped.repaired(keys, method)[["v_repaired", "gamma"]] for method in ("lw_bn", "asr_bn"))
+        base = shipped.channels(keys)
         rows = base.set_index(["layer", "channel"])[["v_dense"]].join(one).join(other.add_suffix("_2"), how="inner")
         rows = rows[(rows[["v_dense", "v_repaired", "v_repaired_2"]] > 1e-12).all(axis=1)]
         rows = rows[np.isfinite(rows[["v_repaired", "v_repaired_2"]]).all(axis=1)]

@@ -121,21 +121,29 @@ def leftover(table: pd.DataFrame) -> str:
     finite = table[np.isfinite(table["signal"])]
     if finite.empty:
         return "Predicted strengths are not finite, since variances are not; nothing can be told."
+    gone = _not_finite(table[~np.isfinite(table["signal"])])
     distance = finite["signal"].sub(1).abs()
     worst = finite.loc[distance.groupby(networks(finite), observed=True, sort=False).idxmax().dropna()]
     worst = worst.assign(distance=distance)
     if (worst["distance"] < 0.02).all():
         return (
             "Predicted: of the starting statistics next to nothing is left in any absorbed layer (median channels "
-            "within 0.02 of full strength), so that for these layers the identity predicts no difference of methods."
+            "within 0.02 of full strength), so that for these layers the identity predicts no difference of "
+            f"methods.{gone}"
         )
     far = worst.sort_values("distance", ascending=False, kind="stable")
     words = [f"{row.label} {row.signal:.2g} in {row.layer}" for row in far.head(3).itertuples()]
     left, rest = len(far) - 3, ""
     if left > 0:
-        stay = "one stays" if left == 1 else f"{left} stay"
-        rest = f"; the other {stay} within {far['distance'].iloc[3]:.2g} of 1"
+        lie = "one is" if left == 1 else f"{left} are"
+        rest = f"; the other {lie} up to {far['distance'].iloc[3]:.2g} from 1"
     return (
         "Predicted: the starting statistics still change how strong channels come out of BatchNorm. Furthest from 1, "
-        f"median over a layer's channels: {'; '.join(words)}{rest}."
+        f"median over a layer's channels: {'; '.join(words)}{rest}.{gone}"
     )
+
+
+def _not_finite(rows: pd.DataFrame) -> str:
+    """In how many layers of which networks nothing can be predicted."""
+    parts = [f"{label} in {counted(len(own), 'layer')}" for label, own in rows.groupby("label", sort=False)]
+    return f" Not finite, so not told: {', '.join(parts)}." if parts else ""

@@ -92,10 +92,12 @@ def equal(table: pd.DataFrame) -> str:
             for network, row in zip(named[here.index], here.itertuples(), strict=True)
         ]
         parts.append(f"{counted(int(count), 'image')}: BN only {100 * alone[count]:.1f} %, {', '.join(each)}")
-    pairs = int(rows["pairs"].iloc[0])
+    pairs, budgets = int(rows["pairs"].iloc[0]), rows["images"].nunique()
+    holes = len(names) * budgets - len(rows)
+    absent = f"; the other {holes:,} {'is' if holes == 1 else 'are'} not stored" if holes else ""
     return (
         f"At equal numbers of images, against BN only, {counted(len(names), 'repair')} x "
-        f"{counted(rows['images'].nunique(), 'budget')}: {', '.join(said)} of {len(rows)} ({tested(pairs)}). "
+        f"{counted(budgets, 'budget')}: {', '.join(said)} of {len(rows)}{absent} ({tested(pairs)}). "
         f"{'. '.join(parts)}."
     )
 

@@ -116,27 +116,28 @@ def spectrum(table: pd.DataFrame) -> str:
 def panels(table: pd.DataFrame) -> str:
     """In how many layers each network's typical variance is within a factor of two of the dense one. table:
     figures.multiples.panels_table."""
-    live = table[(table["v"] > diagnostics.FLOOR) & np.isfinite(table["v"])]
     layers = table["layer"].nunique()
     names, shared = naming.in_words(naming.in_table(table))
-    near = dict.fromkeys(naming.in_table(table), 0)
-    for network, rows in naming.each(live):
-        middle = np.log2(rows["v"] / rows["v_dense"]).groupby(rows["layer"].astype(object)).median()
-        near[network] = int((middle.abs() <= 1).sum())
-    parts = [f"{names[network]} {count} of {layers}" for network, count in near.items()]
+    parts = []
+    for network, rows in naming.each(table):
+        near = rows.loc[rows["middle"].between(0.5, 2), "layer"].nunique()
+        parts.append(f"{names[network]} {near} of {layers}")
     return (
-        f"Layers whose median live channel is within a factor of 2 of its dense variance{shared}: {'; '.join(parts)}."
+        "Layers whose median live channel (of all, drawn or not) is within a factor of 2 of its "
+        f"dense variance{shared}: {'; '.join(parts)}."
     )
 
 
 def energy(table: pd.DataFrame) -> str:
     """Whether channels that keep more weight energy keep more variance. table: figures.energy.energy_table."""
-    values = table[["kept_energy", "variance_kept"]]
+    values = table[["kept_energy", "variance_kept"]].replace([np.inf, -np.inf], np.nan).dropna()
+    values = values.astype(float).round(6)  # equal shares that were divided differently are ties
     enough = min(values[name].nunique() for name in values) >= 8
     rank = values.corr("spearman").iloc[0, 1] if enough else np.nan
-    less = (table["variance_kept"] < table["kept_energy"]).mean()
+    less = int((values["variance_kept"] < values["kept_energy"]).sum())
     tie = f"is {rank:.2f}" if np.isfinite(rank) else "is not given for fewer than 8 distinct values"
     return (
-        f"Over the {counted(len(table), 'channel')} of {table['layer'].iloc[0]}, the rank correlation of kept weight "
-        f"energy and kept variance {tie}; {less:.0%} of them keep less variance than weight energy."
+        f"Over the {counted(len(values), 'channel')} of {table['layer'].iloc[0]} with dense variance, the rank "
+        f"correlation of kept weight energy and kept variance {tie}; {less:,} of them keep less variance than weight "
+        "energy."
     )

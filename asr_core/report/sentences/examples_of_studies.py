@@ -156,3 +156,18 @@ def table2() -> list[Case]:
         ("one row stored", lambda: _table2(["", "", ""], [NAN, NAN, 0.6], 0)),
         ("the paper's own network", lambda: _table2([AHEAD, AHEAD, ""], [0.3, 0.4, 0.6], 3, same=True)),
     ]
+
+
+def _leftover(signals: list[float]) -> str:
+    networks = [BN_ONLY, LW, ASR][: len(signals)]
+    return absorbed.leftover(of(networks, signal=signals, layer="layer1", label=[n.method for n in networks]))
+
+
+def leftover() -> list[Case]:
+    """Of absorbed.leftover."""
+    return [
+        ("usual", lambda: _leftover([0.4, 1.1, 1.2])),
+        ("nothing left", lambda: _leftover([1.0, 1.01, 0.99])),
+        ("one is not finite", lambda: _leftover([0.4, 1.1, NAN])),
+        ("not finite", lambda: _leftover([NAN, np.inf])),
+    ]

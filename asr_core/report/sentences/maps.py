@@ -18,12 +18,17 @@ def errors(pixels: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame.from_dict(rows, orient="index", columns=["error", "correlation", "spread"])
 
 
+def _deviation(values: np.ndarray) -> float:
+    """Standard deviation; exactly 0 where all values are one, which their rounded mean can miss."""
+    return 0.0 if values.min() == values.max() else float(values.std())
+
+
 def _error(one: np.ndarray, dense: np.ndarray) -> tuple[float, float, float]:
-    deviation = dense.std()
-    if not deviation > 0:
-        return (np.nan,) * 3
     with np.errstate(all="ignore"):
-        spread = one.std() / deviation
+        deviation = _deviation(dense)
+        if not deviation > 0:
+            return (np.nan,) * 3
+        spread = _deviation(one) / deviation
         common = ((one - one.mean()) * (dense - dense.mean())).mean()
         both = common / (one.std() * deviation) if spread > 0 else np.nan
         return np.sqrt(np.mean((one - dense) ** 2)) / deviation, both, spread
@@ -36,16 +41,22 @@ def sentence(pixels: pd.DataFrame) -> str:
     text = f"{what}, maps of {height} × {width}."
     if min(height, width) < READABLE:
         text += f" Maps under {READABLE} × {READABLE} are too small to read as pictures: compare their numbers."
-    dense = pixels[DENSE].to_numpy()
-    if not np.isfinite(dense).all() or dense.std() == 0:
+    dense = pixels[DENSE].to_numpy(float)
+    if not np.isfinite(dense).all() or _deviation(dense) == 0:
         return text + " The dense maps do not vary (or are not finite), so there is nothing to compare with."
     found = errors(pixels)
-    text += _pruned(found.loc[NO_REPAIR]) + _repaired(found)
-    broken = [name for name in found.index if not np.isfinite(pixels[name].to_numpy()).all()]
-    return text + (f" Values that are not finite (red): {', '.join(broken)}." if broken else "")
+    return text + _pruned(found.loc[NO_REPAIR]) + _repaired(pixels, found) + _broken(pixels)
+
+
+def _broken(pixels: pd.DataFrame) -> str:
+    """Whose values are not all finite."""
+    names = [name for name in pixels.attrs["networks"] if not np.isfinite(pixels[name].to_numpy()).all()]
+    return f" Values that are not finite (red): {', '.join(names)}." if names else ""
 
 
 def _pruned(pruned: pd.Series) -> str:
+    if not np.isfinite(pruned["error"]):
+        return ""
     if pruned["spread"] == 0:
         return " Pruned, the channel is dead on these images: its map is constant, and no factor brings it back."
     return (
@@ -54,13 +65,13 @@ def _pruned(pruned: pd.Series) -> str:
     )
 
 
-def _repaired(found: pd.DataFrame) -> str:
-    rest = found.drop(NO_REPAIR)["error"].dropna()
+def _repaired(pixels: pd.DataFrame, found: pd.DataFrame) -> str:
+    rest = found.drop(NO_REPAIR)["error"].replace(np.inf, np.nan).dropna()
     if rest.empty:
         return ""
-    if np.allclose(rest, found.loc[NO_REPAIR, "error"], rtol=1e-3):
+    plain, pruned = found.loc[NO_REPAIR, "error"], pixels[NO_REPAIR]
+    if all(np.allclose(pixels[name], pruned, rtol=1e-3, atol=1e-6) for name in rest.index):
         return " The repairs leave this channel as it is here."
-    plain = found.loc[NO_REPAIR, "error"]
     if np.isfinite(plain) and plain <= rest.min():
         return f" No repair is nearer to dense than none: {plain:.2g}, against {rest.min():.2g} with {rest.idxmin()}."
     best = rest[np.isclose(rest, rest.min(), rtol=1e-3)]
@@ -72,12 +83,12 @@ def _repaired(found: pd.DataFrame) -> str:
 def pixel_sentence(pixels: pd.DataFrame) -> str:
     """What the networks answer to one image."""
     row = pixels.iloc[0]
-    found = errors(pixels)["error"].dropna().sort_values()
+    found = errors(pixels)["error"].replace(np.inf, np.nan).dropna().sort_values()
     text = f"Test image {row['image']} ({row['file']}, class {row['class']})."
     if found.empty:
-        return text + " The dense map does not vary, so there is nothing to compare with."
+        return text + " The dense map does not vary (or is not finite), so there is nothing to compare with."
     parts = ", ".join(f"{name} {error:.2g}" for name, error in found.items())
-    return f"{text} Difference to dense, in its standard deviations: {parts}."
+    return f"{text} Difference to dense, in its standard deviations: {parts}.{_broken(pixels)}"
 
 
 def kernel(weights: pd.DataFrame) -> str:

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from asr_core.measure.statistics import AHEAD, BEHIND, EQUAL, UNMEASURED
-from asr_core.report.sentences import absorbed, accuracies, damage, maps, paper, rules
+from asr_core.report.sentences import accuracies, damage, maps, paper, rules
 from asr_core.report.sentences.examples import ASR, LW, NAN, Case, of
 from asr_core.spec.repairs import BN_ONLY, NO_REPAIR, RepairSpec
 from asr_core.studies import transition
@@ -29,9 +29,9 @@ def curves() -> list[Case]:
     ]
 
 
-def _equal(words: list[str]) -> str:
-    repairs = of([LW, ASR], images=8, batches=0, top1=[0.3, 0.7], word=words, pairs=2)
-    alone = of([BN_ONLY], images=8, batches=1, top1=[0.5], word="", pairs=0)
+def _equal(words: list[str], images: tuple[int, int] = (8, 8)) -> str:
+    repairs = of([LW, ASR], images=images, batches=0, top1=[0.3, 0.7], word=words, pairs=2)
+    alone = of([BN_ONLY] * len(set(images)), images=list(set(images)), batches=1, top1=0.5, word="", pairs=0)
     return accuracies.equal(pd.concat([alone, repairs], ignore_index=True))
 
 
@@ -40,6 +40,7 @@ def equal() -> list[Case]:
     return [
         ("usual", lambda: _equal([BEHIND, AHEAD])),
         ("all equal", lambda: _equal([EQUAL, EQUAL])),
+        ("some are not stored", lambda: _equal([BEHIND, AHEAD], (8, 16))),
         ("not kept per image", lambda: _equal([UNMEASURED, UNMEASURED])),
         ("nothing to compare", lambda: _equal(["", ""])),
     ]
@@ -78,6 +79,10 @@ def _channels(ratios: list[float], dense: float = 1.0) -> pd.DataFrame:
     return of([NO_REPAIR] * len(ratios), layer="layer1", v_dense=v_dense, v=v_dense * np.array(ratios, float))
 
 
+def _middle(ratio: float) -> str:
+    return damage.panels(of([NO_REPAIR] * 2, layer="layer1", middle=ratio))
+
+
 def spectrum() -> list[Case]:
     """Of damage.spectrum."""
     return [
@@ -90,9 +95,9 @@ def spectrum() -> list[Case]:
 def panels() -> list[Case]:
     """Of damage.panels."""
     return [
-        ("usual", lambda: damage.panels(_channels([0.1, 0.9, 0.8]))),
-        ("all dead", lambda: damage.panels(_channels([0.0, 0.0]))),
-        ("diverged", lambda: damage.panels(_channels([np.inf, 1e60]))),
+        ("usual", lambda: _middle(0.8)),
+        ("all dead", lambda: _middle(NAN)),
+        ("diverged", lambda: _middle(np.inf)),
     ]
 
 
@@ -107,6 +112,7 @@ def energy() -> list[Case]:
         ("usual", lambda: _energy(steps, [0.8 * s for s in steps])),
         ("all equal", lambda: _energy([0.5] * 10, [0.4] * 10)),
         ("one channel", lambda: _energy([0.5], [0.4])),
+        ("not known of all", lambda: _energy([0.5, NAN, 0.5], [0.4, 0.4, np.inf])),
     ]
 
 
@@ -140,20 +146,6 @@ def kernel() -> list[Case]:
         ("dead", lambda: _kernel([1.0, -2.0], [0, 0], 1.0)),
         ("no weights before", lambda: _kernel([0.0, 0.0], [0, 0], 1.0)),
         ("nothing pruned", lambda: _kernel([1.0, 2.0], [1, 1], 1.0)),
-    ]
-
-
-def _leftover(signals: list[float]) -> str:
-    networks = [BN_ONLY, LW, ASR][: len(signals)]
-    return absorbed.leftover(of(networks, signal=signals, layer="layer1", label=[n.method for n in networks]))
-
-
-def leftover() -> list[Case]:
-    """Of absorbed.leftover."""
-    return [
-        ("usual", lambda: _leftover([0.4, 1.1, 1.2])),
-        ("nothing left", lambda: _leftover([1.0, 1.01, 0.99])),
-        ("not finite", lambda: _leftover([NAN, np.inf])),
     ]
 
 
