@@ -42,9 +42,9 @@ def _highest(table: pd.DataFrame, repairs: pd.DataFrame, named: pd.Series) -> st
     else:
         text = f"{name} {'are' if len(level) else 'is'} highest of the repairs with {accuracy(best)}"
         text += f": {relation([*named[lower.index]], [*lower['word']])}" if len(lower) else ""
-    plain = table.loc[table["method"].eq("no_repair"), "word"]
-    if len(plain) and plain.iloc[0] in (BEHIND, EQUAL):
-        text += f"; {relation(['no repair'], [plain.iloc[0]])}"
+    plain = table[table["method"].eq("no_repair") & table["top1"].notna() & table["word"].ne("")]
+    if len(plain):
+        text += f"; {relation(['no repair'], [*plain['word'].head(1)])} ({100 * plain['top1'].iloc[0]:.1f} %)"
     pairs = int(best["pairs"])
     return text + (f" ({tested(pairs)})." if pairs else ".")
 
