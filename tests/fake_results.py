@@ -115,8 +115,9 @@ def fake_repair(channels: pd.DataFrame, repair, random) -> pd.DataFrame:
     table["mu_repaired"], table["v_repaired"] = channels["mu_pruned"], gamma**2 * v * stale * noise
     table["mu_recalibrated"], table["v_recalibrated"] = channels["mu_pruned"], dense * noise
     if repair.order:
+        told = gamma if repair.scales else float("nan")  # new weights are no factors
         table = table.assign(
-            gamma=gamma, gamma_raw=raw, shrinkage=shrinkage, prior_var=0.1, b_new=0.0, alive=v > 1e-12, fallback=False
+            gamma=told, gamma_raw=raw, shrinkage=shrinkage, prior_var=0.1, b_new=0.0, alive=v > 1e-12, fallback=False
         )
     return with_network(table, repair)
 
