@@ -43,12 +43,10 @@ def runaway_figure(table: pd.DataFrame) -> go.Figure:
 
 
 def runaway_sentence(table: pd.DataFrame) -> str:
-    """First and last."""
-    first, last = table.iloc[0], table.iloc[-1]
-    return (
-        f"Largest layer-wise factor: {first.gamma_lw:.3g} at {style.percent(first.sparsity)}, {last.gamma_lw:.3g} at "
-        f"{style.percent(last.sparsity)}, where {last.collapsed:.0%} of the channels are collapsed."
-    )
+    """First and last, or the only one."""
+    ends = table.iloc[[0, -1]].drop_duplicates("sparsity")
+    reach = ", ".join(f"{row.gamma_lw:.3g} at {style.percent(row.sparsity)}" for row in ends.itertuples())
+    return f"Largest layer-wise factor: {reach}, where {table.iloc[-1].collapsed:.0%} of the channels are collapsed."
 
 
 RUNAWAY = Chart("runaway.RUNAWAY", runaway_table, runaway_figure, runaway_sentence)
