@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 import pytest
 import shipped
-from shipped import REPORTED, near, number
+from shipped import NOTHING, REPORTED, near, number
 
-from asr_core.figures import NothingToDraw, absorption, signal
+from asr_core.figures import NothingToDraw, absorption, signal, unabsorbed
 from asr_core.spec.repairs import repairs
 from asr_core.store import results
 
@@ -151,3 +151,59 @@ def test_what_was_predicted_and_measured_is_what_is_stored(opened):
         count = Counter(told)
         assert number(r"Of ([\d,]+) pair", text) == len(told), (keys, text)
         assert number(r"pairs? of them, ([\d,]+) lie", text) == count[True], (keys, text)
+
+
+def plain_rows(keys) -> dict[str, np.ndarray]:
+    """Which images are right without recalibration: dense, no repair, and the three repairs by their short names."""
+    names = {"dense": "dense", "no repair": "no repair"} | {
+        name: f"{name} · simultaneous · bias off" for name in METHODS
+    }
+    found = {short: shipped.bits(keys, name, NOTHING) for short, name in names.items()}
+    return {short: right for short, right in found.items() if right is not None}
+
+
+def test_what_a_repair_is_worth_where_nothing_absorbs_it_is_what_the_images_say():
+    store, checked = shipped.store(), 0
+    for keys in shipped.looked_at(store):
+        own = plain_rows(keys)
+        mine = [name for name in METHODS if name in own]
+        if not mine or "no repair" not in own:
+            continue
+        result = results.open_results(store, keys)
+        text = unabsorbed.UNABSORBED.sentence(unabsorbed.UNABSORBED.table(result, repairs=REPAIRS))
+        plain, dense = 100 * own["no repair"].mean(), 100 * own["dense"].mean()
+        assert f"Without one {plain:.1f} % of {len(own['dense']):,} test images are right (dense {dense:.1f} %)" in text
+        words = shipped.compared(own, [(name, "no repair") for name in mine])
+        for word, count in Counter(words.values()).items():
+            assert re.search(rf"against that: .*\b{word} in {count}\b.*Holm over {len(mine)} pair", text), (keys, text)
+        gains = {name: 100 * own[name].mean() - plain for name in mine}
+        said = re.findall(r"(?:; from |, to |; (?!from))([^;,:]*)[,:] ([+-][\d.]+) points(?:, (\d+)%)?", text)
+        assert said, (keys, text)
+        for (name, points, share), end in zip(said, (min, max), strict=False):
+            gain = end(gains.values())
+            assert abs(float(points) - gain) < 0.051, (keys, gains, text)
+            assert name == "each" or gains[name] == pytest.approx(gain), (keys, gains, text)
+            assert bool(share) == (gain > 0 and dense > plain), (keys, gains, text)
+            assert not share or abs(float(share) - 100 * gain / (dense - plain)) < 0.51, (keys, gains, text)
+        checked += 1
+    assert checked > 0
+
+
+def test_whether_a_method_is_absorbed_is_what_its_stored_logits_say(opened):
+    checked = 0
+    for keys, result in opened:
+        with suppress(NothingToDraw):
+            rows = absorption.methods_table(absorption.GAP.table(result, repairs=REPAIRS))
+            for row in rows.itertuples():
+                at = max(
+                    (b, key, place)
+                    for (name, (way, _, _, b)), (key, place) in shipped.places(keys).items()
+                    if name == f"{row.label} · simultaneous · bias off" and way == "cumulative"
+                )
+                gap = shipped.table(at[1], "accuracy")["logit_gap"].iloc[at[2]]
+                assert row.logit_gap == pytest.approx(gap), (keys, row)
+                assert row.measured == ("absorbed" if gap <= 0.05 else "not absorbed"), (keys, row)
+                alone = shipped.bits(keys, "BN only", ("cumulative", None, None, at[0]))
+                assert row.top1_gap == pytest.approx(shipped.right(at[1])[at[2]].mean() - alone.mean()), (keys, row)
+                checked += 1
+    assert checked > 0

@@ -134,4 +134,6 @@ def pictures() -> list[Case]:
         ("dead", lambda: _map({"no repair": 0.0, "ASR": 0.0})),
         ("constant", lambda: _map({"no repair": 0.5, "ASR": 0.5}, constant=True)),
         ("not finite", lambda: _map({"no repair": 0.5, "ASR": np.nan})),
+        ("pruned not finite", lambda: _map({"no repair": np.nan, "ASR": 0.9})),
+        ("as far on the other side", lambda: _map({"no repair": 0.5, "ASR": 1.5})),
     ]

@@ -129,6 +129,7 @@ def pixel() -> list[Case]:
     return [
         ("usual", lambda: maps.pixel_sentence(_pixels(factors, np.arange(9.0)))),
         ("constant", lambda: maps.pixel_sentence(_pixels(factors, np.zeros(9)))),
+        ("one is not finite", lambda: maps.pixel_sentence(_pixels(factors | {"ASR": np.inf}, np.arange(1, 10.0)))),
     ]
 
 
