@@ -12,6 +12,7 @@ from typing import Any
 from asr_core.errors import SpecError, UnknownName
 
 MOST_LISTED = 40  # layers that a message names
+LARGEST = 2**53 - 1  # whole number that JSON, a browser and a float hold exactly
 
 
 def choose(kind: str, name: Any, choices: Collection[Any]) -> Any:
@@ -22,14 +23,22 @@ def choose(kind: str, name: Any, choices: Collection[Any]) -> Any:
 
 
 def whole(name: str, value: Any, low: int, high: int | None = None) -> int:
-    """Return `value` as an int of at least `low` (and at most `high`); raise SpecError otherwise."""
+    """Return `value` as an int from `low` to `high` (LARGEST, which is not named); raise SpecError otherwise."""
     top = f" and at most {high}" if high is not None else ""
-    number: Any = value  # a Real, as the check below narrows it, is not known to compare with an int
-    if isinstance(value, bool) or not isinstance(value, Real) or not math.isfinite(value) or number != int(number):
-        raise SpecError(f"{name} is {value!r}; give a whole number of at least {low}{top}.")
-    if number < low or (high is not None and number > high):
-        raise SpecError(f"{name} is {value}; give a whole number of at least {low}{top}.")
+    rule = f"give a whole number of at least {low}{top}."
+    number = as_number(value)
+    if isinstance(value, bool) or not isinstance(value, Real) or not math.isfinite(number) or number != int(number):
+        raise SpecError(f"{name} is {said(value)}; {rule}")
+    if not low <= number <= (LARGEST if high is None else high):
+        raise SpecError(f"{name} is {said(value)}; {rule}")
     return int(number)
+
+
+def said(value: Any) -> str:
+    """A value in a message; of a number that is longer than a line only that it is large."""
+    if isinstance(value, int) and abs(value) > LARGEST:
+        return f"beyond {'-' * (value < 0)}{LARGEST}"
+    return (str(value) if isinstance(value, Real) else repr(value))[:60]
 
 
 def flag(name: str, value: Any) -> bool:
@@ -45,6 +54,8 @@ def as_number(value: Any) -> float:
         return float(value)
     except (TypeError, ValueError):
         return math.nan
+    except OverflowError:  # of a whole number beyond all floats
+        return math.inf if value > 0 else -math.inf
 
 
 def positive(name: str, value: Any, zero: bool = False) -> float:

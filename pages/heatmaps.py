@@ -4,6 +4,7 @@ import streamlit as st
 
 from asr_core.figures import heatmaps, spread
 from pages._frame import charts, common, folded, state, tables
+from pages._frame.rows import picked_row
 from pages._frame.text import plain
 
 view = common.view()
@@ -38,9 +39,9 @@ def open_cell(point: dict) -> None:
 
 def open_worst() -> None:
     """From a row of the list to the layer's channels."""
-    rows = st.session_state["worst_cells"]["selection"]["rows"]
-    if rows:
-        state.go("variance", layer=worst["layer"].iloc[rows[0]], channel=None)
+    row = picked_row("worst_cells", len(worst))
+    if row is not None:
+        state.go("variance", layer=worst["layer"].iloc[row], channel=None)
 
 
 for column, found in zip(st.columns(len(common.views())), common.views(), strict=True):

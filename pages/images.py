@@ -10,6 +10,7 @@ from asr_core.report.words import listed, number, points
 from asr_core.spec.repairs import RepairSpec
 from asr_core.studies.paying import GROUPS
 from pages._frame import charts, common, folded, picked, state
+from pages._frame.rows import picked_row
 from pages._frame.text import plain
 
 view = common.view()
@@ -71,8 +72,8 @@ def by_class(repair: RepairSpec) -> None:
 
 def open_image() -> None:
     """From a row to the spatial maps of its image."""
-    rows = st.session_state["paying_images"]["selection"]["rows"]
-    if shown is not None and rows and (image := int(shown["image"].iloc[rows[0]])) >= 0:
+    row = None if shown is None else picked_row("paying_images", len(shown))
+    if row is not None and (image := int(shown["image"].iloc[row])) >= 0:
         state.go("maps", image=image, alone=True)
 
 

@@ -6,6 +6,7 @@ from asr_core.figures import overview
 from asr_core.report import glossary, textreport
 from asr_core.spec.recalibration import NOTHING
 from pages._frame import charts, common, draws, folded, state, tables, why
+from pages._frame.rows import picked_row
 from pages._frame.text import plain
 
 # Layers that are listed at once: a table to sort is the largest part of a browser's work, so it waits for a click.
@@ -97,9 +98,9 @@ def all_layers() -> None:
 
 def open_row() -> None:
     """From a row of the list to the layer's channels."""
-    rows = st.session_state["worst"]["selection"]["rows"]
-    if rows:
-        state.go("variance", layer=worst["layer"].iloc[rows[0]], channel=None)
+    row = picked_row("worst", len(worst))
+    if row is not None:
+        state.go("variance", layer=worst["layer"].iloc[row], channel=None)
 
 
 for column, found in zip(st.columns(len(common.views())), common.views(), strict=True):

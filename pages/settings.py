@@ -4,6 +4,7 @@ import pandas as pd
 import streamlit as st
 
 from pages._frame import common, shelf, state
+from pages._frame.rows import picked_row
 
 BY = {
     "stored": "first stored",
@@ -53,9 +54,9 @@ def shown(rows: pd.DataFrame) -> pd.DataFrame:
 
 def open_setting(keys: list[str]) -> None:
     """A callback: from the picked row to its setting."""
-    picked = st.session_state["_settings"]["selection"]["rows"]
+    row = picked_row("_settings", len(keys))
     for item in common.stored():
-        if picked and item.key == keys[picked[0]]:
+        if row is not None and item.key == keys[row]:
             common.adopt(item.setting, item.dense_id)
             state.go("overview", layer=None, channel=None)
 

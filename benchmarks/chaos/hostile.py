@@ -1,5 +1,6 @@
 """Addresses and websocket values that nobody sends by accident: no error is shown, nothing runs or reaches out."""
 
+import json
 import re
 from random import Random
 from urllib.parse import quote
@@ -20,6 +21,7 @@ VALUES = (
     f"javascript:{MARK}()", "\u202eabc", "\ud7ff", "true", "[]", "{}", "[[[[[[", "~" * 30, ",,,,", "asr_bn," * 500,
     "folder:/etc", "folder:", "torchvision:resnet18", "os:system", "__import__", "file.py:main", "1;2", "0.5,0.5",
 )  # fmt: skip
+TABLE = "arrow_data_frame"
 NO_JSON = "{"  # which no component sends
 KINDS = {
     "string_value": VALUES,
@@ -33,6 +35,11 @@ KINDS = {
     "bytes_value": (b"\x00\xff" * 500,),
     "trigger_value": (True,),
 }
+# what a table sends as its text: rows, of which there need not be as many, and columns
+SELECTED = tuple(
+    json.dumps({"selection": {"rows": rows, "columns": [PICTURE], "cells": []}})
+    for rows in ([], [0], [-1], [10**9], [0] * 5000)
+)
 OWN = {  # what each kind of widget sends
     "selectbox": "string_value",
     "text_input": "string_value",
@@ -45,7 +52,7 @@ OWN = {  # what each kind of widget sends
     "checkbox": "bool_value",
     "button": "trigger_value",
     "bidi_component": "json_value",
-    "arrow_data_frame": "string_value",
+    TABLE: "string_value",
 }
 OTHER = "values of another kind, refused in that session"
 NEVER = ("cancel", "compute", "measure")  # what these buttons do is asked elsewhere
@@ -82,7 +89,8 @@ def _widget(socket, names: list[str], chance: Random):
     """A page, then an odd value for one of its widgets."""
     page, kind, widget = _chosen(socket, chance)
     field = OWN.get(kind, "string_value")
-    value = chance.choice([value for value in KINDS[field] if value != NO_JSON])
+    values = SELECTED if kind == TABLE else [value for value in KINDS[field] if value != NO_JSON]
+    value = chance.choice(values)
     return f"{page} {kind} {str(value)[:80]!r}", sessions.visit(socket, page, "", (widget, field, value))
 
 

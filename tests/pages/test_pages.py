@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import streamlit as st
 from drawn import charts, drawn, numbers
 from made_jobs import LINE, make_job
 from made_results import store_result
@@ -24,6 +25,7 @@ from asr_core.store import Store, shipping
 from asr_core.store.entries import PROJECT
 from asr_core.store.tables import is_of
 from pages._frame import sidebar as _sidebar
+from pages._frame.rows import picked_row
 
 PAGES = ("overview", "variance", "heatmaps", "curves", "maps")
 CHARTS = {"overview": 2, "variance": 4, "heatmaps": 2, "curves": 2, "maps": 0}  # of a stored setting whose maps are not
@@ -221,6 +223,9 @@ def test_a_result_that_was_shipped_without_channels_says_so(store, page):
         ({"keep_frist": "on"}, "did you mean keep_first?"),
         ({"min_density": "5"}, "min_density is 5.0; give a fraction in [0, 1)"),
         ({"keep_first": "0.5"}, "unknown keep_first '0.5'. Choices: off, on"),
+        ({"batch_size": "9" * 400}, "batch_size is beyond 9007199254740991; give a whole number"),
+        ({"scene": "9" * 400}, "scene is beyond 9007199254740991; give a whole number"),
+        ({"group_size": "-" + "9" * 400}, "group_size is beyond -9007199254740991; give a whole number"),
     ],
 )
 @pytest.mark.parametrize("page", ["overview", "variance"])
@@ -436,3 +441,9 @@ def test_a_figure_says_which_images_its_numbers_are_of(store):
     accuracy, strip = (json.dumps(chart["layout"]["annotations"]) for chart in charts(opened("overview")))
     assert "test images" in accuracy and "statistics images" not in accuracy
     assert "n = 64 statistics images" in strip and "test images" not in strip
+
+
+@pytest.mark.parametrize(("rows", "picked"), [([], None), ([0], 0), ([2], None), ([-1], None)])
+def test_a_row_that_a_table_no_longer_has_is_not_picked(monkeypatch, rows, picked):
+    monkeypatch.setattr(st, "session_state", {"table": {"selection": {"rows": rows}}})
+    assert picked_row("table", 2) == picked

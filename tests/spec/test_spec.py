@@ -422,6 +422,8 @@ def test_a_silent_field_of_a_part_with_a_choice_is_in_no_key_at_its_default():
         (lambda: DataSpec(image_size=math.nan), "image_size is nan; give a whole number"),
         (lambda: DataSpec(image_size=math.inf), "image_size is inf; give a whole number"),
         (lambda: DataSpec(image_size="32"), "image_size is '32'; give a whole number"),
+        (lambda: DenseSpec(epochs=10**400), "epochs is beyond 9007199254740991; give a whole number of at least 1"),
+        (lambda: DenseSpec(epochs=-(10**400)), "epochs is beyond -9007199254740991; give a whole number of at least 1"),
         (lambda: DataSpec(classes=1), "classes is 1; give a whole number of at least 2"),
         (
             lambda: DataSpec(dataset="folder"),
