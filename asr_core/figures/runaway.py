@@ -43,11 +43,13 @@ def runaway_figure(table: pd.DataFrame) -> go.Figure:
 
 
 def runaway_sentence(table: pd.DataFrame) -> str:
-    """First and last."""
-    first, last = table.iloc[0], table.iloc[-1]
+    """First and last of those that are known; of a single one, that."""
+    known = table.dropna(subset="gamma_lw")
+    first, last = known.iloc[0], known.iloc[-1]
+    before = f"{first.gamma_lw:.3g} at {style.percent(first.sparsity)}, " if len(known) > 1 else ""
     return (
-        f"Largest layer-wise factor: {first.gamma_lw:.3g} at {style.percent(first.sparsity)}, {last.gamma_lw:.3g} at "
-        f"{style.percent(last.sparsity)}, where {last.collapsed:.0%} of the channels are collapsed."
+        f"Largest layer-wise factor: {before}{last.gamma_lw:.3g} at {style.percent(last.sparsity)}, where on "
+        f"average {last.collapsed:.0%} of a layer's channels are collapsed."
     )
 
 
