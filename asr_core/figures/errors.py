@@ -137,13 +137,18 @@ def parts_sentence(table: pd.DataFrame) -> str:
     told = []
     names, shared = style.in_words(style.in_table(table))
     for network, rows in style.each(table):
-        sums = rows[list(PARTS)].sum()
-        if not sums.sum() > 0:
-            told.append(f"{names[network]}: no error")
-            continue
-        part = sums.idxmax()
-        told.append(f"{names[network]}: {PARTS[part][0].split(':')[0]} {share(sums[part] / sums.sum())}")
+        told.append(f"{names[network]}: {_largest_part(rows)}")
     return f"Largest part of the error{shared}, all layers alike: {'; '.join(told)}."
+
+
+def _largest_part(rows: pd.DataFrame) -> str:
+    """Name and share of the largest part over the layers of one network in which it is finite; how many are not."""
+    finite = rows[np.isfinite(rows[list(PARTS)]).all(axis=1)]
+    if finite.empty:
+        return "not finite in any layer"
+    sums, gone = finite[list(PARTS)].sum(), len(rows) - len(finite)
+    text = f"{PARTS[sums.idxmax()][0].split(':')[0]} {share(sums.max() / sums.sum())}" if sums.sum() > 0 else "no error"
+    return f"{text} (not finite in {gone} of {len(rows)} layers)" if gone else text
 
 
 PROFILE = Chart("errors.PROFILE", layers_table, profile_figure, profile_sentence)

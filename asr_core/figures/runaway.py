@@ -43,10 +43,14 @@ def runaway_figure(table: pd.DataFrame) -> go.Figure:
 
 
 def runaway_sentence(table: pd.DataFrame) -> str:
-    """First and last, or the only one."""
-    ends = table.iloc[[0, -1]].drop_duplicates("sparsity")
-    reach = ", ".join(f"{row.gamma_lw:.3g} at {style.percent(row.sparsity)}" for row in ends.itertuples())
-    return f"Largest layer-wise factor: {reach}, where {table.iloc[-1].collapsed:.0%} of the channels are collapsed."
+    """First and last of those that are known; of a single one, that."""
+    known = table.dropna(subset="gamma_lw")
+    first, last = known.iloc[0], known.iloc[-1]
+    before = f"{first.gamma_lw:.3g} at {style.percent(first.sparsity)}, " if len(known) > 1 else ""
+    return (
+        f"Largest layer-wise factor: {before}{last.gamma_lw:.3g} at {style.percent(last.sparsity)}, where on "
+        f"average {last.collapsed:.0%} of a layer's channels are collapsed."
+    )
 
 
 RUNAWAY = Chart("runaway.RUNAWAY", runaway_table, runaway_figure, runaway_sentence)

@@ -15,4 +15,4 @@ def test_one_sparsity_is_said_once():
 
 def test_of_several_the_first_and_the_last_are_said():
     text = said((0.5, 0.1, 1.5), (0.8, 0.5, 5.43), (0.9, 0.75, 9.0))
-    assert "1.5 at 50 %, 9 at 90 %, where 75% of the channels" in text
+    assert "1.5 at 50 %, 9 at 90 %, where on average 75% of a layer's channels" in text

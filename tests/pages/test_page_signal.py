@@ -100,7 +100,9 @@ def test_without_error_no_share_is_given():
 def test_undefined_layers_still_draw():
     gone = made(**dict.fromkeys((*errorparts.PARTS, "rho", "rho_q25", "rho_q75", "error"), float("nan")))
     assert errors.profile_figure(gone).data and errors.parts_figure(gone).data
-    assert "no error" in errors.parts_sentence(gone)
+    assert "no repair: not finite in any layer" in errors.parts_sentence(gone)
+    some = pd.concat([gone, made()], ignore_index=True)
+    assert errors.parts_sentence(some).endswith("(not finite in 1 of 2 layers).")
 
 
 def test_shrinkage_stands_on_the_axis_of_correlation(store):

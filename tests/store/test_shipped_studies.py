@@ -11,7 +11,7 @@ import shipped
 from scipy.stats import pearsonr, spearmanr, ttest_1samp
 from shipped import NOTHING, REPORTED, number
 
-from asr_core.figures import NothingToDraw, allocation, errors, noise, repairability, severity
+from asr_core.figures import NothingToDraw, allocation, errors, noise, repairability, severity, shrinkage
 from asr_core.figures import transition as bands
 from asr_core.report.sentences import noise as said_of_noise
 from asr_core.report.sentences import rules
@@ -339,15 +339,7 @@ def test_what_a_repair_could_mend_is_what_is_stored(store, known):
 
 def test_the_share_that_factors_and_biases_could_mend_is_that_of_the_stored_moments(store, known):
     checked = 0
-    for keys, _ in known:
-        result = results.open_results(store, keys)
-        try:
-            table = errors.PROFILE.table(result, store, REPAIRS)
-        except NothingToDraw:
-            continue
-        rows = moments(table)
-        if rows is None:
-            continue
+    for _, table, rows in told_of_signal(store, known):
         text = errors.PROFILE.sentence(table)
         live = rows[np.isfinite(rows[["mu", "v", "cov"]]).all(axis=1) & (rows["v_dense"] > 1e-12)]
         square = live["v"] + live["v_dense"] - 2 * live["cov"] + (live["mu"] - live["mu_dense"]) ** 2
@@ -355,7 +347,7 @@ def test_the_share_that_factors_and_biases_could_mend_is_that_of_the_stored_mome
         by = live.assign(error=square, left=live["v_dense"] * (1 - rho2)).groupby("layer")[["error", "left", "v_dense"]]
         sums = by.sum()
         share = 1 - (sums["left"] / sums["v_dense"]).sum() / (sums["error"] / sums["v_dense"]).sum()
-        assert abs(number(r"could mend (-?[\d.]+)", text) - 100 * share) < 1.1, (keys, share, text)
+        assert abs(number(r"could mend (-?[\d.]+)", text) - 100 * share) < 1.1, (share, text)
         checked += 1
     assert checked > 0
 
@@ -371,6 +363,52 @@ def moments(table: pd.DataFrame) -> pd.DataFrame | None:
         if set(median.index) == set(wanted.index) and np.allclose(median[wanted.index], wanted, equal_nan=True):
             return rows
     return None
+
+
+def told_of_signal(store, known):
+    """(result, table of layers, stored moments of the pruned network) wherever signal is shipped."""
+    for keys, _ in known:
+        result = results.open_results(store, keys)
+        try:
+            table = errors.PROFILE.table(result, store, REPAIRS)
+        except NothingToDraw:
+            continue
+        if (rows := moments(table)) is not None:
+            yield result, table, rows
+
+
+def test_the_largest_part_of_the_error_of_no_repair_is_that_of_the_stored_moments(store, known):
+    checked = 0
+    for _, table, rows in told_of_signal(store, known):
+        rows = rows[np.isfinite(rows[["mu", "v", "cov"]]).all(axis=1) & (rows["v_dense"] > 1e-12)]
+        mean, scale = (rows["mu"] - rows["mu_dense"]) ** 2, (np.sqrt(rows["v"]) - np.sqrt(rows["v_dense"])) ** 2
+        whole = mean + rows["v"] + rows["v_dense"] - 2 * rows["cov"]
+        parts = rows.assign(mean=mean, scale=scale, decorrelation=whole - mean - scale).groupby("layer", observed=True)
+        sums = parts[["mean", "scale", "decorrelation"]].sum().div(parts["v_dense"].sum(), axis=0).sum()
+        text = errors.BARS.sentence(table)
+        assert f"no repair: {sums.idxmax()} " in text, (sums, text)
+        assert abs(number(r"no repair: [a-z]+ (\d+) %", text) - 100 * sums.max() / sums.sum()) < 1.1, (sums, text)
+        checked += 1
+    assert checked > 0
+
+
+def test_whether_shrinkage_follows_the_signal_is_what_the_stored_moments_say(store, known):
+    checked = 0
+    for result, _, rows in told_of_signal(store, known):
+        for layer, own in list(rows.groupby("layer", observed=True, sort=False))[:: 1 if shipped.EVERY else 6]:
+            alive = (own["v"] > 1e-12) & own["rho"].notna()
+            text = shrinkage.SHRINKAGE.sentence(shrinkage.SHRINKAGE.table(result, store, layer)) if alive.any() else ""
+            if not text:
+                continue
+            weight = own["v"] / (own["v"] + own["v"].median())
+            live = own[alive].assign(weight=weight)
+            assert f"its {len(live)} live channels" in text.lower(), text
+            assert (f"{int((~alive).sum())} dead channels are left out" in text) == (not alive.all()), text
+            if "do not vary enough" not in text:
+                follows = np.corrcoef(live["rho"], live["weight"])[0, 1]
+                assert abs(number(r"a correlation of (-?[\d.]+\d)", text) - follows) < 0.0051, (layer, text)
+            checked += 1
+    assert checked > 0
 
 
 # --- the paper's tables ---

@@ -6,7 +6,7 @@ import pytest
 import shipped
 from shipped import near, number
 
-from asr_core.figures import NothingToDraw, absorption, curves, heatmaps, overview, spread, variance
+from asr_core.figures import NothingToDraw, absorption, curves, heatmaps, overview, runaway, spread, variance
 from asr_core.spec.repairs import repairs
 from asr_core.store import results
 
@@ -55,6 +55,18 @@ def test_the_strip_tells_how_damage_goes_with_depth(opened):
         assert all(map(near, said, halves)), (key, text)
         assert ("grows" in text) == (halves[1] > 1.25 * halves[0]), (key, text)
         assert ("falls" in text) == (halves[0] > 1.25 * halves[1]), (key, text)
+
+
+def test_the_largest_layer_wise_factor_is_that_of_the_stored_layers(opened):
+    for key, result in opened:
+        layers = layers_of(key)
+        layers = layers[layers["depth"] > layers["depth"].min()]
+        text = runaway.RUNAWAY.sentence(runaway.RUNAWAY.table(result))
+        asked = 100 * shipped.facts(key)["sparsity_asked"]
+        said = number(rf"factor: ([\d.e+-]+) at {asked:.4g} %, where", text)
+        assert near(said, layers["gamma_lw"].max()), (key, text)
+        share = 100 * layers["below_p5"].mean()
+        assert abs(number(r"on average (\d+)% of a layer's channels", text) - share) < 0.51, (key, text)
 
 
 def damage_of(key: str) -> pd.DataFrame:
