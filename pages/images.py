@@ -72,8 +72,9 @@ def by_class(repair: RepairSpec) -> None:
 
 def open_image() -> None:
     """From a row to the spatial maps of its image."""
-    row = None if shown is None else picked_row("paying_images", len(shown))
-    if row is not None and (image := int(shown["image"].iloc[row])) >= 0:
+    if shown is None or (row := picked_row("paying_images", len(shown))) is None:
+        return
+    if (image := int(shown["image"].iloc[row])) >= 0:
         state.go("maps", image=image, alone=True)
 
 
