@@ -114,7 +114,7 @@ def _map(rows: pd.DataFrame, low: float, high: float) -> tuple:
     x = [paper.PRIORS[where] for where in zip(rows["prior"], rows["scale"], strict=True)]
     y = [paper.size(size) for size in rows["group_size"]]
     written = ["·" if np.isnan(row.top1) else _cell(row) for row in rows.itertuples()]
-    colours = cells.inks(rows["top1"].to_numpy(), (style.MAGNITUDE, low, high))
+    colours = cells.inks(rows["top1"].to_numpy(), (style.MAGNITUDE, low, high), style.REFERENCE)
     filled = go.Heatmap(
         x=x,
         y=y,

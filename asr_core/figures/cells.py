@@ -6,19 +6,17 @@ import numpy as np
 import plotly.graph_objects as go
 from plotly.colors import sample_colorscale
 
-from asr_core.figures import style
-
 LIGHT, DARK = "#ffffff", "#000000"  # one of the two is at 4.5:1 or more on any colour
 IN_CELLS = "numbers in cells"  # what such a trace says of itself
 Ends = tuple[str, float, float]  # a colour scale, the values of its first and of its last colour
 
 
-def written(x: Sequence, y: Sequence, z, text, ends: Ends, size: int) -> go.Scatter:
+def written(x: Sequence, y: Sequence, z, text, ends: Ends, none: str, size: int) -> go.Scatter:
     """`text` in the middle of each cell of a heatmap, rows y by columns x, of the colours `ends`.
 
-    z, text: shape (row, column); a cell without a number has no colour, so its text takes that of reference lines.
+    z, text: shape (row, column); a cell without a number has no colour: its text has the colour `none`.
 
-    >>> written(["a", "b"], ["c"], [[0.0, 1.0]], [["0", "1"]], ("Cividis", 0, 1), size=10).textfont.color
+    >>> written(["a", "b"], ["c"], [[0.0, 1.0]], [["0", "1"]], ("Cividis", 0, 1), "#888", size=10).textfont.color
     ('#ffffff', '#000000')
     """
     values = np.asarray(z, float).ravel()
@@ -27,7 +25,7 @@ def written(x: Sequence, y: Sequence, z, text, ends: Ends, size: int) -> go.Scat
         x=across.ravel(),
         y=down.ravel(),
         text=np.asarray(text, object).ravel(),
-        textfont={"color": inks(values, ends), "size": size},
+        textfont={"color": inks(values, ends, none), "size": size},
         mode="text",
         meta=IN_CELLS,
         hoverinfo="skip",
@@ -35,14 +33,14 @@ def written(x: Sequence, y: Sequence, z, text, ends: Ends, size: int) -> go.Scat
     )
 
 
-def inks(values: np.ndarray, ends: Ends) -> list[str]:
-    """Of each value, shape (cell,), the colour of text that stands out most from the cell's own."""
+def inks(values: np.ndarray, ends: Ends, none: str) -> list[str]:
+    """Of each value, shape (cell,), the colour of text that stands out most from the cell's own; `none`: of NaN."""
     scale, low, high = ends
     known = np.isfinite(values)
     shares = np.clip((np.where(known, values, low) - low) / (high - low), 0, 1)
     grounds = sample_colorscale(scale, shares, colortype="tuple")
     inked = [LIGHT if _luminance(ground) < 0.179 else DARK for ground in grounds]  # there both are at 4.6:1
-    return [ink if there else style.REFERENCE for ink, there in zip(inked, known, strict=True)]
+    return [ink if there else none for ink, there in zip(inked, known, strict=True)]
 
 
 def _luminance(colour: tuple[float, float, float]) -> float:

@@ -142,7 +142,11 @@ def _answers(rows: pd.DataFrame, with_bar: bool) -> list:
         hovertemplate="%{y} answered as %{x}:<br>%{z:.1f} %, %{customdata:,} images<extra></extra>",
     )
     ends = style.MAGNITUDE, 0, 100
-    return [grid, cells.written(answers, classes, percent, _cells(percent), ends, size=10)] if few else [grid]
+    return (
+        [grid, cells.written(answers, classes, percent, _cells(percent), ends, style.REFERENCE, size=10)]
+        if few
+        else [grid]
+    )
 
 
 def _cells(percent: pd.DataFrame) -> list[list[str]]:

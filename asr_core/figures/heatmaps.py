@@ -117,7 +117,9 @@ def _add_cells(figure: go.Figure, z: pd.DataFrame, text: list, band: int, rows: 
     numbers = z.round(4).astype(object).where(z.notna(), None).to_numpy().tolist()
     figure.add_heatmap(z=numbers, hoverinfo="skip", xgap=1, ygap=1, **place, **colours)
     ends = colours["colorscale"], colours["zmin"], colours["zmax"]
-    figure.add_trace(cells.written(**place, z=z, text=text, ends=ends, size=10))  # at 11, "1e39" is too wide
+    figure.add_trace(
+        cells.written(**place, z=z, text=text, ends=ends, none=style.REFERENCE, size=10)
+    )  # at 11, "1e39" is too wide
 
 
 def _grid(figure: go.Figure, names: pd.Series, rows: list[str], shared: str) -> go.Figure:

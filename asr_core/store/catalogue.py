@@ -102,13 +102,16 @@ def nearest(everything: list[Stored], wanted: Setting) -> Stored | None:
 
 @lru_cache(maxsize=4096)
 def groups(setting: Setting) -> tuple[dict[str, Any], ...]:
-    """Flat values in groups from coarse to fine: images, network, dense network, rule, sparsity, calibration, test
-    images."""
-    prune = setting.prune.values()
+    """Flat values in groups from coarse to fine: images, architecture, the rest of the network such as its stem, dense
+    network, rule, sparsity, calibration, test images."""
+    prune, model = setting.prune.values(), setting.model.values()
+    architecture: dict[str, Any] = {"architecture": model.pop("architecture")}
     sparsity: dict[str, Any] = {name: prune.pop(name) for name in ("sparsity", "keep_n", "group_m") if name in prune}
-    parts = setting.data, setting.model, setting.dense
     return (
-        *(part.values() for part in parts),
+        setting.data.values(),
+        architecture,
+        model,
+        setting.dense.values(),
         prune,
         sparsity,
         setting.calibration.values(),

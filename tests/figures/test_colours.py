@@ -59,9 +59,9 @@ def test_other_categories_are_seen_on_both_pages_too():
 def test_a_number_in_a_cell_stands_out_from_any_colour_of_the_map(scale):
     values = np.linspace(0, 1, 257)
     grounds = [f"#{bytes(rgb).hex()}" for rgb in sampled(scale, values)]
-    inks = cells.inks(values, (scale, 0.0, 1.0))
+    inks = cells.inks(values, (scale, 0.0, 1.0), style.REFERENCE)
     assert min(contrast(ink, ground) for ink, ground in zip(inks, grounds, strict=True)) >= 4.5
 
 
-def test_what_stands_in_a_cell_without_a_number_has_the_colour_of_reference_lines():
-    assert cells.inks(np.array([np.nan, 1.0]), (style.MAGNITUDE, 0.0, 1.0))[0] == style.REFERENCE
+def test_what_stands_in_a_cell_without_a_number_has_a_colour_of_its_own():
+    assert cells.inks(np.array([np.nan, 1.0]), (style.MAGNITUDE, 0.0, 1.0), "#123456")[0] == "#123456"

@@ -107,7 +107,7 @@ def test_help_shows_each_option_of_a_toy_with_its_help(told):
 def test_json_names_the_toys_and_their_parameters(told):
     setting, rows = told["runs"][0]["setting"], told["runs"][0]["rows"]
     assert setting["data"]["dataset"] == "toy_images"
-    model = {name: value for name, value in setting["model"].items() if value is not None}
+    model = {name: value for name, value in setting["model"].items() if value}  # neither of nothing nor off
     assert model == {"architecture": "toy_net", "toy_width": 6}
     assert setting["prune"].items() >= {"pruning": "toy_rule", "toy_times": 3, "toy_end": "last"}.items()
     params = {row["params"] for row in rows if row["method"] == "toy_bn"}
