@@ -72,8 +72,8 @@ offer(
 
 st.subheader("Granularity and prior", anchor=False)
 st.caption(
-    "Top-1 % at the chosen recalibration. Under cumulative averaging all points must agree where BatchNorm follows "
-    "every conv, since it absorbs every factor; look at b = 0 or an ema to see the repair itself."
+    "Top-1 % at the chosen recalibration. Under cumulative averaging all points must agree where BatchNorm "
+    "follows every repaired layer, since it absorbs every factor; look at b = 0 or an ema to see the repair itself."
 )
 charts.show(ablation.SURFACE, "surface", state=bn_state)
 cells = grid.surface_table(view.result.accuracy, seen.bn_state)

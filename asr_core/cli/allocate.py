@@ -34,7 +34,7 @@ from asr_core.store import Store
 @JSON
 @click.pass_obj
 def allocate(store: Store, rules: str, sparsities: tuple[float, ...], as_json: bool, **values: Any) -> None:
-    """Compare where pruning rules leave the weights, and measure how repairable each conv is (RR)."""
+    """Compare where pruning rules leave the weights, and measure how repairable each layer is (RR)."""
     from asr_core.cli.terminal import shown  # it loads torch, which --help does without
     from asr_core.pipeline import run as pipeline
 

@@ -15,7 +15,7 @@ COMMANDS = {
     "allocate": ("asr_core.cli.allocate:allocate", "Compare where pruning rules leave the weights, and measure RR."),
     "cache": ("asr_core.cli.cache:cache", "List, verify, clear, trim or migrate what is stored."),
     "gallery": ("asr_core.cli.gallery_command:gallery", "Compute and ship the results that come with the project."),
-    "maps": ("asr_core.cli.maps:maps", "Store the output maps of one conv."),
+    "maps": ("asr_core.cli.maps:maps", "Store the output maps of one layer."),
     "paper": ("asr_core.cli.paper:paper", "The paper's tables with the stored results beside them."),
     "readme": ("asr_core.cli.readme:readme", "Write the results section of README.md from the shipped results."),
     "report": ("asr_core.cli.report:report", "Write a stored setting as one HTML file that needs no network."),

@@ -1,4 +1,4 @@
-"""python -m asr_core maps: the output maps of one conv."""
+"""python -m asr_core maps: the output maps of one layer."""
 
 from typing import Any
 
@@ -16,12 +16,12 @@ from asr_core.store import Store
 @click.command()
 @SETTING
 @GRID
-@click.option("--layer", required=True, metavar="NAME", help="Conv whose output maps are stored, for example conv1.")
+@click.option("--layer", required=True, metavar="NAME", help="Layer whose output maps are stored, for example conv1.")
 @click.option("--images", default=8, metavar="N", help="The first N images of the evaluation subset.")
 @state(calib_batches=0)
 @click.pass_obj
 def maps(store: Store, layer: str, images: int, **values: Any) -> None:
-    """Store the output maps of one conv: dense, pruned and each repaired network, all channels."""
+    """Store the output maps of one layer: dense, pruned and each repaired network, all channels."""
     from asr_core.cli.terminal import shown  # it loads torch, which --help does without
     from asr_core.pipeline import run as pipeline
 

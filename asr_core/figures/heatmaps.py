@@ -1,5 +1,6 @@
 """All layers at once: figures 10-11 for any network, and its worst cells."""
 
+import math
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,8 @@ from asr_core.studies import signalled
 SHARE = "under dense 5th percentile"
 BAND = 27  # layers side by side, so that a number fits into a cell; deeper networks continue below, as lines of text do
 SHARE_COLOURS = {"colorscale": style.MAGNITUDE, "zmin": 0, "zmax": 1, "showscale": False}
-LABELS = 4  # rows of room for the layers' names under each band
+LINE, LINES = 34, 27  # pixels of a row, where the layers stand in one band and in several
+SLANT, LETTER = 55, 5.6  # degrees by which the layers' names are turned, and pixels of a letter of them
 RHO, CORRELATION = "rho", "correlation"
 SHARES = ("share", RHO)  # statistics from 0 to 1; the others are ratios
 CLIP = 5.0  # log2 units: colours saturate at 1/32 and 32 times
@@ -86,7 +88,7 @@ def cells_figure(table: pd.DataFrame, scale: str = "log2") -> go.Figure:
                 continue
             z = block if colours is SHARE_COLOURS or scale == "ratio" else _logs(block)
             text = [[_cell_text(value) for value in row] for row in block.to_numpy(float)]
-            _add_cells(figure, z, text, band, len(rows), at, colours)
+            _add_cells(figure, z, text, band * _pitch(rows, names), at, colours)
     _clickable(figure, table, rows)
     return _grid(figure, names, rows, style.legend(table)[1])
 
@@ -111,9 +113,19 @@ def _bands(names: pd.Series) -> int:
     return -(-len(names) // BAND)
 
 
-def _add_cells(figure: go.Figure, z: pd.DataFrame, text: list, band: int, rows: int, at: slice, colours: dict) -> None:
-    """One heatmap: columns restart in each band, rows lie `rows` + LABELS lower per band."""
-    place = {"x": [c % BAND for c in z.columns], "y": [band * (rows + LABELS) + row for row in range(rows)[at]]}
+def _line(names: pd.Series) -> int:
+    return LINE if _bands(names) == 1 else LINES
+
+
+def _pitch(rows: list[str], names: pd.Series) -> int:
+    """Rows from one band to the next: its own, and those that the layers' names take, aslant under it."""
+    aslant = LETTER * names.str.len().max() * math.sin(math.radians(SLANT))
+    return len(rows) + math.ceil((aslant + LETTER) / _line(names))
+
+
+def _add_cells(figure: go.Figure, z: pd.DataFrame, text: list, top: int, at: slice, colours: dict) -> None:
+    """One heatmap of the rows `at` of a band whose first row is `top`: columns restart in each band."""
+    place = {"x": [c % BAND for c in z.columns], "y": [top + row for row in range(at.start, at.start + len(z))]}
     numbers = z.round(4).astype(object).where(z.notna(), None).to_numpy().tolist()
     figure.add_heatmap(z=numbers, hoverinfo="skip", xgap=1, ygap=1, **place, **colours)
     ends = colours["colorscale"], colours["zmin"], colours["zmax"]
@@ -124,8 +136,8 @@ def _add_cells(figure: go.Figure, z: pd.DataFrame, text: list, band: int, rows: 
 
 def _grid(figure: go.Figure, names: pd.Series, rows: list[str], shared: str) -> go.Figure:
     """Axes of a map: layers across, statistics down. Numeric, since two heatmaps cannot share a category axis."""
-    bands, pitch = _bands(names), len(rows) + LABELS
-    fixed = {"textangle": -55, "showarrow": False, "xanchor": "right", "yanchor": "top", "font": {"size": 10}}
+    bands, pitch = _bands(names), _pitch(rows, names)
+    fixed = {"textangle": -SLANT, "showarrow": False, "xanchor": "right", "yanchor": "top", "font": {"size": 10}}
     labels = [
         {"x": at % BAND, "y": at // BAND * pitch + len(rows) - 0.4, "text": name, **fixed} for at, name in names.items()
     ]
@@ -140,7 +152,7 @@ def _grid(figure: go.Figure, names: pd.Series, rows: list[str], shared: str) -> 
         tickfont={"size": 11},
         **plain,
     )
-    return style.finish(figure, 30 + (34 if bands == 1 else 27) * (bands * pitch), style.LAYERS, "", shared)
+    return style.finish(figure, 30 + _line(names) * bands * pitch, style.LAYERS, "", shared)
 
 
 def _bar(title: str) -> dict:
@@ -169,7 +181,7 @@ def _clickable(figure: go.Figure, table: pd.DataFrame, rows: list[str]) -> None:
     """Transparent marks over the cells: heatmaps themselves report no clicks."""
     figure.add_scatter(
         x=table["position"] % BAND,
-        y=table["row"].map(rows.index) + table["position"] // BAND * (len(rows) + LABELS),
+        y=table["row"].map(rows.index) + table["position"] // BAND * _pitch(rows, _names(table)),
         mode="markers",
         showlegend=False,
         customdata=table[["layer", "row", "value"]].to_numpy(),
@@ -201,7 +213,7 @@ def cells_difference_figure(table: pd.DataFrame, scale: str = "log2") -> go.Figu
         block = values.iloc[:, band * BAND : (band + 1) * BAND]
         text = [["–" if value != value else f"{value:+.2f}" for value in row] for row in block.to_numpy(float)]
         colours = {"colorscale": style.RATIO, "zmid": 0, "zmin": -3, "zmax": 3, "colorbar": bar, "showscale": band == 0}
-        _add_cells(figure, block, text, band, len(rows), slice(None), colours)
+        _add_cells(figure, block, text, band * _pitch(rows, names), slice(0, len(rows)), colours)
     return _grid(figure, names, rows, style.legend(table)[1])
 
 

@@ -131,7 +131,7 @@ class RepairChoice(Part):
         choice(
             tuple(BIASES),
             "Mean correction (bias)",
-            "Whether each repaired conv's bias is set so that channel means match the dense network (eq. 10). Compare "
+            "Whether each repaired layer's bias is set so that channel means match the dense network (eq. 10). Compare "
             "methods at equal bias.",
             tuple(BIASES),
             many=True,
