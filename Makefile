@@ -1,10 +1,10 @@
 # Each target is all the set-up there is: it creates .venv from requirements.txt when needed.
 PYTHON ?= python3
 PY := .venv/bin/python
-# Files of tests/browser that `make test` runs; all of them, and the walks, are run by `make test-browser`.
+# Files of tests/browser that `make test` runs; all of them are run by `make test-browser`.
 BROWSER := choices click_through colour_schemes compute
 
-.PHONY: run example test test-browser docs bench bench-ui bench-load bench-draws bench-signals bench-live bench-published test-words chaos clean
+.PHONY: run example test test-browser test-walks docs bench bench-ui bench-load bench-draws bench-signals bench-live bench-published test-words chaos clean
 
 .venv/installed: requirements.txt
 	$(PYTHON) -c 'import sys; assert sys.version_info >= (3, 11), f"Python 3.11 or newer is needed, this is {sys.version.split()[0]}; set PYTHON=..."'
@@ -29,8 +29,11 @@ test: .venv/installed  ## format, lint, types, imports, all tests, those in a re
 test-words: .venv/installed  ## what pages say of every shipped setting, against the stored files
 	ASR_EVERY_SETTING=1 $(PY) -m pytest tests/store tests/studies/test_no_difference.py -k "shipped or no_difference"
 
-test-browser: .venv/installed  ## all tests that drive a real browser, and the walks of fixed seeds
-	$(PY) -m pytest tests/browser tests/journeys
+test-browser: .venv/installed  ## all tests that drive a real browser
+	$(PY) -m pytest tests/browser
+
+test-walks: .venv/installed  ## three random walks of fixed seeds through the dashboard, in a real browser
+	$(PY) -m pytest --numprocesses 2 tests/journeys
 
 docs: .venv/installed  ## an API reference from docstrings, in docs/api
 	$(PY) -W ignore -m pdoc --output-directory docs/api asr_core $(addprefix asr_core.,spec store images networks measure pruning repairs pipeline studies figures)
