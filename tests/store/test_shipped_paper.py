@@ -38,7 +38,9 @@ def accuracies(cells, variant: Variant) -> dict[str, dict[tuple, dict[int, float
         momentum = None if variant.averaging == "cumulative" else variant.momentum
         at = {b: (variant.averaging, start, momentum, b) if b else NOTHING for b in reproduction.STEPS}
         stored = {b: own[("BN only", place)] for b, place in at.items() if ("BN only", place) in own}
-        found[dataset, cell] = {b: float(shipped.table(key, "accuracy")["top1"].iloc[n]) for b, (key, n) in stored.items()}
+        found[dataset, cell] = {
+            b: float(shipped.table(key, "accuracy")["top1"].iloc[n]) for b, (key, n) in stored.items()
+        }
     most = max(map(len, found.values()))
     kept: dict = defaultdict(dict)
     for (dataset, cell), steps in found.items():
@@ -50,7 +52,9 @@ def accuracies(cells, variant: Variant) -> dict[str, dict[tuple, dict[int, float
 def published(cells) -> float | None:
     """The median of the paper's table 1, BN only, over cells; None where it lacks one."""
     table = ablation.published("table1").query("method == 'bn_only'")
-    numbers = {tuple(row[:3]): row[3] for row in table[["architecture", "dataset", "pruning", "top1_percent"]].to_numpy()}
+    numbers = {
+        tuple(row[:3]): row[3] for row in table[["architecture", "dataset", "pruning", "top1_percent"]].to_numpy()
+    }
     return float(np.median([numbers[cell] for cell in cells])) if numbers.keys() >= set(cells) else None
 
 
@@ -66,7 +70,9 @@ def test_the_medians_over_settings_are_those_of_the_files(cells, name):
         assert number(r"median of (\d+) stored setting", part) == len(own), part
         said = re.search(r"at b = ((?:\d+(?:, | and |))+)", part)[1]
         assert [int(b) for b in re.findall(r"\d+", said)] == list(medians), part
-        assert {20, 50} > set(medians) or np.isclose(number(GAINS, part), medians[50] - medians[20], atol=0.051), part
-        same, there = re.search(SAME, text.partition(f"{dataset}: ")[2]), published(own)
+        assert not {20, 50} <= set(medians) or np.isclose(number(GAINS, part), medians[50] - medians[20], atol=0.051), (
+            part
+        )
+        same, there = re.search(SAME, part), published(own) if 20 in medians else None
         assert (same is None) == (there is None), part
         assert there is None or np.allclose([float(x) for x in same.groups()], [medians[20], there], atol=0.051), part
