@@ -7,6 +7,7 @@ theirs with `declared(...)`; rules, methods and sources in their dict `parameter
 import dataclasses
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, ClassVar, Self
 
 from asr_core import checks, registry
@@ -148,8 +149,9 @@ def declared(field: Field) -> Any:
     return dataclasses.field(default=field.default, metadata={"declared": field})
 
 
+@cache
 def declarations(part: type) -> dict[str, Field]:
-    """The declared fields of a part by name."""
+    """The declared fields of a part by name; shared, so never change it."""
     return {f.name: f.metadata["declared"] for f in dataclasses.fields(part) if "declared" in f.metadata}
 
 

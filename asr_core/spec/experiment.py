@@ -41,9 +41,9 @@ class Setting:
 
         Raises UnknownName, SpecError.
         """
-        for name in values:
-            if name not in setting_fields():
-                raise UnknownName("field of a setting", name, setting_fields())
+        known = setting_fields()
+        if unknown := [name for name in values if name not in known]:
+            raise UnknownName("field of a setting", unknown[0], known)
         parts: dict[str, Any] = {name: part.pick(**values) for name, part in PARTS.items()}
         return cls(**parts)
 
@@ -145,8 +145,9 @@ def from_dict(found: dict[str, Any]) -> ExperimentSpec:
 
 def _refuse_unknown(found: dict[str, Any]) -> None:
     """Raise TypeError for a name within a part that no field or parameter has."""
+    known = setting_fields().keys()
     for name in PARTS:
-        if unknown := sorted(found[name].keys() - setting_fields().keys()):
+        if unknown := sorted(found[name].keys() - known):
             raise TypeError(f"{name} has no {unknown[0]!r}")
 
 

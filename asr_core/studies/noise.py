@@ -49,7 +49,9 @@ def alike(stored: list[Stored], setting: Setting, dense_id: str) -> list[Stored]
     def rest(one: Setting) -> Setting:
         return one.with_(dense=replace(one.dense, seed=0), calibration=replace(one.calibration, draw=0))
 
-    same = [item for item in stored if rest(item.setting) == rest(setting)]
+    parts, wanted = ("data", "model", "prune", "evaluation"), rest(setting)
+    near = [item for item in stored if all(getattr(item.setting, part) == getattr(setting, part) for part in parts)]
+    same = [item for item in near if rest(item.setting) == wanted]
     first: dict[int, str] = {setting.dense.seed: dense_id}
     for item in same:
         first.setdefault(item.setting.dense.seed, item.dense_id)

@@ -114,7 +114,13 @@ def any_view() -> View | None:
 
 def _view(found: list[Stored], seen: Look) -> View:
     keys = tuple(item.key for item in found)
-    return View(opened(keys), keys, found[0].setting, found[0].dense_id, seen.on(found[0].setting.model))
+    return _viewed(found[0], opened(keys), seen, str(default_root()), keys, repr(seen))
+
+
+@st.cache_resource(max_entries=12, show_spinner=False)
+def _viewed(_first: Stored, _result: Result, _seen: Look, root: str, keys: tuple[str, ...], look: str) -> View:
+    """The view of stored results; kept, with what it has found out of them."""
+    return View(_result, keys, _first.setting, _first.dense_id, _seen.on(_first.setting.model))
 
 
 def _partial() -> Result | None:

@@ -4,14 +4,17 @@ from typing import Any
 
 import streamlit as st
 
-from asr_core.figures import Chart
+from asr_core.figures import Chart, NothingToDraw
 from pages._frame import common
 
 
 def table(chart: Chart, view: common.View, what: dict, more: tuple = ()) -> Any:
     """The table of a chart of one view; shared between sessions, so never change it. Raises NothingToDraw."""
     made_by = f"{chart.table.__module__}.{chart.table.__name__}"
-    return _tabled(chart, view, what, more, made_by, *known_by(view, what, more))
+    found = _tabled(chart, view, what, more, made_by, *known_by(view, what, more))
+    if isinstance(found, NothingToDraw):
+        raise found.with_traceback(None)
+    return found
 
 
 def known_by(view: common.View, what: dict, more: tuple) -> tuple:
@@ -22,9 +25,12 @@ def known_by(view: common.View, what: dict, more: tuple) -> tuple:
 
 @st.cache_resource(max_entries=64, show_spinner=False)
 def _tabled(_chart: Chart, _view: common.View, _what: dict, _more: tuple, *key):
-    """The figure's table; kept, so that a click elsewhere on the page does not make it again."""
+    """The figure's table, or why there is none; kept, so that a click elsewhere on the page does not make it again."""
     opened = {"more": [common.opened(keys) for keys in _more]} if _more else {}
-    return _chart.table(_view.result, **_what, **opened)
+    try:
+        return _chart.table(_view.result, **_what, **opened)
+    except NothingToDraw as reason:
+        return reason.with_traceback(None)
 
 
 @st.cache_resource(max_entries=256, show_spinner=False)
