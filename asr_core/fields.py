@@ -7,7 +7,6 @@ theirs with `declared(...)`; rules, methods and sources in their dict `parameter
 import dataclasses
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cache
 from typing import Any, ClassVar, Self
 
 from asr_core import checks, registry
@@ -149,10 +148,15 @@ def declared(field: Field) -> Any:
     return dataclasses.field(default=field.default, metadata={"declared": field})
 
 
-@cache
+_DECLARED: dict[type, dict[str, Field]] = {}  # asked for thousands of times per click
+
+
 def declarations(part: type) -> dict[str, Field]:
     """The declared fields of a part by name; shared, so never change it."""
-    return {f.name: f.metadata["declared"] for f in dataclasses.fields(part) if "declared" in f.metadata}
+    if part not in _DECLARED:
+        declared = {f.name: f.metadata.get("declared") for f in dataclasses.fields(part)}
+        _DECLARED[part] = {name: field for name, field in declared.items() if field is not None}
+    return _DECLARED[part]
 
 
 class Part:
