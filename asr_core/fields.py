@@ -152,11 +152,11 @@ _DECLARED: dict[type, dict[str, Field]] = {}  # asked for thousands of times per
 
 
 def declarations(part: type) -> dict[str, Field]:
-    """The declared fields of a part by name; shared, so never change it."""
+    """The declared fields of a part by name."""
     if part not in _DECLARED:
         declared = {f.name: f.metadata.get("declared") for f in dataclasses.fields(part)}
         _DECLARED[part] = {name: field for name, field in declared.items() if field is not None}
-    return _DECLARED[part]
+    return _DECLARED[part].copy()  # some put parameters to them
 
 
 class Part:

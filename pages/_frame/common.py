@@ -177,7 +177,8 @@ def _read_pin(text: str) -> View:
     if not found:
         raise AsrError(f"no stored result has the key {key}. Pin another one.")
     seen = _look_of({name: state.get(name) for name in address.LOOK} | values)
-    return _view(catalogue.covering(stored(), found[0].setting, found[0].dense_id), seen)
+    # a copy: what is pinned is another one than what is present, also where both are the same
+    return replace(_view(catalogue.covering(stored(), found[0].setting, found[0].dense_id), seen))
 
 
 def views() -> list[View]:
