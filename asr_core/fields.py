@@ -131,9 +131,8 @@ def choice(
     """One of `choices`; with many=True several of them."""
 
     def check(name: str, value: Any) -> Any:
-        return checks.choose(
-            more.get("one") or name.replace("_", " "), value, choices() if callable(choices) else choices
-        )
+        what = more.get("one") or name.replace("_", " ")
+        return checks.choose(what, value, choices() if callable(choices) else choices)
 
     return Field(kind="choice", default=default, label=label, help=help, check=check, choices=choices, **more)
 
@@ -154,8 +153,7 @@ _DECLARED: dict[type, dict[str, Field]] = {}  # asked for thousands of times per
 def declarations(part: type) -> dict[str, Field]:
     """The declared fields of a part by name."""
     if part not in _DECLARED:
-        declared = {f.name: f.metadata.get("declared") for f in dataclasses.fields(part)}
-        _DECLARED[part] = {name: field for name, field in declared.items() if field is not None}
+        _DECLARED[part] = {f.name: f.metadata["declared"] for f in dataclasses.fields(part) if "declared" in f.metadata}
     return _DECLARED[part].copy()  # some put parameters to them
 
 
@@ -176,10 +174,8 @@ class Part:
 
     def canonical(self) -> dict[str, Any]:
         """What a key is made of: all values but silent ones at their default."""
-        known = declarations(type(self))
-        return {
-            n: v for n, v in self.values().items() if not (n in known and known[n].silent and v == known[n].default)
-        }
+        own = declarations(type(self))
+        return {n: v for n, v in self.values().items() if not (n in own and own[n].silent and v == own[n].default)}
 
     @classmethod
     def pick(cls, **values: Any) -> Self:
@@ -237,15 +233,13 @@ class Chosen(Part):
         """The part of those `values` that are its fields or parameters of what they choose; None is not given."""
         part = super().pick(**values)
         given = {name: values[name] for name in part.chosen.parameters if values.get(name) is not None}
-        values = Part.values(part) | {"params": tuple(given.items())}
-        return cls(**values)
+        return cls(**Part.values(part) | {"params": tuple(given.items())})
 
     @classmethod
     def foreign(cls, **values: Any) -> list[str]:
         """Names of given `values` that only other registered choices know."""
-        part = super().pick(**values)
-        given = [n for n in registry.parameters(cls.kind) if values.get(n) is not None]
-        return [n for n in given if n not in part.chosen.parameters]
+        known = super().pick(**values).chosen.parameters
+        return [n for n in registry.parameters(cls.kind) if values.get(n) is not None and n not in known]
 
 
 def worded(part: Part, but: tuple[str, ...] = ()) -> list[str]:
