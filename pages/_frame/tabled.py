@@ -30,6 +30,8 @@ def _tabled(_chart: Chart, _view: common.View, _what: dict, _more: tuple, *key):
     try:
         return _chart.table(_view.result, **_what, **opened)
     except NothingToDraw as reason:
+        if "store" in _what:  # in which it may be soon
+            raise
         return reason.with_traceback(None)
 
 
