@@ -97,7 +97,8 @@ def text_of(facts: dict, *without: str) -> str:
     for name in without:
         part, _, field = name.partition(".")
         parts[part] = {} if not field else {n: v for n, v in parts[part].items() if n != field}
-    parts = {name: {n: v for n, v in own.items() if v is not None} for name, own in parts.items()}  # later fields
+    later = (("without_batchnorm", False),)  # fields that earlier results lack, as those that are None
+    parts = {p: {n: v for n, v in own.items() if v is not None and (n, v) not in later} for p, own in parts.items()}
     return json.dumps(parts, sort_keys=True)
 
 
