@@ -8,7 +8,6 @@ from types import SimpleNamespace
 
 import pytest
 from click.testing import CliRunner
-from made_networks import CODE
 
 from asr_core.cli.main import main
 from asr_core.errors import ModelError
@@ -23,7 +22,7 @@ from asr_core.runtime import Runtime
 from asr_core.spec.model import ModelSpec
 from asr_core.spec.recalibration import NO_STATE, NOTHING
 from asr_core.spec.repairs import BN_ONLY
-from asr_core.store import Store, results
+from asr_core.store import results
 from asr_core.store.entries import PROJECT
 from asr_core.store.tables import networks
 
@@ -37,26 +36,7 @@ QUICK = {
 }
 OPTIONS = "--epochs 1 --batch-size 256 --eval-images 20 --stat-images 8 --sparsity 0.5 --orders sequential --threads 1"
 
-
-@pytest.fixture(autouse=True)
-def nobody_named_any(monkeypatch):
-    """No process-wide memory of networks, and no server's."""
-    monkeypatch.setattr(named, "_places", {})
-    monkeypatch.setattr(named, "_held", {})
-    monkeypatch.delenv(named.ENVIRONMENT, raising=False)
-    monkeypatch.setattr(sys, "argv", ["pytest"])
-
-
-@pytest.fixture
-def file(tmp_path):
-    path = tmp_path / "nets.py"
-    path.write_text(CODE)
-    return path
-
-
-@pytest.fixture
-def store(tmp_path):
-    return Store(tmp_path / "cache")
+pytestmark = pytest.mark.usefixtures("nobody_named_any")
 
 
 @pytest.fixture

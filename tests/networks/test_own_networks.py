@@ -26,26 +26,7 @@ from asr_core.store.entries import PROJECT
 
 TIMM = pytest.mark.skipif(importlib.util.find_spec("timm") is None, reason="timm is not installed (pip install timm)")
 
-
-@pytest.fixture(autouse=True)
-def nobody_named_any(monkeypatch):
-    """No process-wide memory of networks, and no server's."""
-    monkeypatch.setattr(named, "_places", {})
-    monkeypatch.setattr(named, "_held", {})
-    monkeypatch.delenv(named.ENVIRONMENT, raising=False)
-    monkeypatch.setattr(sys, "argv", ["pytest"])
-
-
-@pytest.fixture
-def file(tmp_path):
-    path = tmp_path / "nets.py"
-    path.write_text(CODE)
-    return path
-
-
-@pytest.fixture
-def store(tmp_path):
-    return Store(tmp_path / "cache")
+pytestmark = pytest.mark.usefixtures("nobody_named_any")
 
 
 def of(file, function, **values):
