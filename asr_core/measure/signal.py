@@ -8,7 +8,7 @@ r = sqrt(v / v_dense), the error has three parts:
 A bias mends the first (mean), a factor the second (scale), and no factor the third (decorrelation).
 """
 
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +18,7 @@ import torch
 from torch import nn
 
 from asr_core.errors import DataError, ModelError
-from asr_core.measure import guards, stats
+from asr_core.measure import guards, stats, sums
 from asr_core.measure.errorparts import MOMENTS, with_parts
 from asr_core.measure.guards import Images
 from asr_core.measure.stats import Moments
@@ -26,23 +26,17 @@ from asr_core.networks import models
 
 BATCH = 16  # images of which the dense network's outputs are held at a time
 SMALL = 64 * 64  # pixels of an image up to which four times as many are
-CHUNK = 1 << 17  # values that are worked on at a time: they stay in a core's cache
 OTHERWISE = "conv {} runs otherwise in the dense network; give a network and its pruned or repaired copy."
 
 
 @dataclass
 class Part:
-    """Rows (pixel, channel) of one run of a conv of the dense network, less a `shift` near their mean; and `sums` of
-    what is left and of its squares, float64 (2, channel)."""
+    """Rows (pixel, channel) of one run of a conv of the dense network, a `shift` near them, and `sums` of what is left
+    without it and of its squares, float64 (2, channel)."""
 
-    centred: torch.Tensor
+    rows: torch.Tensor
     shift: torch.Tensor
     sums: torch.Tensor
-
-    @property
-    def rows(self) -> torch.Tensor:
-        """The rows as they are, float64."""
-        return self.centred.double() + self.shift.double()
 
 
 Outputs = dict[str, list[Part]]  # by layer and run of the conv
@@ -52,8 +46,8 @@ Shifts = dict[str, torch.Tensor]  # by layer
 class Joint:
     """Moments of one conv's dense output, of the other's, and of their difference. What all are of: batch and space.
 
-    Sums are taken in the outputs' precision, a chunk at a time, of what is left of them less a shift near their mean,
-    and added up in float64: so they lose nothing to large means, and nothing where both outputs are nearly equal.
+    Sums are of what is left less a shift, in float64: so they lose nothing to large means, and nothing where both
+    outputs are nearly equal.
     """
 
     def __init__(self):
@@ -63,10 +57,11 @@ class Joint:
 
     def add(self, part: Part, output: torch.Tensor) -> None:
         """A further run: the dense output, of always the same shift, and the other's (N, C, H, W)."""
-        rows = _rows(output)
+        rows = sums.rows_of(output)
         if self.shifts is None:
-            self.shifts = torch.stack([part.shift, _typical(rows)])
-        self.sums = self.sums + torch.cat([part.sums, _summed(_apart, self.shifts[1], rows, part.centred)])
+            self.shifts = torch.stack([part.shift, rows[0]]).double()
+        beside = sums.summed_beside(rows, self.shifts[1], part.rows, part.shift)
+        self.sums = self.sums + torch.cat([part.sums, beside])
         self.count += len(rows)
 
     @property
@@ -83,7 +78,7 @@ class Joint:
 
 def told(found: Collection[Joint]) -> dict[str, torch.Tensor]:
     """MOMENTS and `apart`, the variance of the difference, of the channels of convs one after the other: float64."""
-    sums, shifts = torch.cat([each.sums for each in found], 1), torch.cat([each.shifts for each in found], 1).double()
+    sums, shifts = torch.cat([each.sums for each in found], 1), torch.cat([each.shifts for each in found], 1)
     counts = torch.cat([torch.full_like(each.sums[0], each.count) for each in found])
     means, squares = (sums / counts).unflatten(0, (3, 2)).unbind(1)
     v_dense, v, apart = (squares - means**2).clamp(min=0)
@@ -93,51 +88,12 @@ def told(found: Collection[Joint]) -> dict[str, torch.Tensor]:
     return dict(zip((*MOMENTS, "apart"), moments, strict=True))
 
 
-def _summed(sums: Callable[..., torch.Tensor], shift: torch.Tensor, *rows: torch.Tensor) -> torch.Tensor:
-    """The `sums` of rows (pixel, channel), in float64; each chunk's in their own precision, if nothing overflows in
-    it."""
-    found, size = torch.zeros((), dtype=torch.float64, device=shift.device), max(1, CHUNK // len(shift))
-    for parts in zip(*(each.split(size) for each in rows), strict=True):
-        found = found + sums(shift, *parts).double()  # of both, a tensor with axes would win, and be of float32
-    if shift.dtype == torch.float64 or found.isfinite().all():
-        return found
-    return _summed(sums, shift.double(), *(each.double() for each in rows))
-
-
-def _apart(shift: torch.Tensor, other: torch.Tensor, dense: torch.Tensor) -> torch.Tensor:
-    """Sums of the other's rows less their shift, of the difference to the dense ones', and of squares: (4, channel)."""
-    other = other - shift
-    difference = other - dense
-    return torch.stack([*_powers(other), *_powers(difference)])
-
-
-def _left(shift: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
-    return torch.stack(_powers(rows - shift))
-
-
-def _powers(values: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Sums of rows and of their squares; `values` become their squares."""
-    return values.sum(0), values.square_().sum(0)
-
-
 def part_of(output: torch.Tensor, shift: torch.Tensor | None = None) -> Part:
-    """A conv's output (N, C, H, W) less `shift`, the mean of some of its rows if none is given."""
-    rows = _rows(output)
-    shift = _typical(rows) if shift is None else shift
-    return Part(rows - shift, shift, _summed(_left, shift, rows))
-
-
-def _typical(rows: torch.Tensor) -> torch.Tensor:
-    """The mean of some rows: near the mean of all."""
-    return rows[:: -(-len(rows) // 64)].mean(0)
-
-
-def _rows(output: torch.Tensor) -> torch.Tensor:
-    """(N, C, H, W) as rows (pixel, channel), at least float32."""
-    if output.device.type == "mps":  # which has no float64
-        output = output.cpu()
-    rows = output.movedim(1, -1).reshape(-1, output.shape[1])
-    return rows.to(torch.promote_types(rows.dtype, torch.float32))
+    """A copy of a conv's output (N, C, H, W), since what follows may change it in place; the shift is its first row if
+    none is given."""
+    rows = sums.rows_of(output).clone()
+    shift = rows[0] if shift is None else shift
+    return Part(rows, shift, sums.summed(rows, shift))
 
 
 def outputs_of(

@@ -12,11 +12,9 @@ import torch
 from torch import nn
 
 from asr_core.errors import DataError, ModelError
-from asr_core.measure import guards
+from asr_core.measure import guards, sums
 from asr_core.measure.guards import Images
 from asr_core.networks import models
-
-CHUNK = 1 << 16  # values converted to float64 at a time: 512 KiB, which stay in a core's cache
 
 
 @dataclass
@@ -42,17 +40,18 @@ class Moments:
 
 
 def moments(output: torch.Tensor) -> Moments:
-    """Moments of one conv output (N, C, H, W) over batch and space, accumulated in float64 on the CPU's terms."""
-    if output.device.type == "mps":  # which has no float64
-        output = output.cpu()
-    rows = output.movedim(1, -1).reshape(-1, output.shape[1])
-    total: Any = None
-    for part in rows.split(max(1, CHUNK // rows.shape[1])):
-        part = part.to(torch.float64, copy=True)
-        mean = part.mean(0)
-        part = Moments(len(part), mean, part.sub_(mean).square_().sum(0))
-        total = part if total is None else total.merge(part)
-    return total
+    """Moments of one conv output (N, C, H, W) over batch and space, accumulated in float64."""
+    return moments_of_rows(sums.rows_of(output))
+
+
+def moments_of_rows(rows: torch.Tensor) -> Moments:
+    """Moments of rows (pixel, channel); exactly no variance of a constant channel."""
+    return of_sums(len(rows), rows[0].double(), *sums.summed(rows, rows[0]))
+
+
+def of_sums(count: int, shift: torch.Tensor, total: torch.Tensor, squares: torch.Tensor) -> Moments:
+    """Moments of values from sums of them, less a shift, and of its squares: float64 (channel,)."""
+    return Moments(count, shift + total / count, (squares - total * (total / count)).clamp(min=0))
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from pathlib import Path
 from asr_core.checks import nearest_layer
 from asr_core.errors import AsrError, Gone, SpecError
 from asr_core.images import data
-from asr_core.measure import evaluation, guards
+from asr_core.measure import evaluation, guards, stats
 from asr_core.networks import models, own
 from asr_core.pipeline import allocations, assembly, plan, signal_plan
 from asr_core.pipeline import maps as stored_maps
@@ -73,13 +73,15 @@ def _computed(
 
 
 def prepare(spec: ExperimentSpec, store: Store, where: Runtime, kept: Kept) -> None:
-    """Load what computing `spec` begins with, as far as it is here: its images, its dense network, and what torch loads
-    at a first pass. Stores nothing."""
+    """Load what computing `spec` begins with, as far as it is here: images, dense network, what torch loads at a
+    first pass, and what sums statistics. Stores nothing."""
     if results.dense_here(store, spec) is None or not store.has("images", data.images_key(spec.data)):
         return
     lab = Lab(spec, store, Report(), where, kept)
     check(lab)
-    evaluation.logits(lab.network(DENSE), [lab.data.test_batch(range(2))])
+    few = lab.data.test_batch(range(2))
+    evaluation.logits(lab.network(DENSE), [few])
+    stats.collect(lab.network(DENSE), [few])
 
 
 def compute(spec: ExperimentSpec, root: Path, where: Runtime) -> None:

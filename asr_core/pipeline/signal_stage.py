@@ -32,7 +32,7 @@ class References:
         """Keep the outputs on images `name`, unless all take too much."""
         count = sum(map(len, self.images.values()))
         for batch, outputs in self._made(name) if self.kept is not None else ():
-            size = sum(part.centred.nbytes for runs in outputs.values() for part in runs)
+            size = sum(part.rows.nbytes for runs in outputs.values() for part in runs)
             if size / len(batch) * count > KEPT_BYTES:
                 self.kept = None
                 return

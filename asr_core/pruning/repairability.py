@@ -13,7 +13,6 @@ is undefined where D_raw = 0. Only a layer's dense input is needed: a hook runs 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import reduce
 from typing import Any
 
 import pandas as pd
@@ -22,14 +21,13 @@ from torch import nn
 
 from asr_core.checks import checked_sparsity, positive
 from asr_core.errors import DataError, SpecError
-from asr_core.measure import guards, stats
+from asr_core.measure import guards, stats, sums
 from asr_core.measure.guards import Images
 from asr_core.measure.stats import Moments
 from asr_core.networks import models
 from asr_core.pruning.rules import Cut, cuts
 
 SPARSITIES = (0.5, 0.7, 0.8, 0.9, 0.95)  # trial sparsities of a layer
-CHUNK = 1 << 16  # values whose moments are taken at a time: 256 KiB, which stay in the processor's cache
 
 
 def repairability(
@@ -102,7 +100,8 @@ class Layer:
     def see(self, given: torch.Tensor, output: torch.Tensor) -> None:
         """Add one batch: the dense `output`, and what each pruned layer makes of the same input `given`."""
         rows = _rows(self.module, output)
-        dense, trials = _moments(rows), [_pair(_rows(self.module, self._run(given, cut)), rows) for cut in self.cuts]
+        dense = stats.moments_of_rows(rows)
+        trials = [_pair(_rows(self.module, self._run(given, cut)), rows) for cut in self.cuts]
         if self.dense is not None:
             dense = self.dense.merge(dense)
             trials = [old.merge(new) for old, new in zip(self.trials, trials, strict=True)]
@@ -166,34 +165,15 @@ def _watched(layers: dict[str, Layer]) -> Iterator[None]:
 
 def _rows(module: nn.Module, output: torch.Tensor) -> torch.Tensor:
     """Outputs as (position, channel), in float32 or float64."""
-    if isinstance(module, nn.Conv2d):
-        output = output.movedim(1, -1)
-    rows = output.reshape(-1, output.shape[-1])
-    return rows if rows.dtype == torch.float64 else rows.float()
-
-
-def _chunks(rows: torch.Tensor) -> tuple[torch.Tensor, ...]:
-    return rows.split(max(1, CHUNK // rows.shape[1]))
-
-
-def _moments(rows: torch.Tensor) -> Moments:
-    """Moments of (position, channel), in the precision of `rows` within a chunk, and in float64 from chunk to chunk."""
-    return reduce(Moments.merge, map(_of_chunk, _chunks(rows)))
+    return sums.rows_of(stats.as_image(module, output))
 
 
 def _pair(pruned: torch.Tensor, dense: torch.Tensor) -> Pair:
-    """The same for a pruned layer, chunk by chunk."""
-    chunks = zip(_chunks(pruned), _chunks(dense), strict=True)
-    return reduce(Pair.merge, (Pair(_of_chunk(p), _of_chunk(p - d)) for p, d in chunks))
-
-
-def _of_chunk(rows: torch.Tensor) -> Moments:
-    """Two passes, the second of which also corrects what rounding left of the mean: a constant channel has variance
-    0."""
-    count, mean = len(rows), rows.mean(0)
-    rows = rows - mean
-    rest, squares = rows.sum(0).cpu().double(), rows.square_().sum(0).cpu().double()
-    return Moments(count, mean.cpu().double() + rest / count, (squares - rest.square() / count).clamp_(min=0))
+    """Of a pruned layer's rows (position, channel), beside the dense ones."""
+    shifts = pruned[0].double(), dense[0].double()
+    found = sums.summed_beside(pruned, shifts[0], dense, shifts[1])
+    count = len(pruned)
+    return Pair(stats.of_sums(count, shifts[0], *found[:2]), stats.of_sums(count, shifts[0] - shifts[1], *found[2:]))
 
 
 def _tables(found: dict[tuple[str, float], Distortions]) -> tuple[pd.DataFrame, pd.DataFrame]:

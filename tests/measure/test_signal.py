@@ -92,14 +92,6 @@ def test_small_differences_keep_their_digits_beside_large_means():
     assert row["error_decorrelation"] == pytest.approx(0, abs=1e-12)
 
 
-def test_chunks_of_any_size_give_the_same_table(model, images, monkeypatch):
-    pruned, _ = prune(model, "global_l1", sparsity=0.5)
-    whole = signal(model, pruned, images)
-    monkeypatch.setattr(measured, "CHUNK", 100)
-    parts = signal(model, pruned, images)
-    np.testing.assert_allclose(parts[list(errorparts.PARTS)], whole[list(errorparts.PARTS)], rtol=1e-4, atol=1e-9)
-
-
 def test_nothing_is_told_of_a_channel_that_is_silent_in_the_dense_network():
     table = signal(Pixels((0.0, 1.0)), Pixels(), Y)
     assert table.loc[0, ["rho", *errorparts.PARTS]].isna().all()
@@ -224,7 +216,7 @@ def test_without_error_nothing_is_said_of_its_share():
     assert np.isnan(errorparts.mendable(signal(Pixels(), Pixels(), Y)))
 
 
-def test_chunks_are_added_up_in_float64(model, images):
-    """Of outputs that are float32 themselves."""
+def test_outputs_are_kept_as_they_are_and_summed_in_float64(model, images):
     part = next(iter(measured.outputs_of(model, images).values()))[0]
-    assert part.centred.dtype == torch.float32 and part.sums.dtype == torch.float64
+    assert part.rows.dtype == torch.float32
+    assert part.sums.dtype == torch.float64

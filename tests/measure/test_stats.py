@@ -53,14 +53,6 @@ def test_the_split_into_batches_does_not_matter(sizes):
     assert_moments(stats.collect(model, images.split(sizes)), one_shot(model, images), 1e-12)
 
 
-def test_a_small_chunk_gives_the_same_moments(images, monkeypatch):
-    whole = stats.moments(images)
-    monkeypatch.setattr(stats, "CHUNK", 64)
-    parts = stats.moments(images)
-    assert parts.count == whole.count == 16 * 8 * 8
-    torch.testing.assert_close(parts.variance, whole.variance, rtol=1e-13, atol=0)
-
-
 @given(mean=st.floats(-1e7, 1e7), spread=st.floats(1e-3, 1e4), cut=st.integers(1, 15))
 def test_a_small_variance_beside_a_large_mean_survives(mean, spread, cut):
     """A sum of squares would lose it: 1e14 - 1e14 for a variance of 1e-6."""
