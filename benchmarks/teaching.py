@@ -36,6 +36,12 @@ TURNS = f"""(() => {{
         requestAnimationFrame(look);
     }};
 }})()"""
+# `__shown`: milliseconds until the frame with the bars of the idea was painted.
+SHOWN = """(() => {
+    const look = () => document.querySelector(".idea[data-drawn=yes] svg.bars")
+        ? setTimeout(() => { window.__shown = performance.now(); }) : requestAnimationFrame(look);
+    requestAnimationFrame(look);
+})()"""
 # Milliseconds of work in the frame in which a bar of the idea follows a key.
 FRAME = """() => new Promise(done => {
     const bar = document.querySelector('.idea [role=slider]'), before = bar.getAttribute('aria-valuenow');
@@ -76,9 +82,10 @@ def idea_lines(browser, cache: Path, repeats: int) -> list[Line]:
         with dashboard.served(cache) as server:
             context = browser.new_context(viewport=dashboard.SIZE)
             page = context.new_page()
+            page.add_init_script(SHOWN)
             page.goto(server.url)
-            page.wait_for_selector(".idea[data-drawn=yes] svg.bars", timeout=120_000)
-            shown.append(page.evaluate("performance.now()") / 1000)
+            page.wait_for_function("window.__shown", timeout=120_000)
+            shown.append(page.evaluate("window.__shown") / 1000)
             dashboard.finished(page, 120)
             for _ in range(20):
                 milliseconds, followed = page.evaluate(FRAME)

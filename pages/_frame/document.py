@@ -25,9 +25,10 @@ ADDRESS = f"{PLOTLY}?v={version('plotly')}"
 KEPT = {"Cache-Control": "public, max-age=31536000, immutable", "Content-Encoding": "identity"}
 # Runs Plotly, once; in the document and with the figures (_plot.py), since under a base path the document is
 # Streamlit's own.
-LOADER = f"""window.loadPlotly ??= () => window.plotlyLoaded ??= new Promise((loaded, failed) => document.head.append(
+LOADER = f"""window.runPlotly ??= () => new Promise((loaded, failed) => document.head.append(
     Object.assign(document.createElement("script"), {{
         src: "./{ADDRESS}", onload: loaded, onerror: () => failed(Error("{ADDRESS} did not load"))}})));
+window.loadPlotly ??= () => window.plotlyLoaded ??= Promise.resolve(window.ideaFirst).then(runPlotly);
 """
 # Streamlit makes an entry for each change of an address, and bares a page's address before it leaves the page. Back
 # would then lead from one choice to the one before, and to bare addresses, from which a page at once goes on again. In
@@ -44,17 +45,23 @@ REACH = (
     "object-src 'none'; base-uri 'self'; form-action 'self'"
 )
 # Both are fetched beside the client. Plotly is run, for a second of the browser's time, once the navigation stands:
-# earlier, it would hold up the first messages; later, the first figure.
+# earlier, it would hold up the first messages; later, the first figure. On the front page it would hold up the bars of
+# the idea, for which it waits until somebody leaves the page, or ten seconds have shown that they do not come.
 EARLY = """<link rel="preload" as="script" href="./$plotly">
 <link rel="modulepreload" crossorigin href="./static/js/$component">
 <script>{
     $history
     $loader
-    new MutationObserver((_, observer) => {
-        if (!document.querySelector("[data-testid=stSidebarNavLink]")) return;
-        observer.disconnect();
-        window.requestIdleCallback ? requestIdleCallback(loadPlotly, {timeout: 100}) : setTimeout(loadPlotly);
-    }).observe(document, {childList: true, subtree: true});
+    const until = (there) => new Promise((done) => {
+        if (there()) return done();
+        const observer = new MutationObserver(() => there() && (observer.disconnect(), done()));
+        observer.observe(document, {childList: true, subtree: true});
+    });
+    const painted = () => new Promise((done) => requestAnimationFrame(() => setTimeout(done)));
+    const idea = until(() => !location.pathname.endsWith("/") || document.querySelector(".idea")).then(painted);
+    window.ideaFirst = Promise.race([idea, new Promise((done) => setTimeout(done, 10000))]);
+    until(() => document.querySelector("[data-testid=stSidebarNavLink]")).then(() =>
+        window.requestIdleCallback ? requestIdleCallback(loadPlotly, {timeout: 100}) : setTimeout(loadPlotly));
 }</script>"""
 
 

@@ -16,6 +16,17 @@ SCRIPT = (PROJECT / "pages/_frame/factors.js").read_text()
 VARIANCES = st.lists(
     st.tuples(*[st.one_of(st.just(0.0), st.floats(1e-14, 1e4))] * 2), min_size=1, max_size=9
 )  # dense, pruned
+# Tells, as Plotly is run, whether the bars stood by then, and whether they had been painted.
+WATCHED = """(() => {
+    let painted = false, plotly;
+    const look = () => document.querySelector('.idea svg.bars') ? setTimeout(() => { painted = true; })
+        : requestAnimationFrame(look);
+    requestAnimationFrame(look);
+    Object.defineProperty(window, 'Plotly', {configurable: true, get: () => plotly, set: (made) => {
+        window.__painted = painted;
+        plotly = made;
+    }});
+})()"""
 STATE = "document.querySelector('.idea-place').idea"
 
 
@@ -129,3 +140,24 @@ def test_everything_written_beside_the_bars_can_be_read(server, visit, scheme):
     found = visitor.page.evaluate(CONTRASTS, ".idea p, .idea button, .idea svg text, .idea math")
     faint = [item for item in found if item["contrast"] < ENOUGH]
     assert len(found) > 20 and not faint and not visitor.broken()
+
+
+def test_the_bars_are_painted_before_what_draws_figures_is_run(server, chromium):
+    """It takes a browser a second, in which nothing else is drawn."""
+    context = chromium.new_context()
+    context.add_init_script(WATCHED)
+    page = context.new_page()
+    page.goto(server.url)
+    page.wait_for_function("window.Plotly", timeout=60_000)
+    assert page.evaluate("window.__painted") is True
+    context.close()
+
+
+def test_figures_of_another_page_do_not_wait_for_the_bars(server, chromium):
+    context = chromium.new_context()
+    page = context.new_page()
+    page.goto(f"{server.url}/curves")
+    waits = "Promise.race([ideaFirst.then(() => false), new Promise(done => setTimeout(done, 5000, true))])"
+    assert page.evaluate(waits) is False
+    assert page.locator(".idea").count() == 0
+    context.close()
