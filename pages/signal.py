@@ -104,7 +104,14 @@ st.caption("Correlation of each channel with the dense output: median of a layer
 charts.show(errors.PROFILE, "profile", select=select_layer, **what)
 offer()
 st.subheader("What is the error made of?", anchor=False)
-charts.show(errors.BARS, "parts", select=select_layer, **what)
+st.segmented_control(
+    "Bars",
+    ("shares", "sizes"),
+    key="bars",
+    required=True,
+    help="Of each layer's squared error the shares of its parts, or their sizes in units of the dense variance.",
+)
+charts.show(errors.BARS, "parts", select=select_layer, bars=state.get("bars"), **what)
 st.subheader("Does shrinkage follow the signal?", anchor=False)
 st.caption(f"Channels of {plain(common.layer_of(view))} in the pruned network; click one for its spatial maps.")
 layer = common.layer_of(view)

@@ -43,6 +43,20 @@ def layers_table(
     return table[[*front, *(name for name in table if name not in front)]]
 
 
+def parts_table(
+    result: Result,
+    store: Store,
+    repairs: Iterable[RepairSpec],
+    state: BatchNormState = REPORTED_STATE,
+    when: str = "repaired",
+    images: str = "calibration",
+    bars: str = "shares",
+) -> pd.DataFrame:
+    """The same, and `bars`: whether its parts are drawn as `shares` of each layer's error, or in their `sizes`, of
+    which one layer may hide all others."""
+    return layers_table(result, store, repairs, state, when, images).assign(bars=bars)
+
+
 def profile_figure(table: pd.DataFrame) -> go.Figure:
     """Median correlation by layer, one line per network, bars from quartile to quartile."""
     figure = go.Figure()
@@ -98,36 +112,44 @@ def profile_sentence(table: pd.DataFrame) -> str:
 
 def parts_figure(table: pd.DataFrame, high: float = 1.0) -> go.Figure:
     """Stacked bars per layer: the three parts of the squared error, a group of bars per network."""
-    figure, drawn = go.Figure(), list(style.each(table))
+    figure, drawn, shares = go.Figure(), list(style.each(table)), _as_shares(table)
     width = 0.84 / len(drawn)
     for place, (_, rows) in enumerate(drawn):
         base = np.zeros(len(rows))
+        unit = rows["error"].where(rows["error"] > 0) if shares else 1.0
         for part, (name, colour) in PARTS.items():
             figure.add_bar(
                 x=rows["depth"] + (place - (len(drawn) - 1) / 2) * width,
-                y=rows[part],
+                y=rows[part] / unit,
                 base=base.copy(),
                 width=0.92 * width,
                 name=name,
                 legendgroup=part,
                 showlegend=place == 0,
                 marker_color=colour,
-                customdata=rows[["layer", "label", "error", "unmendable"]].to_numpy(),
-                hovertemplate=f"<b>%{{customdata[0]}}</b><br>%{{customdata[1]}}<br>{name}: %{{y:.3g}}<br>whole error "
+                customdata=rows[["layer", "label", "error", "unmendable", part]].to_numpy(),
+                hovertemplate=f"<b>%{{customdata[0]}}</b><br>%{{customdata[1]}}<br>{name}: %{{customdata[4]:.3g}}"
+                f"{' (%{y:.0%})' if shares else ''}<br>whole error "
                 "%{customdata[2]:.3g}; the best factor and bias would leave %{customdata[3]:.3g}<extra></extra>",
                 unselected=style.UNSEEN | {"marker": {"opacity": 1}},
             )
-            base += rows[part].fillna(0).to_numpy()
-    y = "squared error /<br>dense variance"
+            base += (rows[part] / unit).fillna(0).to_numpy()
+    y = "share of the layer's<br>squared error" if shares else "squared error /<br>dense variance"
     order = ", ".join(rows["label"].iloc[0] for _, rows in drawn)
     style.finish(figure, 420, style.LAYERS, y, style.joined(_shared(table), f"bars: {order}"))
     style.layer_axis(figure, table, 0.6)
-    figure.update_yaxes(range=[0, high], gridcolor=style.GRID)
+    figure.update_yaxes(range=[0, high], gridcolor=style.GRID, tickformat=".0%" if shares else "")
     return figure.update_layout(barmode="overlay")
 
 
+def _as_shares(table: pd.DataFrame) -> bool:
+    return bool((table["bars"] == "shares").all())
+
+
 def parts_limits(tables) -> dict:
-    """Up to the tallest bar."""
+    """Up to the tallest bar, or to all of an error."""
+    if all(map(_as_shares, tables)):
+        return {"high": 1.0}
     top = max((float(table["error"].max()) for table in tables), default=1.0)
     return {"high": round(1.05 * top, 4) if np.isfinite(top) and top > 0 else 1.0}
 
@@ -152,4 +174,4 @@ def _largest_part(rows: pd.DataFrame) -> str:
 
 
 PROFILE = Chart("errors.PROFILE", layers_table, profile_figure, profile_sentence)
-BARS = Chart("errors.BARS", layers_table, parts_figure, parts_sentence, parts_limits)
+BARS = Chart("errors.BARS", parts_table, parts_figure, parts_sentence, parts_limits)

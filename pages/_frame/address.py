@@ -79,6 +79,7 @@ PAGES = {
     "mapped": _one("before", "before", "after"),
     "alone": _switch(),
     "measured": _one("calibration", "calibration", "test"),
+    "bars": _one("shares", "shares", "sizes"),
     "ranked": _one("damage", "channel", "damage", "gain", "disagreement"),
     "overlay": _switch(),
     "seeds": _switch(),
