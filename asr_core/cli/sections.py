@@ -27,7 +27,6 @@ MOBILENET = "mobilenetv1x025.pth.tar"
 # one conv of each width at 32x32, 16x16 and 8x8 pixels, the first and the second of a block
 MAPPED = tuple(f"layer{stage}.{block}.conv{conv}" for stage, block in ((1, 0), (2, 1), (3, 2)) for conv in (1, 2))
 CUMULATIVE = BatchNormState.of(averaging="cumulative", calib_batches=20)
-GRID_IMAGES = 2000  # test images of the states that are not MAIN
 SEEDS, DRAWS = (1, 2), 16  # further trainings; calibration draws in all
 NOISY = (0.8, 0.9, 0.7)  # sparsities of the draws
 OTHERS: list[dict[str, Any]] = [
@@ -90,9 +89,10 @@ def on_cifar10(ask, sources: Sources):
 
 
 def grids(ask, sources: Sources) -> list[Piece]:
-    """Every recalibration budget of that network, on GRID_IMAGES test images."""
+    """Every recalibration budget of that network, on all test images, and equal budgets where every page opens."""
     asking = on_cifar10(ask, sources)
-    return [Piece(asking(eval_images=GRID_IMAGES, **pruning), channels=False) for pruning in PRUNINGS]
+    first, *rest = [Piece(asking(**pruning), channels=False) for pruning in PRUNINGS]
+    return [first, *equal_budgets(asking, **PRUNINGS[0]), *rest]
 
 
 def noise(ask, sources: Sources) -> list[Piece]:
@@ -230,12 +230,14 @@ def protocols(ask) -> list[Piece]:
 
 
 def studies(ask) -> list[Piece]:
-    """At one sparsity and in LOOKS: repairs and BN only on equally few images, the surface of granularity x prior."""
+    """At one sparsity and in LOOKS: equal budgets, and the surface of granularity x prior."""
     spec = ask(sparsity=STUDIED)
-    few = looks(spec)
     cells = [repair for order, bias in LOOKS for repair in ablation.surface_repairs((order,), (bias,))]
     surface = spec.with_(repairs=tuple(dict.fromkeys(cells)), states=(NO_STATE, REPORTED_STATE))
-    return [
-        *(Piece(budgets.on(few, count), channels=False) for count in budgets.IMAGES),
-        Piece(surface, channels=False),
-    ]
+    return [*equal_budgets(ask, sparsity=STUDIED), Piece(surface, channels=False)]
+
+
+def equal_budgets(ask, **pruning) -> list[Piece]:
+    """Repairs in LOOKS and BN only on equally few images."""
+    few = looks(ask(**pruning))
+    return [Piece(budgets.on(few, count), channels=False) for count in budgets.IMAGES]
