@@ -7,12 +7,11 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from asr_core.figures import Chart, NothingToDraw, style
-from asr_core.report.signaltext import share
+from asr_core.report.sentences import signals
 from asr_core.spec.recalibration import REPORTED_STATE, BatchNormState
-from asr_core.spec.repairs import COLUMNS, NO_REPAIR, RepairSpec
+from asr_core.spec.repairs import COLUMNS, RepairSpec
 from asr_core.store import Store
 from asr_core.store.results import Result
-from asr_core.store.tables import networks, rows_of
 from asr_core.studies import signalled
 
 PARTS = {  # column -> (what mends it, colour)
@@ -87,29 +86,6 @@ def _shared(table: pd.DataFrame) -> str:
     return style.joined(style.legend(table)[1], f"{table['images'].iloc[0]} images")
 
 
-def profile_sentence(table: pd.DataFrame) -> str:
-    """What share of the damage any factor and bias could mend, and how the methods compare in correlation."""
-    plain = rows_of(table, NO_REPAIR)
-    told = []
-    if len(plain):
-        value = plain["mendable"].iloc[0]
-        told.append(
-            "Pruning leaves no error that could be divided up."
-            if not np.isfinite(value)
-            else f"Of the squared error that pruning leaves, the best factor and bias of every channel could mend "
-            f"{share(value)}; the other {share(1 - value)} is decorrelation, which none can."
-        )
-    rho = table.groupby(networks(table), sort=False, observed=True)["rho"].median().dropna()
-    rho = rho[[network for network in rho.index if network != NO_REPAIR]]
-    if len(rho) and rho.max() > rho.min():
-        names, shared = style.in_words(rho.index)
-        told.append(
-            f"Median correlation over layers{shared}: highest {rho.max():.2f} ({names[rho.idxmax()]}), lowest "
-            f"{rho.min():.2f} ({names[rho.idxmin()]})."
-        )
-    return " ".join(told) or "The methods have equal correlation with the dense outputs, or none that is defined."
-
-
 def parts_figure(table: pd.DataFrame, high: float = 1.0) -> go.Figure:
     """Stacked bars per layer: the three parts of the squared error, a group of bars per network."""
     figure, drawn, shares = go.Figure(), list(style.each(table)), _as_shares(table)
@@ -154,24 +130,5 @@ def parts_limits(tables) -> dict:
     return {"high": round(1.05 * top, 4) if np.isfinite(top) and top > 0 else 1.0}
 
 
-def parts_sentence(table: pd.DataFrame) -> str:
-    """The largest part of each network's error."""
-    told = []
-    names, shared = style.in_words(style.in_table(table))
-    for network, rows in style.each(table):
-        told.append(f"{names[network]}: {_largest_part(rows)}")
-    return f"Largest part of the error{shared}, all layers alike: {'; '.join(told)}."
-
-
-def _largest_part(rows: pd.DataFrame) -> str:
-    """Name and share of the largest part over the layers of one network in which it is finite; how many are not."""
-    finite = rows[np.isfinite(rows[list(PARTS)]).all(axis=1)]
-    if finite.empty:
-        return "not finite in any layer"
-    sums, gone = finite[list(PARTS)].sum(), len(rows) - len(finite)
-    text = f"{PARTS[sums.idxmax()][0].split(':')[0]} {share(sums.max() / sums.sum())}" if sums.sum() > 0 else "no error"
-    return f"{text} (not finite in {gone} of {len(rows)} layers)" if gone else text
-
-
-PROFILE = Chart("errors.PROFILE", layers_table, profile_figure, profile_sentence)
-BARS = Chart("errors.BARS", parts_table, parts_figure, parts_sentence, parts_limits)
+PROFILE = Chart("errors.PROFILE", layers_table, profile_figure, signals.profile)
+BARS = Chart("errors.BARS", parts_table, parts_figure, signals.parts, parts_limits)

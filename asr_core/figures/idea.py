@@ -5,6 +5,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from asr_core.figures import TESTED, Chart, NothingToDraw, style
+from asr_core.report.sentences import ideas
 from asr_core.spec.recalibration import NO_STATE, BatchNormState
 from asr_core.spec.repairs import BN_ONLY, DENSE, NO_REPAIR
 from asr_core.store.results import Result
@@ -76,23 +77,7 @@ def _around(values: pd.Series) -> dict:
     return {"low": float(f"{low:.2g}"), "high": float(f"{high:.2g}")}
 
 
-def layer_sentence(table: pd.DataFrame) -> str:
-    """How far one scalar is off in both directions, and what one factor each does."""
-    by = {method: rows["share"] for method, rows in table.groupby("method", observed=True)}
-    one = by["lw_bn"]
-    return (
-        f"Eight channels of the layer {table['layer'].iloc[0]}. Pruning left {_percent(by['no_repair'].min())} to "
-        f"{_percent(by['no_repair'].max())} of their variances. One scalar brings them to {_percent(one.min())} to "
-        f"{_percent(one.max())}, one factor each to {_percent(by['raw_bn'].min())} or more, shrinkage to "
-        f"{_percent(by['asr_bn'].min())} to {_percent(by['asr_bn'].max())}."
-    )
-
-
-def _percent(value: float) -> str:
-    return f"{100 * value:.3g} %" if value < 9.995 else f"{value:,.0f} times"
-
-
-LAYER = Chart("idea.LAYER", layer_table, layer_figure, layer_sentence, layer_limits)
+LAYER = Chart("idea.LAYER", layer_table, layer_figure, ideas.layer, layer_limits)
 
 
 def depth_table(result: Result, measured: bool = True) -> pd.DataFrame:
@@ -140,16 +125,7 @@ def depth_limits(tables) -> dict:
     return _around(pd.concat([table["share"] for table in tables]))
 
 
-def depth_sentence(table: pd.DataFrame) -> str:
-    """Where each line ends."""
-    last = table[table["depth"] == table["depth"].max()]
-    parts = [f"{row.label} {_percent(row.share)}" for row in last.itertuples()]
-    return f"In the last of {table['layer'].nunique()} layers a typical channel has, of its dense variance: " + (
-        f"{', '.join(parts)}."
-    )
-
-
-DEPTH = Chart("idea.DEPTH", depth_table, depth_figure, depth_sentence, depth_limits)
+DEPTH = Chart("idea.DEPTH", depth_table, depth_figure, ideas.depth, depth_limits)
 
 
 def batchnorm_table(result: Result) -> pd.DataFrame:
@@ -157,7 +133,7 @@ def batchnorm_table(result: Result) -> pd.DataFrame:
     top1_high."""
     anew = BatchNormState.of(averaging="cumulative", calib_batches=taught.forgotten(result) or 20)
     parts = []
-    for state, when in ((NO_STATE, "BatchNorm as it was"), (anew, "BatchNorm measured anew")):
+    for state, when in ((NO_STATE, ideas.BEFORE), (anew, ideas.AFTER)):
         rows = ablation.rows_in(result.accuracy, state)
         parts.append(rows[is_of(rows, DENSE, BN_ONLY, *taught.REPAIRS)].assign(when=when))
     table = pd.concat(parts, ignore_index=True)
@@ -167,7 +143,7 @@ def batchnorm_table(result: Result) -> pd.DataFrame:
 
 
 _TOP1 = ["top1", "top1_low", "top1_high"]
-WAYS = {"BatchNorm as it was": "#D55E00", "BatchNorm measured anew": "#0072B2"}
+WAYS = {ideas.BEFORE: "#D55E00", ideas.AFTER: "#0072B2"}
 
 
 def batchnorm_figure(table: pd.DataFrame, low: float = 0.0, high: float = 1.0) -> go.Figure:
@@ -191,15 +167,4 @@ def batchnorm_figure(table: pd.DataFrame, low: float = 0.0, high: float = 1.0) -
     return finished.update_layout(margin={"r": 32})  # half of a label at the right end
 
 
-def batchnorm_sentence(table: pd.DataFrame) -> str:
-    """How far apart the repairs are before, and after."""
-    words = []
-    for when in WAYS:
-        rows = table[(table["when"] == when) & ~table["method"].isin(style.REFERENCES)]
-        if len(rows):
-            ends = dict.fromkeys(f"{100 * end:.1f}" for end in (rows["top1"].min(), rows["top1"].max()))
-            words.append(f"{when}, {' to '.join(ends)} %")
-    return f"Right answers of the pruned network over the repairs: {'; '.join(words)}."
-
-
-BATCHNORM = Chart("idea.BATCHNORM", batchnorm_table, batchnorm_figure, batchnorm_sentence, counts=TESTED)
+BATCHNORM = Chart("idea.BATCHNORM", batchnorm_table, batchnorm_figure, ideas.batchnorm, counts=TESTED)

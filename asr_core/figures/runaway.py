@@ -4,6 +4,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from asr_core.figures import Chart, NothingToDraw, style
+from asr_core.report.sentences import ideas
 from asr_core.store.results import Result
 from asr_core.studies import lessonnumbers
 
@@ -42,15 +43,4 @@ def runaway_figure(table: pd.DataFrame) -> go.Figure:
     )
 
 
-def runaway_sentence(table: pd.DataFrame) -> str:
-    """First and last of those that are known; of a single one, that."""
-    known = table.dropna(subset="gamma_lw")
-    first, last = known.iloc[0], known.iloc[-1]
-    before = f"{first.gamma_lw:.3g} at {style.percent(first.sparsity)}, " if len(known) > 1 else ""
-    return (
-        f"Largest layer-wise factor: {before}{last.gamma_lw:.3g} at {style.percent(last.sparsity)}, where on "
-        f"average {last.collapsed:.0%} of a layer's channels are collapsed."
-    )
-
-
-RUNAWAY = Chart("runaway.RUNAWAY", runaway_table, runaway_figure, runaway_sentence)
+RUNAWAY = Chart("runaway.RUNAWAY", runaway_table, runaway_figure, ideas.runaway)

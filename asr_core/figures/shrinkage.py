@@ -2,13 +2,13 @@
 
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
 from asr_core.figures import Chart, NothingToDraw, cloud, style
 from asr_core.figures.errors import ABSENT
 from asr_core.measure.errorparts import FLOOR
+from asr_core.report.sentences import signals
 from asr_core.spec.recalibration import NO_STATE
 from asr_core.store import Store
 from asr_core.store.results import Result
@@ -61,18 +61,4 @@ def shrinkage_limits(tables) -> dict[str, Any]:
     return {"low": float(min(0.5, 0.8 * ratios.min())), "high": float(max(1.5, 1.25 * ratios.max()))}
 
 
-def shrinkage_sentence(table: pd.DataFrame) -> str:
-    """Whether shrinkage follows correlation."""
-    varied = len(table) > 2 and table["rho"].nunique() > 1 and table["shrinkage"].nunique() > 1
-    follows = float(np.corrcoef(table["rho"], table["shrinkage"])[0, 1]) if varied else float("nan")
-    said = (
-        f"Over its {len(table)} live channels, the paper's shrinkage and the correlation have a correlation of "
-        f"{follows:.2f}"
-        if np.isfinite(follows)
-        else f"Its {len(table)} live channels do not vary enough to say whether shrinkage follows correlation"
-    )
-    dropped = table["left_out"].iloc[0]
-    return f"{table['layer'].iloc[0]}: {said}{f'; {dropped} dead channels are left out' if dropped else ''}."
-
-
-SHRINKAGE = Chart("shrinkage.SHRINKAGE", shrinkage_table, shrinkage_figure, shrinkage_sentence, shrinkage_limits)
+SHRINKAGE = Chart("shrinkage.SHRINKAGE", shrinkage_table, shrinkage_figure, signals.shrinkage, shrinkage_limits)

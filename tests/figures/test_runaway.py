@@ -3,10 +3,11 @@
 import pandas as pd
 
 from asr_core.figures import runaway
+from asr_core.report.sentences import ideas
 
 
 def said(*rows) -> str:
-    return runaway.runaway_sentence(pd.DataFrame(list(rows), columns=runaway.COLUMNS))
+    return ideas.runaway(pd.DataFrame(list(rows), columns=runaway.COLUMNS))
 
 
 def test_one_sparsity_is_said_once():

@@ -10,6 +10,7 @@ from maps_page import opened, said
 from asr_core.figures import NothingToDraw, errors, heatmaps, overview, shrinkage
 from asr_core.measure import errorparts
 from asr_core.pipeline import run
+from asr_core.report.sentences import signals
 from asr_core.spec.recalibration import NO_STATE
 from asr_core.spec.repairs import DENSE, NO_REPAIR
 from asr_core.store import results
@@ -115,22 +116,22 @@ def made(**columns):
 
 
 def test_the_sentence_gives_both_shares():
-    assert "could mend 70 %; the other 30 % is decorrelation" in errors.profile_sentence(made())
+    assert "could mend 70 %; the other 30 % is decorrelation" in signals.profile(made())
 
 
 def test_without_error_no_share_is_given():
     nothing = made(**dict.fromkeys(errorparts.PARTS, 0.0), mendable=float("nan"), error=0.0, unmendable=0.0)
-    assert "no error that could be divided up" in errors.profile_sentence(nothing)
-    assert "no repair: no error" in errors.parts_sentence(nothing)
+    assert "no error that could be divided up" in signals.profile(nothing)
+    assert "no repair: no error" in signals.parts(nothing)
     assert errors.parts_limits([nothing]) == {"high": 1.0}
 
 
 def test_undefined_layers_still_draw():
     gone = made(**dict.fromkeys((*errorparts.PARTS, "rho", "rho_q25", "rho_q75", "error"), float("nan")))
     assert errors.profile_figure(gone).data and errors.parts_figure(gone).data
-    assert "no repair: not finite in any layer" in errors.parts_sentence(gone)
+    assert "no repair: not finite in any layer" in signals.parts(gone)
     some = pd.concat([gone, made()], ignore_index=True)
-    assert errors.parts_sentence(some).endswith("(not finite in 1 of 2 layers).")
+    assert signals.parts(some).endswith("(not finite in 1 of 2 layers).")
 
 
 def test_shrinkage_stands_on_the_axis_of_correlation(store):
@@ -139,7 +140,7 @@ def test_shrinkage_stands_on_the_axis_of_correlation(store):
     v = result.channels.query("layer == @LAYER").set_index("channel")
     expected = v["v_pruned"] / (v["v_pruned"] + v["v_pruned"].median())
     np.testing.assert_allclose(found["shrinkage"], expected.loc[found["channel"]], rtol=1e-4)
-    assert shrinkage.shrinkage_sentence(found.assign(rho=1.0)).startswith(f"{LAYER}: Its")
+    assert signals.shrinkage(found.assign(rho=1.0)).startswith(f"{LAYER}: Its")
 
 
 def test_an_unknown_layer_and_a_store_without_signal_have_nothing_to_draw(store, tmp_path):

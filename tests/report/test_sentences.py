@@ -2,9 +2,12 @@
 
 import inspect
 import re
+from importlib import import_module
+from pkgutil import iter_modules
 
 import pytest
 
+from asr_core import figures
 from asr_core.cli.sentences import DOCUMENT, TEMPLATES, document
 from asr_core.measure.statistics import AHEAD, BEHIND, EQUAL, UNMEASURED
 from asr_core.report import words
@@ -12,6 +15,7 @@ from asr_core.report.sentences import (
     absorbed,
     accuracies,
     damage,
+    ideas,
     images,
     maps,
     noise,
@@ -19,10 +23,11 @@ from asr_core.report.sentences import (
     reasons,
     rules,
     settings,
+    signals,
     sure,
 )
 
-MODULES = (accuracies, damage, maps, absorbed, rules, settings, noise, paper, sure, images, reasons)
+MODULES = (accuracies, damage, maps, absorbed, rules, settings, noise, paper, sure, images, reasons, signals, ideas)
 # Parts of sentences and cells of tables, which stand in the sentences of others.
 PARTS = {
     *("maps.errors", "rules.alone_in_words", "rules.band", "rules.verdict_row", "settings.correlated"),
@@ -30,7 +35,7 @@ PARTS = {
 }
 CASES = {f"{name}, {case}": say for name, cases in TEMPLATES.items() for case, say in cases()}
 NEVER = re.compile(
-    r"\bnan\b|\binf\b|None(?! of the chosen)|undefined ×|  |\bbest (?!scalar)|\bcannot matter\b"
+    r"\bnan\b|\binf\b|None(?! of the chosen)|undefined ×|  |\bbest (?!scalar|factor)|\bcannot matter\b"
     r"|repaired exactly|\bnowhere\b"
 )
 
@@ -49,6 +54,15 @@ def test_every_sentence_has_a_table_of_extreme_cases():
     assert public - PARTS == TEMPLATES.keys() - {"fidelitytext.conclusion"}
 
 
+def test_every_chart_says_one_of_these_sentences():
+    """But variance.SCATTER, which hands damage.variances a second table, made of the drawn one."""
+    found = [import_module(f"asr_core.figures.{module.name}") for module in iter_modules(figures.__path__)]
+    charts = {one for module in found for one in vars(module).values() if isinstance(one, figures.Chart)}
+    elsewhere = {chart.name for chart in charts if import_module(chart.sentence.__module__) not in MODULES}
+    assert len(charts) > 30
+    assert elsewhere == {"variance.SCATTER"}
+
+
 @pytest.mark.parametrize("case", CASES)
 def test_no_sentence_shows_a_number_that_is_none_or_claims_a_cause(case):
     text = CASES[case]()
@@ -62,6 +76,14 @@ def test_no_sentence_shows_a_number_that_is_none_or_claims_a_cause(case):
             "accuracies.overview, usual",
             "ASR is highest of the repairs with 70.0 % [68.0, 72.0]: ahead of BN only; may be equal to LW",
         ),
+        ("signals.profile, no error", "Pruning leaves no error that could be divided up."),
+        ("signals.parts, not finite in one layer", "LW (eq. 1): decorrelation 57 % (not finite in 1 of 2 layers)"),
+        ("signals.parts, not finite in any layer", "ASR: not finite in any layer"),
+        ("signals.shrinkage, all equal", "Its 3 live channels do not vary enough"),
+        ("ideas.layer, not finite", "Pruning left 50 % to no finite share of their variances"),
+        ("ideas.depth, all dead", "pruned 0 %, one scalar 0 %, shrinkage no finite share"),
+        ("ideas.batchnorm, no repair stored", "No repair is stored here"),
+        ("ideas.runaway, one is not known", "Largest layer-wise factor: 3 at 90 %"),
         (
             "accuracies.overview, no BatchNorm",
             "Without BatchNorm (simultaneous, bias off), ASR is highest of the repairs",
