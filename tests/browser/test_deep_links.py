@@ -59,10 +59,10 @@ def test_a_link_is_finished_and_the_same_in_a_second_browser(server, visit, page
     see_twice(server, visit, page)
 
 
-def test_the_bare_address_opens_on_a_finished_result(fresh_server, visit):
+def test_the_bare_address_opens_on_the_idea_and_stays_bare(fresh_server, visit):
     visitor = visit(fresh_server)
     assert visitor.where == "idea" and len(visitor.charts) >= 2
-    assert "dataset" in visitor.address and not visitor.broken()
+    assert visitor.address == {} and not visitor.broken()
 
 
 @pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="what a process has loaded is read from /proc")

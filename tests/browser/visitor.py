@@ -18,7 +18,7 @@ QUIET = (
 )  # these show no setting of the visitor's, and have no sidebar but the pages
 SHOWING = [page for page in PAGES if page not in QUIET]
 CHARTED = [
-    page for page in PAGES if page not in ("glossary", "jobs", "paper", "talk")
+    page for page in PAGES if page not in ("glossary", "jobs", "paper", "settings", "talk")
 ]  # these open on a table or on words
 # Where a trace's points are in the window; the chart is brought to its middle first.
 POINTS = """([key, trace]) => {
