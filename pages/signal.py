@@ -111,7 +111,7 @@ st.segmented_control(
     required=True,
     help="Of each layer's squared error the shares of its parts, or their sizes in units of the dense variance.",
 )
-charts.show(errors.BARS, "parts", select=select_layer, bars=state.get("bars"), **what)
+charts.show(errors.BARS, "parts", select=select_layer, how={"bars": state.get("bars")}, **what)
 st.subheader("Does shrinkage follow the signal?", anchor=False)
 st.caption(f"Channels of {plain(common.layer_of(view))} in the pruned network; click one for its spatial maps.")
 layer = common.layer_of(view)

@@ -42,20 +42,6 @@ def layers_table(
     return table[[*front, *(name for name in table if name not in front)]]
 
 
-def parts_table(
-    result: Result,
-    store: Store,
-    repairs: Iterable[RepairSpec],
-    state: BatchNormState = REPORTED_STATE,
-    when: str = "repaired",
-    images: str = "calibration",
-    bars: str = "shares",
-) -> pd.DataFrame:
-    """The same, and `bars`: whether its parts are drawn as `shares` of each layer's error, or in their `sizes`, of
-    which one layer may hide all others."""
-    return layers_table(result, store, repairs, state, when, images).assign(bars=bars)
-
-
 def profile_figure(table: pd.DataFrame) -> go.Figure:
     """Median correlation by layer, one line per network, bars from quartile to quartile."""
     figure = go.Figure()
@@ -86,9 +72,12 @@ def _shared(table: pd.DataFrame) -> str:
     return style.joined(style.legend(table)[1], f"{table['images'].iloc[0]} images")
 
 
-def parts_figure(table: pd.DataFrame, high: float = 1.0) -> go.Figure:
-    """Stacked bars per layer: the three parts of the squared error, a group of bars per network."""
-    figure, drawn, shares = go.Figure(), list(style.each(table)), _as_shares(table)
+def parts_figure(table: pd.DataFrame, high: float = 1.0, bars: str = "shares") -> go.Figure:
+    """Stacked bars per layer: the three parts of the squared error, a group of bars per network.
+
+    bars: `shares` of each layer's error, or `sizes` on an axis up to `high`, of which one layer may hide all others.
+    """
+    figure, drawn, shares = go.Figure(), list(style.each(table)), bars == "shares"
     width = 0.84 / len(drawn)
     for place, (_, rows) in enumerate(drawn):
         base = np.zeros(len(rows))
@@ -114,21 +103,15 @@ def parts_figure(table: pd.DataFrame, high: float = 1.0) -> go.Figure:
     order = ", ".join(rows["label"].iloc[0] for _, rows in drawn)
     style.finish(figure, 420, style.LAYERS, y, style.joined(_shared(table), f"bars: {order}"))
     style.layer_axis(figure, table, 0.6)
-    figure.update_yaxes(range=[0, high], gridcolor=style.GRID, tickformat=".0%" if shares else "")
+    figure.update_yaxes(range=[0, 1 if shares else high], gridcolor=style.GRID, tickformat=".0%" if shares else "")
     return figure.update_layout(barmode="overlay")
 
 
-def _as_shares(table: pd.DataFrame) -> bool:
-    return bool((table["bars"] == "shares").all())
-
-
 def parts_limits(tables) -> dict:
-    """Up to the tallest bar, or to all of an error."""
-    if all(map(_as_shares, tables)):
-        return {"high": 1.0}
+    """Up to the tallest bar."""
     top = max((float(table["error"].max()) for table in tables), default=1.0)
     return {"high": round(1.05 * top, 4) if np.isfinite(top) and top > 0 else 1.0}
 
 
 PROFILE = Chart("errors.PROFILE", layers_table, profile_figure, signals.profile)
-BARS = Chart("errors.BARS", parts_table, parts_figure, signals.parts, parts_limits)
+BARS = Chart("errors.BARS", layers_table, parts_figure, signals.parts, parts_limits)

@@ -59,7 +59,7 @@ class Joint:
         """A further run: the dense output, of always the same shift, and the other's (N, C, H, W)."""
         rows = sums.rows_of(output)
         if self.shifts is None:
-            self.shifts = torch.stack([part.shift, rows[0]]).double()
+            self.shifts = torch.stack([part.shift, rows[0].double()])
         beside = sums.summed_beside(rows, self.shifts[1], part.rows, part.shift)
         self.sums = self.sums + torch.cat([part.sums, beside])
         self.count += len(rows)
@@ -78,9 +78,9 @@ class Joint:
 
 def told(found: Collection[Joint]) -> dict[str, torch.Tensor]:
     """MOMENTS and `apart`, the variance of the difference, of the channels of convs one after the other: float64."""
-    sums, shifts = torch.cat([each.sums for each in found], 1), torch.cat([each.shifts for each in found], 1)
+    totals, shifts = torch.cat([each.sums for each in found], 1), torch.cat([each.shifts for each in found], 1)
     counts = torch.cat([torch.full_like(each.sums[0], each.count) for each in found])
-    means, squares = (sums / counts).unflatten(0, (3, 2)).unbind(1)
+    means, squares = (totals / counts).unflatten(0, (3, 2)).unbind(1)
     v_dense, v, apart = (squares - means**2).clamp(min=0)
     mu_dense = shifts[0] + means[0]
     mu = mu_dense + (shifts[1] - shifts[0] + means[2])  # so that of nearly equal means the difference keeps its digits
@@ -92,7 +92,7 @@ def part_of(output: torch.Tensor, shift: torch.Tensor | None = None) -> Part:
     """A copy of a conv's output (N, C, H, W), since what follows may change it in place; the shift is its first row if
     none is given."""
     rows = sums.rows_of(output).clone()
-    shift = rows[0] if shift is None else shift
+    shift = rows[0].double() if shift is None else shift
     return Part(rows, shift, sums.summed(rows, shift))
 
 

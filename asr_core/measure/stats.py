@@ -46,7 +46,8 @@ def moments(output: torch.Tensor) -> Moments:
 
 def moments_of_rows(rows: torch.Tensor) -> Moments:
     """Moments of rows (pixel, channel); exactly no variance of a constant channel."""
-    return of_sums(len(rows), rows[0].double(), *sums.summed(rows, rows[0]))
+    shift = rows[0].double()
+    return of_sums(len(rows), shift, *sums.summed(rows, shift))
 
 
 def of_sums(count: int, shift: torch.Tensor, total: torch.Tensor, squares: torch.Tensor) -> Moments:

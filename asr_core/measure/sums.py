@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 CHUNK = 1 << 16  # values that torch's operations work on at a time: they stay in the cache
-PARTED = 1 << 17
+PARTED = 1 << 17  # values from which rows are shared between threads
 
 
 def rows_of(output: torch.Tensor) -> torch.Tensor:
@@ -26,9 +26,9 @@ def rows_of(output: torch.Tensor) -> torch.Tensor:
 
 
 def summed(rows: torch.Tensor, shift: torch.Tensor) -> torch.Tensor:
-    """Float64 (2, channel): sums of the rows less the shift (channel,), and of their squares.
+    """Float64 (2, channel): sums of the rows less the shift (channel,), float64, and of their squares.
 
-    >>> summed(torch.tensor([[1.0], [4.0]]), torch.tensor([1.0])).tolist()
+    >>> summed(torch.tensor([[1.0], [4.0]]), torch.ones(1).double()).tolist()
     [[3.0], [9.0]]
     """
     if rows.device.type != "cpu":
@@ -43,7 +43,7 @@ def summed_beside(
 ) -> torch.Tensor:
     """Float64 (4, channel): the same, then of the difference, rows less others, each less its shift.
 
-    >>> rows, others, zero = torch.tensor([[1.0], [4.0]]), torch.tensor([[1.0], [2.0]]), torch.zeros(1)
+    >>> rows, others, zero = torch.tensor([[1.0], [4.0]]), torch.tensor([[1.0], [2.0]]), torch.zeros(1).double()
     >>> summed_beside(rows, zero, others, zero).tolist()
     [[5.0], [17.0], [2.0], [4.0]]
     """

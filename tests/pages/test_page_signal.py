@@ -74,31 +74,32 @@ def test_the_profile_has_every_network_and_layer_once(table):
     assert plain["depth"].tolist() == sorted(plain["depth"])
 
 
-def tops(table) -> list[float]:
-    bars = [trace for trace in errors.parts_figure(table).data if trace.type == "bar"]
+def tops(table, **how) -> list[float]:
+    bars = [trace for trace in errors.parts_figure(table, **how).data if trace.type == "bar"]
     return [float(np.nanmax(np.asarray(bar.base, float) + np.asarray(bar.y, float))) for bar in bars]
 
 
 def test_bars_add_up_to_the_error(table):
-    assert max(tops(table.assign(bars="sizes"))) == pytest.approx(table["error"].max(), rel=1e-5)
+    assert max(tops(table, bars="sizes")) == pytest.approx(table["error"].max(), rel=1e-5)
 
 
 def test_shares_of_every_layer_add_up_to_one(table):
-    drawn = table.assign(bars="shares")
-    assert max(tops(drawn)) == pytest.approx(1, rel=1e-5)
-    assert errors.parts_limits([drawn]) == {"high": 1.0}
-    last = [trace for trace in errors.parts_figure(drawn).data if trace.type == "bar"][2::3]
+    figure = errors.parts_figure(table, **errors.parts_limits([table]))
+    assert max(tops(table)) == pytest.approx(1, rel=1e-5)
+    assert figure.layout.yaxis.range == (0, 1)
+    last = [trace for trace in figure.data if trace.type == "bar"][2::3]
     for bar in last:
         np.testing.assert_allclose(np.asarray(bar.base, float) + np.asarray(bar.y, float), 1, rtol=1e-5)
 
 
-def test_bars_of_both_kinds_pinned_beside_each_other_have_one_axis(table):
-    both = [table.assign(bars=bars) for bars in ("shares", "sizes")]
-    assert errors.parts_limits(both)["high"] == pytest.approx(1.05 * table["error"].max(), rel=1e-3)
+def test_sizes_pinned_beside_each_other_have_one_axis(table):
+    limits = errors.parts_limits([table, table.assign(error=0.5 * table["error"])])
+    assert limits["high"] == pytest.approx(1.05 * table["error"].max(), rel=1e-3)
+    assert errors.parts_figure(table, bars="sizes", **limits).layout.yaxis.range == (0, limits["high"])
 
 
 def test_a_layer_without_error_has_no_shares():
-    nothing = made(**dict.fromkeys(errorparts.PARTS, 0.0), error=0.0, bars="shares")
+    nothing = made(**dict.fromkeys(errorparts.PARTS, 0.0), error=0.0)
     assert all(np.isnan(bar.y).all() for bar in errors.parts_figure(nothing).data if bar.type == "bar")
 
 
@@ -111,7 +112,7 @@ def test_the_bars_are_shares_until_sizes_are_chosen(use, store):
 def made(**columns):
     """A layer table of no repair, with these values in its one row."""
     values = {"label": "no repair", "layer": "conv", "depth": 0, "rho": 0.5, "rho_q25": 0.4, "rho_q75": 0.6}
-    values |= dict.fromkeys(errorparts.PARTS, 0.1) | {"bars": "sizes", "unmendable": 0.1, "error": 0.3, "mendable": 0.7}
+    values |= dict.fromkeys(errorparts.PARTS, 0.1) | {"unmendable": 0.1, "error": 0.3, "mendable": 0.7}
     return with_network(pd.DataFrame([values | {"images": "test"} | columns]), NO_REPAIR)
 
 

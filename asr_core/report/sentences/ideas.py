@@ -3,10 +3,9 @@
 import numpy as np
 import pandas as pd
 
-from asr_core.report.naming import percent
+from asr_core.report import naming
 
 BEFORE, AFTER = "BatchNorm as it was", "BatchNorm measured anew"
-REFERENCES = ("dense", "no_repair")
 
 
 def layer(table: pd.DataFrame) -> str:
@@ -40,7 +39,7 @@ def batchnorm(table: pd.DataFrame) -> str:
     """How far apart the repairs are before, and after."""
     words = []
     for when in (BEFORE, AFTER):
-        rows = table[(table["when"] == when) & ~table["method"].isin(REFERENCES)]
+        rows = table[(table["when"] == when) & ~table["method"].isin(naming.REFERENCES)]
         if len(rows):
             ends = dict.fromkeys(f"{100 * end:.1f}" for end in (rows["top1"].min(), rows["top1"].max()))
             words.append(f"{when}, {' to '.join(ends)} %")
@@ -53,8 +52,8 @@ def runaway(table: pd.DataFrame) -> str:
     """First and last of the layer-wise factors that are known; of a single one, that."""
     known = table.dropna(subset="gamma_lw")
     first, last = known.iloc[0], known.iloc[-1]
-    before = f"{first.gamma_lw:.3g} at {percent(first.sparsity)}, " if len(known) > 1 else ""
+    before = f"{first.gamma_lw:.3g} at {naming.percent(first.sparsity)}, " if len(known) > 1 else ""
     return (
-        f"Largest layer-wise factor: {before}{last.gamma_lw:.3g} at {percent(last.sparsity)}, where on "
+        f"Largest layer-wise factor: {before}{last.gamma_lw:.3g} at {naming.percent(last.sparsity)}, where on "
         f"average {last.collapsed:.0%} of a layer's channels are collapsed."
     )
