@@ -163,8 +163,9 @@ class Runner(Meter):
             return self._unwritten[job_id]
         job = jobs.read(self.store, job_id)
         if job is None or not job.live or self._alive(job):
-            if self._cluster and job is not None and job.state == "queued":  # a scheduler that was gone may be back
-                self._cluster.tend()
+            if job is not None and job.state == "queued" and not self._children:
+                with suppress(StoreError):  # who put it back may be gone with its server, or a scheduler be back
+                    self.tend()
             return job
         return self._settle(job)
 

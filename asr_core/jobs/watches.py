@@ -21,7 +21,10 @@ class Stop(Protocol):
     """What may stop a job: `stopped` this one, `orphaned` all that this process does."""
 
     job: Any
-    orphaned: bool
+
+    @property
+    def orphaned(self) -> bool:
+        """Asked before a job is taken, and when one was stopped."""
 
     @property
     def stopped(self) -> bool:
@@ -39,10 +42,15 @@ class Watch:
     process everything. Gives signs of life meanwhile, for whoever looks from another machine."""
 
     def __init__(self, store: Store, parent: int):
-        self.store, self.parent, self.orphaned, self.stopped = store, parent, False, False
+        self.store, self.parent, self.stopped = store, parent, False
         self.job: jobs.Job | Any = None  # while it may be interrupted
         signal.signal(signal.SIGTERM, self._stop)
         threading.Thread(target=self._watch, daemon=True).start()
+
+    @property
+    def orphaned(self) -> bool:
+        """Whether the server is gone, at this moment: an orphan takes no job."""
+        return os.getppid() != self.parent
 
     def _stop(self, number, frame):
         """End the job as Ctrl-C does: with-blocks tidy up. Further signals must not disturb that."""
@@ -52,13 +60,12 @@ class Watch:
 
     def _watch(self) -> None:
         beat = 0.0
-        while os.getppid() == self.parent:
+        while not self.orphaned:
             job = self.job
             if job is not None and time.monotonic() - beat > jobs.BEAT:
                 beat = time.monotonic()
                 self._beat(job)
             time.sleep(LOOK)
-        self.orphaned = True
         os.kill(os.getpid(), signal.SIGTERM)
         time.sleep(PATIENCE)
         os._exit(1)

@@ -8,13 +8,14 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 from made_jobs import LONG, held, make_job
 from small import SPEED
 
 from asr_core.errors import AsrError, SpecError, StoreError, UnknownName
-from asr_core.jobs import estimate, jobs, meter, queue
+from asr_core.jobs import estimate, jobs, meter, queue, watches
 from asr_core.jobs import runner as runners
 from asr_core.jobs.jobs import Wanted
 from asr_core.jobs.runner import Runner
@@ -252,6 +253,7 @@ def test_a_spec_that_this_version_cannot_read_fails_with_its_reason(runner, fini
 
 def test_a_worker_ends_when_its_server_is_killed_and_the_next_server_goes_on(runner, finished):
     root, wanted = runner.store.root, Wanted(with_sparsity(0.95))
+    onlooker = SimpleNamespace(get=lambda job_id: jobs.read(runner.store, job_id))  # a server would take it up
     spec = json.dumps(wanted.experiment.as_dict())
     code = (
         "import json, sys; from asr_core.jobs.runner import Runner; from asr_core.store import Store;"
@@ -265,15 +267,38 @@ def test_a_worker_ends_when_its_server_is_killed_and_the_next_server_goes_on(run
     with held(wanted, runner.store):
         server = subprocess.Popen([sys.executable, "-c", code, root, spec], **pipes)
         job_id = server.stdout.readline().strip()
-        wait(runner, job_id, computing)
+        wait(onlooker, job_id, computing)
         server.kill()
         server.communicate()
-        job = wait(runner, job_id, lambda job: job.state != "running")
+        job = wait(onlooker, job_id, lambda job: job.state != "running")
         assert not list((root / ".tmp").glob("*"))
         assert job.state == "queued" and not jobs.exists(job)
     again = Runner(runner.store)
     job = wait(again, job_id, ended)
     assert job.state == "finished" and job.tries == 2
+
+
+def test_a_job_that_an_orphan_puts_back_is_taken_up_by_the_server_that_looks_at_it(finished, runner, tmp_path):
+    store = Store(shutil.copytree(runner.store.root, tmp_path / "cache"))
+    shutil.rmtree(store.jobs)
+    server = Runner(store)
+    id = make_job(store, "running", wanted=Wanted(TINY))  # this process computes it, so no worker is started
+    assert server.get(id).state == "running" and not server._children
+    jobs.change(store, id, **jobs.WAITING)
+    assert wait(server, id, ended).state == "finished"
+    for child in list(server._children.values()):
+        child.terminate()
+        child.kill()
+        child.wait()
+
+
+def test_an_orphan_knows_at_once_that_it_is_one(tmp_path, monkeypatch):
+    monkeypatch.setattr(signal, "signal", lambda *given: None)
+    monkeypatch.setattr(watches.Watch, "_watch", lambda self: None)
+    watch = watches.Watch(Store(tmp_path), os.getppid())
+    assert not watch.orphaned
+    monkeypatch.setattr(os, "getppid", lambda: 1)
+    assert watch.orphaned
 
 
 def test_partial_tables_have_the_columns_of_the_finished_ones(runner, finished, tmp_path):
