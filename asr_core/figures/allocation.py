@@ -5,6 +5,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from asr_core.figures import Chart, NothingToDraw, style
+from asr_core.figures.colours import SPARE
 from asr_core.report.sentences import rules
 from asr_core.store import Store
 from asr_core.store.results import Result
@@ -88,7 +89,7 @@ def _height(density, low: float):
 
 def _bars(figure: go.Figure, rows: pd.DataFrame, bottom: float, low: float) -> None:
     """One rule: its name, its bars, a cross where no weight is left, a dotted line at its overall density."""
-    colour = RULES.get(rows["pruning"].iloc[0], style.SPARE[0][0])
+    colour = RULES.get(rows["pruning"].iloc[0], SPARE[0][0])
     names = ["layer", "rule", "density", "kept", "weights", "share"]
     told = rows[names].assign(kind=rows["kind"].map(KINDS)).to_numpy()
     figure.add_bar(

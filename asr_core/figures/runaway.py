@@ -4,6 +4,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from asr_core.figures import Chart, NothingToDraw, style
+from asr_core.figures.colours import METHODS
 from asr_core.report.sentences import ideas
 from asr_core.store.results import Result
 from asr_core.studies import lessonnumbers
@@ -22,7 +23,7 @@ def runaway_table(result: Result, rows=()) -> pd.DataFrame:
 def runaway_figure(table: pd.DataFrame) -> go.Figure:
     """The largest factor over sparsity on a logarithmic axis, the share of collapsed channels beside each mark."""
     figure = go.Figure()
-    colour, symbol = style.METHODS["lw_bn"]
+    colour, symbol = METHODS["lw_bn"]
     figure.add_scatter(
         x=100 * table["sparsity"],
         y=table["gamma_lw"],

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
+from asr_core.figures.colours import METHODS, SPARE
 from asr_core.report.naming import REFERENCES as REFERENCES
 from asr_core.report.naming import budget as budget
 from asr_core.report.naming import each as each
@@ -23,17 +24,6 @@ from asr_core.report.naming import titles as titles
 from asr_core.spec import labels
 from asr_core.spec.repairs import RepairSpec
 
-# Told apart under simulated deuteranopia, at least 3 to 1 against a white and a dark page
-# (tests/figures/test_colours.py); the shape repeats what the colour says.
-METHODS = {
-    "dense": ("#616161", "star"),
-    "no_repair": ("#919191", "x"),
-    "bn_only": ("#E57500", "square"),
-    "lw_bn": ("#005AFF", "triangle-up"),
-    "raw_bn": ("#A347B2", "diamond"),
-    "asr_bn": ("#00AA4F", "circle"),
-}
-SPARE = (("#408CFF", "cross"), ("#BF2600", "pentagon"), ("#8C5446", "hexagon"))  # for methods added later
 REFERENCE = "#888888"  # lines such as y = x: readable on white and on black
 MAGNITUDE, RATIO = "Cividis", "RdBu_r"
 LAYERS = "layers in execution order"  # convs, and between LayerNorms linear layers too: no title says which

@@ -6,6 +6,7 @@ Bold introduces a term; nothing uses one before (`glossary.unknown`).
 from dataclasses import dataclass
 from typing import Any
 
+TITLE = "The idea"
 INTRO = (
     "A network for images is made of **layers**, and each layer of **channels**: each listens for one pattern. How "
     "strongly a channel speaks is its **variance**, the height of its bar below. Dashed outlines are the **dense** "

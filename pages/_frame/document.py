@@ -16,6 +16,8 @@ from starlette.responses import FileResponse, HTMLResponse, RedirectResponse
 from starlette.routing import Route
 from streamlit import config, file_util
 
+from pages._frame import idea
+
 FRONT = "idea"  # Streamlit knows the first page by the bare address only
 SERVER = '<script>window.__streamlit = {BACKEND_BASE_URL: new URL(".", location.href).href}</script>'
 PLOTLY = "plotly.min.js"
@@ -44,6 +46,8 @@ REACH = (
     "default-src 'self' 'unsafe-inline' 'unsafe-eval' data: blob:; connect-src 'self' ws: wss: data: blob:; "
     "object-src 'none'; base-uri 'self'; form-action 'self'"
 )
+# What shows that the front page has come, or why it does not.
+PAGE = "#root :is(.idea, [data-testid=stException], [data-testid=stAlert])"
 # Both are fetched beside the client. Plotly is run, for a second of the browser's time, once the navigation stands:
 # earlier, it would hold up the first messages; later, the first figure. On the front page it would hold up the bars of
 # the idea, for which it waits until somebody leaves the page, or ten seconds have shown that they do not come.
@@ -58,8 +62,13 @@ EARLY = """<link rel="preload" as="script" href="./$plotly">
         observer.observe(document, {childList: true, subtree: true});
     });
     const painted = () => new Promise((done) => requestAnimationFrame(() => setTimeout(done)));
-    const idea = until(() => !location.pathname.endsWith("/") || document.querySelector(".idea")).then(painted);
+    const idea = until(() => !location.pathname.endsWith("/") || document.querySelector("#root .idea")).then(painted);
     window.ideaFirst = Promise.race([idea, new Promise((done) => setTimeout(done, 10000))]);
+    until(() => !location.pathname.endsWith("/") || document.querySelector("$page")).then(() => {
+        const early = document.getElementById("early"), main = document.querySelector("[data-testid=stMain]");
+        if (early && main) main.scrollTop = early.scrollTop;
+        early?.remove();
+    });
     until(() => document.querySelector("[data-testid=stSidebarNavLink]")).then(() =>
         window.requestIdleCallback ? requestIdleCallback(loadPlotly, {timeout: 100}) : setTimeout(loadPlotly));
 }</script>"""
@@ -78,7 +87,8 @@ def _front(request: Request) -> RedirectResponse:
 
 
 def _document(request: Request) -> HTMLResponse:
-    return HTMLResponse(text(), headers={"Cache-Control": "no-cache", "Content-Security-Policy": REACH})
+    front = request.url.path.endswith("/") and not request.url.query  # a link with a state may be another's to draw
+    return HTMLResponse(text(front), headers={"Cache-Control": "no-cache", "Content-Security-Policy": REACH})
 
 
 def _plotly(request: Request) -> FileResponse:
@@ -87,8 +97,8 @@ def _plotly(request: Request) -> FileResponse:
 
 
 @cache
-def text() -> str:
-    """Streamlit's index.html with both things in its head."""
+def text(front: bool = False) -> str:
+    """Streamlit's index.html with both things in its head. front: and with the idea, until the page has come."""
     static = Path(file_util.get_static_dir())
     (component,) = [path.name for path in static.glob("static/js/BidiComponent.*.js")]
     early = (
@@ -96,5 +106,7 @@ def text() -> str:
         .replace("$history", HISTORY)
         .replace("$loader", LOADER)
         .replace("$component", component)
+        .replace("$page", PAGE)
     )
-    return (static / "index.html").read_text().replace("</head>", "\n".join([SERVER, early, "</head>"]), 1)
+    whole = (static / "index.html").read_text().replace("</head>", "\n".join([SERVER, early, "</head>"]), 1)
+    return whole.replace("</body>", f"{idea.early()}</body>") if front else whole

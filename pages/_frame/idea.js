@@ -143,8 +143,18 @@ function build(place, data) {
     draw();
 }
 
-export default function ({data, parentElement}) {
+// The bars of the document (early.js), as whoever came first has left them, else new ones.
+function taken(parent) {
+    const place = window.earlyIdea ?? html("div", {class: "idea-place"}), held = document.activeElement;
+    window.earlyIdea = undefined;
+    if (parent.moveBefore && parent.isConnected && place.isConnected) parent.moveBefore(place, null); // keeps a drag
+    else parent.append(place);
+    if (held && place.contains(held)) held.focus({preventScroll: true});
+    return place;
+}
+
+export default function arrive({data, parentElement}) {
     let place = parentElement.querySelector(":scope > .idea-place");
-    if (!place) parentElement.append(place = html("div", {class: "idea-place"}));
+    if (!place) place = taken(parentElement);
     if (!place.idea) build(place, data);
 }

@@ -19,7 +19,7 @@ VARIANCES = st.lists(
 # Tells, as Plotly is run, whether the bars stood by then, and whether they had been painted.
 WATCHED = """(() => {
     let painted = false, plotly;
-    const look = () => document.querySelector('.idea svg.bars') ? setTimeout(() => { painted = true; })
+    const look = () => document.querySelector('#root .idea svg.bars') ? setTimeout(() => { painted = true; })
         : requestAnimationFrame(look);
     requestAnimationFrame(look);
     Object.defineProperty(window, 'Plotly', {configurable: true, get: () => plotly, set: (made) => {
@@ -27,6 +27,16 @@ WATCHED = """(() => {
         plotly = made;
     }});
 })()"""
+# Place, size and look of what is written and drawn, in the document's own idea or in the page's.
+SEEN = """() => {
+    const whole = document.querySelector('#early') ?? document.querySelector('[data-testid=stMainBlockContainer]');
+    const all = [...whole.querySelectorAll('h1, .idea, .idea *'), ...[...whole.querySelectorAll('p')].slice(0, 3)];
+    return all.map(one => {
+        const {x, y, width, height} = one.getBoundingClientRect(), look = getComputedStyle(one);
+        return [one.tagName, ...[x, y, width, height].map(Math.round), look.fontSize, look.fontWeight, look.color,
+            look.fill];
+    });
+}"""
 STATE = "document.querySelector('.idea-place').idea"
 
 
@@ -140,6 +150,78 @@ def test_everything_written_beside_the_bars_can_be_read(server, visit, scheme):
     found = visitor.page.evaluate(CONTRASTS, ".idea p, .idea button, .idea svg text, .idea math")
     faint = [item for item in found if item["contrast"] < ENOUGH]
     assert len(found) > 20 and not faint and not visitor.broken()
+
+
+class Early:
+    """The front page in a browser which the dashboard's client has not reached yet."""
+
+    def __init__(self, server, context):
+        self.page = context.new_page()
+        self.page.route("**/static/js/index.*.js", lambda route: None)
+        self.page.goto(server.url, wait_until="commit")
+        self.page.wait_for_selector("#early .idea svg.bars")
+        self.page.evaluate("document.fonts.ready.then(() => true)")
+
+    def damages(self) -> list[int]:
+        return self.page.evaluate(f"{STATE}.damages")
+
+    def arrive(self) -> None:
+        """The client comes, and with it the page."""
+        self.page.unroute("**/static/js/index.*.js")  # which lets go what was held
+        self.page.wait_for_selector("#root .idea svg.bars")
+
+
+@pytest.fixture
+def early(server, chromium):
+    """Opens the front page without the client; context options as keyword arguments."""
+    opened = []
+
+    def opening(**options):
+        opened.append(chromium.new_context(**options))
+        return Early(server, opened[-1])
+
+    yield opening
+    for context in opened:
+        context.close()
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (1280, "dark"), (390, "light"), (768, "dark")])
+def test_the_idea_stands_before_the_client_has_come_where_the_page_will_have_it(early, width, scheme):
+    visitor = early(viewport={"width": width, "height": 900}, color_scheme=scheme)
+    before = visitor.page.evaluate(SEEN)
+    visitor.arrive()
+    visitor.page.wait_for_selector("[data-testid=stSidebarNavLink]", state="attached")
+    visitor.page.wait_for_function(f"before => JSON.stringify(({SEEN})()) === JSON.stringify(before)", arg=before)
+    assert visitor.page.locator("#early").count() == 0
+    assert visitor.page.locator(".idea").count() == 1
+
+
+def test_a_bar_that_is_dragged_while_the_page_comes_stays_in_the_hand(early):
+    visitor = early(viewport={"width": 1280, "height": 900})
+    box = visitor.page.locator(".idea .outline").nth(1).bounding_box()
+    x = box["x"] + box["width"] / 2
+    visitor.page.mouse.move(x, box["y"] + 2)
+    visitor.page.mouse.down()
+    visitor.page.mouse.move(x, box["y"] + 0.5 * box["height"], steps=4)
+    first = visitor.damages()
+    visitor.arrive()
+    assert visitor.damages() == first and first[1] > 20
+    visitor.page.mouse.move(x, box["y"] + 0.9 * box["height"], steps=4)
+    visitor.page.mouse.up()
+    assert visitor.damages()[1] > first[1] + 20
+    assert visitor.page.evaluate("document.activeElement.ariaLabel") == "Damage of channel 2"
+
+
+def test_who_comes_back_finds_new_bars(early):
+    visitor = early()
+    visitor.page.locator(".idea [role=slider]").first.press("End")
+    visitor.arrive()
+    assert visitor.damages()[0] == 100
+    visitor.page.get_by_role("link", name="Glossary").click()
+    visitor.page.wait_for_selector(".idea", state="detached")
+    visitor.page.get_by_role("link", name="The idea").click()
+    visitor.page.wait_for_selector("#root .idea")
+    assert visitor.damages() == list(idea.DAMAGES)
 
 
 def test_the_bars_are_painted_before_what_draws_figures_is_run(server, chromium):

@@ -7,6 +7,7 @@ import pytest
 from plotly.colors import sample_colorscale
 
 from asr_core.figures import allocation, cells, severity, style
+from asr_core.figures.colours import METHODS, SPARE
 
 PAGES = ("#FFFFFF", "#0E1117")  # light and dark
 # Machado, Oliveira and Fernandes 2009: full deuteranopia, in linear RGB.
@@ -15,7 +16,7 @@ DEUTERANOPIA = np.array(
 )
 TO_XYZ = np.array([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]])
 APART = 15.0  # CIE 1976; 2.3 is just noticeable, marks of 6 pixels need several times that
-COLOURS = {name: colour for name, (colour, _) in style.METHODS.items()}
+COLOURS = {name: colour for name, (colour, _) in METHODS.items()}
 
 
 def linear(colour: str) -> np.ndarray:
@@ -39,7 +40,7 @@ def contrast(one: str, other: str) -> float:
 
 
 @pytest.mark.parametrize("page", PAGES)
-@pytest.mark.parametrize("colour", sorted({*COLOURS.values(), *(colour for colour, _ in style.SPARE)}))
+@pytest.mark.parametrize("colour", sorted({*COLOURS.values(), *(colour for colour, _ in SPARE)}))
 def test_a_method_s_colour_is_at_least_three_to_one_against_the_page(colour, page):
     assert contrast(colour, page) >= 3
 

@@ -2,6 +2,8 @@
 
 import asyncio
 import re
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import version
 from pathlib import Path
@@ -13,8 +15,9 @@ from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
 from streamlit import config, file_util
 
+from asr_core.report import ideatext
 from asr_core.store.entries import PROJECT
-from pages._frame import document
+from pages._frame import document, idea
 
 
 def test_every_page_and_the_bare_address_have_it():
@@ -45,13 +48,34 @@ def test_the_server_is_named_in_the_head_and_what_draws_figures_is_fetched_at_on
     assert plotly == f"plotly.min.js?v={version('plotly')}" and head.count(plotly) == 3
 
 
-def asked(app, path: str) -> tuple[dict[str, str], bytes]:
+def test_only_the_front_page_without_a_state_has_the_idea_in_its_document():
+    has = {
+        (path, query): b'id="early"' in asked(Starlette(routes=document.routes()), path, query)[1]
+        for path, query in (("/", b""), ("/", b"present=1"), ("/lesson", b""))
+    }
+    assert has == {("/", b""): True, ("/", b"present=1"): False, ("/lesson", b""): False}
+
+
+def test_the_document_s_idea_says_what_the_page_says():
+    words = re.sub("<[^>]+>", "", idea.early())
+    for paragraph in (ideatext.TITLE, *ideatext.INTRO):
+        assert paragraph.replace("**", "") in words
+
+
+def test_the_first_document_waits_for_no_import_of_tables_and_figures():
+    code = "import sys; from pages._frame import document; document.text(True); print([*sys.modules])"
+    told = subprocess.run([sys.executable, "-c", code], cwd=PROJECT, capture_output=True, text=True, check=True)
+    assert "'asr_core.report.ideatext'" in told.stdout
+    assert not [name for name in ("'pandas'", "'plotly.subplots'", "'torch'") if name in told.stdout]
+
+
+def asked(app, path: str, query: bytes = b"v=1") -> tuple[dict[str, str], bytes]:
     """Headers and body of what an ASGI application answers to a browser."""
     scope = {
         "type": "http",
         "method": "GET",
         "path": path,
-        "query_string": b"v=1",
+        "query_string": query,
         "headers": [(b"accept-encoding", b"gzip")],
     }
     sent = []
