@@ -6,6 +6,7 @@ nothing uses one before (`glossary.unknown`, after the words of the front page).
 
 from dataclasses import dataclass, field
 from math import isfinite, log
+from string import Formatter
 
 # Log scale for "how many times", in steps of about 1-2-5.
 TIMES = tuple(float(f"{digit}e{power}") for power in range(6) for digit in (1, 2, 5))
@@ -167,13 +168,23 @@ STEPS = (
 )
 
 
+class _Shares(Formatter):
+    """Nearly none and nearly all are not said to be none and all: 99.8%, where 100% was asked for."""
+
+    def format_field(self, value, format_spec):
+        text = super().format_field(value, format_spec)
+        if format_spec.endswith("%") and 0 < value < 1 and float(text[:-1]) in (0, 100):
+            return f"{100 * value:.2g}%" if value < 0.5 else f"{100 - float(f'{100 - 100 * value:.1g}'):.12g}%"
+        return text
+
+
 def filled(text: str, numbers: dict) -> str:
     """A template with the stored numbers; one that is not stored is said to be."""
     try:
-        return text.format(**numbers)
+        return _Shares().vformat(text, (), numbers)
     except (TypeError, ValueError):
         known = {name: value if isinstance(value, int | float) else str(value) for name, value in numbers.items()}
-        return text.format(**known)
+        return _Shares().vformat(text, (), known)
 
 
 def said(question: Question, value) -> str:

@@ -138,3 +138,19 @@ def test_the_users_own_setting_is_there_after_the_lesson(store):
 
 def test_with_nothing_stored_the_lesson_says_what_it_needs(store):
     assert "needs a stored result" in words(opened())
+
+
+@pytest.mark.parametrize(
+    ("share", "said"),
+    [
+        (0.998, "99.8%"),
+        (0.99996, "99.996%"),
+        (0.0016, "0.16%"),
+        (1.0, "100%"),
+        (0.0, "0%"),
+        (0.42, "42%"),
+        (1.7, "170%"),
+    ],
+)
+def test_nearly_all_is_not_said_to_be_all(share, said):
+    assert lesson.filled("{share:.0%}", {"share": share}) == said
