@@ -4,7 +4,7 @@ PY := .venv/bin/python
 # Files of tests/browser that `make test` runs; all of them are run by `make test-browser`.
 BROWSER := choices click_through colour_schemes compute
 
-.PHONY: run example test test-browser test-walks docs bench bench-ui bench-load bench-draws bench-signals bench-live bench-published test-words chaos clean
+.PHONY: run example test test-browser test-walks docs bench bench-ui bench-load bench-draws bench-signals bench-live bench-cluster bench-published test-words chaos clean
 
 .venv/installed: requirements.txt
 	$(PYTHON) -c 'import sys; assert sys.version_info >= (3, 11), f"Python 3.11 or newer is needed, this is {sys.version.split()[0]}; set PYTHON=..."'
@@ -56,6 +56,9 @@ bench-signals: .venv/installed  ## signal against the bare forward passes, and s
 
 bench-live: .venv/installed  ## seconds until a warm worker's first number, and all rows of the first view, of a new sparsity
 	$(PY) -m benchmarks.live
+
+bench-cluster: .venv/installed  ## a sweep on two local Dask workers against one (pip install distributed)
+	$(PY) -m benchmarks.cluster --write
 
 bench-published: .venv/installed  ## accuracy of public checkpoints beside the published one, where ../shared/data is
 	$(PY) -m benchmarks.published

@@ -15,7 +15,7 @@ from asr_core.images import data
 from asr_core.measure import stats
 from asr_core.networks import known_weights, models, resume, train, weights
 from asr_core.pipeline.kept import Kept
-from asr_core.pipeline.plan import EVAL_BATCH, Task, stored
+from asr_core.pipeline.plan import EVAL_BATCH, EVAL_BATCH_ELSEWHERE, Task, stored
 from asr_core.pruning import masks
 from asr_core.repairs import batchnorm, repair_model
 from asr_core.runtime import Runtime
@@ -110,8 +110,9 @@ class Lab:
             yield from self._tests
             return
         found, count = [], len(self.eval_indices)
-        for start in range(0, count, EVAL_BATCH):
-            batch = self.data.test_batch(self.eval_indices[start : start + EVAL_BATCH])
+        size = EVAL_BATCH if self.device.type == "cpu" else EVAL_BATCH_ELSEWHERE
+        for start in range(0, count, size):
+            batch = self.data.test_batch(self.eval_indices[start : start + size])
             if batch[0].nbytes * count <= KEPT_IMAGES:
                 found.append(batch)
             yield batch

@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from importlib.util import find_spec
 from random import Random
 
@@ -86,11 +86,11 @@ def _free_port() -> int:
 
 
 @contextmanager
-def workers(address: str) -> Iterator[list[subprocess.Popen]]:
-    """Two workers of one thread, in processes that nobody starts again."""
+def workers(address: str, count: int = 2) -> Iterator[list[subprocess.Popen]]:
+    """Workers of one thread, in processes that nobody starts again."""
     words = ("worker", address, "--nthreads", "1", "--no-nanny", "--no-dashboard", "--memory-limit", "0")
-    with _dask(*words) as one, _dask(*words) as other:
-        yield [one, other]
+    with ExitStack() as stack:
+        yield [stack.enter_context(_dask(*words)) for _ in range(count)]
 
 
 @contextmanager

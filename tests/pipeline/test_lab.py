@@ -59,6 +59,15 @@ def test_many_test_images_are_normalised_anew_and_give_the_same(tmp_path, monkey
     np.testing.assert_array_equal(found["logit_gap"], expected["logit_gap"])
 
 
+def test_how_many_test_images_go_at_once_changes_no_result(tmp_path, monkeypatch):
+    few, many = copy(tmp_path / "few"), copy(tmp_path / "many")
+    expected = run.run(OTHER, many).accuracy
+    monkeypatch.setattr(lab, "EVAL_BATCH", 32)
+    found = run.run(OTHER, few).accuracy
+    np.testing.assert_array_equal(found["top1"], expected["top1"])
+    np.testing.assert_array_equal(found["logit_gap"], expected["logit_gap"])
+
+
 def test_weights_and_masks_are_read_once_and_the_network_is_built_once(tmp_path, monkeypatch):
     store = copy(tmp_path)
     calls = counted(monkeypatch, (Entry, "weights"), (masks, "unpack"), (models, "with_weights"))
