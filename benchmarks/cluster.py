@@ -23,7 +23,8 @@ DOCUMENT = PROJECT / "docs" / "benchmark-cluster.json"
 def sweep(count: int) -> dict:
     """What a sweep file says: the embedded default at so many sparsities."""
     sparsities = [round(0.5 + 0.05 * number, 3) for number in range(count)]
-    return {"dataset": "digits", "budgets": [20], "sparsity": sparsities}
+    asked = {"methods": ["lw_bn", "asr_bn"], "orders": ["simultaneous"], "biases": ["off"], "budgets": [20]}
+    return {"dataset": "digits", "sparsity": sparsities} | asked
 
 
 def seconds(store: Store, file: Path, count: int) -> float:
