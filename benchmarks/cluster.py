@@ -16,13 +16,13 @@ from benchmarks.chaos.cluster import scheduler, workers
 from benchmarks.chaos.ground import Ground, environment
 
 MOST = 0.6  # of the time of one worker, at most
-SETTINGS = 8
+SETTINGS = 16
 DOCUMENT = PROJECT / "docs" / "benchmark-cluster.json"
 
 
 def sweep(count: int) -> dict:
     """What a sweep file says: the embedded default at so many sparsities."""
-    sparsities = [round(0.5 + 0.05 * number, 3) for number in range(count)]
+    sparsities = [round(0.5 + 0.025 * number, 3) for number in range(count)]
     asked = {"methods": ["lw_bn", "asr_bn"], "orders": ["simultaneous"], "biases": ["off"], "budgets": [20]}
     return {"dataset": "digits", "sparsity": sparsities} | asked
 
