@@ -8,7 +8,6 @@ import streamlit as st
 from asr_core.errors import AsrError
 from asr_core.jobs.jobs import Wanted
 from asr_core.networks import named
-from asr_core.report import ideatext
 from pages._frame import common, compute, document, follow, header, plot, sidebar, stage, state, takeaway
 from pages._frame.text import problem
 
@@ -17,7 +16,7 @@ PAGES = {
     "Learn": (
         (
             "idea",
-            ideatext.TITLE,
+            "The idea",
             ":material/lightbulb:",
             "One number for a layer, one for each channel, and trust: in a minute.",
         ),

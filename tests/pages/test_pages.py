@@ -18,12 +18,14 @@ from streamlit.testing.v1 import AppTest
 
 from asr_core.jobs.jobs import Wanted
 from asr_core.pipeline import assembly
+from asr_core.report import ideatext
 from asr_core.spec.experiment import ExperimentSpec, Setting
 from asr_core.spec.recalibration import NO_STATE, BatchNormState, default_states
 from asr_core.spec.repairs import RepairSpec, repairs
 from asr_core.store import Store, shipping
 from asr_core.store.entries import PROJECT
 from asr_core.store.tables import is_of
+from pages._frame import document
 from pages._frame import sidebar as _sidebar
 from pages._frame.rows import picked_row
 
@@ -373,6 +375,10 @@ def test_a_row_of_the_worst_layers_opens_its_channels(store):
 def test_every_page_file_is_in_the_navigation():
     listed = {file for section in navigation().values() for file, *_ in section}
     assert {path.stem for path in (PROJECT / "pages").glob("[!_]*.py")} == listed
+
+
+def test_the_front_page_has_the_heading_of_its_document():
+    assert navigation()["Learn"][0][:2] == (document.FRONT, ideatext.TITLE)
 
 
 def navigation() -> dict:

@@ -4,6 +4,7 @@ import pytest
 from drawn import drawn
 from made_results import store_result
 from paged import PAGES, opened
+from starlette.requests import Request
 
 from asr_core.figures import style
 from asr_core.jobs.runner import Runner
@@ -43,7 +44,8 @@ def test_no_figure_of_a_saved_page_has_one_either(store):
 
 
 def test_a_page_tells_the_browser_to_ask_its_own_server_only():
-    policy = document._document(None).headers["Content-Security-Policy"]
+    scope = {"type": "http", "method": "GET", "path": "/", "query_string": b"", "headers": [(b"host", b"127.0.0.1")]}
+    policy = document._document(Request(scope)).headers["Content-Security-Policy"]
     assert policy.startswith("default-src 'self' ")
     assert "http:" not in policy and "https:" not in policy and "*" not in policy
 
