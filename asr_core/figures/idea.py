@@ -130,7 +130,7 @@ DEPTH = Chart("idea.DEPTH", depth_table, depth_figure, ideas.depth, depth_limits
 
 def batchnorm_table(result: Result) -> pd.DataFrame:
     """Accuracy with BatchNorm as it was and after it was measured anew: COLUMNS, label, when, top1, top1_low,
-    top1_high."""
+    top1_high, n_eval."""
     anew = BatchNormState.of(averaging="cumulative", calib_batches=taught.forgotten(result) or 20)
     parts = []
     for state, when in ((NO_STATE, ideas.BEFORE), (anew, ideas.AFTER)):
@@ -139,10 +139,10 @@ def batchnorm_table(result: Result) -> pd.DataFrame:
     table = pd.concat(parts, ignore_index=True)
     if table.empty:
         raise NothingToDraw("No accuracy is stored for this setting yet.")
-    return _labelled(style.ordered(table))[["method", "order", "bias", "params", "label", "when", *_TOP1]]
+    return _labelled(style.ordered(table))[["method", "order", "bias", "params", "label", "when", *_MEASURED]]
 
 
-_TOP1 = ["top1", "top1_low", "top1_high"]
+_MEASURED = ["top1", "top1_low", "top1_high", "n_eval"]
 WAYS = {ideas.BEFORE: "#D55E00", ideas.AFTER: "#0072B2"}
 
 

@@ -78,6 +78,7 @@ def test_gains_that_compound_are_measured_and_the_predicted_ones_do_not(store):
 def test_accuracies_are_shown_with_batchnorm_as_it_was_and_measured_anew(store):
     table = idea.BATCHNORM.table(store_result(store))
     assert list(table["when"].unique()) == list(idea.WAYS)
+    assert table["n_eval"].notna().all()
     assert len(idea.BATCHNORM.figure(table).data) == 2
     assert idea.BATCHNORM.sentence(table).count(" %") == 2
 
