@@ -13,6 +13,7 @@ from asr_core.spec.model import ModelSpec
 from asr_core.spec.parts import DataSpec
 from pages._frame.address import DENSE_ID, SETTING
 
+TRIES = 10  # keys that open a list, at most
 WEIGHTS = {"source", "weights_digest", DENSE_ID}
 RECIPE = {*declarations(DataSpec), *declarations(ModelSpec), *declarations(DenseSpec), "stem", "head"}
 
@@ -62,11 +63,14 @@ def select(walk, name: str, shown: dict) -> str | None:
 
 
 def opened(walk, name: str):
-    """The options of a list, opened. A click opens none where the sidebar still scrolls to it: then a key does."""
+    """The options of a list, opened. A click opens none where the sidebar still scrolls to it, and a page that is drawn
+    anew meanwhile closes it: then a key opens it."""
     box, options = walk.page.locator(f".st-key-{name} input"), walk.page.get_by_role("option")
     box.evaluate("one => one.scrollIntoView({block: 'center'})")  # at the window's edge a list can open outside it
     box.click()
-    if not walk.visitor.appears(options, 1):
+    for _ in range(TRIES):
+        if walk.visitor.appears(options, 2):
+            return options
         box.press("ArrowDown")
     options.first.wait_for()
     return options
