@@ -36,10 +36,8 @@ MIB = 2**20
 def peak_over_now(function, *arguments) -> float:
     """MiB by which the process's memory exceeds its present size, without what is free in it, at most while `function`
     runs."""
-    few = torch.zeros(1, 1)
-    sums.summed_beside(
-        few, few[0].double(), few, few[0].double()
-    )  # loads a compiler of 100 MiB, as imports load the others
+    few, shift = torch.zeros(1, 1), torch.zeros(1).double()
+    sums.summed_beside(few, shift, few, shift)  # loads a compiler of 100 MiB, as imports load the others
     runtime.give_back_memory()
     before = psutil.Process().memory_info().rss
     with _high_water() as peak:

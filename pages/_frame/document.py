@@ -47,7 +47,7 @@ REACH = (
     "object-src 'none'; base-uri 'self'; form-action 'self'"
 )
 # What shows that the front page has come, or why it does not.
-PAGE = "#root :is(.idea, [data-testid=stException], [data-testid=stAlert])"
+PAGE = ":is(.idea, [data-testid=stException], [data-testid=stAlert])"
 # Both are fetched beside the client. Plotly is run, for a second of the browser's time, once the navigation stands:
 # earlier, it would hold up the first messages; later, the first figure. On the front page it would hold up the bars of
 # the idea, for which it waits until somebody leaves the page, or ten seconds have shown that they do not come.
@@ -62,9 +62,10 @@ EARLY = """<link rel="preload" as="script" href="./$plotly">
         observer.observe(document, {childList: true, subtree: true});
     });
     const painted = () => new Promise((done) => requestAnimationFrame(() => setTimeout(done)));
-    const idea = until(() => !location.pathname.endsWith("/") || document.querySelector("#root .idea")).then(painted);
+    const front = (what) => until(() => !location.pathname.endsWith("/") || document.querySelector(`#root ${what}`));
+    const idea = front(".idea").then(painted);
     window.ideaFirst = Promise.race([idea, new Promise((done) => setTimeout(done, 10000))]);
-    until(() => !location.pathname.endsWith("/") || document.querySelector("$page")).then(() => {
+    front("$page").then(() => {
         const early = document.getElementById("early"), main = document.querySelector("[data-testid=stMain]");
         if (early && main) main.scrollTop = early.scrollTop;
         early?.remove();

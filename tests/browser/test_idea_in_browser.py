@@ -7,6 +7,7 @@ import torch
 from contrast import CONTRASTS, ENOUGH
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from visitor import PATIENCE
 
 from asr_core.registry import get
 from asr_core.store.entries import PROJECT
@@ -156,6 +157,7 @@ class Early:
     """The front page in a browser which the dashboard's client has not reached yet."""
 
     def __init__(self, server, context):
+        context.set_default_timeout(1000 * PATIENCE)
         self.page = context.new_page()
         self.page.route("**/static/js/index.*.js", lambda route: None)
         self.page.goto(server.url, wait_until="commit")
