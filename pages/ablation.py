@@ -9,7 +9,7 @@ from asr_core.spec.experiment import ExperimentSpec
 from asr_core.spec.recalibration import NO_STATE, BatchNormState
 from asr_core.spec.repairs import BIASES, ORDERS
 from asr_core.studies import ablation as grid
-from pages._frame import charts, common, folded
+from pages._frame import charts, common, folded, state
 from pages._frame.compute import compute_panel
 from pages._frame.text import plain
 
@@ -55,7 +55,7 @@ st.subheader("Table 2, here and in the paper", anchor=False)
 order = st.segmented_control(
     "Order of collection",
     ("simultaneous", "sequential"),
-    key="order2",
+    key=state.key("order2"),
     required=True,
     help="simultaneous: all statistics of the pruned network first. sequential: each layer after the ones before it "
     "were repaired. The paper does not say which it uses; its algorithm reads like sequential, its figures like "
@@ -83,7 +83,7 @@ if any(absent.values()):
     which = st.selectbox(
         "Complete a map",
         list(maps),
-        key="map",
+        key=state.key("map"),
         width=320,
         help="Dots in the maps are not stored. Each map is a job of its own.",
         format_func=lambda name: name.replace("-", " · bias "),

@@ -141,7 +141,7 @@ st.subheader("How far from BN only?", anchor=False)
 st.segmented_control(
     "Measured as",
     ("logit_gap", "top1_gap"),
-    key="gap",
+    key=state.key("gap"),
     required=True,
     format_func={"logit_gap": "logits", "top1_gap": "top-1 accuracy"}.get,
     help="**logits**: largest absolute difference over 64 test images and all classes.\n\n"

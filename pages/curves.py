@@ -49,7 +49,7 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
     st.pills(
         "Recalibration",
         ("reset", "keep", "cumulative"),
-        key="recal",
+        key=state.key("recal"),
         selection_mode="multi",
         format_func=curves.WAYS.get,
         help="Ways to re-estimate BatchNorm; the momentum is the sidebar's.",
@@ -57,19 +57,19 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
     st.segmented_control(
         "x axis",
         ("batches", "images"),
-        key="x",
+        key=state.key("x"),
         required=True,
         help="images: statistics images and recalibration images together, so that repairs without recalibration "
         "compare at equal budgets.",
     )
     st.toggle(
         "All stored seeds",
-        key="seeds",
+        key=state.key("seeds"),
         help="Mean over seeds; the band is the least and largest value. Each seed is a dense network of its own.",
     )
     st.toggle(
         "All stored draws",
-        key="draws",
+        key=state.key("draws"),
         help="Mean over calibration draws of the shown dense network; the band is the least and largest value. With "
         "both, the band is over draws of the shown seed.",
     )

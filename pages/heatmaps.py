@@ -70,7 +70,7 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
     st.segmented_control(
         "Colours",
         ("log2", "ratio"),
-        key="cells",
+        key=state.key("cells"),
         required=True,
         format_func={"log2": "log₂ ratio", "ratio": "paper: ratio in [0, 2]"}.get,
         help="log₂ treats half and double alike; the paper's clamp hides everything above 2.",
@@ -78,14 +78,14 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
     st.segmented_control(
         "Layers sorted by",
         ("depth", "damage"),
-        key="rows",
+        key=state.key("rows"),
         required=True,
         help="depth: execution order. damage: largest severity first.",
     )
     st.segmented_control(
         "Variances",
         ("repaired", "recalibrated"),
-        key="stage_cells",
+        key=state.key("stage_cells"),
         required=True,
         disabled=not view.look.batchnorm,
         help="Before BatchNorm recalibration, or after it at the reporting point (ema from reset, b = 20).",

@@ -83,7 +83,7 @@ def pictures(repair: RepairSpec) -> pd.DataFrame | None:
     st.segmented_control(
         "Images that are",
         list(PICKED),
-        key="group",
+        key=state.key("group"),
         required=True,
         format_func=PICKED.get,
         help="\n\n".join(f"**{PICKED[name]}**: {words}" for name, words in GROUPS.items()),

@@ -130,7 +130,7 @@ st.subheader("The network, layer by layer", anchor=False)
 st.segmented_control(
     "Coloured by",
     list(overview.DAMAGES),
-    key="colour",
+    key=state.key("colour"),
     required=True,
     format_func=lambda name: overview.DAMAGES[name][0],
     help="\n\n".join(f"**{a}**: {b}" for a, b in overview.DAMAGES.values()),

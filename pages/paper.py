@@ -49,14 +49,14 @@ def choices() -> None:
         st.segmented_control(
             "Order of collection",
             ("simultaneous", "sequential"),
-            key="order2",
+            key=state.key("order2"),
             required=True,
             help="The paper does not state it.",
         )
         st.segmented_control(
             "Mean correction",
             [MOST, *BIASES],
-            key="bias2",
+            key=state.key("bias2"),
             required=True,
             format_func={MOST: "as most are stored", "own": "as in table 2", "off": "off", "on": "on"}.get,
             help="As most are stored: the one of the others under which most numbers of table 1 are stored, of equally "
@@ -69,7 +69,7 @@ def table1() -> None:
     """Table 1, who is ahead, and the cells that are missing."""
     choices()
     dataset = st.segmented_control(
-        "Dataset", list(DATASETS), key="paper_data", required=True, format_func=dataset_label
+        "Dataset", list(DATASETS), key=state.key("paper_data"), required=True, format_func=dataset_label
     )
     table = printed.made(reproduction.table1, variant())
     shown = printed.grid(table[table["dataset"] == dataset])
@@ -115,7 +115,7 @@ def absent() -> None:
     st.segmented_control(
         "Made",
         ("stored", "paper"),
-        key="made",
+        key=state.key("made"),
         required=True,
         format_func={"stored": "as the stored networks are", "paper": "by the paper's protocol"}.get,
         help="By the paper's protocol: ImageNet weights, 224 pixels, last block and head tuned for five epochs. It "
@@ -230,7 +230,7 @@ def which() -> None:
 
 
 st.segmented_control(
-    "Part", list(PARTS), key="part", required=True, format_func=PARTS.get, label_visibility="collapsed"
+    "Part", list(PARTS), key=state.key("part"), required=True, format_func=PARTS.get, label_visibility="collapsed"
 )
 if state.get("part") == "figures":
     choices()

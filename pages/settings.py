@@ -74,12 +74,14 @@ def draw(everything: pd.DataFrame) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom"):
         st.text_input(
             "Filter",
-            key="words",
+            key=state.key("words"),
             placeholder="resnet20 cifar lamp",
             width=320,
             help="Words that network, images, pruning, weights, 'seed N' or 'draw N' hold; all of them.",
         )
-        st.segmented_control("Sort by", list(BY), key="by", required=True, format_func=BY.get, help="Largest first.")
+        st.segmented_control(
+            "Sort by", list(BY), key=state.key("by"), required=True, format_func=BY.get, help="Largest first."
+        )
     rows = chosen(everything)
     st.caption(f"{len(rows)} of {len(everything)} stored settings. **Click the box of a row to open its setting.**")
     st.dataframe(

@@ -108,13 +108,17 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
     st.segmented_control(
         "Gain of",
         list(severity.GAINS),
-        key="gain",
+        key=state.key("gain"),
         required=True,
         format_func=severity.GAINS.get,
         help="Difference in top-1 accuracy at the chosen recalibration.",
     )
     st.segmented_control(
-        "Against", list(severity.AGAINST), key="against", required=True, help="\n\n".join(severity.AGAINST.values())
+        "Against",
+        list(severity.AGAINST),
+        key=state.key("against"),
+        required=True,
+        help="\n\n".join(severity.AGAINST.values()),
     )
 
 charts.show(

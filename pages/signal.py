@@ -78,7 +78,7 @@ with st.container(horizontal=True, gap="large"):
     st.segmented_control(
         "BatchNorm",
         ("before", "after"),
-        key="mapped",
+        key=state.key("mapped"),
         required=True,
         format_func={"before": "before recalibration", "after": "after"}.get,
         disabled=not view.look.batchnorm,
@@ -87,7 +87,7 @@ with st.container(horizontal=True, gap="large"):
     st.segmented_control(
         "Images",
         ("calibration", "test"),
-        key="measured",
+        key=state.key("measured"),
         required=True,
         help="The statistics images, or as many test images.",
     )
@@ -107,7 +107,7 @@ st.subheader("What is the error made of?", anchor=False)
 st.segmented_control(
     "Bars",
     ("shares", "sizes"),
-    key="bars",
+    key=state.key("bars"),
     required=True,
     help="Of each layer's squared error the shares of its parts, or their sizes in units of the dense variance.",
 )

@@ -88,7 +88,7 @@ def ways(talk: Talk, suffix: str = "") -> None:
 titles = stored()
 if state.get("talk") not in titles:
     state.put(talk=talks.SHIPPED[0])
-chosen = st.selectbox("Talk", list(titles), key="talk", format_func=titles.get, width=520)
+chosen = st.selectbox("Talk", list(titles), key=state.key("talk"), format_func=titles.get, width=520)
 talk = talks.find(chosen, common.store())
 with st.container(horizontal=True, vertical_alignment="center"):
     st.button("Present", type="primary", icon=":material/slideshow:", on_click=stage.start, args=(chosen,))

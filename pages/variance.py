@@ -90,14 +90,19 @@ def numbers(table, channel: int) -> None:
 
 with st.container(horizontal=True, vertical_alignment="bottom"):
     st.selectbox(
-        "Layer", view.layers, key="layer", on_change=channel_changed, width=320, help="Layers in execution order."
+        "Layer",
+        view.layers,
+        key=state.key("layer"),
+        on_change=channel_changed,
+        width=320,
+        help="Layers in execution order.",
     )
     order = view.result.channels.loc[view.result.channels["layer"] == layer, "channel"].tolist()
     channels.choose(order, "Selected on every page.", index=None, placeholder="none")
     st.segmented_control(
         "Variances",
         list(variance.STAGES),
-        key="stage",
+        key=state.key("stage"),
         required=True,
         help="\n\n".join(f"**{name}**: {words}" for name, words in variance.STAGES.items())
         + "\n\nOnly the predicted ones obey the rule that one scalar cannot change the slope.",

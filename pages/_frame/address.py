@@ -1,6 +1,6 @@
 """Every parameter of the dashboard's address. Those of a setting are the spec's own fields, by their own names.
 
-Add a control of a page as one line in PAGES and give its widget that name as key.
+Add a control of a page as one line in PAGES and give its widget `state.key(name)` as key.
 """
 
 import re
@@ -53,7 +53,7 @@ SELECTION = {
     "channel": whole(None, "Channel", "", 0, MOST, optional=True),
     "image": whole(None, "Image", "", 0, MOST, optional=True),
 }
-# One line per control of a page; a page's widget uses the name as its key.
+# One line per control of a page; the key of a page's widget is `state.key(name)`.
 PAGES = {
     "instead": _switch(),
     "pin": _text(r"[0-9a-f]{24}~[^~]*(~[^~]*){5,6}", "pinned setting"),

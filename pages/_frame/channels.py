@@ -24,7 +24,7 @@ def choose(order: list[int], help: str, **how) -> None:
     """The channel's control between both ways to step; the keys P and N do as well. how: of st.selectbox."""
     with st.container(key="_channels", horizontal=True, vertical_alignment="bottom", width="content"):
         _step("Previous", "left", "P", order, -1)
-        st.selectbox("Channel", order, key="channel", width=170, help=help, **how)
+        st.selectbox("Channel", order, key=state.key("channel"), width=170, help=help, **how)
         _step("Next", "right", "N", order, 1)
 
 

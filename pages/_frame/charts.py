@@ -41,7 +41,8 @@ def show(
     views = common.views() if views is None else views
     made = [_prepare(chart, key, view, what, (more or {}).get(view.keys, ())) for view in views]
     tables = [item.table for item in made if not isinstance(item, str)]
-    how = {name: _plain(value) for name, value in {**chart.limits(tables), **(how or {})}.items()} if tables else {}
+    limits = _limits(chart, tables, tuple(_known(item) for item in made if not isinstance(item, str)))
+    how = {name: _plain(value) for name, value in {**limits, **(how or {})}.items()} if tables else {}
     if len(made) == len(tables) == 2 and chart.difference and state.get("compare") == "difference":
         _difference(chart, key, made, how, width)
         return tables
@@ -70,7 +71,7 @@ def look_text(view: common.View) -> str:
 
 @st.cache_resource(max_entries=64, show_spinner=False)
 def _figured(
-    _chart: Chart, _table, _how: dict, width: int, staged: bool, ringed: tuple, _signature: str, *key
+    _chart: Chart, _table, _how: dict, width: int, staged: bool, ringed: tuple, _signature: str, key: tuple
 ) -> tuple:
     """The figure of a table that `tabled` made, and its JSON, so that no click writes it again."""
     figure = style.signed(make_room(_chart.figure(_table, **_how), width), _signature, LEAST * width)
@@ -80,6 +81,17 @@ def _figured(
     return figure, style.for_screen(figure)
 
 
+@st.cache_resource(max_entries=64, show_spinner=False)
+def _limits(_chart: Chart, _tables: list, key: tuple) -> dict:
+    """The limits of the figures of tables that `tabled` made: one look at all their rows for many clicks."""
+    return _chart.limits(_tables) if _tables else {}
+
+
+def _known(item: Drawn) -> tuple:
+    """What its table, its figure and its sentence depend on, but for how it is drawn."""
+    return item.chart.name, *tabled.known_by(item.view, item.what, item.more)
+
+
 def _prepare(chart: Chart, key: str, view: common.View, what: dict, more: tuple):
     """The figure's table and sentence, or the reason why there is none."""
     values = {name: value(view) if callable(value) else value for name, value in what.items()}
@@ -87,7 +99,7 @@ def _prepare(chart: Chart, key: str, view: common.View, what: dict, more: tuple)
         made = tabled.table(chart, view, values, more)
     except NothingToDraw as reason:
         return str(reason)
-    sentence = tabled.told(chart, made, chart.name, *tabled.known_by(view, values, more))
+    sentence = tabled.told(chart, made, (chart.name, *tabled.known_by(view, values, more)))
     return Drawn(key, chart, view, made, None, sentence, values, {}, more)
 
 
@@ -101,9 +113,7 @@ def _draw(item: Drawn, how: dict, width: int, select, is_pinned: bool, ringed: t
         staged,
         ringed,
         item.signature,
-        item.chart.name,
-        *tabled.known_by(item.view, item.what, item.more),
-        repr(how),
+        (*_known(item), repr(how)),
     )
     drawn = replace(item, figure=figure, how=how)
     st.markdown(plain(item.sentence))

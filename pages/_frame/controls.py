@@ -46,7 +46,7 @@ def control(
         return
     have = list(stored or [])
     rest: dict[str, Any] = {
-        "key": name,
+        "key": state.key(name),
         "help": glossary.with_term(field.label, field.help),
         "on_change": on_change,
         "args": (name,),

@@ -166,7 +166,7 @@ def _pin(found: common.View | None) -> None:
         st.segmented_control(
             "Compare",
             ("both", "difference"),
-            key="compare",
+            key=state.key("compare"),
             required=True,
             label_visibility="collapsed",
             help="Side by side, or current minus pinned where that makes sense.",
@@ -204,7 +204,7 @@ def _share(title: str) -> None:
         st.segmented_control(
             "Chart toolbars save",
             ("png", "svg"),
-            key="picture",
+            key=state.key("picture"),
             required=True,
             format_func=str.upper,
             help="What the camera in each chart's toolbar saves.",

@@ -48,7 +48,7 @@ def _chosen(view: common.View, order: list[int]) -> None:
         st.selectbox(
             "Layer",
             view.layers,
-            key="layer",
+            key=state.key("layer"),
             on_change=layer_changed,
             width=260,
             help="Layers in execution order.",
@@ -56,7 +56,7 @@ def _chosen(view: common.View, order: list[int]) -> None:
         st.selectbox(
             "Rank channels by",
             list(RANKS),
-            key="ranked",
+            key=state.key("ranked"),
             width=170,
             help="\n\n".join(f"**{name}**: {words}" for name, words in RANKS.items()),
         )
@@ -88,7 +88,7 @@ def looks(view: common.View, there: Maps | None, images: bool) -> None:
         st.segmented_control(
             "Networks",
             ("before", "after"),
-            key="mapped",
+            key=state.key("mapped"),
             required=True,
             format_func=lambda v: f"{v} recalibration",
             disabled=not view.look.batchnorm,
@@ -98,14 +98,14 @@ def looks(view: common.View, there: Maps | None, images: bool) -> None:
         st.segmented_control(
             "Colour scale",
             list(map_sheets.SCALES),
-            key="scale",
+            key=state.key("scale"),
             required=True,
             format_func=lambda v: {"row": "per row", "map": "per map"}.get(v, v),
             help="\n\n".join(map_sheets.SCALES.values()),
         )
         st.toggle(
             "Over the input image",
-            key="overlay",
+            key=state.key("overlay"),
             disabled=not images,
             help="Maps half transparent over the image that they answer to.",
         )
@@ -119,7 +119,7 @@ def _image(there: Maps) -> None:
     st.selectbox(
         "Image",
         there.images,
-        key="image",
+        key=state.key("image"),
         width=140,
         help="The image shown large below, by its number among the test images; a click on a tile chooses it too.",
     )

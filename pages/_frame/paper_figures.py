@@ -23,7 +23,9 @@ TITLES = {
 
 def draw(variant: Variant) -> None:
     """The chosen figure of the paper, redrawn, with a button to the page that draws it in full."""
-    st.pills("Figure of the paper", list(FIGURES), key="drawn", required=True, help="Figures 1 and 2 are schemes.")
+    st.pills(
+        "Figure of the paper", list(FIGURES), key=state.key("drawn"), required=True, help="Figures 1 and 2 are schemes."
+    )
     figure = FIGURES[state.get("drawn")]
     st.markdown(
         f"**Figure {state.get('drawn')}.** {figure.about}"
@@ -77,7 +79,7 @@ def _shown(figure: Figure, variant: Variant) -> Match | common.View | None:
     near = min(every, key=far, default=present)
     if near is not None:
         instead = f"{near.cell.label} ({near.network})" if isinstance(near, Match) else near.title
-        st.warning(f"None of the networks of this figure is stored. Drawn instead: **{plain(instead)}**.")
+        st.info(f"None of the networks of this figure is stored. Drawn instead: **{plain(instead)}**.")
     return near
 
 

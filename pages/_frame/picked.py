@@ -21,6 +21,11 @@ def choose(offered: list[RepairSpec], key: str, label: str, help: str, first: in
     if state.get(key) not in by_text:
         state.put(**{key: list(by_text)[first]})
     picked = st.selectbox(
-        label, list(by_text), key=key, format_func=lambda text: labels.label(by_text[text]), width=420, help=help
+        label,
+        list(by_text),
+        key=state.key(key),
+        format_func=lambda text: labels.label(by_text[text]),
+        width=420,
+        help=help,
     )
     return by_text[picked]

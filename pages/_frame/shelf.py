@@ -1,5 +1,7 @@
 """The store of this process, and what of it is open: shared between sessions."""
 
+from functools import lru_cache
+
 import pandas as pd
 import streamlit as st
 
@@ -10,7 +12,7 @@ from asr_core.store.results import Result
 from asr_core.studies import settings as studied
 
 
-@st.cache_resource(max_entries=2)
+@lru_cache(maxsize=2)  # asked a dozen times a click, each a tenth of a millisecond with Streamlit's own
 def _store(root: str) -> Store:
     return Store(root)
 
@@ -20,7 +22,7 @@ def store() -> Store:
     return _store(str(default_root()))
 
 
-@st.cache_resource(max_entries=2)
+@lru_cache(maxsize=2)
 def _stored(root: str, stamp: tuple) -> list[Stored]:
     return catalogue.stored(_store(root))
 

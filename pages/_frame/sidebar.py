@@ -153,7 +153,7 @@ def _dense(wanted: Setting) -> None:
     st.selectbox(
         "Identity",
         list(dict.fromkeys([None, *known, state.get(address.DENSE_ID)])),
-        key=address.DENSE_ID,
+        key=state.key(address.DENSE_ID),
         disabled=classroom.locked(),
         format_func=lambda one: one[:12] if one else "any",
         placeholder="any",
@@ -188,7 +188,12 @@ def _methods() -> None:
         for name in labels.methods()
     )
     st.pills(
-        "Methods", labels.methods(), selection_mode="multi", key="methods", format_func=labels.method_label, help=helps
+        "Methods",
+        labels.methods(),
+        selection_mode="multi",
+        key=state.key("methods"),
+        format_func=labels.method_label,
+        help=helps,
     )
     for name in ("orders", "biases"):
         _control(name, address.LOOK[name])

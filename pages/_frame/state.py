@@ -1,13 +1,12 @@
 """The whole state of the dashboard as named parameters: widget <-> session <-> address.
 
-A widget whose `key` is a name in PARAMS needs nothing more: its value is in the address, survives a
-change of page, and comes back from a pasted link. Give such a widget no default; `begin` provides it.
+A widget whose key is `key(name)`, of a name in PARAMS, needs nothing more: its value is in the address, survives a
+change of page, and comes back from a pasted link. Give such a widget no default; `key` provides it.
 """
 
 from difflib import get_close_matches
 
 import streamlit as st
-from streamlit.errors import StreamlitAPIException
 
 from asr_core.errors import AsrError
 from pages._frame import address as addresses
@@ -15,6 +14,7 @@ from pages._frame import arrival
 from pages._frame.address import ON_EVERY_PAGE, PARAMS, SETTING
 
 STATE, ADDRESS, COMPLAINTS, PAGE, DRAWN = "_state", "_address", "_complaints", "_page", "_widgets"
+NOW = "_drawing"  # the widgets that this run has drawn so far; between runs those that are on the screen
 TOUCHED = "_touched"  # whether a widget has changed something since the session began
 WRITTEN = "_written"  # the last addresses that were written
 REMEMBERED = 20
@@ -25,7 +25,7 @@ UNCHOSEN = "_unchosen"  # (setting, look): what no address has named since the s
 
 
 def begin(page: str) -> None:
-    """Take the state from the widgets, or from an address that is new, and provide every widget's value.
+    """Take the state from the widgets, or from an address that is new.
 
     STATE is the truth. The session is believed only for widgets that the last run drew on this same
     page: for others it may hold an older value. What a new address does not name is left to `unchosen`.
@@ -36,6 +36,7 @@ def begin(page: str) -> None:
     behind = _is_behind(page, named)
     if session.get(PAGE) != page:
         session[PAGE], session[DRAWN] = page, session.get(DRAWN, set()) & ON_EVERY_PAGE
+    session[NOW] = set()
     changed = _take()
     session[TOUCHED] = session.get(TOUCHED, False) or bool(changed)
     fresh = not state or bool(named and named != session.get(ADDRESS) and not changed and not behind)
@@ -51,11 +52,20 @@ def begin(page: str) -> None:
         state |= _from_address(named)
         session[ADDRESS], session[SPELLED] = named, named.keys() & {"methods"}
         session[UNCHOSEN] = not named.keys() & SETTING.keys(), not named.keys() & addresses.LOOK.keys()
-    for name in PARAMS:
-        # A widget that appears in this run takes the value only if it is set in this run; one that stays
-        # is left alone, so that a quick second click is not overwritten.
-        if name not in session[DRAWN] or name not in session or session[name] != state[name]:
-            session[name] = _copy(state[name])
+
+
+def key(name: str) -> str:
+    """The key of a parameter's widget, to be asked where the widget is drawn: it gets the parameter's value.
+
+    >>> st.selectbox("Layer", layers, key=state.key("layer"))  # doctest: +SKIP
+    """
+    session, value = st.session_state, st.session_state[STATE][name]
+    # A widget that appears in this run takes the value only if it is set in this run; one that stays
+    # is left alone, so that a quick second click is not overwritten.
+    if name not in session[DRAWN] or name not in session or session[name] != value:
+        session[name] = _copy(value)
+    session[NOW].add(name)
+    return name
 
 
 def unchosen() -> tuple[bool, bool]:
@@ -69,7 +79,7 @@ def leave() -> None:
     """Take the state from the widgets before another page opens: this run draws none, and of such widgets Streamlit
     says an older value in the next."""
     _take()
-    st.session_state[DRAWN] = set()
+    st.session_state[DRAWN] = st.session_state[NOW] = set()
 
 
 def _take() -> set[str]:
@@ -158,9 +168,8 @@ def spell(names: set[str]) -> None:
 def finish(whole: bool) -> None:
     """Remember the widgets that this run drew (all of them if it was `whole`), and write the state into the address."""
     session = st.session_state
-    drawn = {name for name in PARAMS if _is_drawn(name)}
-    session[DRAWN] = drawn if whole else session[DRAWN] | drawn
-    session[STATE] |= {name: session[name] for name in drawn}
+    session[STATE] |= {name: session[name] for name in session[NOW]}
+    session[DRAWN] = session[NOW] = session[NOW] if whole else session[DRAWN] | session[NOW]
     session[LED], text = _setting(), address()
     session[WRITTEN] = [*session.get(WRITTEN, []), text][-REMEMBERED:]
     if st.query_params.to_dict() != text:
@@ -168,18 +177,10 @@ def finish(whole: bool) -> None:
     session[ADDRESS] = text
 
 
-def _is_drawn(name: str) -> bool:
-    """Whether this run drew a widget with this key: only then its value can no longer be set."""
-    try:
-        st.session_state[name] = _copy(st.session_state[STATE][name])
-    except StreamlitAPIException:
-        return True
-    return False
-
-
 def get(name: str):
-    """Present value of a parameter."""
-    return st.session_state[name] if name in st.session_state else st.session_state[STATE][name]
+    """Present value of a parameter: what its widget says, where there is one."""
+    session = st.session_state
+    return session[name] if name in session.get(NOW, ()) and name in session else session[STATE][name]
 
 
 def touched() -> bool:
@@ -197,7 +198,8 @@ def put(**values) -> None:
     _forget(set(values))
     for name, value in values.items():
         st.session_state[STATE][name] = _copy(value)
-        st.session_state[name] = _copy(value)
+        if name in st.session_state[DRAWN] | st.session_state[NOW]:
+            st.session_state[name] = _copy(value)
 
 
 def complain(text: str) -> None:

@@ -11,7 +11,7 @@ from pages._frame import common
 def table(chart: Chart, view: common.View, what: dict, more: tuple = ()) -> Any:
     """The table of a chart of one view; shared between sessions, so never change it. Raises NothingToDraw."""
     made_by = f"{chart.table.__module__}.{chart.table.__name__}"
-    found = _tabled(chart, view, what, more, made_by, *known_by(view, what, more))
+    found = _tabled(chart, view, what, more, (made_by, *known_by(view, what, more)))
     if isinstance(found, NothingToDraw):
         raise found.with_traceback(None)
     return found
@@ -24,7 +24,7 @@ def known_by(view: common.View, what: dict, more: tuple) -> tuple:
 
 
 @st.cache_resource(max_entries=64, show_spinner=False)
-def _tabled(_chart: Chart, _view: common.View, _what: dict, _more: tuple, *key):
+def _tabled(_chart: Chart, _view: common.View, _what: dict, _more: tuple, key: tuple):
     """The figure's table, or why there is none; kept, so that a click elsewhere on the page does not make it again."""
     opened = {"more": [common.opened(keys) for keys in _more]} if _more else {}
     try:
@@ -36,6 +36,6 @@ def _tabled(_chart: Chart, _view: common.View, _what: dict, _more: tuple, *key):
 
 
 @st.cache_resource(max_entries=256, show_spinner=False)
-def told(_chart: Chart, _table, *key) -> str:
+def told(_chart: Chart, _table, key: tuple) -> str:
     """The sentence of a table that `table` made."""
     return _chart.sentence(_table)

@@ -1,5 +1,7 @@
 """What the user chooses stays chosen: labels of controls never change, and nothing but the user changes a setting."""
 
+import re
+
 import pytest
 from made_results import store_result
 from paged import clean, turned, words
@@ -8,8 +10,9 @@ from streamlit.testing.v1 import AppTest
 from streamlit.testing.v1.element_tree import Selectbox
 
 from asr_core.spec.model import ModelSpec
+from asr_core.store.entries import PROJECT
 from pages._frame import sidebar
-from pages._frame.address import LOOK, SETTING
+from pages._frame.address import LOOK, PARAMS, SETTING
 from pages._frame.controls import said
 
 OTHERS = (
@@ -36,7 +39,7 @@ def labels(app) -> dict[str, list[str]]:
 
 def setting(app) -> dict:
     """All that the user can choose of the experiment and of the look at it."""
-    return {name: app.session_state[name] for name in (*SETTING, *LOOK)}
+    return {name: app.session_state["_state"][name] for name in (*SETTING, *LOOK)}
 
 
 def unfolded(app):
@@ -110,6 +113,19 @@ def test_two_sparsities_never_share_a_label(store):
     assert app.select_slider(key="sparsity").value == 0.950000001
 
 
+def test_only_what_has_a_control_on_the_page_is_among_its_widgets(store):
+    store_result(store)
+    app = opened("curves", dataset="digits")
+    assert "recal" in app.session_state and "gap" not in app.session_state
+
+
+def test_every_widget_of_a_parameter_asks_for_its_key():
+    named = re.compile(rf'key="({"|".join(PARAMS)})"')
+    sources = [path.read_text(encoding="utf-8") for path in (PROJECT / "pages").rglob("*.py")]
+    assert sum("state.key(" in source for source in sources) > 10
+    assert not [found for source in sources for found in named.findall(source)]
+
+
 def typed():
     """A page on which anything can be typed as the architecture."""
     import streamlit as st
@@ -117,7 +133,7 @@ def typed():
     from pages._frame import state
 
     state.begin("typed")
-    st.text_input("Architecture", key="architecture")
+    st.text_input("Architecture", key=state.key("architecture"))
     state.finish(True)
 
 
@@ -137,7 +153,7 @@ def paged():
 
     state.begin(st.session_state.setdefault("at", "one"))
     state.unchosen()  # as every page that shows a setting asks
-    st.toggle("Over the image", key="overlay")
+    st.toggle("Over the image", key=state.key("overlay"))
     state.finish(True)
 
 
