@@ -1,10 +1,10 @@
 """The experiment after the dense network is there: ours, with bare passes in turn, and the straightforward script."""
 
 import copy
+import multiprocessing
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field, replace
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -91,10 +91,15 @@ class Bench:
 
 def apart(function: Callable, *arguments) -> Any:
     """What `function` returns in a process of its own, of as many threads, which knows nothing of how ours keeps
-    memory."""
-    threads = torch.get_num_threads()
-    with ProcessPoolExecutor(1, get_context("spawn"), torch.set_num_threads, (threads,)) as other:
+    memory and starts others as any script does."""
+    given = torch.get_num_threads(), multiprocessing.get_start_method()
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), _as_a_script, given) as other:
         return other.submit(function, *arguments).result()
+
+
+def _as_a_script(threads: int, start_method: str) -> None:
+    torch.set_num_threads(threads)
+    multiprocessing.set_start_method(start_method, force=True)  # else the loader's workers are spawned, as this one is
 
 
 def straightforward_run(dense: nn.Module, asked: straightforward.Setting) -> tuple[float, straightforward.Outcome]:

@@ -30,7 +30,9 @@ NAMES = {  # what is compared first: a narrow window shows so much
     "stat_images": "statistics images",
     "weights": "weights",
 }
+LETTER, LEAST, MOST = 7, 60, 330  # pixels of a letter and of a column of words
 PERCENT = ("sparsity", "within_share", "gain", "gain_low", "gain_high", "complete")
+WORDS = ("network", "images", "pruning", "tested", "weights")
 WATCH = 5.0  # seconds between two looks at whether results came or went
 
 
@@ -50,6 +52,12 @@ def shown(rows: pd.DataFrame) -> pd.DataFrame:
     tested = rows["tested"].astype("Int64").astype("string").fillna("all")
     percent = {name: 100 * rows[name].astype(float) for name in PERCENT}
     return rows.assign(**percent, tested=tested)[list(NAMES)].rename(columns=NAMES)
+
+
+def wide(texts: pd.Series) -> int:
+    """Pixels of a column in which the longest of its words, or its name, is read whole."""
+    longest = max(map(len, [*texts.astype(str), str(texts.name)]), default=0)
+    return min(MOST, max(LEAST, LETTER * longest + 2 * LETTER))
 
 
 def open_setting(keys: list[str]) -> None:
@@ -83,9 +91,10 @@ def draw(everything: pd.DataFrame) -> None:
             "Sort by", list(BY), key=state.key("by"), required=True, format_func=BY.get, help="Largest first."
         )
     rows = chosen(everything)
+    table = shown(rows)
     st.caption(f"{len(rows)} of {len(everything)} stored settings. **Click the box of a row to open its setting.**")
     st.dataframe(
-        shown(rows),
+        table,
         key="_settings",
         hide_index=True,
         width="stretch",
@@ -93,7 +102,8 @@ def draw(everything: pd.DataFrame) -> None:
         on_select=lambda: open_setting(rows["key"].tolist()),
         selection_mode="single-row",
         column_config={name: st.column_config.NumberColumn(format="%.1f") for name in map(NAMES.get, PERCENT)}
-        | {"severity": st.column_config.NumberColumn(format="%.3f")},
+        | {"severity": st.column_config.NumberColumn(format="%.3f")}
+        | {name: st.column_config.TextColumn(width=wide(table[name])) for name in map(NAMES.get, WORDS)},
         alt="Stored settings: what they are, severity, within share, gain of ASR over LW, completeness.",
     )
     st.caption(

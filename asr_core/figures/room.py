@@ -11,6 +11,7 @@ from asr_core.figures import style
 # the gap before it, a legend's symbol, a colour bar with its labels and title.
 CHARACTER, LINE, PAD, TITLE, SYMBOL, BAR = 5.9, 19, 13, 40, 40, 110
 PERCENT = 1.2  # characters by which a % is wider than another
+SHORT = 4  # characters up to which a label can be all capitals, and gets room for one more
 ABOVE, UNDER = 34, 112  # between a legend's lines and the plot
 LONGEST = 170  # under a plot: figures are high enough for this much
 
@@ -58,7 +59,12 @@ def _labels(figure: go.Figure, axis, direction: str) -> list[str]:
 
 
 def _wide(labels: list[str]) -> float:
-    return CHARACTER * max((len(label) + PERCENT * label.count("%") for label in labels), default=0)
+    return CHARACTER * max(map(_characters, labels), default=0)
+
+
+def _characters(label: str) -> float:
+    """As many of a usual width as the label is wide."""
+    return len(label) + (len(label) < SHORT) + PERCENT * label.count("%")
 
 
 def _title(axis) -> float:

@@ -25,6 +25,8 @@ STATES = (NO_STATE, REPORTED_STATE, BatchNormState.of(averaging="cumulative", ca
 LOOKS = (("simultaneous", "off"), ("sequential", "on"))  # order and bias: the two ends of what the paper leaves open
 BENCHMARKS = {
     "benchmark": PROJECT / "docs" / "benchmark.json",
+    "benchmark of CIFAR-10": PROJECT / "docs" / "benchmark-cifar10.json",
+    "benchmark of resnet18": PROJECT / "docs" / "benchmark-resnet18.json",
     "dashboard": PROJECT / "docs" / "benchmark-ui.json",
 }  # section -> numbers
 

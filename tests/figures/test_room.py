@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from traces import KINDS, figure_of
 
 from asr_core.figures import style
-from asr_core.figures.room import LONGEST, make_room
+from asr_core.figures.room import CHARACTER, LONGEST, PAD, make_room
 
 WIDTH = 1000
 SHORT, LONG = "fc", "layer4.0.downsample.0"
@@ -29,6 +29,10 @@ def margins(y=("a",), names=("one",), x_title="", y_title="", axis=None, width=W
 @given(st.text(min_size=1, max_size=30), st.text(max_size=30))
 def test_a_longer_label_never_gets_less_room(label, more):
     assert margins(y=(label + more,))["l"] >= margins(y=(label,))["l"] >= len(label)
+
+
+def test_a_label_of_one_capital_gets_the_room_of_two_letters():
+    assert margins(y=("W",))["l"] == margins(y=("fc",))["l"] - round(CHARACTER) > CHARACTER + PAD
 
 
 @given(st.lists(st.text("abcdefgh ", min_size=1, max_size=40), min_size=2, max_size=9), st.integers(300, 1200))
