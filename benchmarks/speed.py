@@ -1,12 +1,8 @@
 """The experiment after the dense network is there: ours, with bare passes in turn, and the straightforward script."""
 
 import copy
-import multiprocessing
-from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -23,6 +19,7 @@ from asr_core.spec.keys import Keys
 from asr_core.spec.recalibration import NO_STATE, REPORTED_STATE
 from asr_core.store import Store
 from benchmarks import limit, setting, straightforward
+from benchmarks.apart import apart
 from benchmarks.report import Line, ratios
 
 TOLERANCE = 1e-4  # relative, of factors
@@ -87,19 +84,6 @@ class Bench:
             return limit.timed(straightforward.predict, model, batches)
 
         return replace(asked, workers=min((0, 2), key=second_pass))
-
-
-def apart(function: Callable, *arguments) -> Any:
-    """What `function` returns in a process of its own, of as many threads, which knows nothing of how ours keeps
-    memory and starts others as any script does."""
-    given = torch.get_num_threads(), multiprocessing.get_start_method()
-    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), _as_a_script, given) as other:
-        return other.submit(function, *arguments).result()
-
-
-def _as_a_script(threads: int, start_method: str) -> None:
-    torch.set_num_threads(threads)
-    multiprocessing.set_start_method(start_method, force=True)  # else the loader's workers are spawned, as this one is
 
 
 def straightforward_run(dense: nn.Module, asked: straightforward.Setting) -> tuple[float, straightforward.Outcome]:

@@ -6,13 +6,10 @@ They run what `python -m asr_core.jobs.worker` runs, as processes of their own.
 import multiprocessing
 import os
 import subprocess
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from multiprocessing import forkserver
-from types import ModuleType
 
 from asr_core.jobs import worker
+from benchmarks.apart import nobodys_main
 
 LOADED = ["asr_core.pipeline.run", "asr_core.jobs.tracking", "asr_core.jobs.probe", "benchmarks.chaos.forked"]
 
@@ -25,7 +22,7 @@ class Child:
         context.set_forkserver_preload(LOADED)
         forkserver.ensure_running()
         self._process = context.Process(target=_work, args=(arguments[:2],), daemon=True)
-        with _nobodys_main():
+        with nobodys_main():
             self._process.start()
         self.pid = self._process.pid
 
@@ -47,17 +44,6 @@ class Child:
     def kill(self) -> None:
         """SIGKILL."""
         self._process.kill()
-
-
-@contextmanager
-def _nobodys_main() -> Iterator[None]:
-    """A child begins with its parent's __main__: not with a page that a test runs there."""
-    own = sys.modules["__main__"]
-    sys.modules["__main__"] = ModuleType("__main__")
-    try:
-        yield
-    finally:
-        sys.modules["__main__"] = own
 
 
 def _work(arguments: list[str]) -> None:

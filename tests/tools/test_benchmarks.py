@@ -1,9 +1,11 @@
 """The benchmark's two sides compute the same thing, so that their times can be compared."""
 
 import copy
+import os
 import subprocess
 import sys
 from importlib import import_module
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -24,6 +26,7 @@ from asr_core.store import Store, results
 from asr_core.store.entries import PROJECT
 from benchmarks import __main__ as command
 from benchmarks import dashboard, limit, live, repairability, setting, signals, speed, straightforward
+from benchmarks.apart import apart
 from benchmarks.report import Line, as_json, table
 
 ASKED = setting.Asked(
@@ -249,3 +252,11 @@ def test_masked_least_squares_is_timed_beside_a_bare_pass(monkeypatch):
     line = signals.repair_line("cifar_resnet20", 1)
     assert line.measured > line.against > 0
     assert line.target == "<= 3" and line.factor == line.measured
+
+
+def test_another_process_does_not_begin_with_a_page_that_ran_here(monkeypatch):
+    page = ModuleType("__main__")
+    page.__file__ = str(PROJECT / "pages" / "_frame" / "main.py")
+    monkeypatch.setitem(sys.modules, "__main__", page)
+    assert apart(os.getpid) != os.getpid()
+    assert sys.modules["__main__"] is page
