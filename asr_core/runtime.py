@@ -51,7 +51,7 @@ class Runtime:
 
 def _keep_freed_memory() -> None:
     """Have glibc keep up to 128 MiB of freed memory at its end, on the CPU the outputs of a few layers: returned after
-    each layer, their pages would be asked for and cleared again, a third of the time of a small network's pass.
+    each layer, their pages would be asked for and cleared again, a quarter of the time of a small network's pass.
 
     `give_back_memory` returns it between stages. Elsewhere nothing happens."""
     with suppress(OSError, AttributeError):

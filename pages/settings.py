@@ -30,7 +30,7 @@ NAMES = {  # what is compared first: a narrow window shows so much
     "stat_images": "statistics images",
     "weights": "weights",
 }
-LETTER, LEAST, MOST = 7, 60, 330  # pixels of a letter and of a column of words
+LETTER, ROOM, MOST = 6, 20, 165  # pixels of a letter, beside the words, and of a column of words
 PERCENT = ("sparsity", "within_share", "gain", "gain_low", "gain_high", "complete")
 WORDS = ("network", "images", "pruning", "tested", "weights")
 WATCH = 5.0  # seconds between two looks at whether results came or went
@@ -55,9 +55,9 @@ def shown(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def wide(texts: pd.Series) -> int:
-    """Pixels of a column in which the longest of its words, or its name, is read whole."""
+    """Pixels of a column for the longest of its words or its name: no more than leaves room for the numbers."""
     longest = max(map(len, [*texts.astype(str), str(texts.name)]), default=0)
-    return min(MOST, max(LEAST, LETTER * longest + 2 * LETTER))
+    return min(MOST, LETTER * longest + ROOM)
 
 
 def open_setting(keys: list[str]) -> None:

@@ -33,11 +33,6 @@ def among_layers(found: common.View) -> tuple[int, ...]:
     return (int(depths.iloc[0]), *key) if (key := channels.key(found)) and len(depths) else ()
 
 
-def channel_changed() -> None:
-    """A channel of another layer means nothing here."""
-    state.put(channel=None)
-
-
 @st.cache_resource(max_entries=64, show_spinner=False)
 def fitted(_table, *known_by):
     """`variance.alphas` of a table."""
@@ -89,14 +84,7 @@ def numbers(table, channel: int) -> None:
 
 
 with st.container(horizontal=True, vertical_alignment="bottom"):
-    st.selectbox(
-        "Layer",
-        view.layers,
-        key=state.key("layer"),
-        on_change=channel_changed,
-        width=320,
-        help="Layers in execution order.",
-    )
+    channels.layer(view, 320)
     order = view.result.channels.loc[view.result.channels["layer"] == layer, "channel"].tolist()
     channels.choose(order, "Selected on every page.", index=None, placeholder="none")
     st.segmented_control(

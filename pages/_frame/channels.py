@@ -1,4 +1,4 @@
-"""The chosen channel, shared by all pages: its control, and the one before and after it by button or key."""
+"""The chosen layer and its chosen channel, shared by all pages: their controls, and steps by button or key."""
 
 import streamlit as st
 
@@ -18,6 +18,19 @@ def step(order: list[int], by: int) -> None:
         state.put(channel=order[(order.index(channel) + by) % len(order)])
     else:
         state.put(channel=order[0 if by > 0 else -1])
+
+
+def layer(found: common.View, width: int) -> None:
+    """The layer's control, `width` pixels wide; another layer has no chosen channel yet."""
+    st.selectbox(
+        "Layer",
+        found.layers,
+        key=state.key("layer"),
+        on_change=state.put,
+        kwargs={"channel": None},
+        width=width,
+        help="Layers in execution order.",
+    )
 
 
 def choose(order: list[int], help: str, **how) -> None:

@@ -99,8 +99,8 @@ def _prepare(chart: Chart, key: str, view: common.View, what: dict, more: tuple)
         made = tabled.table(chart, view, values, more)
     except NothingToDraw as reason:
         return str(reason)
-    sentence = tabled.told(chart, made, (chart.name, *tabled.known_by(view, values, more)))
-    return Drawn(key, chart, view, made, None, sentence, values, {}, more)
+    item = Drawn(key, chart, view, made, None, "", values, {}, more)
+    return replace(item, sentence=tabled.told(chart, made, _known(item)))
 
 
 def _draw(item: Drawn, how: dict, width: int, select, is_pinned: bool, ringed: tuple[int, ...]) -> None:

@@ -23,11 +23,6 @@ NAMES = {
 }
 
 
-def layer_changed() -> None:
-    """A channel of another layer means nothing here."""
-    state.put(channel=None)
-
-
 def choose(view: common.View, layer: str) -> tuple[int, pd.Series]:
     """The controls of layer and channel; returns the channel and its row of the ranking."""
     stage = "recalibrated" if state.get("mapped") == "after" and view.look.batchnorm else "repaired"
@@ -45,14 +40,7 @@ def choose(view: common.View, layer: str) -> tuple[int, pd.Series]:
 def _chosen(view: common.View, order: list[int]) -> None:
     """Widgets of the layer, and of the channel in its ranking."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        st.selectbox(
-            "Layer",
-            view.layers,
-            key=state.key("layer"),
-            on_change=layer_changed,
-            width=260,
-            help="Layers in execution order.",
-        )
+        channels.layer(view, 260)
         st.selectbox(
             "Rank channels by",
             list(RANKS),
