@@ -10,7 +10,7 @@ from asr_core.pipeline import kernels
 from asr_core.report.sentences import maps as words
 from asr_core.spec import labels
 from asr_core.spec.experiment import from_dict
-from asr_core.spec.repairs import DENSE, NO_REPAIR, RepairSpec
+from asr_core.spec.repairs import DENSE, NO_REPAIR
 from asr_core.store import Store
 from asr_core.store.results import Result
 
@@ -41,17 +41,12 @@ def table(result: Result, store: Store, layer: str, channel: int, repairs=()) ->
     return made
 
 
-def networks(weights: pd.DataFrame) -> dict[str, RepairSpec]:
-    """Heading -> network of each column of weights, dense first."""
-    return {name: RepairSpec.from_columns(**columns) for name, columns in weights.attrs["networks"].items()}
-
-
 def figure(weights: pd.DataFrame, span: float | None = None) -> go.Figure:
     """A row per network, a tile per input channel, largest dense norm first; one scale, white at 0."""
     drawn = weights[weights["rank"] < MOST]
-    titles, shared = style.titles(networks(weights).values())
+    titles, shared = style.titles(style.headed(weights).values())
     height, width, count = (int(drawn[name].max()) + 1 for name in ("row", "column", "rank"))
-    grid, text = _tiles(drawn, list(networks(weights)))
+    grid, text = _tiles(drawn, list(style.headed(weights)))
     span = span or float(np.nanmax(np.abs(grid))) or 1.0
     bar = {"title": {"text": "weight", "side": "right"}, "thickness": 12}
     made = go.Figure()
@@ -90,7 +85,7 @@ def _tiles(drawn: pd.DataFrame, names: list[str]) -> tuple[np.ndarray, np.ndarra
 
 def limits(tables) -> dict:
     """One colour range for all kernels."""
-    return {"span": max(float(weights[list(networks(weights))].abs().max().max()) for weights in tables) or 1.0}
+    return {"span": max(float(weights[list(style.headed(weights))].abs().max().max()) for weights in tables) or 1.0}
 
 
 KERNEL = Chart("kernels.KERNEL", table, figure, words.kernel, limits, counts="")

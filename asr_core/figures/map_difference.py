@@ -49,7 +49,7 @@ def spans(values: np.ndarray, scale: str) -> np.ndarray:
 
 def difference_figure(pixels: pd.DataFrame, scale: str = "row", inputs: bool = True, **_ranges) -> go.Figure:
     """One sprite: a row per image; the input where it is known, then each network, current minus pinned; 0 is white."""
-    values, (names, shared) = map_sheets.stacked(pixels), style.titles(map_sheets.networks(pixels).values())
+    values, (names, shared) = map_sheets.stacked(pixels), style.titles(style.headed(pixels).values())
     span, side = spans(values, scale), sprites.side_of(*values.shape[2:])
     tiles = sprites.resized(sprites.colour(values, -span, span, style.RATIO), side)
     given = map_sheets.input_tiles(pixels, side) if inputs else None

@@ -14,7 +14,7 @@ def figure(pixels: pd.DataFrame, scale: str = "row", low=None, high=None, span=N
     """One image: each network's map, and each one minus dense beneath; hover shows every value."""
     values, names = map_sheets.stacked(pixels), list(pixels.attrs["networks"])
     low, high, span = (edge[0, :, 0, 0] for edge in map_sheets.ranges(values, scale, low, high, span))
-    titles, shared = style.titles(map_sheets.networks(pixels).values())
+    titles, shared = style.titles(style.headed(pixels).values())
     made = make_subplots(2, len(names), column_titles=titles, horizontal_spacing=BESIDE, vertical_spacing=BELOW)
     for i, name in enumerate(names):
         _grid(made, (1, i + 1), values[0, i], style.MAGNITUDE, (low[i], high[i]), name)

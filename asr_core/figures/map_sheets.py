@@ -9,7 +9,6 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from asr_core.figures import sprites, style
-from asr_core.spec.repairs import RepairSpec
 
 SCALES = {
     "row": "per row: each image's maps share the range of its dense map",
@@ -23,11 +22,6 @@ HOVER = (
     "<b>%{customdata[1]}</b>, test image %{customdata[0]}<br>lowest %{customdata[2]}, highest %{customdata[3]}<br>"
     "standard deviation %{customdata[4]}<br>root mean square of the difference to dense %{customdata[5]}<extra></extra>"
 )
-
-
-def networks(pixels: pd.DataFrame) -> dict[str, RepairSpec]:
-    """Heading -> network of each column of values, dense first."""
-    return {name: RepairSpec.from_columns(**columns) for name, columns in pixels.attrs["networks"].items()}
 
 
 def shape_of(pixels: pd.DataFrame) -> tuple[int, int]:
@@ -92,7 +86,7 @@ def figure(
     inputs: whether the input images are drawn, where they are in the table.
     low, high, span: the ranges of scale `global`.
     """
-    values, (names, shared) = stacked(pixels), style.titles(networks(pixels).values())
+    values, (names, shared) = stacked(pixels), style.titles(style.headed(pixels).values())
     low, high, span = ranges(values, scale, low, high, span)
     side = sprites.side_of(*values.shape[2:])
     shown = sprites.resized(sprites.colour(values, low, high, style.MAGNITUDE), side)

@@ -13,6 +13,7 @@ from asr_core.figures.colours import METHODS, SPARE
 from asr_core.report.naming import REFERENCES as REFERENCES
 from asr_core.report.naming import budget as budget
 from asr_core.report.naming import each as each
+from asr_core.report.naming import headed as headed
 from asr_core.report.naming import in_order as in_order
 from asr_core.report.naming import in_table as in_table
 from asr_core.report.naming import in_words as in_words

@@ -60,6 +60,18 @@ def in_words(found: Iterable[RepairSpec]) -> tuple[dict[RepairSpec, str], str]:
     return names, f" ({shared})" if shared else ""
 
 
+def headed(table: pd.DataFrame) -> dict[str, RepairSpec]:
+    """Heading -> network of a table with a column per network: maps, kernels."""
+    return {name: RepairSpec.from_columns(**columns) for name, columns in table.attrs["networks"].items()}
+
+
+def headed_in_words(table: pd.DataFrame) -> tuple[dict[str, str], str]:
+    """`in_words` of a table with a column per network, by heading."""
+    networks = headed(table)
+    names, shared = in_words(networks.values())
+    return {heading: names[network] for heading, network in networks.items()}, shared
+
+
 def titles(found: Iterable[RepairSpec]) -> tuple[list[str], str]:
     """(names on several lines, what all repairs share): of columns or rows of pictures, in the order given."""
     found = list(found)

@@ -6,7 +6,7 @@ from drawn import charts
 from made_maps import LAYER, SPEC, copy
 from maps_page import EIGHT, kinds, opened, said
 
-from asr_core.figures import NothingToDraw, map_difference, map_sheets
+from asr_core.figures import NothingToDraw, map_difference, style
 from asr_core.figures import maps as figures
 from asr_core.pipeline import run
 from asr_core.spec.labels import label
@@ -44,7 +44,7 @@ def test_networks_of_both_are_subtracted_pixel_by_pixel(use, two):
     current["no repair"] = pinned["no repair"] + np.float32(PLUS)
     current.attrs["networks"].pop(label(LW))
     found = map_difference.difference(pinned, current)
-    assert [*map_sheets.networks(found).values()] == [DENSE, NO_REPAIR]
+    assert [*style.headed(found).values()] == [DENSE, NO_REPAIR]
     assert len(found) == len(current)
     assert (found["dense"] == 0).all()  # one dense network
     np.testing.assert_allclose(found["no repair"], PLUS, atol=1e-5)

@@ -13,7 +13,7 @@ from maps_page import EIGHT, kinds, opened, said
 from streamlit.testing.v1 import AppTest
 
 from asr_core.figures import kernels as kernel_figures
-from asr_core.figures import map_numbers, map_sheets, sprites
+from asr_core.figures import map_numbers, map_sheets, sprites, style
 from asr_core.figures import maps as figures
 from asr_core.images import data
 from asr_core.jobs.runner import Runner
@@ -209,7 +209,7 @@ def test_the_notebook_table_is_the_one_on_the_page(use, mapped):
     item = catalogue.stored(mapped)[0]
     result = results.open_results(mapped, (item.key,))
     pixels = figures.table(result, mapped, LAYER, 4, [LW, BN_ONLY])
-    assert [*map_sheets.networks(pixels).values()] == [DENSE, NO_REPAIR, LW]
+    assert [*style.headed(pixels).values()] == [DENSE, NO_REPAIR, LW]
     assert len(pixels) == 8 * 32 * 32
     stored = maps.read(SPEC, mapped, result.setting["dense_id"], EIGHT)
     np.testing.assert_array_equal(map_sheets.stacked(pixels)[:, 0], stored.of[DENSE][:, 4].astype(np.float32))

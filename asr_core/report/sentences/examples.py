@@ -8,6 +8,7 @@ import pandas as pd
 
 from asr_core.measure.statistics import AHEAD, BEHIND, EQUAL, UNMEASURED
 from asr_core.report.sentences import accuracies, damage, maps
+from asr_core.spec import labels
 from asr_core.spec.recalibration import NO_BATCHNORM
 from asr_core.spec.repairs import BN_ONLY, DENSE, NO_REPAIR, RepairSpec
 from asr_core.store.tables import typed
@@ -21,6 +22,13 @@ def of(networks: list[RepairSpec], **columns: Any) -> pd.DataFrame:
     """A table with a row per network."""
     table = typed(pd.DataFrame([network.columns for network in networks]))
     return table.assign(**columns)
+
+
+def headed(columns: dict[RepairSpec, Any], **more: Any) -> pd.DataFrame:
+    """A table with a column per network, as maps and kernels have it."""
+    table = pd.DataFrame(more | {labels.label(network): values for network, values in columns.items()})
+    table.attrs = {"networks": {labels.label(network): network.columns for network in columns}}
+    return table
 
 
 def _accuracies(
@@ -117,23 +125,23 @@ def variances() -> list[Case]:
     ]
 
 
-def _map(ratio: dict[str, float], constant: bool = False) -> str:
-    pixels = pd.DataFrame(np.indices((1, 4, 4)).reshape(3, -1).T, columns=["image", "row", "column"])
+def _map(ratio: dict[RepairSpec, float], constant: bool = False) -> str:
     dense = np.zeros(16) if constant else np.arange(16.0)
-    pixels = pixels.assign(dense=dense, **{name: dense * factor for name, factor in ratio.items()})
-    pixels.attrs = {"channel": 3, "layer": "layer1", "networks": dict.fromkeys(["dense", *ratio])}
+    columns = {DENSE: dense} | {network: dense * factor for network, factor in ratio.items()}
+    pixels = headed(columns, **dict(zip(("image", "row", "column"), np.indices((1, 4, 4)).reshape(3, -1), strict=True)))
+    pixels.attrs |= {"channel": 3, "layer": "layer1"}
     return maps.sentence(pixels)
 
 
 def pictures() -> list[Case]:
     """Of maps.sentence."""
     return [
-        ("usual", lambda: _map({"no repair": 0.2, "LW": 0.7, "ASR": 0.9})),
-        ("no repair is nearest", lambda: _map({"no repair": 0.9, "LW": 5.0, "ASR": 3.0})),
-        ("a tie", lambda: _map({"no repair": 0.2, "LW": 0.9, "ASR": 0.9})),
-        ("dead", lambda: _map({"no repair": 0.0, "ASR": 0.0})),
-        ("constant", lambda: _map({"no repair": 0.5, "ASR": 0.5}, constant=True)),
-        ("not finite", lambda: _map({"no repair": 0.5, "ASR": np.nan})),
-        ("pruned not finite", lambda: _map({"no repair": np.nan, "ASR": 0.9})),
-        ("as far on the other side", lambda: _map({"no repair": 0.5, "ASR": 1.5})),
+        ("usual", lambda: _map({NO_REPAIR: 0.2, LW: 0.7, ASR: 0.9})),
+        ("no repair is nearest", lambda: _map({NO_REPAIR: 0.9, LW: 5.0, ASR: 3.0})),
+        ("a tie", lambda: _map({NO_REPAIR: 0.2, LW: 0.9, ASR: 0.9})),
+        ("dead", lambda: _map({NO_REPAIR: 0.0, ASR: 0.0})),
+        ("constant", lambda: _map({NO_REPAIR: 0.5, ASR: 0.5}, constant=True)),
+        ("not finite", lambda: _map({NO_REPAIR: 0.5, ASR: np.nan})),
+        ("pruned not finite", lambda: _map({NO_REPAIR: np.nan, ASR: 0.9})),
+        ("as far on the other side", lambda: _map({NO_REPAIR: 0.5, ASR: 1.5})),
     ]

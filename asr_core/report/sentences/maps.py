@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 
+from asr_core.report import naming
 from asr_core.report.words import counted, listed
 from asr_core.spec.labels import REFERENCES
 
@@ -50,8 +51,9 @@ def sentence(pixels: pd.DataFrame) -> str:
 
 def _broken(pixels: pd.DataFrame) -> str:
     """Whose values are not all finite."""
-    names = [name for name in pixels.attrs["networks"] if not np.isfinite(pixels[name].to_numpy()).all()]
-    return f" Values that are not finite (red): {', '.join(names)}." if names else ""
+    names, _ = naming.headed_in_words(pixels)
+    broken = [short for name, short in names.items() if not np.isfinite(pixels[name].to_numpy()).all()]
+    return f" Values that are not finite (red): {', '.join(broken)}." if broken else ""
 
 
 def _pruned(pruned: pd.Series) -> str:
@@ -70,13 +72,15 @@ def _repaired(pixels: pd.DataFrame, found: pd.DataFrame) -> str:
     if rest.empty:
         return ""
     plain, pruned = found.loc[NO_REPAIR, "error"], pixels[NO_REPAIR]
+    names, shared = naming.headed_in_words(pixels)
     if all(np.allclose(pixels[name], pruned, rtol=1e-3, atol=1e-6) for name in rest.index):
         return " The repairs leave this channel as it is here."
     if np.isfinite(plain) and plain <= rest.min():
-        return f" No repair is nearer to dense than none: {plain:.2g}, against {rest.min():.2g} with {rest.idxmin()}."
-    best = rest[np.isclose(rest, rest.min(), rtol=1e-3)]
-    text = f" Nearest to dense on these images is {listed(best.index, 'or')}: the difference is {rest.min():.2g} of the"
-    far = f", with {rest.idxmax()} {rest.max():.2g}" if len(best) < len(rest) else ""
+        nearest = f"{rest.min():.2g} with {names[rest.idxmin()]}{shared}"
+        return f" No repair is nearer to dense than none: {plain:.2g}, against {nearest}."
+    best = listed([names[name] for name in rest.index[np.isclose(rest, rest.min(), rtol=1e-3)]], "or")
+    text = f" Nearest to dense on these images is {best}{shared}: the difference is {rest.min():.2g} of the"
+    far = "" if np.allclose(rest, rest.min(), rtol=1e-3) else f", with {names[rest.idxmax()]} {rest.max():.2g}"
     return f"{text} standard deviation{far}."
 
 
@@ -87,14 +91,16 @@ def pixel_sentence(pixels: pd.DataFrame) -> str:
     text = f"Test image {row['image']} ({row['file']}, class {row['class']})."
     if found.empty:
         return text + " The dense map does not vary (or is not finite), so there is nothing to compare with."
-    parts = ", ".join(f"{name} {error:.2g}" for name, error in found.items())
-    return f"{text} Difference to dense, in its standard deviations: {parts}.{_broken(pixels)}"
+    names, shared = naming.headed_in_words(pixels)
+    parts = ", ".join(f"{names[name]} {error:.2g}" for name, error in found.items())
+    what = f"Difference of pruned and repaired maps{shared} to dense, in its standard deviations"
+    return f"{text} {what}: {parts}.{_broken(pixels)}"
 
 
 def kernel(weights: pd.DataFrame) -> str:
     """What pruning left of a kernel, and what the repairs multiply it by. weights: figures.kernels.table."""
-    names = list(weights.attrs["networks"])
-    dense, pruned = weights[names[0]], weights[names[1]]
+    names, shared = naming.headed_in_words(weights)
+    dense, pruned, *repaired = (weights[name] for name in names)
     kept, energy = int((pruned != 0).sum()), float((pruned**2).sum() / (dense**2).sum()) if (dense != 0).any() else 0.0
     inputs = weights.loc[pruned != 0, "input"].nunique()
     text = (
@@ -103,5 +109,5 @@ def kernel(weights: pd.DataFrame) -> str:
     )
     if kept == 0:
         return text + " Nothing is left to scale: the channel is dead."
-    factors = [f"{name} {weights[name].abs().sum() / pruned.abs().sum():.3g}" for name in names[2:]]
-    return text + (f" Repairs multiply what is left by: {', '.join(factors)}." if factors else "")
+    factors = [f"{names[of.name]} {of.abs().sum() / pruned.abs().sum():.3g}" for of in repaired]
+    return text + (f" Repairs{shared} multiply what is left by: {', '.join(factors)}." if factors else "")

@@ -1,14 +1,12 @@
 """Small tables for the other sentences: see `examples`."""
 
-from typing import Any
-
 import numpy as np
 import pandas as pd
 
 from asr_core.measure.statistics import AHEAD, BEHIND, EQUAL, UNMEASURED
 from asr_core.report.sentences import accuracies, damage, maps, paper, rules
-from asr_core.report.sentences.examples import ASR, LW, NAN, Case, of
-from asr_core.spec.repairs import BN_ONLY, NO_REPAIR, RepairSpec
+from asr_core.report.sentences.examples import ASR, LW, NAN, Case, headed, of
+from asr_core.spec.repairs import BN_ONLY, DENSE, NO_REPAIR, RepairSpec
 from asr_core.studies import transition
 
 
@@ -116,28 +114,25 @@ def energy() -> list[Case]:
     ]
 
 
-def _pixels(factors: dict[str, float], dense: Any) -> pd.DataFrame:
-    pixels = pd.DataFrame({"image": 7, "file": "test[7]", "class": "3", "dense": dense})
-    pixels = pixels.assign(**{name: pixels["dense"] * factor for name, factor in factors.items()})
-    pixels.attrs = {"networks": dict.fromkeys(["dense", *factors])}
-    return pixels
+def _pixels(factors: dict[RepairSpec, float], dense: np.ndarray) -> pd.DataFrame:
+    columns = {DENSE: dense} | {network: dense * factor for network, factor in factors.items()}
+    return headed(columns, image=7, file="test[7]", **{"class": "3"})
 
 
 def pixel() -> list[Case]:
     """Of maps.pixel_sentence."""
-    factors = {"no repair": 0.2, "ASR": 0.9}
+    factors = {NO_REPAIR: 0.2, LW: 1.3, ASR: 0.9}
     return [
         ("usual", lambda: maps.pixel_sentence(_pixels(factors, np.arange(9.0)))),
         ("constant", lambda: maps.pixel_sentence(_pixels(factors, np.zeros(9)))),
-        ("one is not finite", lambda: maps.pixel_sentence(_pixels(factors | {"ASR": np.inf}, np.arange(1, 10.0)))),
+        ("one is not finite", lambda: maps.pixel_sentence(_pixels(factors | {ASR: np.inf}, np.arange(1, 10.0)))),
     ]
 
 
 def _kernel(dense: list[float], kept: list[float], factor: float) -> str:
     pruned = np.array(dense) * kept
-    weights = pd.DataFrame({"input": range(len(dense)), "dense": dense, "no repair": pruned, "ASR": factor * pruned})
-    weights.attrs = {"networks": dict.fromkeys(["dense", "no repair", "ASR"])}
-    return maps.kernel(weights)
+    columns = {DENSE: np.array(dense), NO_REPAIR: pruned, ASR: factor * pruned}
+    return maps.kernel(headed(columns, input=range(len(dense))))
 
 
 def kernel() -> list[Case]:
