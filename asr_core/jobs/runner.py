@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from asr_core.errors import AsrError, StoreError
-from asr_core.jobs import jobs, logs, queue
+from asr_core.jobs import jobs, logs, queue, watches
 from asr_core.jobs.cluster import Cluster
 from asr_core.jobs.jobs import Job, Wanted
 from asr_core.jobs.meter import Meter
@@ -97,10 +97,19 @@ class Runner(Meter):
     def _halt(self, job: Job, **changes) -> None:
         """End what a worker does for a job, and say what the job is now; for who holds the lock `jobs`, which keeps the
         worker from the next one meanwhile. It stays warm. On another machine it sees the change by itself."""
-        if job.pid and job.host == jobs.HOST and self._alive(job):
-            with suppress(ProcessLookupError):
-                os.kill(job.pid, signal.SIGTERM)
+        self._send(job, signal.SIGTERM)
         jobs.change(self.store, job.id, **changes)
+
+    def _send(self, job: Job | None, number: int) -> None:
+        """A signal to the worker of a job; for who holds the lock `jobs`."""
+        with suppress(ProcessLookupError):
+            if pid := self._worker_of(job):
+                os.kill(pid, number)
+
+    def _worker_of(self, job: Job | None) -> int | None:
+        """The process of this machine that computes a job, if there is one."""
+        here = job if job and job.state == "running" and job.host == jobs.HOST else None
+        return here.pid if here and self._alive(here) else None
 
     def tend(self) -> None:
         """Start workers where jobs wait, no more than may compute at once."""
@@ -218,28 +227,17 @@ class Runner(Meter):
         job = self.get(job_id)
         if job is None or not job.live:
             return job
-        if job.state == "running" and job.host == jobs.HOST:
-            self._signal(job_id, signal.SIGTERM, GRACE)
-            self._signal(job_id, signal.SIGKILL, 2.0)
         with self.store.lock("jobs"):
-            if (now := jobs.read(self.store, job_id)) and now.live:
+            self._send(jobs.read(self.store, job_id), signal.SIGTERM)
+        watches.wait(lambda: not self._worker_of(jobs.read(self.store, job_id)), GRACE)
+        with self.store.lock("jobs"):
+            left = jobs.read(self.store, job_id)
+            if left and left.live:  # said before its worker is killed, whose end would else count as a failure
                 jobs.change(self.store, job_id, state="cancelled", finished=time.time())
+                self._send(left, signal.SIGKILL)
+        watches.wait(lambda: not self._worker_of(left), 2.0)
         self.store.sweep()
         return jobs.read(self.store, job_id)
-
-    def _signal(self, job_id: str, number: int, patience: float) -> None:
-        """Send a signal to the worker of a job, and wait until it has said how that ended. The lock keeps it from
-        taking the next job meanwhile."""
-        with self.store.lock("jobs"), suppress(ProcessLookupError):
-            job = jobs.read(self.store, job_id)
-            if job is None or job.state != "running" or job.pid is None or not self._alive(job):
-                return
-            os.kill(job.pid, number)
-        until = time.monotonic() + patience
-        while self._alive(job) and time.monotonic() < until:
-            if (now := jobs.read(self.store, job_id)) is None or not now.live:
-                return
-            time.sleep(0.02)
 
     def retry(self, job_id: str, owner: str = "") -> Job:
         """Run an ended job again; it goes on from what is stored. Raises StoreError for an unknown one."""

@@ -4,7 +4,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, Protocol
 
@@ -93,6 +93,13 @@ class FileWatch:
             return False
         self.looked = time.monotonic()
         return not mine(self.store, self.of)
+
+
+def wait(over: Callable[[], bool], patience: float) -> None:
+    """Wait until `over()`, for `patience` seconds at most."""
+    until = time.monotonic() + patience
+    while not over() and time.monotonic() < until:
+        time.sleep(0.02)
 
 
 @contextmanager

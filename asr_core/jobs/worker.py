@@ -58,10 +58,12 @@ def serve(store: Store, watch: watches.Watch, limits: queue.Limits) -> int:
             seen, read = stamp, time.monotonic()
             if job := queue.take(store, limits):
                 _print_into(job)
-                run(store, job, watch, kept)
+                whole = run(store, job, watch, kept)
                 with suppress(AsrError):  # a bound that is no size, or a disk that is gone: jobs go on without it
                     needs.trim(store)
                 seen, idle = 0, time.monotonic()
+                if not whole:
+                    break
                 continue
             _load(store, kept)
             if time.monotonic() - idle >= limits.idle and not queue.waiting(store):
@@ -82,8 +84,13 @@ def _load(store: Store, kept: Kept) -> None:
             pipeline.prepare(spec, store, Runtime(threads=worker_threads()), kept)
 
 
-def run(store: Store, job: jobs.Job, watch: watches.Stop, kept: Kept) -> None:
-    """Compute a job that was taken, and write how it ended. kept: what stays loaded from one job to the next."""
+def run(store: Store, job: jobs.Job, watch: watches.Stop, kept: Kept) -> bool:
+    """Compute a job that was taken, and write how it ended. kept: what stays loaded from one job to the next.
+
+    Returns whether this process is fit for the next one: not after an import that was broken off, which leaves modules
+    half loaded.
+    """
+    whole = True
     try:
         watch.job = job
         if watch.orphaned:
@@ -92,11 +99,19 @@ def run(store: Store, job: jobs.Job, watch: watches.Stop, kept: Kept) -> None:
         watch.job = None
         ending: dict[str, Any] = {"state": "finished"}
     except BaseException as error:
-        watch.job = None
-        ending = _ending(error, watch.orphaned, job.tries)
+        # what runs C code in between makes another error of the interruption
+        stopped = watch.job is None or isinstance(error, KeyboardInterrupt)
+        watch.job, whole = None, not _imported(error)
+        ending = _ending(error, stopped, watch.orphaned, job.tries)
     with store.lock("jobs"):
         if watches.mine(store, job):
             jobs.change(store, job.id, **({"finished": time.time()} if ending["state"] != "queued" else {}) | ending)
+    return whole
+
+
+def _imported(error: BaseException) -> bool:
+    """Whether the error came in the middle of an import."""
+    return any(frame.f_code.co_name == "<module>" for frame, _ in traceback.walk_tb(error.__traceback__))
 
 
 def _print_into(job: jobs.Job) -> None:
@@ -107,9 +122,9 @@ def _print_into(job: jobs.Job) -> None:
     os.close(log)
 
 
-def _ending(error: BaseException, orphaned: bool, tries: int) -> dict[str, Any]:
-    """How a job ended that did not come to its end."""
-    if isinstance(error, KeyboardInterrupt):
+def _ending(error: BaseException, stopped: bool, orphaned: bool, tries: int) -> dict[str, Any]:
+    """How a job ended that did not come to its end; stopped: as it was asked to."""
+    if stopped:
         if not orphaned:
             return {"state": "cancelled"}
         if tries < jobs.TRIES:  # the next server goes on from what is stored

@@ -1,5 +1,6 @@
 """Jobs with real worker processes on a tiny experiment: shared, cancelled, killed, orphaned, refused."""
 
+import importlib
 import json
 import os
 import shutil
@@ -15,11 +16,12 @@ from made_jobs import LONG, held, make_job
 from small import SPEED
 
 from asr_core.errors import AsrError, SpecError, StoreError, UnknownName
-from asr_core.jobs import estimate, jobs, meter, queue, watches
+from asr_core.jobs import estimate, jobs, meter, queue, watches, worker
 from asr_core.jobs import runner as runners
 from asr_core.jobs.jobs import Wanted
 from asr_core.jobs.runner import Runner
 from asr_core.pipeline import allocations, assembly, maps, plan
+from asr_core.pipeline.kept import Kept
 from asr_core.pipeline.order import Sooner
 from asr_core.spec.dense import DenseSpec
 from asr_core.spec.digests import key
@@ -177,7 +179,7 @@ def test_a_worker_that_does_not_listen_is_killed_within_a_second(tmp_path, monke
     deaf = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE)
     deaf.stdout.readline()
     clock, sent, kill = Clock(), [], os.kill
-    monkeypatch.setattr(runners, "time", clock)
+    monkeypatch.setattr(watches, "time", clock)
     monkeypatch.setattr(runners.os, "kill", lambda pid, number: (sent.append((number, clock.now)), kill(pid, number)))
     store = Store(tmp_path)
     job = Runner(store).cancel(make_job(store, "running", pid=deaf.pid))
@@ -185,6 +187,43 @@ def test_a_worker_that_does_not_listen_is_killed_within_a_second(tmp_path, monke
     assert job.state == "cancelled" and deaf.returncode == -signal.SIGKILL
     assert [number for number, _ in sent] == [signal.SIGTERM, signal.SIGKILL]
     assert sent[1][1] < 1
+
+
+@pytest.mark.parametrize("tries", range(5))
+def test_a_cancelled_job_whose_worker_had_to_be_killed_is_not_a_failed_one(runner, finished, tries):
+    wanted = Wanted(with_sparsity(0.61 + tries / 100))
+    with held(wanted, runner.store):
+        job = wait(runner, runner.submit(wanted).id, lambda job: job.state == "running")
+        child = runner._children[job.pid]
+        os.kill(job.pid, signal.SIGSTOP)
+        assert runner.cancel(job.id).state == "cancelled"
+    assert child.wait() == -signal.SIGKILL
+    wait(runner, job.id, lambda job: child.pid not in runner._children)
+    assert runner.get(job.id).state == "cancelled"
+
+
+@pytest.mark.parametrize(("asked", "state"), [(True, "cancelled"), (False, "failed")])
+def test_an_interruption_that_became_another_error_is_one_where_it_was_asked_for(tmp_path, monkeypatch, asked, state):
+    def interrupted(store, job, kept, stopped):
+        watch.job = None if asked else watch.job
+        raise RuntimeError("Error calling __set_name__")
+
+    monkeypatch.setattr(worker, "compute", interrupted)
+    store, watch = Store(tmp_path), SimpleNamespace(orphaned=False, stopped=False)
+    job = jobs.read(store, make_job(store, "running"))
+    assert worker.run(store, job, watch, Kept())
+    assert jobs.read(store, job.id).state == state
+
+
+def test_a_worker_takes_no_further_job_after_an_import_that_was_broken_off(tmp_path, monkeypatch):
+    (tmp_path / "half_loaded.py").write_text("raise KeyboardInterrupt")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(worker, "compute", lambda *given: importlib.import_module("half_loaded"))
+    monkeypatch.setattr(worker, "_print_into", lambda job: None)
+    store, watch = Store(tmp_path), SimpleNamespace(orphaned=False, stopped=False)
+    first, other = (make_job(store, "queued", wanted=Wanted(with_sparsity(value))) for value in (0.1, 0.2))
+    assert worker.serve(store, watch, queue.Limits()) == 0
+    assert sorted(jobs.read(store, id).state for id in (first, other)) == ["cancelled", "queued"]
 
 
 class Clock:
