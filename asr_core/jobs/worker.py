@@ -51,8 +51,8 @@ def main(command: str, root: str, *rest: str) -> int:
 def serve(store: Store, watch: watches.Watch, limits: queue.Limits) -> int:
     """Compute one job after the other, until there was none for `limits.idle` seconds."""
     kept = Kept()
-    seen, read, idle = 0, 0.0, time.monotonic()
-    while not watch.orphaned and psutil.Process().memory_info().rss < MOST:
+    seen, read, idle, whole = 0, 0.0, time.monotonic(), True
+    while whole and not watch.orphaned and psutil.Process().memory_info().rss < MOST:
         stamp = store.jobs.stat().st_mtime_ns if store.jobs.is_dir() else 0
         if stamp != seen or time.monotonic() - read > AGAIN:
             seen, read = stamp, time.monotonic()
@@ -62,8 +62,6 @@ def serve(store: Store, watch: watches.Watch, limits: queue.Limits) -> int:
                 with suppress(AsrError):  # a bound that is no size, or a disk that is gone: jobs go on without it
                     needs.trim(store)
                 seen, idle = 0, time.monotonic()
-                if not whole:
-                    break
                 continue
             _load(store, kept)
             if time.monotonic() - idle >= limits.idle and not queue.waiting(store):
@@ -101,7 +99,7 @@ def run(store: Store, job: jobs.Job, watch: watches.Stop, kept: Kept) -> bool:
     except BaseException as error:
         # what runs C code in between makes another error of the interruption
         stopped = watch.job is None or isinstance(error, KeyboardInterrupt)
-        watch.job, whole = None, not _imported(error)
+        watch.job, whole = None, not _importing(error)
         ending = _ending(error, stopped, watch.orphaned, job.tries)
     with store.lock("jobs"):
         if watches.mine(store, job):
@@ -109,7 +107,7 @@ def run(store: Store, job: jobs.Job, watch: watches.Stop, kept: Kept) -> bool:
     return whole
 
 
-def _imported(error: BaseException) -> bool:
+def _importing(error: BaseException) -> bool:
     """Whether the error came in the middle of an import."""
     return any(frame.f_code.co_name == "<module>" for frame, _ in traceback.walk_tb(error.__traceback__))
 

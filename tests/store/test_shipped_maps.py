@@ -20,6 +20,7 @@ from asr_core.store import catalogue, results
 REPAIRS = repairs(orders=("simultaneous",), biases=("off",))
 STATES = {"before recalibration": NO_STATE, "at the reporting point": REPORTED_STATE}
 FOLDER = shipped.SHIPPED.parent
+SHARED = "(simultaneous, bias off)"  # what all repairs of these sentences share
 CHANNELS = 5  # of a layer, where not every setting is read
 FACTORS = {"LW (eq. 1)": "lw_bn", "raw": "raw_bn", "ASR": "asr_bn"}
 
@@ -120,10 +121,11 @@ def test_which_network_is_nearest_to_the_dense_maps_is_what_is_stored(said):
             assert plain <= least * 1.001, text
             assert near(number(r"than none: ([\d.e+-]+),", text), plain, 2), text
             assert near(number(r"against ([\d.e+-]+) with", text), least, 2), text
+            assert re.search(rf"with .* {re.escape(SHARED)}\.", text), text
         else:
             assert least < plain * 1.001, text
             named = re.search(r"on these images is (.*?): the difference", text)[1]
-            assert "(simultaneous, bias off)" in named or told.keys() == {"BN only"}, text
+            assert named.endswith(SHARED), text
             assert all((name in named) == (value <= least * 1.001) for name, value in told.items()), text
             assert near(number(r"the difference is ([\d.e+-]+) of", text), least, 2), text
             if last := re.search(r", with (.*) ([\d.e+-]*\d)\.", text):
@@ -143,6 +145,7 @@ def test_what_is_said_of_one_image_is_what_is_stored(mapped):
                     assert "nothing to compare with" in text, text
                     continue
                 told = {name: far(one, shown["dense"]) for name, one in shown.items() if name != "dense"}
+                assert (f"repaired maps {SHARED} to dense" in text) == bool({*FACTORS} & {*told}), text
                 for name, value in told.items():
                     assert near(number(rf"[:,] {re.escape(name)} ([\d.e+-]*\d)", text), value, 2), (name, text)
                 first = re.search(r"standard deviations: (.*?) [\d.e+-]*\d[,.]", text)[1]
@@ -216,5 +219,6 @@ def test_what_repairs_multiply_a_kernel_by_is_what_is_stored(said_of_kernels):
             told = re.search(rf"[:,] {re.escape(name)} ([\d.e+-]*\d)", text)
             assert (told is not None) == bool(np.isfinite(factor)), (keys, name, text)
             assert not told or near(float(told[1]), factor), (keys, name, factor, text)
+            assert not told or f"Repairs {SHARED} multiply" in text, (keys, text)
             checked += 1
     assert checked > 0
