@@ -8,7 +8,6 @@ from asr_core.errors import StoreError
 from asr_core.figures import Chart, NothingToDraw, style
 from asr_core.pipeline import kernels
 from asr_core.report.sentences import maps as words
-from asr_core.spec import labels
 from asr_core.spec.experiment import from_dict
 from asr_core.spec.repairs import DENSE, NO_REPAIR
 from asr_core.store import Store
@@ -32,12 +31,10 @@ def table(result: Result, store: Store, layer: str, channel: int, repairs=()) ->
     rank = np.empty(len(dense), int)
     rank[order] = np.arange(len(dense))
     index = np.indices(dense.shape).reshape(3, -1)
-    made = pd.DataFrame({"input": index[0], "rank": rank[index[0]], "row": index[1], "column": index[2]})
     shown = [DENSE, NO_REPAIR, *(repair for repair in style.in_order(repairs) if repair in found.of)]
-    names = {labels.label(network): network for network in shown}
-    made = made.assign(**{name: found.of[network].ravel() for name, network in names.items()})
-    headed = {name: network.columns for name, network in names.items()}
-    made.attrs = {"layer": layer, "channel": int(channel), "networks": headed}
+    places = {"input": index[0], "rank": rank[index[0]], "row": index[1], "column": index[2]}
+    made = style.beside({network: found.of[network].ravel() for network in shown}, **places)
+    made.attrs |= {"layer": layer, "channel": int(channel)}
     return made
 
 

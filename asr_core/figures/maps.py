@@ -11,7 +11,6 @@ from asr_core.figures import Chart, NothingToDraw, map_difference, map_pixels, m
 from asr_core.pipeline import maps
 from asr_core.report.sentences import maps as words
 from asr_core.spec import experiment as spec
-from asr_core.spec import labels
 from asr_core.spec.experiment import ExperimentSpec
 from asr_core.spec.parts import DataSpec
 from asr_core.spec.recalibration import NO_STATE, BatchNormState
@@ -61,11 +60,9 @@ def table(
     values = {name: np.repeat(of, height * width) for name, of in columns.items()}
     values["row"] = np.tile(np.repeat(np.arange(height), width), count)
     values["column"] = np.tile(np.arange(width), count * height)
-    names = {network: labels.label(network) for network in found.of}
-    values |= {names[network]: np.asarray(of[:, channel], np.float32).ravel() for network, of in found.of.items()}
-    made = pd.DataFrame(values)
-    made.attrs = {"layer": layer, "channel": int(channel), "data": asdict(experiment.data), "fewer": found.fewer}
-    made.attrs["networks"] = {name: network.columns for network, name in names.items()}
+    own = {network: np.asarray(of[:, channel], np.float32).ravel() for network, of in found.of.items()}
+    made = style.beside(own, **values)
+    made.attrs |= {"layer": layer, "channel": int(channel), "data": asdict(experiment.data), "fewer": found.fewer}
     made.attrs["inputs"] = _inputs(experiment.data, store, found.images, sprites.side_of(height, width))
     return made
 

@@ -11,6 +11,7 @@ import plotly.graph_objects as go
 
 from asr_core.figures.colours import METHODS, SPARE
 from asr_core.report.naming import REFERENCES as REFERENCES
+from asr_core.report.naming import beside as beside
 from asr_core.report.naming import budget as budget
 from asr_core.report.naming import each as each
 from asr_core.report.naming import headed as headed

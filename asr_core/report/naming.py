@@ -1,6 +1,7 @@
 """The networks of a table in their order and by their names, as legends, rows and sentences have them."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
 
 import pandas as pd
 
@@ -60,13 +61,21 @@ def in_words(found: Iterable[RepairSpec]) -> tuple[dict[RepairSpec, str], str]:
     return names, f" ({shared})" if shared else ""
 
 
+def beside(columns: Mapping[RepairSpec, Any], **more: Any) -> pd.DataFrame:
+    """A table with a column of values per network, headed by its label, after the columns `more`: maps, kernels."""
+    names = {network: labels.label(network) for network in columns}
+    table = pd.DataFrame(more | {names[network]: values for network, values in columns.items()})
+    table.attrs["networks"] = {name: network.columns for network, name in names.items()}
+    return table
+
+
 def headed(table: pd.DataFrame) -> dict[str, RepairSpec]:
-    """Heading -> network of a table with a column per network: maps, kernels."""
+    """Heading -> network of each column of values of a table that `beside` made, in its order."""
     return {name: RepairSpec.from_columns(**columns) for name, columns in table.attrs["networks"].items()}
 
 
 def headed_in_words(table: pd.DataFrame) -> tuple[dict[str, str], str]:
-    """`in_words` of a table with a column per network, by heading."""
+    """`in_words` of the networks of a table that `beside` made, by heading."""
     networks = headed(table)
     names, shared = in_words(networks.values())
     return {heading: names[network] for heading, network in networks.items()}, shared

@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 
 from asr_core.measure.statistics import AHEAD, BEHIND, EQUAL, UNMEASURED
+from asr_core.report import naming
 from asr_core.report.sentences import accuracies, damage, maps
-from asr_core.spec import labels
 from asr_core.spec.recalibration import NO_BATCHNORM
 from asr_core.spec.repairs import BN_ONLY, DENSE, NO_REPAIR, RepairSpec
 from asr_core.store.tables import typed
@@ -22,13 +22,6 @@ def of(networks: list[RepairSpec], **columns: Any) -> pd.DataFrame:
     """A table with a row per network."""
     table = typed(pd.DataFrame([network.columns for network in networks]))
     return table.assign(**columns)
-
-
-def headed(columns: dict[RepairSpec, Any], **more: Any) -> pd.DataFrame:
-    """A table with a column per network, as maps and kernels have it."""
-    table = pd.DataFrame(more | {labels.label(network): values for network, values in columns.items()})
-    table.attrs = {"networks": {labels.label(network): network.columns for network in columns}}
-    return table
 
 
 def _accuracies(
@@ -128,7 +121,9 @@ def variances() -> list[Case]:
 def _map(ratio: dict[RepairSpec, float], constant: bool = False) -> str:
     dense = np.zeros(16) if constant else np.arange(16.0)
     columns = {DENSE: dense} | {network: dense * factor for network, factor in ratio.items()}
-    pixels = headed(columns, **dict(zip(("image", "row", "column"), np.indices((1, 4, 4)).reshape(3, -1), strict=True)))
+    pixels = naming.beside(
+        columns, **dict(zip(("image", "row", "column"), np.indices((1, 4, 4)).reshape(3, -1), strict=True))
+    )
     pixels.attrs |= {"channel": 3, "layer": "layer1"}
     return maps.sentence(pixels)
 

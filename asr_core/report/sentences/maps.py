@@ -78,9 +78,10 @@ def _repaired(pixels: pd.DataFrame, found: pd.DataFrame) -> str:
     if np.isfinite(plain) and plain <= rest.min():
         nearest = f"{rest.min():.2g} with {names[rest.idxmin()]}{shared}"
         return f" No repair is nearer to dense than none: {plain:.2g}, against {nearest}."
-    best = listed([names[name] for name in rest.index[np.isclose(rest, rest.min(), rtol=1e-3)]], "or")
+    near = np.isclose(rest, rest.min(), rtol=1e-3)
+    best = listed([names[name] for name in rest.index[near]], "or")
     text = f" Nearest to dense on these images is {best}{shared}: the difference is {rest.min():.2g} of the"
-    far = "" if np.allclose(rest, rest.min(), rtol=1e-3) else f", with {names[rest.idxmax()]} {rest.max():.2g}"
+    far = "" if near.all() else f", with {names[rest.idxmax()]} {rest.max():.2g}"
     return f"{text} standard deviation{far}."
 
 

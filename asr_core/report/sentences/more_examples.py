@@ -4,8 +4,9 @@ import numpy as np
 import pandas as pd
 
 from asr_core.measure.statistics import AHEAD, BEHIND, EQUAL, UNMEASURED
+from asr_core.report import naming
 from asr_core.report.sentences import accuracies, damage, maps, paper, rules
-from asr_core.report.sentences.examples import ASR, LW, NAN, Case, headed, of
+from asr_core.report.sentences.examples import ASR, LW, NAN, Case, of
 from asr_core.spec.repairs import BN_ONLY, DENSE, NO_REPAIR, RepairSpec
 from asr_core.studies import transition
 
@@ -116,7 +117,7 @@ def energy() -> list[Case]:
 
 def _pixels(factors: dict[RepairSpec, float], dense: np.ndarray) -> pd.DataFrame:
     columns = {DENSE: dense} | {network: dense * factor for network, factor in factors.items()}
-    return headed(columns, image=7, file="test[7]", **{"class": "3"})
+    return naming.beside(columns, image=7, file="test[7]", **{"class": "3"})
 
 
 def pixel() -> list[Case]:
@@ -132,7 +133,7 @@ def pixel() -> list[Case]:
 def _kernel(dense: list[float], kept: list[float], factor: float) -> str:
     pruned = np.array(dense) * kept
     columns = {DENSE: np.array(dense), NO_REPAIR: pruned, ASR: factor * pruned}
-    return maps.kernel(headed(columns, input=range(len(dense))))
+    return maps.kernel(naming.beside(columns, input=range(len(dense))))
 
 
 def kernel() -> list[Case]:
