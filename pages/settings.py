@@ -30,7 +30,7 @@ NAMES = {  # what is compared first: a narrow window shows so much
     "stat_images": "statistics images",
     "weights": "weights",
 }
-LETTER, ROOM, MOST = 6, 20, 165  # pixels of a letter, beside the words, and of a column of words
+LETTER, ROOM, MOST = 6, 20, 150  # pixels of a letter, beside the words, and of a column of words
 PERCENT = ("sparsity", "within_share", "gain", "gain_low", "gain_high", "complete")
 WORDS = ("network", "images", "pruning", "tested", "weights")
 WATCH = 5.0  # seconds between two looks at whether results came or went
