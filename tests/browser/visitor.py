@@ -9,6 +9,7 @@ from asr_core.store.entries import PROJECT
 from benchmarks import dashboard
 
 PATIENCE = 240.0  # seconds: other programs may have the processor
+TRIES = 10  # keys that open a list, or clicks that choose from it, at most
 PAGES = sorted(path.stem for path in (PROJECT / "pages").glob("[!_]*.py"))
 QUIET = (
     "glossary",
@@ -103,7 +104,16 @@ class Visitor:
         control = self.page.locator(f".st-key-{key} input")
         control.click()
         control.fill(label)  # a long list is drawn in part
-        self.page.get_by_role("option", name=label, exact=True).click()
+        self.pick(label)
+
+    def pick(self, label: str) -> None:
+        """Click an option of the list that is open, until that is gone: a list that scrolls to it takes no click."""
+        option = self.page.get_by_role("option", name=label, exact=True)
+        for _ in range(TRIES):
+            option.click()
+            if self.goes(option, 2):
+                return
+        raise AssertionError(f"{label!r} cannot be picked; at {self.page.url}")
 
     def until(self, true, what: str, seconds: float = PATIENCE) -> None:
         """Wait until `true()`; fail with `what` and where the visitor is."""
@@ -206,6 +216,14 @@ class Visitor:
         with self.page.expect_download(timeout=1000 * PATIENCE) as saved:
             button.click()
         return saved.value
+
+    def goes(self, locator: Locator, seconds: float = PATIENCE) -> bool:
+        """Whether something is hidden in time, or is not there."""
+        try:
+            locator.wait_for(state="hidden", timeout=1000 * seconds)
+        except PlaywrightTimeout:
+            return False
+        return True
 
     def appears(self, locator: Locator, seconds: float = PATIENCE) -> bool:
         """Whether something becomes visible in time."""

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from journeys import seen
 from made_uploads import saved, zipped
-from visitor import PAGES, PATIENCE
+from visitor import PAGES, PATIENCE, TRIES
 
 from asr_core.fields import declarations
 from asr_core.networks import models
@@ -13,7 +13,6 @@ from asr_core.spec.model import ModelSpec
 from asr_core.spec.parts import DataSpec
 from pages._frame.address import DENSE_ID, SETTING
 
-TRIES = 10  # keys that open a list, at most
 WEIGHTS = {"source", "weights_digest", DENSE_ID}
 RECIPE = {*declarations(DataSpec), *declarations(ModelSpec), *declarations(DenseSpec), "stem", "head"}
 
@@ -58,7 +57,7 @@ def select(walk, name: str, shown: dict) -> str | None:
     options = opened(walk, name)
     labels = options.all_inner_texts()
     label = walk.random.choice([one for one in labels if one != shown["value"]] or labels)
-    options.nth(labels.index(label)).click()
+    walk.visitor.pick(label)
     return f"{shown['value']!r} -> {label!r}"
 
 
@@ -243,7 +242,7 @@ def small_network(walk) -> Done | None:
         return None
     opened(walk, "architecture")
     box.fill("cifar_resnet20")
-    walk.page.get_by_role("option", name="cifar_resnet20").click()
+    walk.visitor.pick("cifar_resnet20")
     return Done("architecture: cifar_resnet20", frozenset(follows("architecture")))
 
 
