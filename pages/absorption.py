@@ -116,10 +116,11 @@ def convs(found: common.View, key: str) -> None:
 def about() -> None:
     """What is drawn here, and how to read it."""
     st.markdown(
-        "A repair replaces a layer's output y by g·y + c, channel by channel. Where every consumer is a BatchNorm "
-        "that is then re-estimated, g and c cancel: **after full re-estimation all repairs are the same network as "
-        "BN only.** An exponential average (ema) is not a full re-estimation: after b batches it still holds the "
-        "share a of the statistics it started from."
+        "A repair by factors and shifts replaces a layer's output y by g·y + c, channel by channel. Where every "
+        "consumer is a BatchNorm that is then re-estimated, g and c cancel: **after full re-estimation all such "
+        "repairs are the same network as BN only.** Masked least squares sets new weights, which do not cancel. An "
+        "exponential average (ema) is not a full re-estimation: after b batches it still holds the share a of the "
+        "statistics it started from."
     )
     st.latex(
         r"\hat\mu = a\,m_0 + (1-a)(g\mu + c) \qquad \hat v = a\,v_0 + (1-a)\,g^2 v \qquad a = (1-\mathrm{momentum})^b"

@@ -39,8 +39,9 @@ def about() -> None:
         "statistics. With an ema, a share a = (1 − momentum)ᵇ of the starting statistics is still in BatchNorm after b "
         "batches (lower plot): from *reset* that is a variance of 1 that has nothing to do with the network, and a gap "
         "between methods that is gone once a has vanished goes with it. Where BatchNorm follows every conv, cumulative "
-        "averaging undoes any repair, so that its lines coincide. Dash: way of recalibration; open marks: without mean "
-        "correction; a dot in the mark: sequential collection."
+        "averaging undoes all factors and shifts: lines of repairs that change nothing else coincide up to rounding "
+        "(masked least squares sets new weights). Dash: way of recalibration; open marks: without mean correction; a "
+        "dot in the mark: sequential collection."
     )
 
 

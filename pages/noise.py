@@ -34,8 +34,8 @@ def about() -> None:
         "An accuracy moves by chance in three ways that have nothing to do with each other. **Test images**: another "
         "set of as many. **Calibration draw**: other training images for the statistics and the recalibration, on the "
         "same dense network; it costs no training. **Training seed**: another dense network of the same recipe. A "
-        "difference of two methods on the same images, draw and network moves less than either: its three noises are "
-        "below."
+        "difference of two methods on the same images, draw and network has three noises of its own, which are below: "
+        "what moves both alike is not in them."
     )
     st.markdown(
         f"*ahead*, *behind*: more than chance, corrected for all differences listed and all three noises. *may be "

@@ -127,10 +127,21 @@ def write(path: Path, value: Any) -> None:
 
 
 def _write_table(path: Path, table: Any) -> None:
-    """Parquet with the bytes of floats apart: a fifth smaller, and read in two thirds of the time."""
+    """Parquet with the bytes of floats apart: a fifth smaller, and read in two thirds of the time.
+
+    Of what would be said of the columns only pandas' types are, once: all of it was a third of a small table.
+    Categories are read as words.
+    """
+    import pyarrow as pa
+    from pyarrow.parquet import ParquetWriter
+
+    arrow = pa.Table.from_pandas(table, preserve_index=False)
     floats = [name for name, dtype in table.dtypes.items() if dtype.kind == "f"]
-    others = [name for name in table if name not in floats]
-    table.to_parquet(path, index=False, compression="zstd", use_byte_stream_split=floats, use_dictionary=others)
+    how: dict[str, Any] = {"use_byte_stream_split": floats, "compression": "zstd"}
+    how |= {"use_dictionary": [name for name in table if name not in floats]}
+    with ParquetWriter(path, arrow.schema, store_schema=False, write_statistics=False, **how) as file:
+        file.write_table(arrow)
+        file.add_key_value_metadata({"pandas": arrow.schema.metadata[b"pandas"]})
 
 
 class Entry:

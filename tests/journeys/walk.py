@@ -8,8 +8,10 @@ another browser, which must show the same: at every step that would take longer 
 """
 
 import random
+from contextlib import suppress
 
 from journeys import seen, steps
+from playwright.sync_api import Error as PlaywrightError
 from visitor import PATIENCE, Visitor
 
 from asr_core.errors import AsrError
@@ -194,6 +196,12 @@ class Walk:
         self.faults.append(f"step {len(self.log)}, {self.log[-1]}: {words} at {self.page.url.removeprefix(self.url)}")
         self.tell(f"   FAULT: {self.faults[-1]}")
 
+    def seen_last(self) -> str:
+        """All that the page says, its complaints noted as faults: for a step that could not be done."""
+        said = self.page.locator("body").inner_text()
+        self.complaints(self.visitor)
+        return said
+
     def story(self) -> str:
         """Seed, steps and faults, to be walked again."""
         told = [f"{number}. {words}" for number, words in enumerate(self.log, 1)]
@@ -207,6 +215,8 @@ def walked(browser, url: str, seed: int, count: int, stop: bool = True, tell=lam
     try:
         walk.go(count, stop)
     except Exception as error:
+        with suppress(PlaywrightError):  # the browser may be what failed
+            error.add_note(walk.seen_last())
         error.add_note(walk.story())
         raise
     return walk

@@ -73,6 +73,22 @@ def test_the_commit_is_told_in_a_checkout_and_in_a_worktree_with_packed_refs_and
     assert commit_of(beside) == f"{commit_of(here)}-dirty"
 
 
+TABLE = {
+    "words": pd.Series(["a", None, "b"], dtype="str"),
+    "bits": pd.Series([True, None, False], dtype="boolean"),
+    "whole": pd.Series([1, None, 3], dtype="Int64"),
+    "half": np.array([1.5, np.nan, -np.inf], np.float16),
+    "number": [1e300, np.nan, 0.1],
+}
+
+
+@pytest.mark.parametrize("rows", [3, 0])
+def test_a_table_is_read_as_it_was_written_holes_and_types_too(store, rows):
+    table = pd.DataFrame(TABLE).head(rows)
+    read = store.put("stats", "k", {"table.parquet": table}, {}).table("table")
+    pd.testing.assert_frame_equal(read, table, check_exact=True)
+
+
 def test_the_manifest_names_versions_duration_rows_and_hashes(store):
     manifest = store.get_or_compute("stats", "k", number(), spec={"asked": 1}).manifest
     assert manifest["spec"] == {"asked": 1}
