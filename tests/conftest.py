@@ -1,5 +1,6 @@
-"""Fixtures that several test files share, and how hypothesis runs here."""
+"""Fixtures that several test files share, and how hypothesis and Python's collections run here."""
 
+import gc
 import os
 
 # Tiny networks are fastest on one thread, and pytest-xdist runs one worker per core.
@@ -19,6 +20,12 @@ from asr_core.store import Store
 # Derandomised: a run fails because the code changed, never by luck. No deadline: two busy cores.
 settings.register_profile("steady", deadline=None, derandomize=True, max_examples=60)
 settings.load_profile("steady")
+
+
+def pytest_collection_finish() -> None:
+    """What is loaded by now is left out of Python's collections: statsmodels asks for a whole one at each correction of
+    p values, a third of a second."""
+    gc.freeze()
 
 
 @pytest.fixture(params=list(FAMILIES))

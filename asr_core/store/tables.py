@@ -1,5 +1,7 @@
 """Tables whose rows are of networks: which repair a row is of, and the rows of a repair."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
@@ -11,14 +13,25 @@ def networks(table: pd.DataFrame) -> pd.Series:
 
     Good to group by: `table.groupby(networks(table), sort=False, observed=True)`.
     """
-    keys = table.groupby(COLUMNS, sort=False, dropna=False, observed=True)
-    codes = keys.ngroup().to_numpy()
-    first = table.loc[~pd.Series(codes).duplicated().to_numpy(), COLUMNS].astype(object)
-    found = [RepairSpec.from_columns(*row) for row in first.itertuples(index=False)]
-    known = {network: place for place, network in enumerate(dict.fromkeys(found))}
-    place = {code: known[network] for code, network in zip(pd.unique(codes), found, strict=True)}
-    places = pd.Series(codes).map(place).to_numpy(int)
-    return pd.Series(pd.Categorical.from_codes(places, list(known)), index=table.index, name="network")
+    columns = _coded(table)
+    combined = np.zeros(len(table), np.int64)
+    for codes, known in columns:
+        combined = combined * (len(known) + 1) + codes + 1
+    _, firsts, kinds = np.unique(combined, return_index=True, return_inverse=True)
+    rows: list[list[Any]] = [
+        [None if codes[row] < 0 else known[codes[row]] for codes, known in columns] for row in firsts
+    ]
+    found = [RepairSpec.from_columns(*row) for row in rows]
+    in_order = list(dict.fromkeys(found[kind] for kind in np.argsort(firsts)))
+    place = {network: code for code, network in enumerate(in_order)}
+    places = np.array([place[network] for network in found], int)[kinds]
+    return pd.Series(pd.Categorical.from_codes(places, in_order), index=table.index, name="network")
+
+
+def _coded(table: pd.DataFrame) -> list[tuple[np.ndarray, list]]:
+    """Of each of COLUMNS the code of each row's value, -1 where it has none, and the values by code."""
+    factors = [pd.factorize(table[name]) for name in COLUMNS]
+    return [(codes, known.tolist()) for codes, known in factors]
 
 
 def rows_of(table: pd.DataFrame, *repairs: RepairSpec) -> pd.DataFrame:
@@ -28,18 +41,21 @@ def rows_of(table: pd.DataFrame, *repairs: RepairSpec) -> pd.DataFrame:
 
 def is_of(table: pd.DataFrame, *repairs: RepairSpec) -> pd.Series:
     """Whether each row is of one of these networks."""
-    found = pd.Series(False, index=table.index)
+    columns, found = _coded(table), np.zeros(len(table), bool)
     for repair in repairs:
-        found |= _same(table, repair)
-    return found
+        found |= _same(columns, repair)
+    return pd.Series(found, index=table.index)
 
 
-def _same(table: pd.DataFrame, repair: RepairSpec) -> pd.Series:
-    same = pd.Series(True, index=table.index)
-    for name, value in repair.columns.items():
-        column = table[name]
-        same &= column.isna() if value is None else column.eq(value).fillna(False).astype(bool)
-    return same
+def _same(columns: list[tuple[np.ndarray, list]], repair: RepairSpec) -> np.ndarray:
+    """Whether each row of `_coded` columns is of this network."""
+    asked = zip(columns, repair.columns.values(), strict=True)
+    nowhere = -2  # no row has this code
+    wanted = [
+        codes == (-1 if value is None else known.index(value) if value in known else nowhere)
+        for (codes, known), value in asked
+    ]
+    return np.logical_and.reduce(wanted)
 
 
 def with_network(table: pd.DataFrame, repair: RepairSpec) -> pd.DataFrame:
