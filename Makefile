@@ -27,7 +27,7 @@ test: .venv/installed  ## format, lint, types, imports, all tests, those in a re
 	$(PY) -m pytest $(addprefix tests/browser/test_,$(addsuffix .py,$(BROWSER)))
 
 test-words: .venv/installed  ## what pages say of every shipped setting, against the stored files
-	ASR_EVERY_SETTING=1 $(PY) -m pytest tests/store tests/studies/test_no_difference.py -k "shipped or no_difference"
+	ASR_EVERY_SETTING=1 $(PY) -m pytest --numprocesses auto tests/store tests/studies/test_no_difference.py -k "shipped or no_difference"
 
 test-browser: .venv/installed  ## all tests that drive a real browser
 	$(PY) -m pytest tests/browser
