@@ -20,6 +20,7 @@ LEVEL = 0.05  # of every test, after correction
 EXACT = 1000  # images on which two methods differ up to which McNemar's test is exact, beyond by its chi-square
 Z = 1.959963984540054  # of a 95 % interval
 POWER = 0.8  # with which what is asked for would settle a difference
+MANY = 1000  # units from which on t is so nearly normal that how many are needed follows from the normal one's
 FEWEST_VALUES, FEWEST_NETWORKS = 8, 5  # under which no correlation is given
 DRAWN = 2000  # resamples of networks
 PAIRS = ["first", "second", "gain", "low", "high", "only_first", "only_second", "n", "p", "word"]
@@ -126,24 +127,30 @@ def discordant(one: np.ndarray | Any, other: np.ndarray | Any) -> tuple[float, f
 
 
 def settled(gain: float, deviation: float, tests: int = 1) -> float:
-    """How many units (draws, seeds) would tell a mean difference of `gain` with this standard deviation from 0, by a
-    t-test at LEVEL over so many `tests` (Bonferroni) and POWER; NaN where it cannot be told.
+    """How many units (draws, seeds), 3 at least, would tell a mean difference of `gain` with this standard deviation
+    from 0, by a t-test at LEVEL over so many `tests` (Bonferroni) and POWER; NaN where it cannot be told.
+
+    The least count whose quantiles of t fit between 0 and the difference: what the noncentral t asks for, or one unit
+    less. So where as many are there already, the test tells the two apart.
 
     >>> settled(0.02, 0.02)
     10.0
     """
-    from scipy.special import stdtrit
+    from scipy.special import ndtri, stdtrit
 
     if not (np.isfinite(gain) and np.isfinite(deviation)) or gain == 0:
         return float("nan")
-    size, count = abs(gain) / deviation if deviation > 0 else np.inf, 3.0
-    for _ in range(100):
-        quantiles = stdtrit(count - 1, 1 - LEVEL / (2 * tests)) + stdtrit(count - 1, POWER)
-        needed = max(3.0, float(np.ceil((quantiles / size) ** 2)))
-        if abs(needed - count) <= 1:
-            return max(needed, count)
-        count = needed if needed < count or needed > 1e4 else float(np.ceil((count + needed) / 2))
-    return count
+    size, level = abs(gain) / deviation if deviation > 0 else np.inf, 1 - LEVEL / (2 * tests)
+
+    def quantiles(count: Any) -> Any:
+        return stdtrit(count - 1, level) + stdtrit(count - 1, POWER)
+
+    counts = np.arange(3.0, MANY)
+    enough = quantiles(counts) <= size * np.sqrt(counts)
+    if enough.any():
+        return float(counts[enough.argmax()])
+    nearly = ((ndtri(level) + ndtri(POWER)) / size) ** 2
+    return float(np.ceil((quantiles(nearly) / size) ** 2))
 
 
 def settled_images(only_a: float, only_b: float, n: int, tests: int = 1) -> float:
