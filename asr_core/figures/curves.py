@@ -50,11 +50,18 @@ def is_reference(table: pd.DataFrame) -> pd.Series:
 
 
 def lined(table: pd.DataFrame) -> pd.DataFrame:
-    """A table in order, with `label`, and `line`: label, way of recalibration, number of seeds."""
+    """A table in order, with `label`, and `line`: label, way of recalibration unless all share it, number of seeds."""
     table = style.labelled(style.ordered(table, "way", "x"))
-    line = table["label"] + np.where(is_reference(table), "", " · " + table["way"].map(WAYS))
+    without = is_reference(table) | bool(shared_way(table))
+    line = table["label"] + np.where(without, "", " · " + table["way"].map(WAYS))
     several = " · " + table["seeds"].astype(str) + " " + table["over"].astype(str)
     return table.assign(line=line + np.where(table["seeds"] > 1, several, ""))
+
+
+def shared_way(table: pd.DataFrame) -> str:
+    """The way of recalibration of all lines, in words; empty where there are several."""
+    ways = table.loc[~is_reference(table), "way"].unique()
+    return WAYS[ways[0]] if len(ways) == 1 else ""
 
 
 def _points(result: Result, repairs, ways, momentum, x: str) -> pd.DataFrame:
@@ -110,15 +117,16 @@ def curves_figure(
             _line(figure, network, rows, style.DASHES[ways.index(way) % len(style.DASHES)], grid)
     _along(figure, x, left, right)
     figure.update_yaxes(range=[100 * low, 100 * high], gridcolor=style.GRID)
-    band = (
-        "95 % interval"
-        if table["seeds"].max() == 1
-        else f"least and largest of {table['seeds'].max()} {table['over'].iloc[0]}"
-    )
+    several = table["seeds"].max()
+    band = f"least and largest of {several} {table['over'].iloc[0]}" if several > 1 else "95 % interval"
     below = 16 * (2 + len(figure.data) // 2)  # pixels that the legend takes under the plot
-    shared = style.legend(table)[1]
-    style.finish(figure, 460 + below, TITLES[x], f"top-1 accuracy, % (band: {band})", shared)
+    style.finish(figure, 460 + below, TITLES[x], f"top-1 accuracy, % (band: {band})", _shared(table))
     return figure.update_layout(legend={"yanchor": "top", "y": -70 / 440, "maxheight": 1000})
+
+
+def _shared(table: pd.DataFrame) -> str:
+    """What all lines share: 'simultaneous, bias off, ema from reset'."""
+    return ", ".join(filter(None, (style.legend(table)[1], shared_way(table))))
 
 
 def _along(figure: go.Figure, x: str, left: float, right: float) -> None:
@@ -196,12 +204,8 @@ def curves_limits(tables) -> dict:
     x = pd.concat([t.loc[~is_reference(t), "x"] for t in tables])
     far, near = (float(x.max()), float(x.min())) if len(x) else (1.0, 0.0)
     left, right = (near / 1.2, far * 1.2) if near > 0 else (-0.02 * max(far, 1), 1.03 * max(far, 1))
-    return {
-        "low": round(max(0.0, low - 0.03), 3),
-        "high": round(min(1.02, high + 0.03), 3),
-        "left": round(left, 2),
-        "right": round(right, 2),
-    }
+    heights = {"low": round(max(0.0, low - 0.03), 3), "high": round(min(1.02, high + 0.03), 3)}
+    return heights | {"left": round(left, 2), "right": round(right, 2)}
 
 
 def curves_difference(pinned: pd.DataFrame, current: pd.DataFrame) -> pd.DataFrame:
@@ -209,9 +213,7 @@ def curves_difference(pinned: pd.DataFrame, current: pd.DataFrame) -> pd.DataFra
     columns = [*COLUMNS, "way", "batches", "images"]
     both = current.merge(pinned[[*columns, "top1"]], on=columns, suffixes=("", "_pinned"))
     if both.empty:
-        raise NothingToDraw(
-            "The pinned and the current setting have no point in common, so there is no difference to show."
-        )
+        raise NothingToDraw("The pinned and the current setting have no point in common, so there is no difference.")
     return both.assign(difference=both["top1"] - both["top1_pinned"])
 
 
@@ -230,7 +232,7 @@ def curves_difference_figure(table: pd.DataFrame, x: str = "batches", **_limits)
                 line={"color": colour},
                 marker={"symbol": symbol, "size": 8},
             )
-    shared = style.legend(table)[1]
+    shared = _shared(table)
     return style.finish(figure, 460, TITLES[x], "current minus pinned top-1, percentage points", shared)
 
 

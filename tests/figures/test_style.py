@@ -7,7 +7,7 @@ import plotly.graph_objects as go
 import pytest
 from made_results import store_result
 
-from asr_core.figures import overview, style
+from asr_core.figures import curves, overview, style
 from asr_core.figures.room import make_room
 from asr_core.spec.labels import methods
 from asr_core.spec.repairs import BN_ONLY, DENSE, NO_REPAIR, RepairSpec, repairs
@@ -27,6 +27,27 @@ def test_a_legend_names_what_differs_and_the_line_over_the_figure_what_is_shared
     table = overview.ACCURACY.table(store_result(Store(tmp_path)), ONE_WAY)
     assert table["label"].tolist() == ["dense", "no repair", "BN only", "LW (eq. 1)", "raw", "ASR"]
     assert overview.ACCURACY.figure(table).layout.title.text == "sequential, bias on, b = 20"
+
+
+@pytest.mark.parametrize(
+    ("ways", "legend", "over"),
+    [
+        (("reset",), ["LW (eq. 1)", "ASR"], "sequential, bias on, ema from reset"),
+        (
+            ("reset", "cumulative"),
+            [f"{name} · {way}" for name in ("LW (eq. 1)", "ASR") for way in ("cumulative", "ema from reset")],
+            "sequential, bias on",
+        ),
+    ],
+)
+def test_a_way_of_recalibration_is_named_where_it_differs_and_over_the_figure_where_all_share_it(
+    tmp_path, ways, legend, over
+):
+    chosen = [RepairSpec.of(method, "sequential", True) for method in ("lw_bn", "asr_bn")]
+    table = curves.CURVES.table(store_result(Store(tmp_path)), chosen, ways=ways)
+    figure = curves.CURVES.figure(table, **curves.CURVES.limits([table]))
+    assert [trace.name for trace in figure.data if trace.mode == "lines+markers"] == legend
+    assert figure.layout.title.text == over
 
 
 @pytest.mark.parametrize("axis", ["xaxis", "yaxis"])

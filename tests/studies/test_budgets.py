@@ -96,7 +96,8 @@ def test_the_sentence_says_who_is_ahead_where(store):
 
     few, many = store_result(store, level(0.99), **at(8)), store_result(store, level(0.01), **at(64))
     told = accuracies.equal(figures.equal_table(few, [ASR], [many]))
-    assert "1 repair x 2 budgets: ahead in 1, behind in 1 of 2 (McNemar on the same images, Holm over 2 pairs)" in told
+    assert "1 repair (simultaneous, bias off) x 2 budgets: ahead in 1, behind in 1 of 2 (McNemar" in told
+    assert "(McNemar on the same images, Holm over 2 pairs)" in told
     assert "99.0 % (ahead)" in told and "64 images" in told
     assert "ahead in 1 of 1" in accuracies.equal(figures.equal_table(few, [ASR]))
     assert "behind in 1 of 1" in accuracies.equal(figures.equal_table(many, [ASR]))
@@ -112,7 +113,7 @@ def test_the_page_draws_stored_budgets_and_offers_the_missing_ones(store):
     for count in (8, 64):
         store_result(store, **at(count))
     app = page(methods="asr_bn")
-    assert "1 repair x 2 budgets" in words(app) and len(charts(app)) == 3
+    assert "1 repair (simultaneous, bias off) x 2 budgets" in words(app) and len(charts(app)) == 3
     assert any(name.endswith("· cumulative") for name in names(app, -1))
     assert any(expander.label == "4 of 6 budgets are not stored for the chosen repairs" for expander in app.expander)
     assert app.selectbox(key="_budget").options == ["16", "32", "128", "256"]

@@ -5,7 +5,6 @@ import pandas as pd
 from asr_core.measure.statistics import AHEAD, BEHIND, EQUAL, UNMEASURED
 from asr_core.report import naming
 from asr_core.report.words import accuracy, begun, counted, in_state, listed, relation, tested
-from asr_core.spec import labels
 from asr_core.spec.repairs import BN_ONLY
 from asr_core.store.tables import is_of, networks
 
@@ -81,7 +80,7 @@ def equal(table: pd.DataFrame) -> str:
     if rows.empty:
         return "No repair without recalibration and BN only are stored at an equal number of images."
     named, alone = networks(rows), table[is_of(table, BN_ONLY) & table["batches"].gt(0)].set_index("images")["top1"]
-    names = {network: labels.label(network) for network in named.unique()}
+    names, shared = naming.in_words(named.unique())
     total = rows["word"].value_counts()
     said = [f"{word} in {total[word]}" for word in (AHEAD, BEHIND, EQUAL, UNMEASURED) if word in total]
     parts = []
@@ -96,7 +95,7 @@ def equal(table: pd.DataFrame) -> str:
     holes = len(names) * budgets - len(rows)
     absent = f"; the other {holes:,} {'is' if holes == 1 else 'are'} not stored" if holes else ""
     return (
-        f"At equal numbers of images, against BN only, {counted(len(names), 'repair')} x "
+        f"At equal numbers of images, against BN only, {counted(len(names), 'repair')}{shared} x "
         f"{counted(budgets, 'budget')}: {', '.join(said)} of {len(rows)}{absent} ({tested(pairs)}). "
         f"{'. '.join(parts)}."
     )
