@@ -1,9 +1,12 @@
 """Shipped results read from their files, without the code under test."""
 
+import atexit
 import json
 import os
 import re
-from functools import lru_cache
+import shutil
+import tempfile
+from functools import cache, lru_cache
 from itertools import combinations
 from pathlib import Path
 
@@ -14,6 +17,7 @@ from statsmodels.stats.multitest import multipletests
 
 from asr_core.store import Store, catalogue
 from asr_core.store.entries import PROJECT
+from benchmarks import dashboard
 
 SHIPPED = PROJECT / "cache" / "shipped" / "result"
 EVERY = "ASR_EVERY_SETTING" in os.environ  # as `make test-words` sets it
@@ -23,9 +27,12 @@ NAMES = {"dense": "dense", "no_repair": "no repair", "bn_only": "BN only"}
 NAMES |= {"lw_bn": "LW (eq. 1)", "raw_bn": "raw", "asr_bn": "ASR"}
 
 
+@cache
 def store() -> Store:
-    """The store of a fresh clone."""
-    return Store(PROJECT / "cache")
+    """The store of a fresh clone: what is shipped, and nothing that was computed in this checkout."""
+    folder = Path(tempfile.mkdtemp(prefix="fresh-clone-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return Store(dashboard.cache_with_shipped(folder))
 
 
 def settings(where: Store) -> list[tuple[str, ...]]:

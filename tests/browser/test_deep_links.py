@@ -4,12 +4,12 @@ import shutil
 from pathlib import Path
 
 import pytest
+import shipped
 from visitor import CHARTED, PAGES
 
 from asr_core.spec.experiment import Setting
 from asr_core.store import Store
 from asr_core.store.catalogue import stored
-from asr_core.store.entries import PROJECT
 from benchmarks import dashboard
 
 SETTING = "dataset=digits&sparsity=0.9&layer=layer2.0.conv1&channel=3"
@@ -110,10 +110,9 @@ def test_a_setting_that_is_not_stored_is_offered_and_no_other_is_drawn(server, v
 @pytest.fixture
 def results_to_remove(tmp_path) -> Path:
     """A cache of its own that holds the results at 80 and 90 %."""
-    shipped = PROJECT / "cache" / "shipped" / "result"
-    for item in stored(Store(PROJECT / "cache")):
+    for item in stored(shipped.store()):
         if any(item.setting == Setting.of(sparsity=sparsity) for sparsity in (0.8, 0.9)):
-            shutil.copytree(shipped / item.key, tmp_path / "result" / item.key)
+            shutil.copytree(shipped.SHIPPED / item.key, tmp_path / "result" / item.key)
     return tmp_path
 
 

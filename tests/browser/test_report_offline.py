@@ -1,14 +1,14 @@
 """The report of a shipped setting, opened from disk with the network off: drawn, silent, and asking for nothing."""
 
 import pytest
+import shipped
 from contrast import CONTRASTS, ENOUGH
 from playwright.sync_api import expect
 from visitor import PATIENCE
 
 from asr_core.figures import onefile
 from asr_core.spec.repairs import repairs
-from asr_core.store import Store, results
-from asr_core.store.entries import PROJECT
+from asr_core.store import results
 from asr_core.studies import first
 
 WRITTEN = "h1, h2, p, td, th, label, .xtitle, .ytitle, .legendtext, .xtick text"
@@ -17,7 +17,7 @@ WRITTEN = "h1, h2, p, td, th, label, .xtitle, .ytitle, .legendtext, .xtick text"
 @pytest.fixture(scope="module")
 def document(tmp_path_factory):
     """The report of the setting that views open with."""
-    store = Store(PROJECT / "cache")
+    store = shipped.store()
     result = results.open_results(store, (first.first(store).key,))
     path = tmp_path_factory.mktemp("report") / "report.html"
     path.write_text(onefile.html(result, repairs(orders=("simultaneous",), biases=("off",))))

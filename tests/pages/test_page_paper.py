@@ -1,6 +1,7 @@
 """The page that sets the paper's tables and figures beside the stored results, run headless on made-up results."""
 
 import pytest
+import shipped
 from drawn import charts
 from made_results import store_result
 from paged import faultless, words
@@ -9,7 +10,6 @@ from streamlit.testing.v1 import AppTest
 from asr_core.report.words import described
 from asr_core.spec.repairs import RepairSpec, repairs
 from asr_core.store import Store
-from asr_core.store.entries import PROJECT
 from asr_core.store.tables import rows_of
 from asr_core.studies.cells import Variant
 
@@ -168,7 +168,7 @@ def test_the_study_has_a_row_per_protocol_and_says_what_cannot_be_told(store):
 
 
 def test_the_results_that_come_with_the_project_open_without_an_error(monkeypatch):
-    monkeypatch.setenv("ASR_CACHE_DIR", str(PROJECT / "cache"))
+    monkeypatch.setenv("ASR_CACHE_DIR", str(shipped.store().root))
     for part in PARTS:
         opened(dataset="digits", part=part)
 

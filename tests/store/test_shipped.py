@@ -7,6 +7,7 @@ import sys
 import numpy as np
 import pandas as pd
 import pytest
+import shipped
 
 from asr_core.measure import diagnostics
 from asr_core.pipeline import run as experiment
@@ -17,7 +18,7 @@ from asr_core.store import Store, catalogue, results, shipping, tables
 from asr_core.store.entries import PROJECT
 from asr_core.store.tables import networks
 
-CACHE = Store(PROJECT / "cache")
+CACHE = shipped.store()
 KEYS = sorted(folder.name for folder in (CACHE.shipped / "result").iterdir())
 MOST = 60e6  # bytes
 KNOWN_SUFFIXES = {".parquet", ".npz", ".npy", ".json", ".safetensors", ".md"}

@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+import shipped
 from made_results import store_result
 
 from asr_core.measure.statistics import holm, mcnemar_of, word
@@ -11,7 +12,6 @@ from asr_core.spec.recalibration import REPORTED_STATE as REPORTED
 from asr_core.spec.repairs import RepairSpec
 from asr_core.store import Store
 from asr_core.store.catalogue import stored
-from asr_core.store.entries import PROJECT
 from asr_core.store.tables import is_of
 from asr_core.studies import fidelity
 
@@ -168,5 +168,5 @@ def test_rows_sort_as_numbers(store):
 
 
 def test_the_document_is_what_the_shipped_results_say():
-    store = Store(PROJECT / "cache")
+    store = shipped.store()
     assert fidelitytext.DOCUMENT.read_text() == document(store, fidelitytext.shipped(store))

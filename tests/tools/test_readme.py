@@ -3,9 +3,9 @@
 import re
 
 import pytest
+import shipped
 
 from asr_core.report import readme
-from asr_core.store import Store
 from asr_core.store.entries import PROJECT
 
 README = (PROJECT / "README.md").read_text()
@@ -18,7 +18,7 @@ def test_the_notebook_snippet_runs_as_written_and_is_short(capsys):
     assert "Evaluation(top1=" in capsys.readouterr().out
 
 
-TEXTS = readme.texts(Store(PROJECT / "cache"))
+TEXTS = readme.texts(shipped.store())
 SECTIONS = [(file, name) for file, sections in TEXTS.items() for name in sections]
 
 
