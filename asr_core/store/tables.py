@@ -16,22 +16,19 @@ def networks(table: pd.DataFrame) -> pd.Series:
     columns = _coded(table)
     combined = np.zeros(len(table), np.int64)
     for codes, known in columns:
-        combined = combined * (len(known) + 1) + codes + 1
+        combined = combined * len(known) + codes
     _, firsts, kinds = np.unique(combined, return_index=True, return_inverse=True)
-    rows: list[list[Any]] = [
-        [None if codes[row] < 0 else known[codes[row]] for codes, known in columns] for row in firsts
-    ]
-    found = [RepairSpec.from_columns(*row) for row in rows]
+    found = [RepairSpec.from_columns(*(known[codes[row]] for codes, known in columns)) for row in firsts]
     in_order = list(dict.fromkeys(found[kind] for kind in np.argsort(firsts)))
     place = {network: code for code, network in enumerate(in_order)}
     places = np.array([place[network] for network in found], int)[kinds]
     return pd.Series(pd.Categorical.from_codes(places, in_order), index=table.index, name="network")
 
 
-def _coded(table: pd.DataFrame) -> list[tuple[np.ndarray, list]]:
-    """Of each of COLUMNS the code of each row's value, -1 where it has none, and the values by code."""
+def _coded(table: pd.DataFrame) -> list[tuple[np.ndarray, list[Any]]]:
+    """Of each of COLUMNS the code of each row's value, and the values by code: None, of rows without one, last."""
     factors = [pd.factorize(table[name]) for name in COLUMNS]
-    return [(codes, known.tolist()) for codes, known in factors]
+    return [(np.where(codes < 0, len(known), codes), [*known.tolist(), None]) for codes, known in factors]
 
 
 def rows_of(table: pd.DataFrame, *repairs: RepairSpec) -> pd.DataFrame:
@@ -47,15 +44,13 @@ def is_of(table: pd.DataFrame, *repairs: RepairSpec) -> pd.Series:
     return pd.Series(found, index=table.index)
 
 
-def _same(columns: list[tuple[np.ndarray, list]], repair: RepairSpec) -> np.ndarray:
+def _same(columns: list[tuple[np.ndarray, list[Any]]], repair: RepairSpec) -> np.ndarray:
     """Whether each row of `_coded` columns is of this network."""
     asked = zip(columns, repair.columns.values(), strict=True)
-    nowhere = -2  # no row has this code
-    wanted = [
-        codes == (-1 if value is None else known.index(value) if value in known else nowhere)
-        for (codes, known), value in asked
-    ]
-    return np.logical_and.reduce(wanted)
+    nowhere = -1  # no row has this code
+    return np.logical_and.reduce(
+        [codes == (known.index(value) if value in known else nowhere) for (codes, known), value in asked]
+    )
 
 
 def with_network(table: pd.DataFrame, repair: RepairSpec) -> pd.DataFrame:

@@ -1,5 +1,6 @@
 """What a visitor does and sees: opens pages, clicks points of charts, reads figures, messages and the address."""
 
+from typing import Literal
 from urllib.parse import parse_qs, urlsplit
 
 from playwright.sync_api import Locator
@@ -219,16 +220,15 @@ class Visitor:
 
     def goes(self, locator: Locator, seconds: float = PATIENCE) -> bool:
         """Whether something is hidden in time, or is not there."""
-        try:
-            locator.wait_for(state="hidden", timeout=1000 * seconds)
-        except PlaywrightTimeout:
-            return False
-        return True
+        return self._becomes("hidden", locator, seconds)
 
     def appears(self, locator: Locator, seconds: float = PATIENCE) -> bool:
         """Whether something becomes visible in time."""
+        return self._becomes("visible", locator.first, seconds)
+
+    def _becomes(self, state: Literal["hidden", "visible"], locator: Locator, seconds: float) -> bool:
         try:
-            locator.first.wait_for(timeout=1000 * seconds)
+            locator.wait_for(state=state, timeout=1000 * seconds)
         except PlaywrightTimeout:
             return False
         return True
