@@ -145,7 +145,7 @@ st.subheader("Worst layers first", anchor=False)
 signal = overview.signal_of(view.result, common.store())
 measured = [] if signal is None else list(overview.SIGNAL)
 worst = overview.damage_table(view.result, signal).sort_values("severity", ascending=False)
-tables.short_table(worst[[*HEADINGS, *measured]].head(FIRST).rename(columns=HEADINGS | SIGNAL), ".3f")
+st.markdown(tables.markdown(worst[[*HEADINGS, *measured]].head(FIRST).rename(columns=HEADINGS | SIGNAL), ".3f"))
 if not measured:
     st.caption(overview.NO_SIGNAL)
 folded.expander(

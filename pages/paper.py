@@ -38,7 +38,7 @@ def variant() -> Variant:
         order=state.get("order2"),
         bias=BIASES.get(state.get("bias2")),
         include_linear=state.get("include_linear"),
-        **{name: state.get(name) for name in ("start", "averaging", "momentum", "calib_batches")},
+        **state.values(("start", "averaging", "momentum", "calib_batches")),
     )
     return printed.made(reproduction.fullest, chosen) if state.get("bias2") == MOST else chosen
 

@@ -25,7 +25,7 @@ def open_setting(point: dict) -> None:
 
 def states() -> list[BatchNormState]:
     """The paper's budgets and the chosen one, in the chosen way of recalibration."""
-    way = {name: state.get(name) for name in ("start", "averaging", "momentum")}
+    way = state.values(("start", "averaging", "momentum"))
     return [BatchNormState.of(**way, calib_batches=b) for b in sorted({10, 20, view.look.bn_state.calib_batches})]
 
 

@@ -34,15 +34,9 @@ def among_layers(found: common.View) -> tuple[int, ...]:
 
 
 @st.cache_resource(max_entries=64, show_spinner=False)
-def fitted(_table, *known_by):
-    """`variance.alphas` of a table."""
-    return variance.alphas(_table)
-
-
-def fits(table, number: int) -> None:
-    """Both alphas of each network with the quality of the fit; `number`: of the table among those drawn."""
-    known_by = [(found.stamp, common.layer_in(found), found.repairs) for found in common.views()]
-    found = fitted(table, repr(known_by), state.get("stage"), number)
+def fits(_table, *known_by) -> str:
+    """Both alphas of each network of a table with the quality of the fit, in Markdown."""
+    found = variance.alphas(_table)
     near = found["alpha_ratio"].between(1e-3, 1e4).all()
     spans = [
         f"[{low:.2f}, {high:.2f}]" if low == low else "too few channels"
@@ -52,7 +46,7 @@ def fits(table, number: int) -> None:
         ["network", "alpha (ratio)", "alpha (slope)", "R²", "channels", "dropped"], axis=1
     )
     shown.insert(3, "95 % interval", spans)
-    tables.short_table(shown, ("", ".3f" if near else ".2e", ".3f", "", ".3f", "", ""))
+    return tables.markdown(shown, ("", ".3f" if near else ".2e", ".3f", "", ".3f", "", ""))
 
 
 def factors_over_draws(channel: int) -> None:
@@ -146,8 +140,9 @@ st.subheader(
     "explains.\n\n**channels**: used; **dropped**: dead in the dense or in the shown network, or beyond the range of "
     "numbers, and so left out.",
 )
+known_by = [(found.stamp, common.layer_in(found), found.repairs) for found in common.views()]
 for number, table in enumerate(drawn):
-    fits(table, number)
+    st.markdown(fits(table, repr(known_by), stage, number))
 
 left, right = st.columns(2)
 with left:

@@ -69,9 +69,10 @@ def pieces(where: Store, sources: Sources, only: Sequence[str] = ()) -> list[Pie
 
 
 def digits(ask, sources: Sources) -> list[Piece]:
-    """The embedded default, in every state, with 16 calibration draws at one sparsity."""
+    """The embedded default, in every state, with 16 calibration draws at one sparsity, and two more trainings."""
     first, *rest = one_network(ask, lambda spec: spec)
-    return [replace(first, maps=MAPPED[-2:]), *rest, *protocols(ask), *draws(ask, (STUDIED,))]
+    seeds = [Piece(main(ask(seed=seed, **pruning)), channels=False) for seed in SEEDS for pruning in PRUNINGS]
+    return [replace(first, maps=MAPPED[-2:]), *rest, *protocols(ask), *draws(ask, (STUDIED,)), *seeds]
 
 
 def own(ask, sources: Sources) -> list[Piece]:

@@ -41,7 +41,8 @@ def show(
     views = common.views() if views is None else views
     made = [_prepare(chart, key, view, what, (more or {}).get(view.keys, ())) for view in views]
     tables = [item.table for item in made if not isinstance(item, str)]
-    limits = _limits(chart, tables, tuple(_known(item) for item in made if not isinstance(item, str)))
+    known = tuple(_known(item) for item in made if not isinstance(item, str))
+    limits = _limits(_chart=chart, _tables=tables, key=known)
     how = {name: _plain(value) for name, value in {**limits, **(how or {})}.items()} if tables else {}
     if len(made) == len(tables) == 2 and chart.difference and state.get("compare") == "difference":
         _difference(chart, key, made, how, width)
@@ -100,20 +101,20 @@ def _prepare(chart: Chart, key: str, view: common.View, what: dict, more: tuple)
     except NothingToDraw as reason:
         return str(reason)
     item = Drawn(key, chart, view, made, None, "", values, {}, more)
-    return replace(item, sentence=tabled.told(chart, made, _known(item)))
+    return replace(item, sentence=tabled.told(_chart=chart, _table=made, key=_known(item)))
 
 
 def _draw(item: Drawn, how: dict, width: int, select, is_pinned: bool, ringed: tuple[int, ...]) -> None:
     staged = state.get("present") == "1"
     figure, text = _figured(
-        item.chart,
-        item.table,
-        how,
-        width,
-        staged,
-        ringed,
-        item.signature,
-        (*_known(item), repr(how)),
+        _chart=item.chart,
+        _table=item.table,
+        _how=how,
+        width=width,
+        staged=staged,
+        ringed=ringed,
+        _signature=item.signature,
+        key=(*_known(item), repr(how)),
     )
     drawn = replace(item, figure=figure, how=how)
     st.markdown(plain(item.sentence))

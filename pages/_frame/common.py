@@ -30,13 +30,12 @@ from pages._frame.views import Look, View
 
 def chosen() -> Setting:
     """The setting that sidebar and address ask for; raises SpecError where its values do not go together."""
-    return Setting.of(**{name: state.get(name) for name in address.SETTING if name != address.DENSE_ID})
+    return Setting.of(**state.values(name for name in address.SETTING if name != address.DENSE_ID))
 
 
 def look() -> Look:
     """The look that sidebar and address ask for, at any network; `View` has what of it there is to see."""
-    given = {name: state.get(name) for name in address.LOOK}
-    return _look_of(given)
+    return _look_of(state.values(address.LOOK))
 
 
 def _look_of(given: dict) -> Look:
@@ -176,7 +175,7 @@ def _read_pin(text: str) -> View:
     found = [item for item in stored() if item.key == key]
     if not found:
         raise AsrError(f"no stored result has the key {key}. Pin another one.")
-    seen = _look_of({name: state.get(name) for name in address.LOOK} | values)
+    seen = _look_of(state.values(address.LOOK) | values)
     # a copy: what is pinned is another one than what is present, also where both are the same
     return replace(_view(catalogue.covering(stored(), found[0].setting, found[0].dense_id), seen))
 

@@ -139,7 +139,7 @@ def adopt_images(found: dict) -> str:
 
 def adopt_weights(file) -> str:
     """Keep a state_dict that fits the present choice and make it the dense network; raises WeightsError."""
-    values = {name: state.get(name) for name in address.SETTING}
+    values = state.values(address.SETTING)
     data, model = DataSpec.pick(**values), ModelSpec.pick(**values)  # its file may be what the whole still lacks
     known = weights.keep_weights(common.store(), file.name, file, model, data.classes, data.image_size)
     state.put(source="file", weights_digest=known.digest, **{address.DENSE_ID: None})

@@ -203,7 +203,7 @@ def _methods() -> None:
 def _method_parameters() -> None:
     """Those of the chosen methods, as far as they say something."""
     known = {n for method in state.get("methods") for n in registry.get(KIND, method).parameters}
-    given = {name: state.get(name) for name in address.METHOD_PARAMETERS}
+    given = state.values(address.METHOD_PARAMETERS)
     for name, field in address.METHOD_PARAMETERS.items():
         if name in known and applies(field, given):
             _control(name, field)

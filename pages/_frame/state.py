@@ -179,8 +179,14 @@ def finish(whole: bool) -> None:
 
 def get(name: str):
     """Present value of a parameter: what its widget says, where there is one."""
+    return values([name])[name]
+
+
+def values(names) -> dict:
+    """Present values of some parameters, by name."""
     session = st.session_state
-    return session[name] if name in session.get(NOW, ()) and name in session else session[STATE][name]
+    drawn, state = session.get(NOW, ()), session[STATE]
+    return {name: session[name] if name in drawn and name in session else state[name] for name in names}
 
 
 def touched() -> bool:

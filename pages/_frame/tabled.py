@@ -1,4 +1,7 @@
-"""Tables and sentences of charts, made once and shared between sessions."""
+"""Tables and sentences of charts, made once and shared between sessions.
+
+What is kept is asked for by keywords: of each argument without one Streamlit looks up the name, for 50 microseconds.
+"""
 
 from typing import Any
 
@@ -11,7 +14,7 @@ from pages._frame import common
 def table(chart: Chart, view: common.View, what: dict, more: tuple = ()) -> Any:
     """The table of a chart of one view; shared between sessions, so never change it. Raises NothingToDraw."""
     made_by = f"{chart.table.__module__}.{chart.table.__name__}"
-    found = _tabled(chart, view, what, more, (made_by, *known_by(view, what, more)))
+    found = _tabled(_chart=chart, _view=view, _what=what, _more=more, key=(made_by, *known_by(view, what, more)))
     if isinstance(found, NothingToDraw):
         raise found.with_traceback(None)
     return found

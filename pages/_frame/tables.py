@@ -20,9 +20,9 @@ def number_table(table: pd.DataFrame, names: dict[str, str], alt: str) -> None:
     st.dataframe(shown, hide_index=True, alt=alt, column_config=columns)
 
 
-def short_table(table: pd.DataFrame, floatfmt) -> None:
-    """A few rows as text: a browser writes them at once, where the grid of st.dataframe is painted on a canvas for 30
-    ms."""
+def markdown(table: pd.DataFrame, floatfmt) -> str:
+    """A few rows as text for st.markdown: a browser writes them at once, where the grid of st.dataframe is painted on a
+    canvas for 30 ms."""
     cells = table.astype(object).where(table.notna(), None)
     cells = cells.map(lambda cell: plain(cell) if isinstance(cell, str) else cell)
-    st.markdown(cells.to_markdown(index=False, floatfmt=floatfmt, missingval="undefined"))
+    return cells.to_markdown(index=False, floatfmt=floatfmt, missingval="undefined")
