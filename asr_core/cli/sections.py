@@ -28,7 +28,7 @@ MOBILENET = "mobilenetv1x025.pth.tar"
 MAPPED = tuple(f"layer{stage}.{block}.conv{conv}" for stage, block in ((1, 0), (2, 1), (3, 2)) for conv in (1, 2))
 CUMULATIVE = BatchNormState.of(averaging="cumulative", calib_batches=20)
 SEEDS, DRAWS = (1, 2), 16  # further trainings; calibration draws in all
-NOISY = (0.8, 0.9, 0.7)  # sparsities of the draws
+NOISY = (0.8, 0.9, 0.7)  # sparsities of the draws, and of the digits' trainings
 OTHERS: list[dict[str, Any]] = [
     {"architecture": "resnet18", "stem": "half"},
     {"architecture": "vgg16_bn", "head": "linear", "learning_rate": 0.05},
@@ -71,7 +71,7 @@ def pieces(where: Store, sources: Sources, only: Sequence[str] = ()) -> list[Pie
 def digits(ask, sources: Sources) -> list[Piece]:
     """The embedded default, in every state, with 16 calibration draws at one sparsity, and two more trainings."""
     first, *rest = one_network(ask, lambda spec: spec)
-    seeds = [Piece(main(ask(seed=seed, **pruning)), channels=False) for seed in SEEDS for pruning in PRUNINGS]
+    seeds = [Piece(main(ask(seed=seed, sparsity=s)), channels=False) for s in NOISY for seed in SEEDS]
     return [replace(first, maps=MAPPED[-2:]), *rest, *protocols(ask), *draws(ask, (STUDIED,)), *seeds]
 
 
