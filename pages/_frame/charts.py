@@ -40,10 +40,8 @@ def show(
     """
     views = common.views() if views is None else views
     made = [_prepare(chart, key, view, what, (more or {}).get(view.keys, ())) for view in views]
-    tables = [item.table for item in made if not isinstance(item, str)]
-    known = tuple(_known(item) for item in made if not isinstance(item, str))
-    limits = _limits(_chart=chart, _tables=tables, key=known)
-    how = {name: _plain(value) for name, value in {**limits, **(how or {})}.items()} if tables else {}
+    can_be = [item for item in made if not isinstance(item, str)]
+    tables, how = [item.table for item in can_be], _how(chart, can_be, how or {})
     if len(made) == len(tables) == 2 and chart.difference and state.get("compare") == "difference":
         _difference(chart, key, made, how, width)
         return tables
@@ -58,6 +56,13 @@ def show(
             else:
                 _draw(item, how, width, select, len(made) > 1 and view is not common.view(), chosen(view))
     return tables
+
+
+def _how(chart: Chart, drawn: list[Drawn], given: dict) -> dict:
+    """How they are drawn: within the limits of all of them, and as is given."""
+    tables, known = [item.table for item in drawn], tuple(_known(item) for item in drawn)
+    limits = _limits(_chart=chart, _tables=tables, key=known)
+    return {name: _plain(value) for name, value in {**limits, **given}.items()} if drawn else {}
 
 
 def _plain(value):
