@@ -1,5 +1,7 @@
 """Sentences about one channel: how far each network's maps are from the dense ones, and what is left of its kernel."""
 
+from collections.abc import Iterable
+
 import numpy as np
 import pandas as pd
 
@@ -72,17 +74,25 @@ def _repaired(pixels: pd.DataFrame, found: pd.DataFrame) -> str:
     if rest.empty:
         return ""
     plain, pruned = found.loc[NO_REPAIR, "error"], pixels[NO_REPAIR]
-    names, shared = naming.headed_in_words(pixels)
     if all(np.allclose(pixels[name], pruned, rtol=1e-3, atol=1e-6) for name in rest.index):
         return " The repairs leave this channel as it is here."
     if np.isfinite(plain) and plain <= rest.min():
-        nearest = f"{rest.min():.2g} with {names[rest.idxmin()]}{shared}"
+        nearest = f"{rest.min():.2g} with {_named(pixels, [rest.idxmin()])}"
         return f" No repair is nearer to dense than none: {plain:.2g}, against {nearest}."
     near = np.isclose(rest, rest.min(), rtol=1e-3)
-    best = listed([names[name] for name in rest.index[near]], "or")
-    text = f" Nearest to dense on these images is {best}{shared}: the difference is {rest.min():.2g} of the"
-    far = "" if near.all() else f", with {names[rest.idxmax()]} {rest.max():.2g}"
-    return f"{text} standard deviation{far}."
+    best, far = _named(pixels, rest.index[near]), _named(pixels, [rest.idxmax()])
+    names, shared = naming.headed_in_words(pixels)
+    if best.endswith(shared):  # said once
+        far = names[rest.idxmax()]
+    text = f" Nearest to dense on these images is {best}: the difference is {rest.min():.2g} of the standard deviation"
+    return text + ("." if near.all() else f", with {far} {rest.max():.2g}.")
+
+
+def _named(pixels: pd.DataFrame, some: Iterable[str]) -> str:
+    """Some of the networks, with what all repairs share, unless it says nothing of these: BN only has no order."""
+    names, shared = naming.headed_in_words(pixels)
+    networks = naming.headed(pixels)
+    return listed([names[name] for name in some], "or") + (shared if any(networks[name].order for name in some) else "")
 
 
 def pixel_sentence(pixels: pd.DataFrame) -> str:
