@@ -146,6 +146,8 @@ def test_no_sentence_shows_a_number_that_is_none_or_claims_a_cause(case):
         ("absorbed.leftover, one is not finite", "Not finite, so not told: asr_bn in 1 layer"),
         ("maps.sentence, no repair is nearest", "No repair is nearer to dense than none"),
         ("maps.sentence, a tie", "LW (eq. 1) or ASR (simultaneous, bias off)"),
+        ("maps.sentence, BN only is nearest", "is BN only: the difference is"),
+        ("maps.sentence, BN only is nearest", ", with ASR (simultaneous, bias off) "),
         ("maps.sentence, as far on the other side", "No repair is nearer to dense than none"),
         ("maps.sentence, pruned not finite", "Values that are not finite (red): no repair."),
         ("maps.pixel_sentence, one is not finite", "Values that are not finite (red): ASR."),

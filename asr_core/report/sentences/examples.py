@@ -134,6 +134,7 @@ def pictures() -> list[Case]:
         ("usual", lambda: _map({NO_REPAIR: 0.2, LW: 0.7, ASR: 0.9})),
         ("no repair is nearest", lambda: _map({NO_REPAIR: 0.9, LW: 5.0, ASR: 3.0})),
         ("a tie", lambda: _map({NO_REPAIR: 0.2, LW: 0.9, ASR: 0.9})),
+        ("BN only is nearest", lambda: _map({NO_REPAIR: 0.2, BN_ONLY: 0.9, LW: 0.7, ASR: 0.5})),
         ("dead", lambda: _map({NO_REPAIR: 0.0, ASR: 0.0})),
         ("constant", lambda: _map({NO_REPAIR: 0.5, ASR: 0.5}, constant=True)),
         ("not finite", lambda: _map({NO_REPAIR: 0.5, ASR: np.nan})),
