@@ -40,8 +40,8 @@ def show(
     """
     views = common.views() if views is None else views
     made = [_prepare(chart, key, view, what, (more or {}).get(view.keys, ())) for view in views]
-    can_be = [item for item in made if not isinstance(item, str)]
-    tables, how = [item.table for item in can_be], _how(chart, can_be, how or {})
+    drawable = [item for item in made if not isinstance(item, str)]
+    tables, how = [item.table for item in drawable], _how(chart, drawable, how or {})
     if len(made) == len(tables) == 2 and chart.difference and state.get("compare") == "difference":
         _difference(chart, key, made, how, width)
         return tables
