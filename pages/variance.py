@@ -4,9 +4,10 @@ import pandas as pd
 import streamlit as st
 
 from asr_core.figures import energy, multiples, spectrum, variance
-from asr_core.spec import labels
+from asr_core.pipeline import factors
+from asr_core.report.sentences import noise
 from asr_core.spec.recalibration import NOTHING
-from asr_core.store.tables import networks, rows_of, typed
+from asr_core.store.tables import networks
 from pages._frame import channels, charts, common, draws, folded, state, tables
 from pages._frame.text import plain
 
@@ -50,16 +51,15 @@ def fits(_table, *known_by) -> str:
 
 
 def factors_over_draws(channel: int) -> None:
-    """How far this channel's factors move with the calibration draw, where several draws are stored with factors."""
-    every = [result.repairs for key in draws.keys(view) if len((result := common.opened((key,))).repairs)]
-    mine = [rows[(rows["layer"] == layer) & (rows["channel"] == channel)] for rows in every]
-    if len(mine) < 2:
-        return
-    found = pd.concat([typed(rows.astype({"layer": object})) for rows in mine], ignore_index=True)
-    found = rows_of(found, *view.repairs).dropna(subset="gamma")
-    spread = found.groupby(networks(found), observed=True)["gamma"].agg(["mean", "std", "size"])
-    parts = [f"{labels.label(network)} {row['mean']:.4g} ± {row['std']:.2g}" for network, row in spread.iterrows()]
-    st.caption(plain(f"Factor γ over {len(mine)} calibration draws, mean ± standard deviation: {'; '.join(parts)}."))
+    """How far this channel's factors move with the calibration draw: by stored spreads, and by draws stored whole."""
+
+    def own(table: pd.DataFrame) -> pd.DataFrame:
+        return table[(table["layer"] == layer) & (table["channel"] == channel)]
+
+    having = set(networks(own(view.result.repairs).dropna(subset="gamma")))  # a conv that is not repaired has none
+    every = [common.opened(keys).repairs for keys in draws.by_draw(view)]
+    spreads = [factors.spread(map(own, every)), *factors.stored(common.store(), view.setting, view.dense_id)]
+    st.caption(plain(noise.factors(factors.widest(map(own, spreads)), [r for r in view.repairs if r in having])))
 
 
 def numbers(table, channel: int) -> None:

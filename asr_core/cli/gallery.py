@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from asr_core.jobs import estimate
-from asr_core.pipeline import allocations, kernels, maps, signal_plan, signals
+from asr_core.pipeline import allocations, factors, kernels, maps, signal_plan, signals
 from asr_core.pipeline.plan import Task
 from asr_core.spec.experiment import ExperimentSpec
 from asr_core.spec.keys import Keys
@@ -15,7 +15,8 @@ from asr_core.store import Store, results
 class Piece:
     """One experiment to ship: with its channel tables or only layers and accuracy; with maps and kernels of some
     convs, and masks, or not; with the repairability of its dense network or not; with the signal tables before
-    recalibration and at the reported state, or not; the file that its weights are in."""
+    recalibration and at the reported state, or not; with the spread of its factors over so many draws, none for 0; the
+    file that its weights are in."""
 
     experiment: ExperimentSpec
     channels: bool = True
@@ -23,6 +24,7 @@ class Piece:
     repairability: bool = False
     weights: str | None = None
     signal: bool = False
+    factors: int = 0
 
 
 def shipped(piece: Piece, where: Store) -> bool:
@@ -43,6 +45,8 @@ def extra_keys(piece: Piece, dense_id: str) -> list[tuple[str, str]]:
     keys, spec, found = Keys(piece.experiment, dense_id), piece.experiment, []
     if piece.repairability:
         found.append(("repairability", allocations.task_of(spec, dense_id).key))
+    if piece.factors:
+        found.append(("factors", factors.key_of(spec, dense_id, piece.factors)))
     if piece.signal:
         networks = signals.networks(spec, REPORTED_STATE)
         found += [("signal", key) for key in dict.fromkeys(signals.key_of(keys, *each) for each in networks)]
@@ -61,7 +65,12 @@ def map_specs(piece: Piece) -> list[maps.MapSpec]:
 def missing(piece: Piece, where: Store) -> list[Task]:
     """What shipping the piece would compute."""
     spec, dense_id = piece.experiment, results.dense_here(where, piece.experiment)
-    found = estimate.work(spec, where)
+    done = not piece.channels and results.find(spec, where) is not None
+    found = [] if done else estimate.work(spec, where)
+    if piece.factors:
+        there = {(task.stage, task.key) for task in found}
+        needed = factors.missing(spec, where, dense_id, piece.factors)
+        found += [task for task in needed if (task.stage, task.key) not in there]
     if piece.repairability:
         found += [task for task in allocations.missing(spec, where, dense_id) if task.stage == "repairability"]
     if piece.signal:

@@ -16,7 +16,7 @@ from asr_core.cli import gallery as pieces
 from asr_core.cli.options import EXECUTOR, MACHINE
 from asr_core.jobs import estimate, executors
 from asr_core.networks.weights import weights_identity
-from asr_core.pipeline import kernels
+from asr_core.pipeline import factor_stage, kernels
 from asr_core.pipeline import run as experiment
 from asr_core.pipeline.lab import Lab, Report, ensure_dense
 from asr_core.runtime import Runtime
@@ -88,7 +88,7 @@ def make(piece: pieces.Piece, where: Store, report: Report, runtime: Runtime) ->
     spec, runtime = piece.experiment, replace(runtime, weights=piece.weights)
     if spec.dense.source == "scratch" and not results.find(spec, where) and not _known(spec, where):
         ship_dense(Lab(spec, where, report, runtime))
-    found = experiment.run(spec, where, report, runtime)
+    found = (None if piece.channels else results.find(spec, where)) or experiment.run(spec, where, report, runtime)
     dense_id = found.setting["dense_id"]
     if piece.maps:
         for wanted in pieces.map_specs(piece):
@@ -96,6 +96,8 @@ def make(piece: pieces.Piece, where: Store, report: Report, runtime: Runtime) ->
         ship_kernels(where.find("dense", dense_id, WEIGHTS), piece.maps, where)
     if piece.repairability:
         experiment.repairability(spec, where, dense_id, report=report, where=runtime)
+    if piece.factors:
+        factor_stage.measure(spec, where, dense_id, piece.factors, report, runtime)
     if piece.signal:
         experiment.signal(spec, where, REPORTED_STATE, dense_id, report, runtime)
     for stage, key in pieces.extra_keys(piece, dense_id):

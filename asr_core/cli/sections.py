@@ -104,9 +104,12 @@ def noise(ask, sources: Sources) -> list[Piece]:
 
 
 def draws(ask, sparsities) -> list[Piece]:
-    """Calibration draws 1 to DRAWS - 1, the repairs of LOOKS in the main states."""
-    found = [looks(ask(sparsity=s)).with_(states=MAIN) for s in sparsities]
-    return [Piece(one, channels=False) for spec in found for one in each(spec, DRAWS)[1:]]
+    """Calibration draws 1 to DRAWS - 1, the repairs of LOOKS in the main states; the spread of their factors."""
+    found = []
+    for spec in (looks(ask(sparsity=s)).with_(states=MAIN) for s in sparsities):
+        *some, last = (Piece(one, channels=False) for one in each(spec, DRAWS)[1:])
+        found += [*some, replace(last, factors=DRAWS)]
+    return found
 
 
 def published(ask, sources: Sources) -> list[Piece]:

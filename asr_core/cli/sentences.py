@@ -47,6 +47,7 @@ TEMPLATES: dict[str, Callable[[], list[Case]]] = {
     "settings.gains": examples_of_studies.gains,
     "noise.differences": examples_of_studies.differences,
     "noise.methods": examples_of_studies.noises,
+    "noise.factors": examples_of_studies.factors,
     "signals.profile": examples_of_ideas.profile,
     "signals.parts": examples_of_ideas.parts,
     "signals.shrinkage": examples_of_ideas.shrinkage,

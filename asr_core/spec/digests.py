@@ -22,6 +22,7 @@ STAGE_VERSIONS = {
     "repairability": 1,
     "kernels": 1,
     "signal": 1,
+    "factors": 1,
     "result": 1,
     "job": 1,
 }

@@ -11,7 +11,10 @@ from asr_core.store import Store, disk
 from asr_core.store.manifests import MANIFEST
 
 # Between images and results. Dense networks take hours, results are what pages list, images may lie nowhere else.
-RECOMPUTED = ("prune", "stats", "repair", "recalibration", "evaluation", "maps", "repairability", "kernels", "signal")
+RECOMPUTED = (
+    *("prune", "stats", "repair", "recalibration", "evaluation", "maps", "repairability", "kernels", "signal"),
+    "factors",
+)
 RECENT = 600  # seconds after its last use that an entry stays, since a process may be at work with it
 UNITS = {"KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
 BOUND = "ASR_CACHE_LIMIT"  # names the environment variable with the bound that jobs keep the store within

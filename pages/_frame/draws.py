@@ -12,6 +12,13 @@ def keys(found: View) -> tuple[str, ...]:
     return tuple(item.key for item in _alike(found))
 
 
+def by_draw(found: View) -> list[tuple[str, ...]]:
+    """The same keys, those of one draw together."""
+    alike = _alike(found)
+    numbers = dict.fromkeys(item.setting.calibration.draw for item in alike)
+    return [tuple(item.key for item in alike if item.setting.calibration.draw == number) for number in numbers]
+
+
 def count(found: View) -> int:
     """How many draws that is."""
     return len({item.setting.calibration.draw for item in _alike(found)})

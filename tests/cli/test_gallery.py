@@ -12,7 +12,9 @@ from PIL import Image
 
 from asr_core.cli import costs, gallery, gallery_command, sections
 from asr_core.cli.gallery import Piece
+from asr_core.pipeline import factors
 from asr_core.pipeline import run as experiment
+from asr_core.pipeline.lab import Report
 from asr_core.runtime import Runtime
 from asr_core.spec.keys import Keys
 from asr_core.store import Store, results
@@ -59,6 +61,20 @@ def test_the_cost_comes_first_each_piece_is_shipped_with_what_it_should_have_and
     assert not shipped.find("dense", dense_id).manifest["files"] and len(list((store.shipped / "prune").iterdir())) == 1
     monkeypatch.setattr(experiment, "run", lambda *a: pytest.fail("computed again"))
     assert run(store, capsys) == ["0 pieces to compute, about 1 s"]
+
+
+def test_factors_over_draws_are_added_to_what_is_shipped_without_running_it_again(tmp_path, capsys, monkeypatch):
+    store = copy(tmp_path)
+    run(store, capsys)
+    monkeypatch.setattr(experiment, "run", lambda *a: pytest.fail("computed again"))
+    piece = Piece(OTHER, channels=False, factors=2)
+    assert {task.stage for task in gallery.missing(piece, store)} <= {"stats", "repair"}
+    gallery_command.make(piece, store, Report(), Runtime(threads=1))
+    assert gallery.shipped(piece, store)
+    assert gallery.missing(piece, store) == []
+    (dense_id,) = results.dense_ids(Store(store.shipped), OTHER)
+    (spread,) = factors.stored(Store(store.shipped), OTHER, dense_id)
+    assert set(spread["draws"]) == {2}
 
 
 def test_a_gallery_that_was_stopped_goes_on_with_the_next_piece(tmp_path, capsys, monkeypatch):

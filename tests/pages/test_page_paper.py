@@ -1,5 +1,7 @@
 """The page that sets the paper's tables and figures beside the stored results, run headless on made-up results."""
 
+import re
+
 import pytest
 import shipped
 from drawn import charts
@@ -10,11 +12,16 @@ from streamlit.testing.v1 import AppTest
 from asr_core.report.words import described
 from asr_core.spec.repairs import RepairSpec, repairs
 from asr_core.store import Store
+from asr_core.store.entries import PROJECT
 from asr_core.store.tables import rows_of
 from asr_core.studies.cells import Variant
+from pages._frame import paper_drawn
 
 PARTS = ("table1", "tables", "figures", "protocol", "fidelity")
 FIGURES = {3: 1, 4: 1, 5: 0, 6: 1, 7: 1, 8: 1, 9: 4, 10: 1, 11: 1, 12: 1}  # charts; maps are not stored
+
+
+TEXT = PROJECT.parent / "shared" / "paper" / "asr_paper.txt"
 
 
 def cifar(store: Store, sparsity: float = 0.9, architecture: str = "resnet18", **setting):
@@ -182,3 +189,13 @@ def test_the_mean_correction_that_is_shown_first_is_the_one_with_most_numbers(st
     assert number(opened(dataset="cifar10", sparsity="0.9"), "ASR", "90 % here") not in ("", "–")
     app = opened(dataset="cifar10", sparsity="0.9", bias2="own")
     assert number(app, "ASR", "90 % here") == "–"
+
+
+@pytest.mark.skipif(not TEXT.is_file(), reason="the paper's text lies beside the checkout, not in it")
+@pytest.mark.parametrize("number", [n for n, figure in paper_drawn.FIGURES.items() if figure.numbers])
+def test_numbers_that_are_said_to_be_the_papers_stand_in_its_text_beside_the_figure(number):
+    lines = [" ".join(line.split()) for line in TEXT.read_text().splitlines()]
+    about = " ".join(line for line in lines if f"Figure {number}" in line)
+    said = re.findall(r"\d+\.\d+(?![.\w])", paper_drawn.FIGURES[number].numbers)
+    assert [value for value in said if value not in about] == []
+    assert said or "table 3" in paper_drawn.FIGURES[number].numbers

@@ -141,6 +141,24 @@ def noises() -> list[Case]:
     return [("usual", lambda: said(0.022, 0.03)), ("one draw, one seed", lambda: said(NAN, NAN))]
 
 
+def factors() -> list[Case]:
+    """Of noise.factors."""
+
+    def said(shown, drawn, mean: float = 1.31, std: float = 0.024) -> str:
+        spread = {name: [value] * len(drawn) for name, value in {"draws": 16, "mean": mean, "std": std}.items()}
+        return noise.factors(of(drawn, **spread) if drawn else of([ASR]).iloc[:0], shown)
+
+    every = [LW, RAW, ASR]
+    return [
+        ("usual", lambda: said([BN_ONLY, *every], every)),
+        ("one of them stored", lambda: said(every, [ASR])),
+        ("none stored", lambda: said(every, [])),
+        ("no factor shown", lambda: said([BN_ONLY], every)),
+        ("a dead channel", lambda: said([ASR], every, 1.0, 0.0)),
+        ("not finite", lambda: said([RAW], every, np.inf, NAN)),
+    ]
+
+
 def _table2(words: list[str], top1: list[float], told: int, same: bool = False) -> str:
     rows = [("BN only", BN_ONLY), ("Layer-wise + BN", LW), ("ASR, median prior", ASR)]
     table = _accuracies(dict(zip([n for _, n in rows], top1, strict=True)), {})

@@ -1,10 +1,15 @@
-"""Sentences about chance: what is certain of a difference, and what would settle it."""
+"""Sentences about chance: what is certain of a difference, what would settle it, how far factors move."""
+
+from collections.abc import Iterable
 
 import numpy as np
 import pandas as pd
 
 from asr_core.measure.statistics import AHEAD, BEHIND, EQUAL, UNMEASURED
 from asr_core.report.words import counted, listed
+from asr_core.spec import labels
+from asr_core.spec.repairs import RepairSpec
+from asr_core.store.tables import networks
 from asr_core.studies.noise import FEWEST
 
 SETTLED = (AHEAD, BEHIND)
@@ -89,3 +94,25 @@ def methods(table: pd.DataFrame) -> str:
             low, high = (f"{100 * v:.1f}" for v in (values.min(), values.max()))
             parts.append(f"{what}: {low if low == high else f'{low} to {high}'} points")
     return f"Standard deviation of an accuracy by chance, over {counted(len(table), 'network')}: {'; '.join(parts)}."
+
+
+def factors(found: pd.DataFrame, repairs: Iterable[RepairSpec]) -> str:
+    """How far one channel's factors move with the calibration draw. found: the channel's rows of
+    pipeline.factors.widest; repairs: those that are shown."""
+    shown = [repair for repair in repairs if repair.order]
+    names, shared = labels.labels(shown)
+    rows = dict(zip(networks(found), found.itertuples(), strict=True))
+    absent = [names[repair] for repair in shown if repair not in rows]
+    if not shown:
+        return "No network that is shown has a factor here."
+    if len(absent) == len(shown):
+        return f"How far factor γ of {listed(absent)} moves with the calibration draw is not stored."
+    parts = [f"{names[repair]} {_factor(rows[repair])}" for repair in shown if repair in rows]
+    missing = f" It is not stored of {listed(absent)}." if absent else ""
+    behind = f" ({shared})" if shared else ""
+    return f"Factor γ over calibration draws, mean ± standard deviation{behind}: {'; '.join(parts)}.{missing}"
+
+
+def _factor(row) -> str:
+    finite = np.isfinite(row.mean) and np.isfinite(row.std)
+    return (f"{row.mean:.4g} ± {row.std:.2g}" if finite else "not finite") + f" ({row.draws} draws)"
