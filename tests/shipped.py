@@ -45,11 +45,11 @@ def settings(where: Store) -> list[tuple[str, ...]]:
 
 def looked_at(where: Store) -> list[tuple[str, ...]]:
     """Those settings whose sentences are read: of each dense network and pruning rule one; with ASR_EVERY_SETTING, as
-    `make test-words` sets it, all that differ in more than their calibration draw."""
+    `make test-words` sets it, all of them."""
     found: dict[tuple, tuple[str, ...]] = {}
     for keys in settings(where):
         known = facts(keys[0])
-        rest = text_of(known, "calibration.draw") if EVERY else known["prune"]["pruning"]
+        rest = text_of(known) if EVERY else known["prune"]["pruning"]
         found.setdefault((known["dense_id"], rest), keys)
     return list(found.values())
 
