@@ -57,7 +57,7 @@ def factors_over_draws(channel: int) -> None:
         return table[(table["layer"] == layer) & (table["channel"] == channel)]
 
     having = set(networks(own(view.result.repairs).dropna(subset="gamma")))  # a conv that is not repaired has none
-    every = [common.opened(keys).repairs for keys in draws.by_draw(view)]
+    every = [common.opened(keys).repairs for keys in draws.with_factors(view)]
     spreads = [factors.spread(map(own, every)), *factors.stored(common.store(), view.setting, view.dense_id)]
     st.caption(plain(noise.factors(factors.widest(map(own, spreads)), [r for r in view.repairs if r in having])))
 

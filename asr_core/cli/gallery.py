@@ -33,6 +33,12 @@ def shipped(piece: Piece, where: Store) -> bool:
     return any(all(Store(where.shipped).has(*name) for name in names(piece, dense_id)) for dense_id in known)
 
 
+def stored(piece: Piece, where: Store) -> results.Result | None:
+    """The stored result of a piece, as whole as the piece is to be; None where it is to be computed."""
+    found = results.find(piece.experiment, where)
+    return found if found and (found.channels is not None or not piece.channels) else None
+
+
 def names(piece: Piece, dense_id: str) -> list[tuple[str, str]]:
     """(stage, key) of all that a piece consists of."""
     kernel_keys = [("kernels", kernels.key_of(dense_id, layer)) for layer in piece.maps]
@@ -65,12 +71,10 @@ def map_specs(piece: Piece) -> list[maps.MapSpec]:
 def missing(piece: Piece, where: Store) -> list[Task]:
     """What shipping the piece would compute."""
     spec, dense_id = piece.experiment, results.dense_here(where, piece.experiment)
-    done = not piece.channels and results.find(spec, where) is not None
-    found = [] if done else estimate.work(spec, where)
+    found = [] if stored(piece, where) else estimate.work(spec, where)
     if piece.factors:
-        there = {(task.stage, task.key) for task in found}
         needed = factors.missing(spec, where, dense_id, piece.factors)
-        found += [task for task in needed if (task.stage, task.key) not in there]
+        found += [task for task in needed if task not in found]
     if piece.repairability:
         found += [task for task in allocations.missing(spec, where, dense_id) if task.stage == "repairability"]
     if piece.signal:

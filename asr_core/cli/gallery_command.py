@@ -88,7 +88,7 @@ def make(piece: pieces.Piece, where: Store, report: Report, runtime: Runtime) ->
     spec, runtime = piece.experiment, replace(runtime, weights=piece.weights)
     if spec.dense.source == "scratch" and not results.find(spec, where) and not _known(spec, where):
         ship_dense(Lab(spec, where, report, runtime))
-    found = (None if piece.channels else results.find(spec, where)) or experiment.run(spec, where, report, runtime)
+    found = pieces.stored(piece, where) or experiment.run(spec, where, report, runtime)
     dense_id = found.setting["dense_id"]
     if piece.maps:
         for wanted in pieces.map_specs(piece):

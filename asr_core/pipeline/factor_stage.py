@@ -1,7 +1,5 @@
 """The stage `factors`: how far each channel's factor moves with the calibration draw."""
 
-import time
-
 import pandas as pd
 
 from asr_core.pipeline import factors
@@ -24,13 +22,14 @@ def measure(
 
     dense_id: of a network whose weights are here. Raises AsrError subclasses.
     """
-    kept, began, name = Kept(), time.perf_counter(), factors.key_of(spec, dense_id, draws)
-    if entry := store.find("factors", name):
-        return entry.table("spread")
-    found = factors.spread(_of_one(Lab(one, store, report, where, kept), dense_id) for one in each(spec, draws))
-    facts = {"setting": factors.setting_key(spec, dense_id), "dense_id": dense_id, "draws": draws}
-    took = time.perf_counter() - began
-    return store.put("factors", name, {"spread.parquet": halved(found)}, facts, spec.as_dict(), took).table("spread")
+    kept, facts = Kept(), {"setting": factors.setting_key(spec, dense_id), "dense_id": dense_id, "draws": draws}
+
+    def compute():
+        found = factors.spread(_of_one(Lab(one, store, report, where, kept), dense_id) for one in each(spec, draws))
+        return {"spread.parquet": halved(found)}, facts
+
+    name = factors.key_of(spec, dense_id, draws)
+    return store.get_or_compute("factors", name, compute, spec.as_dict()).table("spread")
 
 
 def _of_one(lab: Lab, dense_id: str) -> pd.DataFrame:

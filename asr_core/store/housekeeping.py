@@ -12,7 +12,15 @@ from asr_core.store.manifests import MANIFEST
 
 # Between images and results. Dense networks take hours, results are what pages list, images may lie nowhere else.
 RECOMPUTED = (
-    *("prune", "stats", "repair", "recalibration", "evaluation", "maps", "repairability", "kernels", "signal"),
+    "prune",
+    "stats",
+    "repair",
+    "recalibration",
+    "evaluation",
+    "maps",
+    "repairability",
+    "kernels",
+    "signal",
     "factors",
 )
 RECENT = 600  # seconds after its last use that an entry stays, since a process may be at work with it

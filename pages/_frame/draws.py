@@ -1,8 +1,9 @@
 """The calibration draws that are stored of a view."""
 
+from asr_core.store import results
 from asr_core.store.catalogue import Stored
 from asr_core.studies import noise
-from pages._frame.shelf import stored
+from pages._frame.shelf import store, stored
 from pages._frame.views import View
 
 
@@ -12,11 +13,14 @@ def keys(found: View) -> tuple[str, ...]:
     return tuple(item.key for item in _alike(found))
 
 
-def by_draw(found: View) -> list[tuple[str, ...]]:
-    """The same keys, those of one draw together."""
-    alike = _alike(found)
-    numbers = dict.fromkeys(item.setting.calibration.draw for item in alike)
-    return [tuple(item.key for item in alike if item.setting.calibration.draw == number) for number in numbers]
+def with_factors(found: View) -> list[tuple[str, ...]]:
+    """Those of the keys whose results hold factors, which shipped draws do not, those of one draw together."""
+    by_draw: dict[int, tuple[str, ...]] = {}
+    for item in _alike(found):
+        entry, draw = results.entry_of(store(), item.key), item.setting.calibration.draw
+        if entry and entry.has("repairs.parquet"):
+            by_draw[draw] = (*by_draw.get(draw, ()), item.key)
+    return list(by_draw.values())
 
 
 def count(found: View) -> int:

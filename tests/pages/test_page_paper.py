@@ -19,8 +19,6 @@ from pages._frame import paper_drawn
 
 PARTS = ("table1", "tables", "figures", "protocol", "fidelity")
 FIGURES = {3: 1, 4: 1, 5: 0, 6: 1, 7: 1, 8: 1, 9: 4, 10: 1, 11: 1, 12: 1}  # charts; maps are not stored
-
-
 TEXT = PROJECT.parent / "shared" / "paper" / "asr_paper.txt"
 
 
