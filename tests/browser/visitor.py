@@ -1,5 +1,6 @@
 """What a visitor does and sees: opens pages, clicks points of charts, reads figures, messages and the address."""
 
+from contextlib import suppress
 from typing import Literal
 from urllib.parse import parse_qs, urlsplit
 
@@ -10,6 +11,7 @@ from asr_core.store.entries import PROJECT
 from benchmarks import dashboard
 
 PATIENCE = 240.0  # seconds: other programs may have the processor
+SHORT = 2.0  # seconds until what a click or a key did is seen, else it is done again
 TRIES = 10  # keys that open a list, or clicks that choose from it, at most
 PAGES = sorted(path.stem for path in (PROJECT / "pages").glob("[!_]*.py"))
 QUIET = (
@@ -101,20 +103,31 @@ class Visitor:
         self.finish()
 
     def choose(self, key: str, label: str) -> None:
-        """Pick an option of a control of the sidebar."""
-        control = self.page.locator(f".st-key-{key} input")
-        control.click()
-        control.fill(label)  # a long list is drawn in part
-        self.pick(label)
-
-    def pick(self, label: str) -> None:
-        """Click an option of the list that is open, until that is gone: a list that scrolls to it takes no click."""
+        """Pick an option of the list of a control, until that is gone. A page that is drawn anew closes a list, a list
+        that scrolls to an option takes no click, and one that closes slowly lets a second click wait in vain."""
         option = self.page.get_by_role("option", name=label, exact=True)
         for _ in range(TRIES):
-            option.click()
-            if self.goes(option, 2):
-                return
+            if not option.is_visible():
+                self.opened(key)
+                self.page.locator(f".st-key-{key} input").fill(label)  # a long list is drawn in part
+            with suppress(PlaywrightTimeout):
+                option.click(timeout=1000 * SHORT)
+                if self.goes(option, SHORT):
+                    return
         raise AssertionError(f"{label!r} cannot be picked; at {self.page.url}")
+
+    def opened(self, key: str) -> Locator:
+        """The options of the list of a control, opened. A click opens none where the sidebar still scrolls to it, and a
+        page that is drawn anew meanwhile closes it: then a key opens it."""
+        box, options = self.page.locator(f".st-key-{key} input"), self.page.get_by_role("option")
+        box.evaluate("one => one.scrollIntoView({block: 'center'})")  # at the window's edge a list can open outside it
+        box.click()
+        for _ in range(TRIES):
+            if self.appears(options, SHORT):
+                return options
+            box.press("ArrowDown")
+        options.first.wait_for()
+        return options
 
     def until(self, true, what: str, seconds: float = PATIENCE) -> None:
         """Wait until `true()`; fail with `what` and where the visitor is."""

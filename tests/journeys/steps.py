@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from journeys import seen
 from made_uploads import saved, zipped
-from visitor import PAGES, PATIENCE, TRIES
+from visitor import PAGES, PATIENCE
 
 from asr_core.fields import declarations
 from asr_core.networks import models
@@ -54,25 +54,10 @@ def follows(name: str) -> set[str]:
 
 def select(walk, name: str, shown: dict) -> str | None:
     """Choose one of the options that a list shows when it opens."""
-    options = opened(walk, name)
-    labels = options.all_inner_texts()
+    labels = walk.visitor.opened(name).all_inner_texts()
     label = walk.random.choice([one for one in labels if one != shown["value"]] or labels)
-    walk.visitor.pick(label)
+    walk.visitor.choose(name, label)
     return f"{shown['value']!r} -> {label!r}"
-
-
-def opened(walk, name: str):
-    """The options of a list, opened. A click opens none where the sidebar still scrolls to it, and a page that is drawn
-    anew meanwhile closes it: then a key opens it."""
-    box, options = walk.page.locator(f".st-key-{name} input"), walk.page.get_by_role("option")
-    box.evaluate("one => one.scrollIntoView({block: 'center'})")  # at the window's edge a list can open outside it
-    box.click()
-    for _ in range(TRIES):
-        if walk.visitor.appears(options, 2):
-            return options
-        box.press("ArrowDown")
-    options.first.wait_for()
-    return options
 
 
 def slide(walk, name: str, shown: dict) -> str:
@@ -237,12 +222,9 @@ def weights(walk) -> Done | None:
 
 def small_network(walk) -> Done | None:
     """Choose a small network by typing its name, so that weights of it can be given."""
-    box = walk.page.locator(".st-key-architecture input")
-    if not box.count():
+    if not walk.page.locator(".st-key-architecture input").count():
         return None
-    opened(walk, "architecture")
-    box.fill("cifar_resnet20")
-    walk.visitor.pick("cifar_resnet20")
+    walk.visitor.choose("architecture", "cifar_resnet20")
     return Done("architecture: cifar_resnet20", frozenset(follows("architecture")))
 
 
