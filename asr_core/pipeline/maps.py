@@ -23,7 +23,7 @@ from asr_core.spec.keys import Keys
 from asr_core.spec.parts import DataSpec
 from asr_core.spec.recalibration import NO_STATE, BatchNormState
 from asr_core.spec.repairs import DENSE, NO_REPAIR, RepairSpec
-from asr_core.store import Store, results
+from asr_core.store import Store, results, shipping
 from asr_core.store.entries import WEIGHTS, Entry
 
 MOST_IMAGES = 64
@@ -118,7 +118,8 @@ def has_weights(store: Store, dense_id: str) -> bool:
 
 @dataclass(frozen=True, eq=False)
 class Maps:
-    """Stored maps of one layer: `of[network]` is an array (image, channel, H, W), memory-mapped.
+    """Stored maps of one layer: `of[network]` is an array (image, channel, H, W), memory-mapped where they were
+    computed.
 
     images: indices into the test split; files, classes: of each image; fewer: why there are fewer
     images than asked, or None; absent: networks whose maps are not stored.
@@ -143,7 +144,7 @@ def read(spec: ExperimentSpec, store: Store, dense_id: str, wanted: MapSpec) -> 
         return None
     dense: Entry = found[DENSE]
     absent = tuple(network for network in networks(spec) if network not in found)
-    arrays = {network: entry.array("maps") for network, entry in found.items()}
+    arrays = {network: shipping.maps_of(entry) for network, entry in found.items()}
     return Maps(wanted.layer, arrays, dense["test_images"], dense["files"], dense["classes"], dense["fewer"], absent)
 
 

@@ -1,4 +1,5 @@
-"""Results in small, for cache/shipped: tables in float16, variances and factors as log2. Imports no torch.
+"""Results in small, for cache/shipped: tables in float16, variances and factors as log2, maps compressed. Imports no
+torch.
 
 A variance or factor is within 0.6 % of the measured one (log2 magnitudes below 32), other values within 0.1 %;
 accuracies, layer tables and alphas stay as they were computed.
@@ -78,8 +79,33 @@ def ship_recipe(entry: Entry, where: Store) -> None:
         write_manifest(folder, entry.manifest | {"files": {}})
 
 
+def apart(halves: np.ndarray) -> dict[str, np.ndarray]:
+    """The low and the high bytes of float16 values, each an array of their shape: apart they shrink by 18 %, together
+    by 10 %."""
+    found = np.ascontiguousarray(halves).view(np.uint8).reshape(*halves.shape, 2)
+    return {"low": found[..., 0], "high": found[..., 1]}
+
+
+def together(found: dict[str, np.ndarray]) -> np.ndarray:
+    """The inverse of `apart`."""
+    return np.stack([found["low"], found["high"]], axis=-1).view(np.float16)[..., 0]
+
+
+def ship_maps(entry: Entry, where: Store) -> None:
+    """Put maps into `where`.shipped, compressed, every value as it is."""
+    manifest, shipped = entry.manifest, Store(where.shipped)
+    if not shipped.has("maps", entry.folder.name):
+        files = {"maps.npz": apart(maps_of(entry))}
+        shipped.put("maps", entry.folder.name, files, manifest["facts"], manifest["spec"], manifest["seconds"])
+
+
+def maps_of(entry: Entry) -> np.ndarray:
+    """The maps (image, channel, H, W) of an entry: memory-mapped where they were computed, else of `ship_maps`."""
+    return entry.array("maps") if entry.has("maps.npy") else together(entry.arrays("maps"))
+
+
 def ship_whole(stage: str, entry: Entry, where: Store) -> None:
-    """Copy an entry (masks, maps) into `where`.shipped as it is."""
+    """Copy an entry (masks, signal) into `where`.shipped as it is."""
     target = where.shipped / stage / entry.folder.name
     if not target.exists():
         part = target.with_name(f".{target.name}")

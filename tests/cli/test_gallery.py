@@ -17,7 +17,8 @@ from asr_core.pipeline import run as experiment
 from asr_core.pipeline.lab import Report
 from asr_core.runtime import Runtime
 from asr_core.spec.keys import Keys
-from asr_core.store import Store, results
+from asr_core.store import Store, results, shipping
+from asr_core.store.entries import Entry
 
 OTHER = SPEC.but(sparsity=0.5)
 PIECES = [Piece(SPEC, maps=(LAYER,)), Piece(OTHER, channels=False)]
@@ -61,6 +62,22 @@ def test_the_cost_comes_first_each_piece_is_shipped_with_what_it_should_have_and
     assert not shipped.find("dense", dense_id).manifest["files"] and len(list((store.shipped / "prune").iterdir())) == 1
     monkeypatch.setattr(experiment, "run", lambda *a: pytest.fail("computed again"))
     assert run(store, capsys) == ["0 pieces to compute, about 1 s"]
+
+
+def test_maps_are_shipped_in_less_room_and_are_the_same_maps(tmp_path, capsys):
+    store = copy(tmp_path)
+    run(store, capsys)
+    own, small = ({e.folder.name: e for e in entries(where)} for where in (store.root, store.shipped))
+    assert own.keys() == small.keys()
+    for key, entry in own.items():
+        assert shipping.maps_of(small[key]).tobytes() == shipping.maps_of(entry).tobytes()
+        assert small[key]["test_images"] == entry["test_images"]
+        assert small[key].manifest["files"]["maps.npz"]["bytes"] < entry.manifest["files"]["maps.npy"]["bytes"]
+
+
+def entries(root) -> list:
+    """The maps in one folder."""
+    return [Entry(folder) for folder in (root / "maps").iterdir()]
 
 
 def test_factors_over_draws_are_added_to_what_is_shipped_without_running_it_again(tmp_path, capsys, monkeypatch):

@@ -125,6 +125,12 @@ def test_variances_of_a_signal_that_explodes_survive_rounding(most):
     np.testing.assert_allclose(found["v_repaired"], table["v_repaired"], rtol=0.05)
 
 
+def test_maps_whose_bytes_lie_apart_are_the_same_maps():
+    maps = np.array([[0.0, -0.0, 1.5, -65504.0, np.inf, np.nan, 6e-8]], np.float16)
+    found = shipping.together(shipping.apart(maps[:, ::2]))
+    assert found.dtype == np.float16 and found.tobytes() == maps[:, ::2].tobytes()
+
+
 def test_a_fresh_computation_from_the_shipped_network_gives_the_shipped_numbers(tmp_path, opened):
     shipped = next(
         r

@@ -49,7 +49,8 @@ def some(count: int) -> list[int]:
 @lru_cache(maxsize=64)
 def array(key: str) -> np.ndarray:
     """Stored maps (image, channel, H, W)."""
-    return np.load(FOLDER / "maps" / key / "maps.npy").astype(float)
+    with np.load(FOLDER / "maps" / key / "maps.npz") as bytes_of:
+        return (bytes_of["low"] + 256 * bytes_of["high"].astype(np.uint16)).view(np.float16).astype(float)
 
 
 def read(result, layer: str, state) -> tuple[dict[str, np.ndarray], dict]:
