@@ -4,6 +4,7 @@
     ├── SpecError        a value breaks a rule (sparsity 90, N >= M, ...)
     │   └── UnknownName  a name that no registry knows; lists the choices
     ├── DataError        images are missing, unreadable or too few
+    │   └── ImagesAbsent the images of a folder are not on this machine
     ├── ModelError       a network that cannot be built, pruned or repaired
     │   └── WeightsError a weights file that does not fit its network
     ├── StoreError       the cache directory cannot be read or written

@@ -79,7 +79,7 @@ def _check_conditions(cls: type[Configurable], params: dict[str, Any]) -> None:
         if field.when and params[field.when[0]] != field.when[1] and params[name] != field.default:
             other, value = field.when
             raise SpecError(
-                f"{name} is {params[name]:g} but {other} is {params[other]!r}, which leaves it unused; "
+                f"{name} is {field.said(params[name])} but {other} is {params[other]!r}, which leaves it unused; "
                 f"give {other} {value!r}, or leave {name} out."
             )
 

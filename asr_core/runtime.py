@@ -2,6 +2,7 @@
 
 import ctypes
 import os
+import threading
 import time
 from contextlib import suppress
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3  # names of malloc.h
 EXECUTORS = ("local", "dask")  # where many computations run
 EXECUTOR = "ASR_EXECUTOR"  # which of them the dashboard's jobs run on
 SCHEDULER = "ASR_DASK_SCHEDULER"  # address of a Dask cluster, where no option gives one
+ONE_AT_A_TIME = threading.Lock()  # torch's threads and seeds, and what is printed, belong to the process
 DEVICES = ("auto", "cpu", "cuda", "mps")
 
 
@@ -73,11 +75,15 @@ def facts(where) -> dict:
     return {"device": where.type, "precision": "float32", "threads": torch.get_num_threads()}
 
 
+def cores() -> int:
+    """How many cores this process may use: fewer than the machine has, in a container."""
+    allowed = getattr(os, "sched_getaffinity", None)
+    return len(allowed(0)) if allowed else os.cpu_count() or 1
+
+
 def worker_threads() -> int:
     """CPU threads of a worker process: one fewer than the cores, so that clicks stay quick, shared by ASR_WORKERS."""
-    allowed = getattr(os, "sched_getaffinity", None)
-    cores = len(allowed(0)) if allowed else os.cpu_count() or 1
-    return max(1, (cores - 1) // from_environment("ASR_WORKERS", 1))
+    return max(1, (cores() - 1) // from_environment("ASR_WORKERS", 1))
 
 
 def from_environment(name: str, default: int, least: int = 1) -> int:

@@ -6,8 +6,8 @@ import torch
 from torch import nn
 
 from asr_core.networks import models
-from asr_core.pipeline.allocations import SPARSITIES
 from asr_core.pruning import repairability as distortion
+from asr_core.pruning.budget import TRIALS
 from asr_core.pruning.rules import smallest
 from asr_core.spec.model import ModelSpec
 from benchmarks.report import Line
@@ -22,7 +22,7 @@ def naive(model: nn.Module, images: torch.Tensor) -> dict[tuple[str, float], flo
     dense = _outputs(model, images, convs)
     for name, conv in convs.items():
         weight = conv.weight.data
-        for sparsity in SPARSITIES:
+        for sparsity in TRIALS:
             mask = smallest({"": weight}, round(sparsity * weight.numel()))[""]
             conv.weight.data = weight * mask
             found[name, sparsity] = _rr(dense[name], _outputs(model, images, {name: conv})[name])

@@ -9,11 +9,12 @@ import streamlit as st
 from asr_core import registry
 from asr_core.figures import Chart, NothingToDraw, allocation, repairability
 from asr_core.figures import transition as accuracy
-from asr_core.pipeline import allocations, maps
+from asr_core.pipeline import allocations
 from asr_core.spec.experiment import ExperimentSpec
 from asr_core.spec.parts import PruneSpec
 from asr_core.spec.recalibration import NO_STATE
 from asr_core.spec.repairs import BN_ONLY, RepairSpec
+from asr_core.store import results
 from asr_core.studies import densities, transition
 from pages._frame import charts, common, folded, picked, state, tabled, verdicts
 from pages._frame.compute import compute_panel
@@ -71,7 +72,7 @@ def choose_repair() -> RepairSpec:
 def offer_repairability() -> None:
     """The panel that measures it; it belongs to the dense network: the same job whatever rule is shown."""
     wanted = ExperimentSpec.of_setting(view.setting.with_(prune=PruneSpec()), (), (NO_STATE,))
-    if maps.has_weights(common.store(), view.dense_id):
+    if results.has_weights(common.store(), view.dense_id):
         compute_panel(wanted, common.store(), dense_id=view.dense_id, repairability=True)
     else:
         st.caption(

@@ -63,7 +63,7 @@ def _wanted(found: common.View) -> Wanted:
         there = map_store.read(experiment, store, own, asked)
         if there is None or state.get("image") not in there.images:
             asked = replace(asked, image=state.get("image"))
-    if map_store.has_weights(store, own) or map_store.read(experiment, store, own, asked):
+    if results.has_weights(store, own) or map_store.read(experiment, store, own, asked):
         return Wanted(experiment, asked, own)
     return Wanted(experiment, asked, results.dense_here(store, experiment))
 

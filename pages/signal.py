@@ -7,9 +7,9 @@ import streamlit as st
 from asr_core.errors import AsrError
 from asr_core.figures import errors, shrinkage
 from asr_core.jobs.jobs import Wanted
-from asr_core.pipeline import maps
 from asr_core.spec.experiment import ExperimentSpec
 from asr_core.spec.recalibration import NOTHING, BatchNormState
+from asr_core.store import results
 from pages._frame import channels, charts, common, folded, state
 from pages._frame.compute import compute_panel
 from pages._frame.text import plain
@@ -37,7 +37,7 @@ def select_layer(point: dict) -> None:
 def offer() -> None:
     """What is not stored of it, with its time and a button."""
     experiment = ExperimentSpec.of_setting(view.setting, tuple(view.repairs), (view.look.bn_state,))
-    if not maps.has_weights(common.store(), view.dense_id):
+    if not results.has_weights(common.store(), view.dense_id):
         st.caption(
             f"It cannot be computed here: the weights of dense network {view.dense_id[:8]} are not on this machine."
         )

@@ -8,6 +8,7 @@ import click
 from asr_core.checks import plain
 from asr_core.cli.options import BUDGET, JSON, MACHINE, NETWORK, fields_of, numbers, runtime, together
 from asr_core.pipeline import allocations, asked
+from asr_core.pruning.budget import TRIALS
 from asr_core.report import allocation
 from asr_core.spec.samples import CalibrationSpec
 from asr_core.store import Store
@@ -24,7 +25,7 @@ from asr_core.store import Store
 )
 @click.option(
     "--sparsities",
-    default=",".join(map(str, allocations.SPARSITIES)),
+    default=",".join(map(str, TRIALS)),
     callback=numbers(float, "fractions of weights removed, for example 0.5,0.9"),
     metavar="X,X,...",
     help="Trial sparsities of each layer for RR.",

@@ -4,7 +4,6 @@ Checked whole and its cost printed before anything is computed; skips what is st
 time and to start again.
 """
 
-import os
 import sys
 import time
 from dataclasses import replace
@@ -16,7 +15,7 @@ from asr_core.cli import costs
 from asr_core.cli.options import EXECUTOR, MACHINE
 from asr_core.jobs import estimate, executors, sweeps
 from asr_core.report import textreport
-from asr_core.runtime import Runtime
+from asr_core.runtime import Runtime, cores
 from asr_core.spec.keys import recipe_key
 from asr_core.store import Store, results
 
@@ -33,7 +32,7 @@ def sweep(
     """Compute every setting of FILE, a matrix in YAML: names of the options of `run`, each with one value or a list of
     them (a list of methods, orders, biases, budgets or presets is what each setting has); or a list of matrices."""
     if executor == "local" and workers > 1 and machine["threads"] is None:
-        machine["threads"] = max(1, (os.cpu_count() or 1) // workers)
+        machine["threads"] = max(1, cores() // workers)
     runs, where = sweeps.read(file, store), Runtime(data_dir=data_dir, **machine)
     wanted = [run for run in runs if not _stored(run, store)]
     click.echo(f"{len(runs)} settings, {len(runs) - len(wanted)} of them stored")

@@ -25,7 +25,7 @@ DAMAGES = {
 }
 SIGNAL = ("rho", "unmendable")  # those that are there only where signal is stored
 NO_SIGNAL = "Not stored: the signal of the pruned network; the page Signal computes it."
-MEASURED, PLACE = ["top1", "top1_low", "top1_high", "n_eval"], ["key", "stored_row"]
+MEASURED, PLACE = ["top1", "top1_low", "top1_high"], ["key", "stored_row"]
 
 
 def accuracy_table(
@@ -39,13 +39,9 @@ def accuracy_table(
     found = answered.rows(result.accuracy, repairs, state)
     if found.empty:
         raise NothingToDraw("No accuracy is stored for this setting.")
-    kept = [
-        name for name in (*COLUMNS, "top1", "top1_low", "top1_high", "n_eval", "key", "stored_row") if name in found
-    ]
-    table = style.ordered(found[kept].astype({"top1": float, "top1_low": float, "top1_high": float}))
-    table = paired.with_best(table, results.right_of([result], table)).drop(
-        columns=["key", "stored_row"], errors="ignore"
-    )
+    kept = [name for name in (*COLUMNS, *MEASURED, "n_eval", *PLACE) if name in found]
+    table = style.ordered(found[kept].astype(dict.fromkeys(MEASURED, float)))
+    table = paired.with_best(table, results.right_of([result], table)).drop(columns=PLACE, errors="ignore")
     if len(draws) > 1:
         table = table.merge(noise.over_draws(store, draws, repairs, state), on=COLUMNS, how="left")
     else:

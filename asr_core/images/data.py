@@ -207,10 +207,6 @@ class Dataset:
         shuffles = [np.random.default_rng((CALIBRATION, seed, k)).permutation(n) for k in range(-(-count // n))]
         return np.concatenate([np.empty(0, np.int64), *shuffles])[:count]
 
-    def distinct_images(self, count: int) -> int:
-        """How many different training images the first `count` of the walk are."""
-        return min(count, len(self.train_labels))
-
     def stat_batch(self, stat_images: int, seed: int):
         """The statistics images: the first `stat_images` of the walk, as one batch; raises DataError."""
         self.check_counts(stat_images, None)

@@ -103,11 +103,6 @@ def counts(digest: str, store: Store) -> tuple[int, int]:
     raise ImagesAbsent(f"the images of folder {digest} are not on this machine. {REMEDY}")
 
 
-def classes(digest: str, store: Store) -> int | None:
-    """Classes of the folder with `digest`, as last listed; None if it was never seen."""
-    return next((known["classes"] for known in _sources(store).values() if known["digest"] == digest), None)
-
-
 def label(digest: str, store: Store) -> str:
     """Human name of the folder with `digest`: a known name, or the base name of its path."""
     if digest in LABELS:

@@ -5,7 +5,7 @@ from contextlib import suppress
 
 import psutil
 
-from asr_core.runtime import worker_threads
+from asr_core.runtime import cores, worker_threads
 
 MOST = 10.0  # the largest factor that a load average is believed
 
@@ -20,6 +20,4 @@ def slowdown() -> float:
     with suppress(OSError):  # no such number in some containers
         load = psutil.getloadavg()[0]
     others = load / (os.cpu_count() or 1)  # for each core, also where this process may use a few only
-    allowed = getattr(os, "sched_getaffinity", None)
-    cores = len(allowed(0)) if allowed else os.cpu_count() or 1
-    return min(MOST, max(1.0, others + worker_threads() / cores))
+    return min(MOST, max(1.0, others + worker_threads() / cores()))

@@ -10,7 +10,6 @@ import json
 import os
 import signal
 import sys
-import threading
 import time
 import traceback
 from collections.abc import Callable
@@ -24,7 +23,7 @@ import psutil
 from asr_core.errors import AsrError
 from asr_core.jobs import estimate, jobs, needs, queue, watches
 from asr_core.pipeline.kept import Kept
-from asr_core.runtime import Runtime, clock, worker_threads
+from asr_core.runtime import ONE_AT_A_TIME, Runtime, clock, worker_threads
 from asr_core.spec.experiment import from_dict
 from asr_core.store import Store
 from asr_core.store.entries import read_json
@@ -33,7 +32,6 @@ NICE = 10
 LOOK = 0.1  # seconds between two looks at the queue's folder
 AGAIN = 2.0  # seconds after which an unchanged queue is read again: another worker may have ended its job
 PYTHON = 0.5  # seconds that Python itself takes to start and to import what stands above
-_one_at_a_time = threading.Lock()  # torch's threads and seeds, and what is printed, belong to the process
 _KEPT = Kept()  # what stays loaded in a process of a cluster from one job to the next
 PREPARED = "prepared"  # the experiment that was loaded for, while there was nothing to do
 MOST = 2 << 30  # bytes of memory with which a worker takes no further job
@@ -173,7 +171,7 @@ def compute_next(root: Path, limits: queue.Limits, ticket: str) -> bool:
     goes on with its job.
     """
     store = Store(root)
-    with _one_at_a_time:
+    with ONE_AT_A_TIME:
         _put_back(store, ticket)
         queue.take_up(store)
         job = queue.take(store, limits, ticket)

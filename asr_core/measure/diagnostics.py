@@ -57,11 +57,13 @@ def severity(v_dense, v_pruned, floor: float = FLOOR) -> tuple[float, int]:
 
 
 def gamma_lw(v_dense, v_pruned, eps: float = EPS, floor: float = FLOOR) -> float:
-    """The layer-wise factor of eq. 1; 1 for a layer whose mean pruned variance is at or under the floor."""
+    """The layer-wise factor of eq. 1, as `lw_bn` has it: over channels whose variances are both finite, a mean dense
+    variance under the floor counts as the floor; 1 for a layer whose mean pruned variance is at or under it."""
     v_dense, v_pruned = np.asarray(v_dense, float), np.asarray(v_pruned, float)
-    if not v_pruned.mean() > floor:
+    finite = np.isfinite(v_dense) & np.isfinite(v_pruned)
+    if not finite.any() or not v_pruned[finite].mean() > floor:
         return 1.0
-    return float(np.sqrt(v_dense.mean() / (v_pruned.mean() + eps)))
+    return float(np.sqrt(max(v_dense[finite].mean(), floor) / (v_pruned[finite].mean() + eps)))
 
 
 def log_gamma_raw(channels: pd.DataFrame, eps: float = EPS, floor: float = FLOOR) -> pd.Series:

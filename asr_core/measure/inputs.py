@@ -30,7 +30,7 @@ def input_means(model: nn.Module) -> dict[str, torch.Tensor]:
         module = _module(model, node)
         if not isinstance(module, nn.Conv2d):
             continue
-        name, bn = names[id(module)], _rectified(model, node.args[0]) if node.args else None
+        name, bn = names[id(module)], _rectified(model, node)
         if bn is None or name in found:  # a conv that runs twice has two inputs
             unclear.add(name)
         else:
@@ -43,21 +43,26 @@ def _module(model: nn.Module, node: fx.Node) -> nn.Module | None:
     return model.get_submodule(str(node.target)) if node.op == "call_module" else None
 
 
-def _rectified(model: nn.Module, node) -> nn.BatchNorm2d | None:
-    """The BatchNorm whose ReLU the node is, or None."""
-    node = _through(model, node)
+def _rectified(model: nn.Module, conv: fx.Node) -> nn.BatchNorm2d | None:
+    """The BatchNorm whose ReLU the input of a conv is, or None."""
+    node = _through(model, _input(conv))
     module = _module(model, node)
     relu = isinstance(module, nn.ReLU) or (node.op == "call_function" and node.target in RELU_FUNCTIONS)
     if not relu and not (node.op == "call_method" and node.target in RELU_METHODS):
         return None
-    bn = _module(model, _through(model, node.args[0]))
+    bn = _module(model, _through(model, _input(node)))
     return bn if isinstance(bn, nn.BatchNorm2d) and bn.affine else None
 
 
 def _through(model: nn.Module, node: fx.Node) -> fx.Node:
     while isinstance(_module(model, node), SAME):
-        node = node.args[0]
+        node = _input(node)
     return node
+
+
+def _input(node: fx.Node) -> fx.Node:
+    """What a call is made with, by place or by keyword."""
+    return node.all_input_nodes[0]
 
 
 def _mean(bn: nn.BatchNorm2d) -> torch.Tensor:

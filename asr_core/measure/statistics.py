@@ -38,15 +38,11 @@ def wilson(correct: Any, n: Any) -> tuple[Any, Any]:
     return np.maximum(low, 0.0), np.minimum(high, 1.0)
 
 
-def mcnemar(correct_a: np.ndarray, correct_b: np.ndarray) -> float:
-    """p-value of McNemar's test that two methods are equally often right; bool arrays, same images."""
-    return mcnemar_of(int((correct_a & ~correct_b).sum()), int((~correct_a & correct_b).sum()))
+def mcnemar(only_a: int, only_b: int) -> float:
+    """p-value of McNemar's test that two methods are equally often right, from the numbers of images that only one of
+    both has right.
 
-
-def mcnemar_of(only_a: int, only_b: int) -> float:
-    """The same from the numbers of images that only one of both has right.
-
-    >>> mcnemar_of(9, 1)
+    >>> mcnemar(9, 1)
     0.021484375
     """
     return float(_mcnemar(np.array([only_a]), np.array([only_b]))[0])
@@ -75,18 +71,13 @@ def holm(p_values: Any) -> np.ndarray:
     return found
 
 
-def difference(only_a: int, only_b: int, n: int) -> tuple[float, float, float]:
-    """(value, low, high) of the difference of two shares on the same n images: 95 % by Bonett and Price (2012).
+def difference(only_a: Any, only_b: Any, n: Any) -> tuple[Any, Any, Any]:
+    """(value, low, high) of the difference of two shares on the same n images, numbers or arrays of them: 95 % by
+    Bonett and Price (2012).
 
-    >>> [round(value, 3) for value in difference(9, 1, 100)]
+    >>> [round(float(value), 3) for value in difference(9, 1, 100)]
     [0.08, 0.014, 0.143]
     """
-    gain, low, high = _difference(only_a, only_b, n)
-    return float(gain), float(low), float(high)
-
-
-def _difference(only_a: Any, only_b: Any, n: Any) -> tuple[Any, Any, Any]:
-    """The same of numbers or of arrays of them."""
     both, middle = (only_a + only_b + 2) / (n + 2), (only_a - only_b) / (n + 2)
     half = Z * np.sqrt(np.maximum(both - middle**2, 0) / (n + 2))
     return (only_a - only_b) / n, middle - half, middle + half
@@ -111,7 +102,7 @@ def compare(bits: Mapping[Any, np.ndarray | Any], pairs: Any = None) -> pd.DataF
     known = np.isfinite(n)
     p = np.full(len(chosen), np.nan)
     p[known] = _mcnemar(only_a[known].astype(int), only_b[known].astype(int))
-    p, (gain, low, high) = holm(p), _difference(only_a, only_b, n)
+    p, (gain, low, high) = holm(p), difference(only_a, only_b, n)
     words = [word(*row) for row in zip(gain, p, strict=True)]
     firsts, seconds = zip(*chosen, strict=True) if chosen else ((), ())
     values = [firsts, seconds, gain, low, high, only_a, only_b, n, p, words]

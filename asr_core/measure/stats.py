@@ -86,19 +86,25 @@ def _as_given(layer: nn.Module, values: torch.Tensor | None, like: torch.Tensor)
 
 @contextmanager
 def hooked(model: nn.Module, hook: Callable[..., Any]) -> Iterator[None]:
-    """Call `hook(name, layer, output, input)` after each layer of `models.conv_layers` (no input where it came by
-    keyword), both `as_image`; what it returns replaces the output (unless None)."""
+    """Call `hook(name, layer, output, input)` after each layer of `models.conv_layers`, both `as_image`; what it
+    returns replaces the output (unless None)."""
 
-    def seen(layer: nn.Module, given: tuple, output: torch.Tensor, name: str) -> Any:
-        inputs = [as_image(layer, values) for values in given[:1]]
-        return _as_given(layer, hook(name, layer, as_image(layer, output), *inputs), output)
+    def seen(layer: nn.Module, given: tuple, named: dict[str, torch.Tensor], output: torch.Tensor, name: str) -> Any:
+        values = as_image(layer, input_of(given, named))
+        return _as_given(layer, hook(name, layer, as_image(layer, output), values), output)
 
-    handles = [layer.register_forward_hook(partial(seen, name=n)) for n, layer in models.conv_layers(model).items()]
+    layers = models.conv_layers(model).items()
+    handles = [layer.register_forward_hook(partial(seen, name=n), with_kwargs=True) for n, layer in layers]
     try:
         yield
     finally:
         for handle in handles:
             handle.remove()
+
+
+def input_of(given: tuple, named: dict[str, torch.Tensor]) -> torch.Tensor:
+    """What a layer was called with, `layer(x)` or `layer(input=x)`."""
+    return given[0] if given else named["input"]
 
 
 def collect(model: nn.Module, images: Images) -> dict[str, Moments]:

@@ -13,13 +13,12 @@ from asr_core.checks import checked_sparsity, choose
 from asr_core.images import data
 from asr_core.pipeline import plan
 from asr_core.pipeline.plan import RepairabilityTask, Task
+from asr_core.pruning.budget import TRIALS
 from asr_core.spec.digests import key
 from asr_core.spec.experiment import ExperimentSpec
 from asr_core.spec.keys import Keys
 from asr_core.spec.parts import PruneSpec
 from asr_core.store import Store
-
-SPARSITIES = (0.5, 0.7, 0.8, 0.9, 0.95)  # trial sparsities of a layer
 
 
 def rules() -> list[str]:
@@ -34,7 +33,7 @@ def named(text: str) -> list[str]:
     return [choose("pruning rule with a budget", part.strip(), rules()) for part in text.split(",")]
 
 
-def task_of(spec: ExperimentSpec, dense_id: str | None, sparsities=SPARSITIES) -> RepairabilityTask:
+def task_of(spec: ExperimentSpec, dense_id: str | None, sparsities=TRIALS) -> RepairabilityTask:
     """The task that measures it: of the spec, only network, data and calibration images matter."""
     keys, trials = Keys(spec, dense_id or "unknown"), tuple(sorted({checked_sparsity(value) for value in sparsities}))
     images = spec.calibration.stat_images * (1 + len(trials))
@@ -44,7 +43,7 @@ def task_of(spec: ExperimentSpec, dense_id: str | None, sparsities=SPARSITIES) -
 
 
 def repairability_of(
-    store: Store, spec: ExperimentSpec, dense_id: str, sparsities=SPARSITIES
+    store: Store, spec: ExperimentSpec, dense_id: str, sparsities=TRIALS
 ) -> tuple[pd.DataFrame, pd.DataFrame] | None:
     """The stored tables (layers, channels) of a dense network, or None. Columns: see
     `asr_core.pruning.repairability`."""
@@ -52,7 +51,7 @@ def repairability_of(
     return None if entry is None else (entry.table("layers"), entry.table("channels"))
 
 
-def missing(spec: ExperimentSpec, store: Store, dense_id: str | None, sparsities=SPARSITIES) -> list[Task]:
+def missing(spec: ExperimentSpec, store: Store, dense_id: str | None, sparsities=TRIALS) -> list[Task]:
     """What is not stored of it, in the order it will run: decoding and training first.
 
     dense_id: see `maps.known_dense`. Raises DataError for a folder that was never seen here.

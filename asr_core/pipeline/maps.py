@@ -5,7 +5,6 @@ more method costs one more entry: maps.npy, (image, channel, H, W), of a few tes
 evaluation subset, one of each class in turn, and facts that say which images these are.
 """
 
-import json
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -24,7 +23,7 @@ from asr_core.spec.parts import DataSpec
 from asr_core.spec.recalibration import NO_STATE, BatchNormState
 from asr_core.spec.repairs import DENSE, NO_REPAIR, RepairSpec
 from asr_core.store import Store, results, shipping
-from asr_core.store.entries import WEIGHTS, Entry
+from asr_core.store.entries import Entry
 
 MOST_IMAGES = 64
 
@@ -76,7 +75,7 @@ def known_dense(spec: ExperimentSpec, store: Store, dense_id: str | None = None)
     """
     if dense_id is None:
         return results.dense_here(store, spec)
-    if not has_weights(store, dense_id):
+    if not results.has_weights(store, dense_id):
         raise StoreError(
             f"the weights of dense network {dense_id[:8]} are not on this machine (a shipped result can come "
             "without them); run the experiment to train a new one, which has an identity and results of its own."
@@ -105,15 +104,6 @@ def missing(spec: ExperimentSpec, store: Store, dense_id: str | None, wanted: Ma
     absent = [task for task in needed if dense_id is None or not store.has(task.stage, task.key)]
     first = plan.beginning(spec, store, dense_id, data.images_key(spec.data), counts)
     return [*first, *absent, *maps.values()]
-
-
-def has_weights(store: Store, dense_id: str) -> bool:
-    """Whether the weights of a dense network are on this machine (a shipped result can come without)."""
-    for base in (store.shipped, store.root):
-        manifest = base / "dense" / dense_id / "manifest.json"
-        if manifest.is_file() and WEIGHTS in json.loads(manifest.read_text())["files"]:
-            return True
-    return False
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,6 +1,5 @@
 """Run an experiment, its maps, or the repairability of its convs: check, plan, compute what is missing, assemble."""
 
-import threading
 import time
 from collections.abc import Sequence
 from contextlib import suppress
@@ -18,8 +17,8 @@ from asr_core.pipeline.lab import Lab, Report, ensure_dense
 from asr_core.pipeline.order import Sooner, sooner
 from asr_core.pipeline.stages import perform
 from asr_core.pruning import masks
-from asr_core.pruning.repairability import SPARSITIES
-from asr_core.runtime import Runtime
+from asr_core.pruning.budget import TRIALS
+from asr_core.runtime import ONE_AT_A_TIME, Runtime
 from asr_core.spec.experiment import ExperimentSpec
 from asr_core.spec.parts import PruneSpec
 from asr_core.spec.recalibration import REPORTED_STATE, BatchNormState
@@ -27,7 +26,6 @@ from asr_core.spec.repairs import DENSE
 from asr_core.store import Store, results
 
 TRIES = 5  # times that a run begins whose stored stages are taken away under it
-_one_at_a_time = threading.Lock()  # torch's threads and seeds belong to the process
 
 
 def run(
@@ -86,13 +84,13 @@ def prepare(spec: ExperimentSpec, store: Store, where: Runtime, kept: Kept) -> N
 
 def compute(spec: ExperimentSpec, root: Path, where: Runtime) -> None:
     """Have the result of `spec` in the store at `root`: computed in this process, which does one thing at a time."""
-    with _one_at_a_time:
+    with ONE_AT_A_TIME:
         run(spec, Store(root), where=where)
 
 
 def train(spec: ExperimentSpec, root: Path, where: Runtime) -> None:
     """Have the dense network of `spec` in the store at `root`, in the same way."""
-    with _one_at_a_time:
+    with ONE_AT_A_TIME:
         ensure_dense(Lab(spec, Store(root), Report(), where))
 
 
@@ -183,7 +181,7 @@ def repairability(
     spec: ExperimentSpec,
     store: Store,
     dense_id: str | None = None,
-    sparsities: Sequence[float] = SPARSITIES,
+    sparsities: Sequence[float] = TRIALS,
     report: Report | None = None,
     where: Runtime | None = None,
 ) -> str:
@@ -210,7 +208,7 @@ def allocate(
     spec: ExperimentSpec,
     store: Store,
     prunings: list[PruneSpec],
-    sparsities: Sequence[float] = SPARSITIES,
+    sparsities: Sequence[float] = TRIALS,
     report: Report | None = None,
     where: Runtime | None = None,
 ) -> allocations.Allocation:

@@ -80,7 +80,6 @@ def compute_evaluation(lab: Lab, task: Task):
     measured, bins = confidence.measure(outputs, labels)
     kept = {
         "predictions": predictions.astype("int16"),
-        "correct": predictions == labels,
         "logits": outputs[:KEPT_LOGITS],
         "bins": bins,
     }

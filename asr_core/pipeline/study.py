@@ -17,6 +17,7 @@ from asr_core.store import Store
 from asr_core.store.received import is_whole, publish
 from asr_core.store.results import Result
 
+Part = tuple[np.ndarray, np.ndarray]  # images, labels
 LAYOUT = "give (train, test), each a pair (images, labels): uint8 (N, H, W, 3) and N class indices"
 
 
@@ -52,9 +53,9 @@ def study(
     model = guards.copied(guards.network(network)).cpu().eval()
     architecture = named.hold(name, model)
     if not isinstance(images, str):
-        side = int(min(np.shape(images[0][0])[1:3])) if len(np.shape(images[0][0])) == 4 else None
-        values["image_size"] = values.get("image_size") or side
-        images = f"folder:{_tree(images, name, store)}"
+        parts = _parts(images)
+        values["image_size"] = values.get("image_size") or min(parts[0][0].shape[1:3])
+        images = f"folder:{_tree(parts, name, store)}"
     with store.workspace() as part:
         weights = _saved(model, part / "weights.safetensors")
         spec = asked.experiment(store, architecture=architecture, dataset=images, weights=weights, **values)
@@ -68,20 +69,26 @@ def _saved(model: nn.Module, path: Path) -> str:
     return str(path)
 
 
-def _tree(images: Any, name: str, store: Store) -> Path:
-    """The images as an ImageFolder tree of PNG files in the store, so that what is stored can be gone on with."""
+def _parts(images: Any) -> tuple[Part, Part]:
+    """The training and the test part of `images`, as LAYOUT says; raises DataError."""
     try:
-        (x_train, y_train), (x_test, y_test) = [(np.asarray(x), guards.class_labels(y)) for x, y in images]
+        train, test = [(np.asarray(x), guards.class_labels(y)) for x, y in images]
     except (TypeError, ValueError):
         raise DataError(f"images are a {type(images).__name__} of another form; {LAYOUT}.") from None
-    for split, x, y in (("training", x_train, y_train), ("test", x_test, y_test)):
-        if x.dtype != np.uint8 or x.ndim != 4 or x.shape[-1] != 3 or len(x) != len(y):
+    both = {"training": train, "test": test}
+    for split, (x, y) in both.items():
+        if x.dtype != np.uint8 or x.ndim != 4 or x.shape[-1] != 3 or len(x) != len(y) or x.size == 0:
             raise DataError(f"{split} images are {x.dtype} {x.shape} with {len(y)} labels; {LAYOUT}.")
-        present, classes = np.unique(y), int(max(y_train.max(), y_test.max())) + 1
-        if len(present) < classes:
-            raise DataError(
-                f"{split} images have {len(present)} of {classes} classes; give some of each in both parts."
-            )
+    classes = int(max(train[1].max(), test[1].max())) + 1
+    for split, (_, y) in both.items():
+        if (present := len(np.unique(y))) < classes:
+            raise DataError(f"{split} images have {present} of {classes} classes; give some of each in both parts.")
+    return train, test
+
+
+def _tree(parts: tuple[Part, Part], name: str, store: Store) -> Path:
+    """The images as an ImageFolder tree of PNG files in the store, so that what is stored can be gone on with."""
+    (x_train, y_train), (x_test, y_test) = parts
     whole = hashlib.sha256(f"{name} {x_train.shape} {x_test.shape}".encode())
     for part in (x_train, y_train, x_test, y_test):
         whole.update(part.tobytes())

@@ -6,6 +6,8 @@ from fractions import Fraction
 
 from asr_core.errors import SpecError
 
+TRIALS = (0.5, 0.7, 0.8, 0.9, 0.95)  # sparsities at which a layer's repairability is tried
+
 
 def kept_per_layer(
     scores: dict[str, float], sizes: dict[str, int], keep: int, floors: dict[str, int]

@@ -119,7 +119,8 @@ def prune(
     the names of layers that are left out, as "conv1,layer1.*". Table columns:
     layer, weights, kept, asked and achieved (sparsities in [0, 1]), skipped (a reason, or ''), tied and tied_cut: where
     weights of equal magnitude lay at the threshold and only some could go, how many they were and how many went (the
-    earlier in registration order go first; rounded weights have many). Of a compiled network, the copy is not compiled.
+    earlier in registration order go first, in a group of `n_m` whichever torch's topk leaves; rounded weights have
+    many). Of a compiled network, the copy is not compiled.
     Raises UnknownName, SpecError for bad parameters and missing images, ModelError for a network without convs, or
     whose weights are computed, shared, or not finite.
 

@@ -13,6 +13,7 @@ is undefined where D_raw = 0. Only a layer's dense input is needed: a hook runs 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import pandas as pd
@@ -25,15 +26,14 @@ from asr_core.measure import guards, stats, sums
 from asr_core.measure.guards import Images
 from asr_core.measure.stats import Moments
 from asr_core.networks import models
+from asr_core.pruning.budget import TRIALS
 from asr_core.pruning.rules import Cut, cuts
-
-SPARSITIES = (0.5, 0.7, 0.8, 0.9, 0.95)  # trial sparsities of a layer
 
 
 def repairability(
     model: nn.Module,
     images: Images,
-    sparsities: Iterable[float] = SPARSITIES,
+    sparsities: Iterable[float] = TRIALS,
     eps: float = 1e-8,
     floor: float = 1e-12,
     include_linear: bool = False,
@@ -152,9 +152,12 @@ class Distortions:
 @contextmanager
 def _watched(layers: dict[str, Layer]) -> Iterator[None]:
     """While open, every run of a layer is seen by its `Layer`."""
+
+    def seen(module: nn.Module, given: tuple, named: dict[str, torch.Tensor], output: torch.Tensor, to: Layer) -> None:
+        to.see(stats.input_of(given, named), output)
+
     handles = [
-        layer.module.register_forward_hook(lambda module, given, output, layer=layer: layer.see(given[0], output))
-        for layer in layers.values()
+        layer.module.register_forward_hook(partial(seen, to=layer), with_kwargs=True) for layer in layers.values()
     ]
     try:
         yield

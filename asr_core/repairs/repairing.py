@@ -36,6 +36,7 @@ def repair_factors(method: str, v_dense: Any, v_pruned: Any, **params: Any) -> t
         raise SpecError(
             f"{method} needs {' and '.join(cls.needs)}, not variances alone; use asr_core.repair with images."
         )
+    params = cls.checked(**params)
     v_dense, v_pruned = _variances(v_dense), _variances(v_pruned)
     if len(v_dense) != len(v_pruned) or len(v_dense) == 0:
         raise ModelError(f"{len(v_dense)} dense and {len(v_pruned)} pruned variances; give one of each per channel.")
@@ -46,7 +47,7 @@ def repair_factors(method: str, v_dense: Any, v_pruned: Any, **params: Any) -> t
         )
     if not cls.changes_weights:
         return torch.ones_like(v_dense)
-    return cls.factors(v_dense, v_pruned, cls.checked(**params)).gamma
+    return cls.factors(v_dense, v_pruned, params).gamma
 
 
 def _variances(given: Any) -> torch.Tensor:

@@ -38,7 +38,7 @@ class Answers:
 
 
 def packed(kept: Sequence[dict[str, np.ndarray]], labels: np.ndarray, classes: int | Any) -> dict[str, np.ndarray]:
-    """The content of the file, of arrays `predictions`, `correct` and `bins` per row."""
+    """The content of the file, of arrays `predictions` and `bins` per row."""
     labels = np.asarray(labels)
     predictions = np.array([arrays["predictions"] for arrays in kept], np.int64).reshape(len(kept), len(labels))
     classes = max(int(classes), 1 + int(predictions.max(initial=0)))  # a network may know more classes than its images

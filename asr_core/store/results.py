@@ -107,6 +107,11 @@ def dense_here(store: Store, spec: ExperimentSpec) -> str | None:
     return next(iter(dense_ids(store, spec, with_weights=True)), None)
 
 
+def has_weights(store: Store, dense_id: str) -> bool:
+    """Whether the weights of a dense network are on this machine (a shipped result can come without)."""
+    return any(m["key"] == dense_id and WEIGHTS in m["files"] for m in store.manifests("dense"))
+
+
 def find(spec: ExperimentSpec, store: Store) -> Result | None:
     """The stored result of `spec`, or None; reads tables only."""
     for dense_id in dense_ids(store, spec):

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from asr_core.measure.statistics import AHEAD, BEHIND, EQUAL, compare, word
-from asr_core.studies.cells import CELL, METHODS, PAPER_NOISE
+from asr_core.studies.cells import CELL, METHODS, is_tie
 
 VERSUS = (("asr_bn", "lw_bn"), ("asr_bn", "bn_only"), ("lw_bn", "bn_only"))
 
@@ -30,7 +30,7 @@ def wins(table: pd.DataFrame, right: list[Any] | None = None) -> pd.DataFrame:
     values = table[column].astype(float)
     gaps = pd.DataFrame([(a, b, values[i] - values[j]) for a, b, i, j in places], columns=["better", "worse", "gap"])
     gaps["word"] = (
-        [word(gap, 0.0 if abs(gap) > PAPER_NOISE + 1e-9 else 1.0) for gap in gaps["gap"]]
+        [word(gap, 1.0 if is_tie(gap) else 0.0) for gap in gaps["gap"]]
         if right is None
         else [*compare(dict(enumerate(right)), [place[2:] for place in places])["word"]]
     )
@@ -53,5 +53,5 @@ def ordered_alike(table: pd.DataFrame, right: list[Any]) -> tuple[int, int]:
     found = compare(dict(enumerate(right)))
     paper = table["paper"].to_numpy(float)
     gap = np.array([paper[row.first] - paper[row.second] for row in found.itertuples()], float)
-    told = found["word"].isin((AHEAD, BEHIND)).to_numpy() & (np.abs(gap) > PAPER_NOISE)
+    told = found["word"].isin((AHEAD, BEHIND)).to_numpy() & ~is_tie(gap)
     return int(told.sum()), int((told & (np.sign(gap) == np.sign(found["gain"].to_numpy(float)))).sum())

@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from asr_core.measure.statistics import AHEAD, BEHIND, LEVEL, discordant, holm, mcnemar_of, settled_images, word
+from asr_core.measure.statistics import AHEAD, BEHIND, LEVEL, discordant, holm, mcnemar, settled_images, word
 from asr_core.spec.repairs import ORDERS, RepairSpec
 from asr_core.store import Store, results
 from asr_core.store.catalogue import Stored
 from asr_core.store.tables import rows_of
 from asr_core.studies import ablation, protocol, reproduction
-from asr_core.studies.cells import CANNOT_TELL, CELL, CONTRADICTS, METHODS, PAPER_NOISE, REPRODUCES, Variant
+from asr_core.studies.cells import CANNOT_TELL, CELL, CONTRADICTS, METHODS, REPRODUCES, Variant, is_tie
 from asr_core.studies.protocol import Match
 
 RECALIBRATIONS = (("reset", "ema"), ("keep", "ema"), ("reset", "cumulative"))
@@ -107,14 +107,14 @@ def pairs(grid: pd.DataFrame, right: list[Any]) -> pd.DataFrame:
             both = [(of[seed, a], of[seed, b]) for seed in seeds]
             gain = float(np.mean([grid["top1"][i] - grid["top1"][j] for i, j in both]))
             counts = np.array([discordant(right[i], right[j]) for i, j in both], float).sum(0)
-            p = mcnemar_of(*map(int, counts[:2])) if np.isfinite(counts).all() else float("nan")
+            p = mcnemar(*map(int, counts[:2])) if np.isfinite(counts).all() else float("nan")
             rows.append((cell, a, b, gain, paper[a] - paper[b], *counts, len(seeds), p))
     return pd.DataFrame(rows, columns=PAIR)
 
 
 def summary(grid: pd.DataFrame, own: pd.DataFrame) -> dict[str, Any]:
     """What STUDY says of one protocol, p before its correction. own: `pairs` with `word`."""
-    told, tie = own["word"].isin((AHEAD, BEHIND)), own["paper_gain"].abs() <= PAPER_NOISE + 1e-9
+    told, tie = own["word"].isin((AHEAD, BEHIND)), is_tie(own["paper_gain"])
     same = np.sign(own["gain"]) == np.sign(own["paper_gain"])
     alike, against = int((told & ~tie & same).sum()), int((told & ~tie & ~same).sum())
     by = grid.groupby([*CELL, "method"])[["top1", "paper"]].mean().astype(float).unstack("method")
@@ -128,7 +128,7 @@ def summary(grid: pd.DataFrame, own: pd.DataFrame) -> dict[str, Any]:
         "alike": alike,
         "against": against,
         "open": len(needed),
-        "p": _sign_test(alike, against),
+        "p": mcnemar(alike, against),  # a sign test: as likely ordered one way as the other
         "spread": reach["top1"],
         "paper_spread": reach["paper"],
         "distance": float((by["top1"] - by["paper"]).abs().to_numpy().mean()),
@@ -143,11 +143,6 @@ def _needed(row: Any) -> float:
         return float("nan")
     first, second = (both + row.paper_gain) / 2, (both - row.paper_gain) / 2
     return settled_images(first * row.n, second * row.n, row.n)
-
-
-def _sign_test(alike: int, against: int) -> float:
-    """Two-sided, of pairs that are as likely ordered one way as the other; 1 without pairs."""
-    return mcnemar_of(alike, against)
 
 
 def verdict(alike: float, against: float, p: float) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from asr_core.measure.statistics import compare, holm, mcnemar_of, settled, settled_images, word
+from asr_core.measure.statistics import compare, holm, mcnemar, settled, settled_images, word
 from asr_core.spec.experiment import Setting
 from asr_core.spec.recalibration import BatchNormState
 from asr_core.spec.repairs import COLUMNS, NO_REPAIR, RepairSpec
@@ -147,7 +147,7 @@ def differences(store: Store, table: pd.DataFrame, seed: int, draw: int) -> pd.D
 
 def _mcnemar(row: Any) -> float:
     """p-value before its correction; NaN where the images are not kept."""
-    return mcnemar_of(int(row.only_first), int(row.only_second)) if np.isfinite(row.n) else float("nan")
+    return mcnemar(int(row.only_first), int(row.only_second)) if np.isfinite(row.n) else float("nan")
 
 
 def _pair(row: Any, of_draws: pd.Series, of_seeds: pd.Series, tests: int) -> dict[str, Any]:

@@ -20,7 +20,6 @@ from benchmarks.chaos.ground import SMALL, Ground, debris
 from benchmarks.chaos.tally import Tally
 
 MOST = 300 << 20  # bytes that looking at a file may take of memory
-PNG = b"\x89PNG\r\n\x1a\n"
 
 
 def uploads(ground: Ground, count: int, chance: Random) -> Tally:

@@ -103,14 +103,6 @@ def _foreign(wanted: Setting, everything: list[Stored]) -> View | None:
     return replace(_view(catalogue.covering(everything, near.setting, near.dense_id), look()), stands_in=differ)
 
 
-def any_view() -> View | None:
-    """The present view, or that of any stored setting: for figures over all of them."""
-    if "_view" in st.session_state and st.session_state["_view"] is not None:
-        return st.session_state["_view"]
-    first = stored()[:1]
-    return _view(catalogue.covering(stored(), first[0].setting, first[0].dense_id), look()) if first else None
-
-
 def _view(found: list[Stored], seen: Look) -> View:
     keys = tuple(item.key for item in found)
     return _viewed(found[0], opened(keys), seen, str(default_root()), keys, repr(seen))

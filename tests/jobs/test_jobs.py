@@ -23,6 +23,7 @@ from asr_core.jobs.runner import Runner
 from asr_core.pipeline import allocations, assembly, maps, plan
 from asr_core.pipeline.kept import Kept
 from asr_core.pipeline.order import Sooner
+from asr_core.pruning import budget
 from asr_core.spec.dense import DenseSpec
 from asr_core.spec.digests import key
 from asr_core.spec.experiment import ExperimentSpec, from_dict
@@ -276,7 +277,7 @@ def test_repairability_is_a_job_too(runner, finished):
     assert job.state == "finished" and wanted.stored(runner.store) and job.asked()[0] == wanted
     dense_id = results.find(TINY, runner.store).setting["dense_id"]
     layers, _ = allocations.repairability_of(runner.store, TINY, dense_id)
-    assert len(layers) == len(allocations.SPARSITIES) * layers["layer"].nunique()
+    assert len(layers) == len(budget.TRIALS) * layers["layer"].nunique()
 
 
 def test_what_cannot_work_fails_with_its_one_line_reason(runner):

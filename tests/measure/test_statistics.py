@@ -24,7 +24,7 @@ def test_mcnemar_is_that_of_statsmodels(only_a, only_b):
 
     exact = only_a + only_b <= statistics.EXACT
     expected = 1.0 if only_a == only_b else mcnemar([[0, only_a], [only_b, 0]], exact=exact, correction=True).pvalue
-    assert statistics.mcnemar_of(only_a, only_b) == pytest.approx(min(1.0, expected), rel=1e-9, abs=1e-300)
+    assert statistics.mcnemar(only_a, only_b) == pytest.approx(min(1.0, expected), rel=1e-9, abs=1e-300)
 
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=30))
@@ -140,7 +140,7 @@ def test_the_images_that_are_asked_for_settle_the_difference_in_four_of_five_tri
     needed = int(statistics.settled_images(60, 30, 1000))
     random = np.random.default_rng(0)
     only = random.multinomial(needed, [0.06, 0.03, 0.91], TRIALS)
-    found = np.mean([statistics.mcnemar_of(a, b) < LEVEL for a, b, _ in only])
+    found = np.mean([statistics.mcnemar(a, b) < LEVEL for a, b, _ in only])
     assert 0.74 < found < 0.88
     assert np.isinf(statistics.settled_images(5, 5, 100))
 

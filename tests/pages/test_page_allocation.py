@@ -16,9 +16,9 @@ from asr_core import registry
 from asr_core.figures import allocation, repairability
 from asr_core.jobs.jobs import Wanted
 from asr_core.jobs.runner import Runner
-from asr_core.pipeline import maps
 from asr_core.spec.experiment import ExperimentSpec, Setting
 from asr_core.spec.repairs import BN_ONLY, DENSE, NO_REPAIR, RepairSpec
+from asr_core.store import results
 from asr_core.store.entries import PROJECT
 from asr_core.studies import transition
 
@@ -133,7 +133,7 @@ def test_a_layer_without_weights_stays_visible(store):
 
 
 def test_repairability_is_offered_as_one_job_of_the_dense_network_whatever_rule_is_shown(store, monkeypatch):
-    monkeypatch.setattr(maps, "has_weights", lambda store, dense_id: True)
+    monkeypatch.setattr(results, "has_weights", lambda store, dense_id: True)
     submitted = []
     monkeypatch.setattr(Runner, "submit", lambda self, wanted, where=None, owner="": submitted.append(wanted))
     store_run(store, "global_l1", 0.9)

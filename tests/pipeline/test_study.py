@@ -135,11 +135,13 @@ def test_a_head_of_more_outputs_takes_a_class_map(store):
     ("images", "said"),
     [
         (IMAGES[0], "of another form; give .train, test."),
+        (None, "images are a NoneType of another form"),
+        (tuple((x[:0], y[:0]) for x, y in IMAGES), r"training images are uint8 \(0, .* with 0 labels"),
         (((IMAGES[0][0] / 255, IMAGES[0][1]), IMAGES[1]), r"training images are float64 .*uint8 \(N, H, W, 3\)"),
         ((IMAGES[0], (IMAGES[1][0], IMAGES[1][1][:5])), "with 5 labels"),
         ((IMAGES[0], (IMAGES[1][0], IMAGES[1][1] * 0)), "test images have 1 of 3 classes"),
     ],
-    ids=["one part", "floats", "labels", "classes"],
+    ids=["one part", "nothing", "no image", "floats", "labels", "classes"],
 )
 def test_images_of_another_form_are_refused(images, said, network, store):
     with pytest.raises(DataError, match=said):

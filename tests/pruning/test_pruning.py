@@ -138,6 +138,19 @@ def test_a_cut_removes_what_the_mask_of_the_smallest_removes(counts):
             assert torch.equal(found, weight * mask) and found.stride() == weight.stride()
 
 
+@pytest.mark.parametrize("count", [1, 100, 999, *range(1500, 1520)])
+@pytest.mark.parametrize("first", [torch.float16, torch.bfloat16, torch.float64])
+def test_as_many_go_as_are_asked_for_whatever_the_layers_types_are(first, count):
+    generator = torch.Generator().manual_seed(0)
+    weights = {"a": torch.randn(10, 10, 3, 3, generator=generator).to(first)}
+    weights["b"] = torch.randn(10, 10, 3, 3, generator=generator)
+    found = pruning.smallest(weights, count)
+    gone = torch.cat([w.abs().double()[~found[name]] for name, w in weights.items()])
+    left = torch.cat([w.abs().double()[found[name]] for name, w in weights.items()])
+    assert len(gone) == count
+    assert gone.max() <= left.min()
+
+
 def n_m_by_hand(weight, keep_n, group_m):
     """Keep the largest N of each M consecutive input channels: four loops and a sort."""
     mask = torch.zeros_like(weight, dtype=torch.bool)

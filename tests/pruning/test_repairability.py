@@ -19,7 +19,7 @@ from asr_core.cli.main import main
 from asr_core.errors import DataError, ModelError, SpecError
 from asr_core.pipeline import allocations, plan
 from asr_core.pipeline import run as experiment
-from asr_core.pruning import masks
+from asr_core.pruning import budget, masks
 from asr_core.pruning import rules as pruning
 from asr_core.report import allocation
 from asr_core.spec.dense import DenseSpec
@@ -282,7 +282,7 @@ def test_stored_repairability_is_computed_once_and_read_without_torch(first, roo
     experiment.repairability(TINY.with_(prune=PruneSpec.of("uniform")), store, dense_id, report=again)
     assert again.images == {}
     layers, channels = allocations.repairability_of(store, TINY, dense_id)
-    assert sorted(layers["sparsity"].unique()) == list(allocations.SPARSITIES)
+    assert sorted(layers["sparsity"].unique()) == list(budget.TRIALS)
     assert set(layers["layer"]) == set(channels["layer"]) == set(first[0].convs["layer"])
     program = f"""
 import sys

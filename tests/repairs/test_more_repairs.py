@@ -4,13 +4,14 @@ import copy
 import warnings
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from tiny_networks import TinyResNet, TinyVGG, Twice, convs, noise, outputs, seeded, zeros
 from torch import nn
 from torch.nn import functional as F
 
-from asr_core import prune, recalibrate, repair, repair_factors, signal
+from asr_core import prune, recalibrate, repair, repair_factors, repairability, signal
 from asr_core.errors import SpecError
 from asr_core.measure.inputs import input_means
 from asr_core.pipeline import asked, plan
@@ -268,6 +269,32 @@ def test_a_network_that_cannot_be_traced_gets_no_data_free_correction():
             return super().forward(x) if x.sum() > -1e9 else x
 
     assert input_means(seeded(Wild)) == {}
+
+
+class ByKeyword(TinyVGG):
+    """Every layer is called as `layer(input=x)`."""
+
+    def forward(self, x):
+        for layer in self:
+            x = layer(input=x)
+        return x
+
+
+@pytest.mark.parametrize("method", ["asr_bn", "mls_bn", "dfq_bn"])
+@pytest.mark.filterwarnings("ignore:dfq_bn")
+def test_layers_that_are_called_by_keyword_are_repaired_alike(method):
+    found = []
+    for kind in (TinyVGG, ByKeyword):
+        model = seeded(kind)
+        pruned, _ = prune(model, "global_l1", sparsity=0.7)
+        found.append(repair(model, pruned, noise(), method)[0].state_dict())
+    assert found[0].keys() == found[1].keys()
+    assert all(torch.equal(found[0][name], found[1][name]) for name in found[0])
+
+
+def test_layers_that_are_called_by_keyword_are_as_repairable():
+    tables = [repairability(seeded(kind), noise(), sparsities=(0.5, 0.9))[0] for kind in (TinyVGG, ByKeyword)]
+    pd.testing.assert_frame_equal(*tables)
 
 
 def test_weight_norms_are_as_before(model, images):

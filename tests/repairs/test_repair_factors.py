@@ -48,6 +48,22 @@ def test_a_layer_whose_mean_pruned_variance_is_at_the_floor_keeps_1_under_eq_1()
     assert gamma_lw([4, 16, 4], [4e-12, 0, 0]) > 1
 
 
+@pytest.mark.parametrize(
+    ("v_dense", "v_pruned"),
+    [([math.nan, 4, 4], [1, 1, 1]), ([4, 4, 4], [1, math.inf, 1]), ([math.inf], [1]), ([0, 0], [1, 1])],
+    ids=["a dense channel without a number", "a pruned channel that diverged", "no finite channel", "dead when dense"],
+)
+def test_eq_1_is_one_number_wherever_it_is_computed(v_dense, v_pruned):
+    (factor,) = set(repair_factors("lw_bn", v_dense, v_pruned).tolist())
+    assert gamma_lw(v_dense, v_pruned) == pytest.approx(factor, rel=1e-12)
+
+
+@pytest.mark.parametrize("method", ["bn_only", "lw_bn"])
+def test_a_parameter_that_a_method_does_not_have_is_refused(method):
+    with pytest.raises(UnknownName, match="nonsense"):
+        repair_factors(method, [1.0], [1.0], nonsense=3)
+
+
 def test_eq_4_one_factor_per_channel():
     close(repair_factors("raw_bn", [9, 1, 4], [1, 4, 4], eps=0), [3, 0.5, 1])
 

@@ -6,7 +6,7 @@ import pytest
 import shipped
 from made_results import store_result
 
-from asr_core.measure.statistics import holm, mcnemar_of, word
+from asr_core.measure.statistics import holm, mcnemar, word
 from asr_core.report import fidelitytext
 from asr_core.spec.recalibration import REPORTED_STATE as REPORTED
 from asr_core.spec.repairs import RepairSpec
@@ -107,7 +107,7 @@ def test_pairs_that_are_not_kept_per_image_are_not_told():
     ],
 )
 def test_the_verdict_is_a_two_sided_sign_test_at_five_percent(alike, against, said):
-    assert fidelity.verdict(alike, against, mcnemar_of(alike, against)) == said
+    assert fidelity.verdict(alike, against, mcnemar(alike, against)) == said
 
 
 def test_the_study_has_one_row_per_distinct_protocol(store):

@@ -194,22 +194,23 @@ def _above(magnitude, threshold: float, ties: int) -> tuple:
 
 
 def _magnitudes(weights: dict):
-    """All magnitudes in one array, filled layer by layer: a second copy of the network is never there."""
+    """All magnitudes in one array, of a type that holds each of them exactly, filled layer by layer: a second copy of
+    the network is never there."""
     import numpy as np
 
-    flat, end = None, 0
+    types = [_comparable(w[:0]).numpy().dtype for w in weights.values()]
+    flat, end = np.empty(sum(w.numel() for w in weights.values()), np.result_type(*types)), 0
     for w in weights.values():
         magnitude = _comparable(w).reshape(-1).numpy()
-        if flat is None:
-            flat = np.empty(sum(v.numel() for v in weights.values()), magnitude.dtype)
         flat[end : end + len(magnitude)] = magnitude
         end += len(magnitude)
     return flat
 
 
 def _comparable(w):
-    """Magnitudes on the CPU in a type that numpy knows: bfloat16 becomes float32, exactly."""
+    """Magnitudes on the CPU, at least float32, exactly: numpy knows no bfloat16, and torch rounds what float16 is
+    compared with."""
     import torch
 
     magnitude = w.detach().abs().cpu()
-    return magnitude.float() if magnitude.dtype == torch.bfloat16 else magnitude
+    return magnitude.to(torch.promote_types(magnitude.dtype, torch.float32))

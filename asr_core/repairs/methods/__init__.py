@@ -51,7 +51,7 @@ PRIOR_VALUE = number(
 class Factors:
     """What a method says of one layer. Tensors are float64, shape (channel,).
 
-    gamma: the factor to apply; gamma_raw: eq. 4; shrinkage: weight in [0, 1] (1 where the method
+    gamma: the factor to apply; gamma_raw: eq. 4; shrinkage: weight in [0, 1) (1 where the method
     has none); prior_var: eq. 5 (NaN where the method has none); fallback: the whole layer was left
     at 1 because its prior variance is at or under the floor, or `RepairMethod.fallback_words` says why.
 
