@@ -13,7 +13,7 @@ from asr_core.measure.statistics import AHEAD, BEHIND
 from asr_core.spec.repairs import BN_ONLY, COLUMNS, DENSE, METHODS, NO_REPAIR, RepairSpec
 from asr_core.store.answers import Answers
 from asr_core.store.tables import typed
-from asr_core.studies import ablation, ahead, budgets, byclass, fidelity, noise, paired, paying, transition
+from asr_core.studies import ablation, ahead, budgets, byclass, noise, paired, paying, transition
 
 TRIALS, KNOWN = 1000, 20
 NOISY = 1000 if "ASR_EVERY_SETTING" in os.environ else 250  # of the page Noise: its trials take long
