@@ -72,8 +72,11 @@ offer(
 
 st.subheader("Granularity and prior", anchor=False)
 st.caption(
-    "Top-1 % at the chosen recalibration. Under cumulative averaging all points must agree where BatchNorm "
-    "follows every repaired layer, since it absorbs every factor; look at b = 0 or an ema to see the repair itself."
+    "Top-1 % at the chosen recalibration. Under cumulative averaging points agree where BatchNorm follows every "
+    "repaired layer, since it absorbs every factor, but where variances come near its eps; look at b = 0 "
+    "or an ema to see the repair itself."
+    if seen.batchnorm
+    else "Top-1 %; this network has no BatchNorm, so nothing absorbs a factor."
 )
 charts.show(ablation.SURFACE, "surface", state=bn_state)
 cells = grid.surface_table(view.result.accuracy, seen.bn_state)

@@ -6,6 +6,7 @@ import pandas as pd
 import streamlit as st
 
 from asr_core.figures import absorption, signal, unabsorbed
+from asr_core.report.sentences.absorbed import NEVER_UNDONE
 from asr_core.spec import labels
 from asr_core.spec.recalibration import BatchNormState
 from asr_core.spec.repairs import BN_ONLY, NO_REPAIR, RepairSpec
@@ -133,43 +134,38 @@ def about() -> None:
     )
 
 
-folded.expander("What am I looking at?", "_open_about", about)
-for column, found in zip(st.columns(len(common.views())), common.views(), strict=True):
-    with column:
-        numbers(found)
+def recalibrated() -> None:
+    """How far each method is from BN only, measured and predicted."""
+    st.subheader("How far from BN only?", anchor=False)
+    st.segmented_control(
+        "Measured as",
+        ("logit_gap", "top1_gap"),
+        key=state.key("gap"),
+        required=True,
+        format_func={"logit_gap": "logits", "top1_gap": "top-1 accuracy"}.get,
+        help="**logits**: largest absolute difference over 64 test images and all classes.\n\n"
+        "**top-1 accuracy**: difference over all test images.",
+    )
+    st.caption(
+        "Upper row: measured, each method against BN only in the same BatchNorm state. Lower row: predicted from "
+        "stored factors, means and variances by the identity, no network run."
+    )
+    for number, gap in enumerate(charts.show(absorption.GAP, "gaps", how={"show": state.get("gap")}, **what)):
+        methods(gap, number)
 
-st.subheader("How far from BN only?", anchor=False)
-st.segmented_control(
-    "Measured as",
-    ("logit_gap", "top1_gap"),
-    key=state.key("gap"),
-    required=True,
-    format_func={"logit_gap": "logits", "top1_gap": "top-1 accuracy"}.get,
-    help="**logits**: largest absolute difference over 64 test images and all classes.\n\n"
-    "**top-1 accuracy**: difference over all test images.",
-)
-st.caption(
-    "Upper row: measured, each method against BN only in the same BatchNorm state. Lower row: predicted from stored "
-    "factors, means and variances by the identity, no network run."
-)
-what: dict[str, Any] = {"repairs": repairs_of, "momentum": momentum}
-gaps = charts.show(absorption.GAP, "gaps", how={"show": state.get("gap")}, **what)
-for number, gap in enumerate(gaps):
-    methods(gap, number)
 
-st.subheader("What is a repair worth where nothing absorbs it?", anchor=False)
-st.caption("Each chosen repair against no repair, on the same test images, before anything is recalibrated.")
-charts.show(unabsorbed.UNABSORBED, "unabsorbed", repairs=lambda found: found.repairs)
-
-left, right = st.columns(2) if state.get("pin") is None else (st.container(), st.container())
-with left:
+def agreeing() -> None:
+    """What was predicted against what was measured."""
     st.subheader("Predicted against measured", anchor=False)
     st.caption(
         "One mark per method, way of recalibration and budget. The prediction treats each layer alone, as if its input "
         "were exact: it says which networks differ more, not by how many logits."
     )
     charts.show(absorption.AGREEMENT, "agreement", width=charts.HALF, **what)
-with right:
+
+
+def left_over() -> None:
+    """How strong channels are predicted to leave BatchNorm."""
     st.subheader("Where is something left?", anchor=False)
     source = leftover.moments(view.result)[1]
     rough = {BN_ONLY: "BN only after recalibration", NO_REPAIR: "the pruned network, a rough guess"}
@@ -179,6 +175,30 @@ with right:
         f"fully re-estimated. Means and variances: {plain(origin)}."
     )
     charts.show(signal.SIGNAL, "signal", width=charts.HALF, repairs=repairs_of, state=bn_state)
+
+
+folded.expander("What am I looking at?", "_open_about", about)
+for column, found in zip(st.columns(len(common.views())), common.views(), strict=True):
+    with column:
+        numbers(found)
+
+undone = any(found.look.batchnorm for found in common.views())
+what: dict[str, Any] = {"repairs": repairs_of, "momentum": momentum}
+if undone:
+    recalibrated()
+else:
+    st.info(NEVER_UNDONE)
+
+st.subheader("What is a repair worth where nothing absorbs it?", anchor=False)
+st.caption("Each chosen repair against no repair, on the same test images, before anything is recalibrated.")
+charts.show(unabsorbed.UNABSORBED, "unabsorbed", repairs=lambda found: found.repairs)
+
+if undone:
+    left, right = st.columns(2) if state.get("pin") is None else (st.container(), st.container())
+    with left:
+        agreeing()
+    with right:
+        left_over()
 
 st.subheader("Which layers are absorbed", anchor=False)
 for number, (column, found) in enumerate(zip(st.columns(len(common.views())), common.views(), strict=True)):

@@ -25,8 +25,7 @@ PARTS = {
 COUNTED = (
     "In brackets what is more than noise: here by McNemar's test on the same images, corrected by Holm for all "
     "cells and pairs; in the paper gaps of more than 1.6 points, by which its own tables differ. Where cumulative "
-    "averaging absorbs the repairs, all cells must be "
-    "ties, up to rounding."
+    "averaging absorbs the repairs, cells are ties up to rounding, but where variances come near BatchNorm's eps."
 )
 MOST = "most"  # the mean correction under which most numbers are stored
 NARROW = 55  # pixels of a number's column, so that a window 1280 pixels wide holds table 1

@@ -58,17 +58,18 @@ def about() -> None:
     """What is drawn here, and how to read it."""
     st.markdown(
         "A channel whose variance is restored may carry noise. Over the same images and pixels, with y the dense "
-        "output of a channel and z that of another network, the error has three parts, and a repair by factor and bias "
-        "reaches two of them:"
+        "output of a channel and z that of another network, the error has three parts:"
     )
     st.latex(
-        r"\frac{\mathbb{E}(z-y)^2}{v_y} = \underbrace{\frac{(\mu_z-\mu_y)^2}{v_y}}_{\text{mean: a bias}} + "
-        r"\underbrace{(r-1)^2}_{\text{scale: a factor}} + \underbrace{2r(1-\rho)}_{\text{decorrelation: neither}} "
+        r"\frac{\mathbb{E}(z-y)^2}{v_y} = \underbrace{\frac{(\mu_z-\mu_y)^2}{v_y}}_{\text{mean: level}} + "
+        r"\underbrace{(r-1)^2}_{\text{scale: strength}} + \underbrace{2r(1-\rho)}_{\text{decorrelation: pattern}} "
         r"\qquad r = \sqrt{v_z/v_y}"
     )
     st.markdown(
-        "ρ is the correlation of both outputs. Bars of a layer are sums over its channels, of squared error over dense "
-        "variance. Each layer is taken with the inputs that it has: what is lost in the layers before it counts too. "
+        "ρ is the correlation of both outputs. A bias takes the first part away. A factor changes the other two "
+        "together: their sum is least at r = ρ, where it is 1 − ρ², and that is what no factor and bias mends. Bars of "
+        "a layer are sums over its channels, of squared error over dense variance. Each layer is taken with the inputs "
+        "that it has: what is lost in the layers before it counts too. "
         "Images: those that gave the factors, and as many test images; what differs between the two was fitted."
     )
 

@@ -14,10 +14,10 @@ from asr_core.store import Store
 from asr_core.store.results import Result
 from asr_core.studies import signalled
 
-PARTS = {  # column -> (what mends it, colour)
-    "error_mean": ("mean: a bias mends it", "#56B4E9"),
-    "error_scale": ("scale: a factor mends it", "#E69F00"),
-    "error_decorrelation": ("decorrelation: no factor mends it", "#D55E00"),
+PARTS = {  # column -> (what it is, colour)
+    "error_mean": ("mean: another level", "#56B4E9"),
+    "error_scale": ("scale: another strength", "#E69F00"),
+    "error_decorrelation": ("decorrelation: another pattern", "#D55E00"),
 }
 ABSENT = "Not stored: signal was not measured for this setting and these methods; compute it on this page."
 

@@ -8,11 +8,11 @@ import plotly.graph_objects as go
 from asr_core.figures import TESTED, Chart, NothingToDraw, sprites, style
 from asr_core.report.sentences import accuracies, damage
 from asr_core.spec.recalibration import NO_STATE, REPORTED_STATE, BatchNormState
-from asr_core.spec.repairs import COLUMNS
+from asr_core.spec.repairs import COLUMNS, DENSE
 from asr_core.store import Store, results
 from asr_core.store.results import Result
 from asr_core.store.tables import networks
-from asr_core.studies import answered, noise, paired, signalled
+from asr_core.studies import answered, noise, paired, signalled, taught
 
 DAMAGES = {
     "severity": ("severity", "mean |√(v_pruned / v_dense) − 1| over channels"),
@@ -32,7 +32,7 @@ def accuracy_table(
     result: Result, repairs=(), state: BatchNormState = REPORTED_STATE, store: Store | Any = None, draws=()
 ) -> pd.DataFrame:
     """dense, no repair, and each of `repairs` in one BatchNorm state: COLUMNS, label, top1, interval, n_eval (NaN: not
-    stored), b, recalibration, what `paired.with_best` adds, and noise.over_draws.
+    stored), b, recalibration, dense_alike, what `paired.with_best` adds, and noise.over_draws.
 
     draws: keys, in `store`, of the results that differ from `result` in their calibration draw alone, its own too.
     """
@@ -46,7 +46,12 @@ def accuracy_table(
         table = table.merge(noise.over_draws(store, draws, repairs, state), on=COLUMNS, how="left")
     else:
         table = table.assign(draws=1, draw_mean=float("nan"), draw_low=float("nan"), draw_high=float("nan"))
-    return style.labelled(table).assign(**result.budget(state))
+    return style.labelled(table).assign(**result.budget(state), dense_alike=_dense_alike(result, state))
+
+
+def _dense_alike(result: Result, state: BatchNormState) -> float:
+    """Top-1 of the dense network under the same recalibration; NaN where there is none, or it is not stored."""
+    return taught.top1(result, DENSE, state) if state.calib_batches else float("nan")
 
 
 def accuracy_figure(table: pd.DataFrame, low: float = 0.0, high: float = 1.0) -> go.Figure:

@@ -24,14 +24,17 @@ def points_table(result: Result, layer: str, repairs=(), stage: str = "repaired"
     """One row per network (no_repair, then `repairs`) and channel of `layer`.
 
     COLUMNS, label, channel, v_dense, v (variance of that network at `stage`), v_pruned, gamma, shrinkage,
-    kept_energy, kept_fraction, dead (dense or shown variance at or under the floor), diverged.
+    kept_energy, kept_fraction, dead (dense or shown variance at or under the floor), diverged, fallback (the method
+    left the whole layer as it was).
     """
     base = result.channels[result.channels["layer"] == layer]
     if base.empty:
         raise NothingToDraw(f"No channel statistics of {layer} are stored for this setting.")
     base = base[["channel", "v_dense", "v_pruned", "kept_energy", "kept_fraction"]]
-    unrepaired = with_network(base.assign(v=base["v_pruned"], gamma=1.0, shrinkage=np.nan), NO_REPAIR)
-    table = pd.concat([unrepaired, *repaired_rows(result, base, repairs, stage, layer)], ignore_index=True)
+    unrepaired = base.assign(v=base["v_pruned"], gamma=1.0, shrinkage=np.nan, fallback=False)
+    table = pd.concat(
+        [with_network(unrepaired, NO_REPAIR), *repaired_rows(result, base, repairs, stage, layer)], ignore_index=True
+    )
     dead = (table["v_dense"] <= diagnostics.FLOOR) | (table["v"] <= diagnostics.FLOOR)
     return style.labelled(table).assign(dead=dead, layer=layer, diverged=diverged(table))
 
@@ -51,7 +54,8 @@ def placed(table: pd.DataFrame, low: float, high: float) -> pd.Series:
 def repaired_rows(
     result: Result, base: pd.DataFrame, repairs, stage: str, layer: str | None = None
 ) -> list[pd.DataFrame]:
-    """`base` (rows of channels, of one `layer` or all) once per repair, with COLUMNS, v at `stage`, gamma, shrinkage.
+    """`base` (rows of channels, of one `layer` or all) once per repair, with COLUMNS, v at `stage`, gamma, shrinkage,
+    fallback.
 
     Repairs that are not measured at that stage, or cannot differ from no repair there, are left out.
     """
@@ -65,10 +69,11 @@ def repaired_rows(
         rows = rows_of(measurements, repair)
         if rows[measured].isna().all() and rows_of(result.repairs, repair)[measured].isna().all():
             continue  # of no layer: in this one alone the signal may have exploded
-        own = base.merge(rows[[*by, measured, "gamma", "shrinkage"]], on=by)
+        own = base.merge(rows[[*by, measured, "gamma", "shrinkage", "fallback"]], on=by)
         gamma = own["gamma"].fillna(1.0) if repair.scales else own["gamma"]
         v = gamma**2 * own["v_pruned"] if stage == "predicted" else own[measured]
-        parts.append(with_network(own[[*base, "shrinkage"]].assign(v=v, gamma=gamma), repair))
+        made = own[[*base, "shrinkage"]].assign(v=v, gamma=gamma, fallback=own["fallback"].eq(True))
+        parts.append(with_network(made, repair))
     return parts
 
 

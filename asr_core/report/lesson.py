@@ -136,13 +136,13 @@ STEPS = (
     Step(
         "BatchNorm takes it all back",
         "Behind each layer a **BatchNorm** divides channels by stored numbers. **Recalibration** measures these anew, "
-        "here over {anew_batches} batches, and forgets the old ones. Before it, the repairs are {spread_before:.1%} "
-        "apart in **top-1 accuracy**, the best at {best_before:.1%}.",
+        "here over {anew_batches} batches, and forgets the old ones. Before it, the repairs are "
+        "{spread_before:.1f} points apart in **top-1 accuracy**, the best at {best_before:.1%}.",
         Question("share", "What is the best accuracy after it? ({dense_top1:.1%} when dense)", "best_after"),
         Shot("overview.ACCURACY", "overview", {"repairs": "{all}", "state": "{none}"}),
         Shot("idea.BATCHNORM", "absorption"),
-        "{best_after:.1%}, and the repairs are {spread_after:.1%} apart: a factor before a BatchNorm that is measured "
-        "anew cancels. The layer is **absorbed**.",
+        "{best_after:.1%}, and the repairs are {spread_after:.1f} points apart: a factor before a BatchNorm that is "
+        "measured anew cancels. The layer is **absorbed**.",
     ),
     Step(
         "Half-forgotten starts",

@@ -104,7 +104,8 @@ def table2(accuracy: pd.DataFrame, order: str, state: BatchNormState, batchnorm:
     paper = published("table2").set_index("method")["top1_percent"] / 100
     rows = beside(list(repairs.values()), accuracy, state)
     rows.insert(0, "row", list(repairs))
-    return rows.assign(paper=rows["row"].map(paper))
+    rows = rows.assign(paper=rows["row"].map(paper))
+    return rows if batchnorm else rows.assign(row=rows["row"].str.removesuffix(" + BN"))
 
 
 def surface_table(accuracy: pd.DataFrame, state: BatchNormState, orders=ORDERS, biases=(False, True)) -> pd.DataFrame:

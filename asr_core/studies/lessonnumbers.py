@@ -87,7 +87,7 @@ def _accuracies(result: Result) -> dict[str, object]:
     return {
         "dense_top1": taught.top1(result, DENSE),
         "pruned_top1": taught.top1(result, NO_REPAIR),
-        **{f"spread_{name}": found.max() - found.min() for name, found in tops.items()},
+        **{f"spread_{name}": 100 * (found.max() - found.min()) for name, found in tops.items()},
         **{f"best_{name}": found.max() for name, found in tops.items()},
         "left": leftover.share_left(HALF_FORGOTTEN),
         "best_in_turn": turn.idxmax() if turn.notna().any() else None,

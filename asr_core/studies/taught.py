@@ -71,9 +71,13 @@ def repaired_layers(result: Result) -> pd.DataFrame:
 def contrasting_layer(result: Result) -> str:
     """The repaired layer whose channels are damaged most unevenly: where one number per layer misses most.
 
-    Only of layers with at least eight channels; the first conv is not repaired.
+    Only of layers with at least eight channels in which shrinkage is at work: with a prior at the floor its factors are
+    1 throughout. The first conv is not repaired.
     """
-    layers = repaired_layers(result)
+    layers, shrunk = repaired_layers(result), rows_of(result.repairs, SHRUNK)
+    left = set(shrunk.loc[shrunk["fallback"].eq(True), "layer"])
+    if not left.issuperset(layers.index):
+        layers = layers.drop(index=[layer for layer in layers.index if layer in left])
     wide = layers[layers["channels"] - layers["dead"] >= 8]
     spread = (wide if len(wide) else layers)["within_spread"].fillna(-1)
     return str(spread.idxmax())

@@ -8,6 +8,7 @@ from dataclasses import replace
 import streamlit as st
 
 from asr_core.errors import AsrError
+from asr_core.images import folders
 from asr_core.pipeline import assembly
 from asr_core.pipeline.order import Sooner
 from asr_core.registry import applies
@@ -25,12 +26,18 @@ from pages._frame.shelf import opened as opened
 from pages._frame.shelf import store as store
 from pages._frame.shelf import stored as stored
 from pages._frame.text import problem
-from pages._frame.views import Look, View
+from pages._frame.views import Look, View, short
 
 
 def chosen() -> Setting:
     """The setting that sidebar and address ask for; raises SpecError where its values do not go together."""
     return Setting.of(**state.values(name for name in address.SETTING if name != address.DENSE_ID))
+
+
+def named(setting: Setting) -> str:
+    """A setting in a few words, stored or not, its images by their name where one is known."""
+    digest = setting.data.digest
+    return short(setting, folders.label(digest, store()) if digest else None)
 
 
 def look() -> Look:

@@ -6,7 +6,6 @@ from asr_core.errors import AsrError
 from asr_core.store import catalogue
 from pages._frame import common, folded, state
 from pages._frame.text import plain
-from pages._frame.views import short
 
 MOST_WORDS = 2  # differences that are named on a button
 
@@ -51,8 +50,8 @@ def _completeness(found: common.View) -> None:
     """What is missing of what is shown, with an offer to compute it."""
     if found.stands_in is not None:
         st.warning(
-            f"**Not what was chosen.** {plain(short(common.chosen()))} is not stored. All below is of another setting, "
-            f"**{plain(found.title)}** ({plain(found.stands_in)}).",
+            f"**Not what was chosen.** {plain(common.named(common.chosen()))} is not stored. All below is of another "
+            f"setting, **{plain(found.title)}** ({plain(found.stands_in)}).",
             icon=":material/swap_horiz:",
         )
         st.button(
@@ -90,7 +89,7 @@ def _absent() -> None:
         wanted = common.chosen()
     except AsrError:
         return  # said by the sidebar
-    name = plain(short(wanted))
+    name = plain(common.named(wanted))
     if damage := catalogue.damage(common.store(), wanted):
         st.info(
             f"The stored result of **{name}** is damaged ({plain(damage)}), so nothing is drawn of it.",

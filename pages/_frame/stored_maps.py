@@ -28,9 +28,13 @@ def _other_settings() -> None:
     found = _mapped_settings(str(store.root), (store.stamp("maps"), store.stamp("result")))
     if found:
         st.markdown("Maps are stored of another setting:")
-    for item, names in found[:MOST]:
+    once = {(item.dense_id, item.setting.prune): (item, names) for item, names in reversed(found)}  # draws share maps
+    shown = [pair for pair in found if pair in once.values()][:MOST]
+    titles = [short(item.setting, item.facts["dataset_label"]) for item, _ in shown]
+    for (item, names), title in zip(shown, titles, strict=True):
+        own = f" · dense {item.dense_id[:8]}" if titles.count(title) > 1 else ""
         with st.container(horizontal=True, vertical_alignment="center"):
-            st.markdown(plain(short(item.setting, item.facts["dataset_label"])))
+            st.markdown(plain(f"{title}{own}"))
             for name in names:
                 st.button(plain(name), key=f"_mapped_{item.key}_{name}", on_click=_open_maps, args=(item, name))
 

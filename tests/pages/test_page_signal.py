@@ -117,7 +117,7 @@ def made(**columns):
 
 
 def test_the_sentence_gives_both_shares():
-    assert "could mend 70 %; the other 30 % is decorrelation" in signals.profile(made())
+    assert "could mend 70 %; the other 30 % none can" in signals.profile(made())
 
 
 def test_without_error_no_share_is_given():

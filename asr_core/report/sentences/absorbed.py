@@ -128,8 +128,8 @@ def leftover(table: pd.DataFrame) -> str:
     if (worst["distance"] < 0.02).all():
         return (
             "Predicted: of the starting statistics next to nothing is left in any absorbed layer (median channels "
-            "within 0.02 of full strength), so that for these layers the identity predicts no difference of "
-            f"methods.{gone}"
+            "within 0.02 of full strength), so that for the median channel of these layers the identity predicts no "
+            f"difference of methods.{gone}"
         )
     far = worst.sort_values("distance", ascending=False, kind="stable")
     words = [f"{row.label} {row.signal:.2g} in {row.layer}" for row in far.head(3).itertuples()]

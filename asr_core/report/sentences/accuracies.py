@@ -1,5 +1,6 @@
 """Sentences about accuracies of one setting: at one budget, over budgets, at equal numbers of images."""
 
+import numpy as np
 import pandas as pd
 
 from asr_core.measure.statistics import AHEAD, BEHIND, EQUAL, UNMEASURED
@@ -22,6 +23,8 @@ def overview(table: pd.DataFrame) -> str:
     images = table["n_eval"].dropna()
     on = f" on {int(images.iloc[0]):,} test images" if len(images) else ""
     text = f"Top-1 accuracy{on}: {', '.join(words) or 'neither dense nor pruned network is stored'}."
+    alike = table["dense_alike"].iloc[0]
+    text += "" if np.isnan(alike) else f" Recalibrated alike, the dense network has {100 * alike:.1f} %."
     repairs = table[~table["method"].isin(naming.REFERENCES)]
     if repairs["top1"].isna().all():
         return text + f" None of the chosen repairs is stored {in_state(table)}."

@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 
+from asr_core import registry
 from asr_core.measure import diagnostics
 from asr_core.report import naming
 from asr_core.report.words import counted
@@ -72,7 +73,17 @@ def variances(table: pd.DataFrame, fits: pd.DataFrame) -> str:
     dead = int(rows_of(table, NO_REPAIR)["dead"].sum())
     parts = [f"{row.label} {_times(row.alpha_ratio)} (slope {_number(row.alpha_slope)})" for row in fits.itertuples()]
     text = f"Variance of the {counted(channels, 'channel')} of {layer} relative to dense{shared}: {'; '.join(parts)}."
-    return text + (f" Pruning left {dead} without any variance." if dead else "") + _beyond(table)
+    text += f" Pruning left {dead} without any variance." if dead else ""
+    return text + _untouched(table) + _beyond(table)
+
+
+def _untouched(table: pd.DataFrame) -> str:
+    """Methods that left the whole layer as it was, and why: not their factors, a guard."""
+    told = []
+    for network, rows in naming.each(table[table["fallback"]]):
+        why = registry.get("repair method", network.method).fallback_words
+        told.append(f"{rows['label'].iloc[0]}: {why} {rows['layer'].iloc[0]}")
+    return f" {'; '.join(told)}." if told else ""
 
 
 def _beyond(table: pd.DataFrame) -> str:

@@ -25,7 +25,11 @@ def of(networks: list[RepairSpec], **columns: Any) -> pd.DataFrame:
 
 
 def _accuracies(
-    top1: dict[RepairSpec, float], words: dict[RepairSpec, str], b: int = 20, way: str = "ema 0.1 from reset"
+    top1: dict[RepairSpec, float],
+    words: dict[RepairSpec, str],
+    b: int = 20,
+    way: str = "ema 0.1 from reset",
+    dense_alike: float = NAN,
 ) -> pd.DataFrame:
     values = np.array(list(top1.values()), float)
     repairs = {network: value for network, value in top1.items() if network not in (DENSE, NO_REPAIR)}
@@ -42,6 +46,7 @@ def _accuracies(
         pairs=max(0, len(stored) * (len(stored) - 1) // 2),
         b=b,
         recalibration=way,
+        dense_alike=dense_alike,
     )
 
 
@@ -60,6 +65,7 @@ def overview() -> list[Case]:
         "not kept per image": ({NO_REPAIR: 0.3, LW: 0.5, ASR: 0.7}, {NO_REPAIR: UNMEASURED, LW: UNMEASURED}),
     }
     found: list[Case] = [(n, lambda c=c: accuracies.overview(_accuracies(*c))) for n, c in cases.items()]  # type: ignore
+    found.append(("dense recalibrated too", lambda: accuracies.overview(_accuracies(usual, words, dense_alike=0.78))))
     ways = {"no recalibration": "none", "no BatchNorm": NO_BATCHNORM}
     return found + [(n, lambda way=w: accuracies.overview(_accuracies(usual, words, 0, way))) for n, w in ways.items()]
 
@@ -95,12 +101,13 @@ def spread() -> list[Case]:
     ]
 
 
-def _variances(ratios: dict[RepairSpec, list[float]]) -> str:
+def _variances(ratios: dict[RepairSpec, list[float]], fallback: bool = False) -> str:
     parts = []
     for network, values in ratios.items():
         v = np.array(values, float)
         told = {"channel": range(len(v)), "layer": "layer1", "v_dense": 1.0, "v": v, "dead": v == 0}
         own = of([network] * len(v), **told).assign(diverged=~np.isfinite(v) | (v > 1e6))
+        own["fallback"] = fallback and network != NO_REPAIR
         parts.append(own.assign(label=network.method))
     table = pd.concat(parts, ignore_index=True)
     live = [np.exp(np.log(np.array([v for v in values if 0 < v < np.inf])).mean()) for values in ratios.values()]
@@ -114,6 +121,7 @@ def variances() -> list[Case]:
         ("usual", lambda: _variances({NO_REPAIR: [0.1, 0.2, 0.3], ASR: [0.9, 1.0, 1.1]})),
         ("a dead channel", lambda: _variances({NO_REPAIR: [0.1, 0.0], LW: [0.9, 0.0]})),
         ("diverged", lambda: _variances({NO_REPAIR: [0.1, 0.2], LW: [1e60, np.inf]})),
+        ("a prior at the floor", lambda: _variances({NO_REPAIR: [0.1, 0, 0], ASR: [0.1, 0, 0]}, fallback=True)),
         ("one channel", lambda: _variances({NO_REPAIR: [0.1]})),
     ]
 

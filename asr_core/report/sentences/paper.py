@@ -3,7 +3,7 @@
 import pandas as pd
 
 from asr_core.measure.statistics import EQUAL
-from asr_core.report.words import accuracy, counted, listed, relation, tested
+from asr_core.report.words import accuracy, counted, in_state, listed, relation, tested
 from asr_core.studies.cells import PAPER_NOISE
 
 
@@ -15,7 +15,7 @@ def table2(table: pd.DataFrame) -> str:
     others = have[~have["best"] & (have["top1"] != best.top1)]
     level = have[have["top1"] == best.top1]
     highest = f"{listed(level['row'])} {'are' if len(level) > 1 else 'is'} highest"
-    text = f"Here, at b = {best.b}, {highest} with {accuracy(best)}"
+    text = f"Here, {in_state(table)}, {highest} with {accuracy(best)}"
     if len(have) < len(table):
         text += f" of the {len(have)} of {len(table)} rows that are stored"
     if len(others):
@@ -50,10 +50,9 @@ def surface(table: pd.DataFrame) -> str:
     among = int(same["named"].notna().sum()) or "none"
     untested = int((~others["word"].isin(("ahead", EQUAL))).sum())
     more = f"; {untested} are not measured against it" if untested else ""
-    return (
-        f"{text}; {len(same)} of {counted(len(others), 'other')} {EQUAL} to it, {among} of the paper's methods among "
-        f"them{more} ({tested(int(best.pairs))})."
-    )
+    named = f"{among} of the paper's methods among them" if len(same) else ""
+    told = f"{len(same) or 'none'} of {counted(len(others), 'other')} {EQUAL} to it{', ' if named else ''}{named}"
+    return f"{text}; {told}{more} ({tested(int(best.pairs))})."
 
 
 PRIORS = {

@@ -81,7 +81,7 @@ def _signal(row) -> str:
     one, other = (_share(value) for value in shares)
     return begun(
         f"{_before(row)}factors and biases could mend {one} of the error that is left after the first and {other} "
-        "after the second; the rest is decorrelation, which none can."
+        "after the second; the rest none can."
     )
 
 

@@ -20,7 +20,7 @@ def profile(table: pd.DataFrame) -> str:
             "Pruning leaves no error that could be divided up."
             if not np.isfinite(value)
             else f"Of the squared error that pruning leaves, the best factor and bias of every channel could mend "
-            f"{share(value)}; the other {share(1 - value)} is decorrelation, which none can."
+            f"{share(value)}; the other {share(1 - value)} none can."
         )
     rho = table.groupby(networks(table), sort=False, observed=True)["rho"].median().dropna()
     rho = rho[[network for network in rho.index if network != NO_REPAIR]]
