@@ -35,6 +35,9 @@ def momentum(found: common.View) -> float:
     return found.look.momentum
 
 
+COMPARED: dict[str, Any] = {"repairs": repairs_of, "momentum": momentum}
+
+
 def bn_state(found: common.View) -> BatchNormState:
     """The chosen recalibration of a view."""
     return found.look.bn_state
@@ -150,7 +153,7 @@ def recalibrated() -> None:
         "Upper row: measured, each method against BN only in the same BatchNorm state. Lower row: predicted from "
         "stored factors, means and variances by the identity, no network run."
     )
-    for number, gap in enumerate(charts.show(absorption.GAP, "gaps", how={"show": state.get("gap")}, **what)):
+    for number, gap in enumerate(charts.show(absorption.GAP, "gaps", how={"show": state.get("gap")}, **COMPARED)):
         methods(gap, number)
 
 
@@ -161,7 +164,7 @@ def agreeing() -> None:
         "One mark per method, way of recalibration and budget. The prediction treats each layer alone, as if its input "
         "were exact: it says which networks differ more, not by how many logits."
     )
-    charts.show(absorption.AGREEMENT, "agreement", width=charts.HALF, **what)
+    charts.show(absorption.AGREEMENT, "agreement", width=charts.HALF, **COMPARED)
 
 
 def left_over() -> None:
@@ -183,7 +186,6 @@ for column, found in zip(st.columns(len(common.views())), common.views(), strict
         numbers(found)
 
 undone = any(found.look.batchnorm for found in common.views())
-what: dict[str, Any] = {"repairs": repairs_of, "momentum": momentum}
 if undone:
     recalibrated()
 else:

@@ -101,8 +101,7 @@ def make(piece: pieces.Piece, where: Store, report: Report, runtime: Runtime) ->
     if piece.signal:
         experiment.signal(spec, where, REPORTED_STATE, dense_id, report, runtime)
     for stage, key in pieces.extra_keys(piece, dense_id):
-        extra = where.find(stage, key)
-        shipping.ship_maps(extra, where) if stage == "maps" else shipping.ship_whole(stage, extra, where)
+        shipping.ship_extra(stage, where.find(stage, key), where)
     if not Store(where.shipped).has("result", found.entry.folder.name):
         shipping.ship_result(found.entry, where, piece.channels)
     shipping.ship_recipe(where.find("dense", dense_id, WEIGHTS), where)

@@ -18,8 +18,8 @@ class Emptied(Store):
     def find(self, stage: str, key: str, holding: str | None = None) -> Any:
         return None if stage in RECOMPUTED else super().find(stage, key, holding)
 
-    def has(self, stage: str, key: str) -> bool:
-        return stage not in RECOMPUTED and super().has(stage, key)
+    def has(self, stage: str, key: str, holding: str | None = None) -> bool:
+        return stage not in RECOMPUTED and super().has(stage, key, holding)
 
 
 def of(wanted: Wanted, store: Store) -> set[tuple[str, str]]:

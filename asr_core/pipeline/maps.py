@@ -1,8 +1,8 @@
 """Stored output maps of one conv: which there are, what they cost, how they are read. Imports no torch.
 
 Each network of a setting (dense, pruned, each repair) has its own entry of stage `maps`, so that one
-more method costs one more entry: maps.npy, (image, channel, H, W), of a few test images of the
-evaluation subset, one of each class in turn, and facts that say which images these are.
+more method costs one more entry: maps.npy (shipped: maps.npz, see `shipping.ship_extra`), (image, channel, H, W), of a
+few test images of the evaluation subset, one of each class in turn, and facts that say which images these are.
 """
 
 from dataclasses import dataclass, replace

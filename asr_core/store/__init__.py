@@ -60,9 +60,10 @@ class Store:
                 return entry
         return None
 
-    def has(self, stage: str, key: str) -> bool:
-        """Whether an entry that fits lies there; its files are not read, however large."""
-        return any(self._listed(base / stage / key) for base in (self.shipped, self.root))
+    def has(self, stage: str, key: str, holding: str | None = None) -> bool:
+        """Whether an entry that fits lies there; its files are not read, however large. holding: see `find`."""
+        there = filter(None, (self._listed(base / stage / key) for base in (self.shipped, self.root)))
+        return any(holding is None or entry.has(holding) for entry in there)
 
     def manifests(self, stage: str, local: bool = True) -> list[dict]:
         """Manifests of all entries of `stage` that fit, files unread: shipped first, then `local` ones, oldest

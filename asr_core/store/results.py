@@ -109,7 +109,7 @@ def dense_here(store: Store, spec: ExperimentSpec) -> str | None:
 
 def has_weights(store: Store, dense_id: str) -> bool:
     """Whether the weights of a dense network are on this machine (a shipped result can come without)."""
-    return any(m["key"] == dense_id and WEIGHTS in m["files"] for m in store.manifests("dense"))
+    return store.has("dense", dense_id, WEIGHTS)
 
 
 def find(spec: ExperimentSpec, store: Store) -> Result | None:

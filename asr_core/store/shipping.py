@@ -91,24 +91,31 @@ def together(found: dict[str, np.ndarray]) -> np.ndarray:
     return np.stack([found["low"], found["high"]], axis=-1).view(np.float16)[..., 0]
 
 
-def ship_maps(entry: Entry, where: Store) -> None:
-    """Put maps into `where`.shipped, compressed, every value as it is."""
-    manifest, shipped = entry.manifest, Store(where.shipped)
-    if not shipped.has("maps", entry.folder.name):
-        files = {"maps.npz": apart(maps_of(entry))}
-        shipped.put("maps", entry.folder.name, files, manifest["facts"], manifest["spec"], manifest["seconds"])
+def ship_extra(stage: str, entry: Entry, where: Store) -> None:
+    """Put what is not a result (masks, signal, maps) into `where`.shipped, unless it lies there: maps compressed, every
+    value as it is, the rest as it lies."""
+    if (where.shipped / stage / entry.folder.name).exists():
+        return
+    if stage == "maps":
+        _ship_maps(entry, where)
+    else:
+        _ship_whole(stage, entry, where)
+
+
+def _ship_maps(entry: Entry, where: Store) -> None:
+    manifest, files = entry.manifest, {"maps.npz": apart(maps_of(entry))}
+    facts, spec, seconds = (manifest[name] for name in ("facts", "spec", "seconds"))
+    Store(where.shipped).put("maps", entry.folder.name, files, facts, spec, seconds)
 
 
 def maps_of(entry: Entry) -> np.ndarray:
-    """The maps (image, channel, H, W) of an entry: memory-mapped where they were computed, else of `ship_maps`."""
+    """The maps (image, channel, H, W) of an entry: memory-mapped where they were computed, else of `ship_extra`."""
     return entry.array("maps") if entry.has("maps.npy") else together(entry.arrays("maps"))
 
 
-def ship_whole(stage: str, entry: Entry, where: Store) -> None:
-    """Copy an entry (masks, signal) into `where`.shipped as it is."""
+def _ship_whole(stage: str, entry: Entry, where: Store) -> None:
     target = where.shipped / stage / entry.folder.name
-    if not target.exists():
-        part = target.with_name(f".{target.name}")
-        shutil.rmtree(part, ignore_errors=True)
-        shutil.copytree(entry.folder, part)
-        part.rename(target)
+    part = target.with_name(f".{target.name}")
+    shutil.rmtree(part, ignore_errors=True)
+    shutil.copytree(entry.folder, part)
+    part.rename(target)

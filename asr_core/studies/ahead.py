@@ -53,5 +53,5 @@ def ordered_alike(table: pd.DataFrame, right: list[Any]) -> tuple[int, int]:
     found = compare(dict(enumerate(right)))
     paper = table["paper"].to_numpy(float)
     gap = np.array([paper[row.first] - paper[row.second] for row in found.itertuples()], float)
-    told = found["word"].isin((AHEAD, BEHIND)).to_numpy() & ~is_tie(gap)
+    told = found["word"].isin((AHEAD, BEHIND)).to_numpy() & np.isfinite(gap) & ~is_tie(gap)
     return int(told.sum()), int((told & (np.sign(gap) == np.sign(found["gain"].to_numpy(float)))).sum())

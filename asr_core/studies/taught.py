@@ -75,9 +75,8 @@ def contrasting_layer(result: Result) -> str:
     1 throughout. The first conv is not repaired.
     """
     layers, shrunk = repaired_layers(result), rows_of(result.repairs, SHRUNK)
-    left = set(shrunk.loc[shrunk["fallback"].eq(True), "layer"])
-    if not left.issuperset(layers.index):
-        layers = layers.drop(index=[layer for layer in layers.index if layer in left])
+    at_work = layers[~layers.index.isin(shrunk.loc[shrunk["fallback"].eq(True), "layer"])]
+    layers = at_work if len(at_work) else layers
     wide = layers[layers["channels"] - layers["dead"] >= 8]
     spread = (wide if len(wide) else layers)["within_spread"].fillna(-1)
     return str(spread.idxmax())

@@ -28,8 +28,10 @@ def _other_settings() -> None:
     found = _mapped_settings(str(store.root), (store.stamp("maps"), store.stamp("result")))
     if found:
         st.markdown("Maps are stored of another setting:")
-    once = {(item.dense_id, item.setting.prune): (item, names) for item, names in reversed(found)}  # draws share maps
-    shown = [pair for pair in found if pair in once.values()][:MOST]
+    first: dict = {}  # of the settings that share the maps of the pruned network, as draws do
+    for item, names in found:
+        first.setdefault((item.dense_id, item.setting.prune), (item, names))
+    shown = [*first.values()][:MOST]
     titles = [short(item.setting, item.facts["dataset_label"]) for item, _ in shown]
     for (item, names), title in zip(shown, titles, strict=True):
         own = f" · dense {item.dense_id[:8]}" if titles.count(title) > 1 else ""

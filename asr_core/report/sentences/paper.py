@@ -47,11 +47,11 @@ def surface(table: pd.DataFrame) -> str:
     if others.empty:
         return text + "."
     same = others[others["word"] == EQUAL]
-    among = int(same["named"].notna().sum()) or "none"
     untested = int((~others["word"].isin(("ahead", EQUAL))).sum())
     more = f"; {untested} are not measured against it" if untested else ""
-    named = f"{among} of the paper's methods among them" if len(same) else ""
-    told = f"{len(same) or 'none'} of {counted(len(others), 'other')} {EQUAL} to it{', ' if named else ''}{named}"
+    told = f"{len(same) or 'none'} of {counted(len(others), 'other')} {EQUAL} to it"
+    if len(same):
+        told += f", {int(same['named'].notna().sum()) or 'none'} of the paper's methods among them"
     return f"{text}; {told}{more} ({tested(int(best.pairs))})."
 
 
