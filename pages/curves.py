@@ -105,6 +105,27 @@ with st.container():  # has its place also when empty, so that the chart stays w
     if state.get("draws") and draws.count(view) < 2:
         st.caption("No other calibration draw of this setting is stored: python -m asr_core run --draws 16 adds them.")
 
+
+def offer_other_images(found: common.View) -> None:
+    """The way to the shown setting on other test images, where it is stored on some: it may have other budgets."""
+    free = ("eval_images", "subset")
+    items, here = [item for item in common.stored() if item.dense_id == found.dense_id], fixed(found.setting, free)
+    others = [item for item in items if item.setting != found.setting and fixed(item.setting, free) == here]
+    if not others:
+        return
+    most = max(others, key=lambda item: item.rows)
+    images = most.setting.evaluation.eval_images
+    st.button(
+        f"This setting is also stored on {f'{images:,}' if images else 'all'} test images, with {most.rows} "
+        "accuracies: show it",
+        key="_other_images",
+        icon=":material/swap_horiz:",
+        on_click=common.adopt,
+        args=(most.setting, most.dense_id),
+        help="Changes the test images in the sidebar.",
+    )
+
+
 drawn = charts.show(
     curves.CURVES,
     "curves",
@@ -115,6 +136,8 @@ drawn = charts.show(
     momentum=lambda found: found.look.momentum,
     x=state.get("x"),
 )
+if view.keys:
+    offer_other_images(view)
 if drawn and (repeats := drawn[-1].query("images > distinct_images and batches > 0"))["batches"].any():
     images, first = int(repeats["distinct_images"].iloc[0]), int(repeats["batches"].min())
     st.caption(

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import Any
 
 from asr_core.cli.gallery import Piece
@@ -20,6 +21,7 @@ EXTREME = {"sparsity": 0.95}
 STUDIED = 0.9  # sparsity of the studies, as in the paper's table 2
 LOOKS = (("simultaneous", False), ("sequential", True))  # order and bias of the studies' repairs
 BUDGETS = (0.8, 0.9, 0.95)
+SUBSET = {"eval_images": 2000}  # of the test images, for grids of 172 evaluations
 TABLE_1: list[dict[str, Any]] = [{"sparsity": 0.9}, {"pruning": "n_m"}, {"sparsity": 0.7}]
 TRAINED = {"epochs": 50, "batch_size": 128, "learning_rate": 0.1, "precision": "bfloat16", "average": True}
 PUBLISHED = {"cifar_resnet20": "resnet20-12fca82f.th", "cifar_resnet56": "resnet56-4bfd9763.th"}
@@ -90,10 +92,14 @@ def on_cifar10(ask, sources: Sources):
 
 
 def grids(ask, sources: Sources) -> list[Piece]:
-    """Every recalibration budget of that network, on all test images, and equal budgets where every page opens."""
+    """Every recalibration budget of that network: on all test images where every page opens, elsewhere on a subset;
+    and equal budgets, but for those of `studies`."""
     asking = on_cifar10(ask, sources)
-    first, *rest = [Piece(asking(**pruning), channels=False) for pruning in PRUNINGS]
-    return [first, *equal_budgets(asking, **PRUNINGS[0]), *rest]
+    first, *rest = PRUNINGS
+    whole = [Piece(asking(**first), channels=False), *equal_budgets(asking, **first)]
+    some = [Piece(asking(**SUBSET, **pruning), channels=False) for pruning in rest]
+    equal = [equal_budgets(asking, **pruning) for pruning in rest if pruning != {"sparsity": STUDIED}]
+    return [*whole, *some, *chain.from_iterable(equal)]
 
 
 def noise(ask, sources: Sources) -> list[Piece]:

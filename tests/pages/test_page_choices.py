@@ -119,6 +119,21 @@ def test_only_what_has_a_control_on_the_page_is_among_its_widgets(store):
     assert "recal" in app.session_state and "gap" not in app.session_state
 
 
+def test_curves_lead_to_the_same_setting_on_other_test_images_and_back(store):
+    store_result(store)
+    store_result(store, eval_images=100)
+    app = opened("curves", dataset="digits")
+    for images in ("100", None):
+        app.button(key="_other_images").click().run()
+        assert clean(app).query_params.get("eval_images") == images
+
+
+def test_where_a_setting_is_stored_on_one_choice_of_test_images_curves_offer_no_other(store):
+    store_result(store)
+    store_result(store, eval_images=100, sparsity=0.8)
+    assert "_other_images" not in [button.key for button in opened("curves", dataset="digits").button]
+
+
 def test_every_widget_of_a_parameter_asks_for_its_key():
     named = re.compile(rf'key="({"|".join(PARAMS)})"')
     sources = [path.read_text(encoding="utf-8") for path in (PROJECT / "pages").rglob("*.py")]
