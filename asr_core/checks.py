@@ -100,7 +100,9 @@ def left_out(layers: Iterable[str], ignore: str | None) -> set[str]:
     ['conv1', 'layer1.0.conv1']
     """
     layers, found = list(layers), set()
-    for pattern in (ignore or "").split(",") if ignore else []:
+    if ignore is not None and not isinstance(ignore, str):
+        raise SpecError(f"ignore is a {type(ignore).__name__}; give patterns in one text, as 'conv1,layer1.*'.")
+    for pattern in map(str.strip, ignore.split(",") if ignore else []):
         matching = {name for name in layers if fnmatchcase(name, pattern)}
         if not matching:
             raise SpecError(

@@ -122,8 +122,8 @@ def get(kind: str, name: str) -> type[Any]:
     'LAMP'
     """
     _load(kind)
-    if name not in _classes[kind]:
-        raise UnknownName(kind, name, _classes[kind])
+    if not isinstance(name, str) or name not in _classes[kind]:
+        raise UnknownName(kind, str(name), _classes[kind])
     return _classes[kind][name]
 
 

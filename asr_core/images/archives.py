@@ -160,7 +160,7 @@ def _check_image(opened: zipfile.ZipFile, info: zipfile.ZipInfo) -> None:
         with warnings.catch_warnings(), opened.open(info) as source:
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             Image.open(source).close()
-    except (UnidentifiedImageError, Image.DecompressionBombError, Image.DecompressionBombWarning, SyntaxError) as error:
+    except (OSError, SyntaxError, Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         why = "is no image" if isinstance(error, UnidentifiedImageError) else f"cannot be used ({error})"
         raise DataError(f"{info.filename[:80]!r} in the archive {why}; leave it out, or make it again.") from None
 

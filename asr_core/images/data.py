@@ -7,6 +7,7 @@ evaluate; the two never mix.
 
 import json
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from asr_core.errors import DataError
 from asr_core.images import folders
 from asr_core.images.decode import decode
 from asr_core.images.download import data_directory
+from asr_core.images.trees import Tree, read_tree
 from asr_core.spec.digests import key
 from asr_core.spec.parts import DataSpec
 from asr_core.store import Store
@@ -26,19 +28,19 @@ IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 CALIBRATION, EVALUATION = 1, 2  # independent random streams
 
 
-def resolve(dataset: str, store: Store, **values) -> DataSpec:
+def resolve(dataset: str, store: Store, first: Callable[[Tree], None] | None = None, **values) -> DataSpec:
     """The DataSpec of a registered dataset, or of `folder:PATH`, with further fields as `values`.
 
     A folder is checked and its pixels digested (remembered in the store while its listing is unchanged), and is a
-    registered dataset where its pixels are; what of it is left out is warned of. Raises UnknownName, SpecError,
-    DataError.
+    registered dataset where its pixels are; what of it is left out is warned of. first: is called with a listed folder
+    before its images are read. Raises UnknownName, SpecError, DataError.
     """
     kind, _, path = dataset.partition(":")
     if not (kind == "folder" and path):
         every = [f"{name}:PATH" if name == "folder" else name for name in registry.names(DataSpec.kind)]
         return DataSpec.pick(dataset=choose("dataset", dataset, every), **values)
     DataSpec.pick(dataset="digits", **values)  # what else is wrong is said before a folder is read
-    found = folders.identify(path, store)
+    found = folders.identify(path, store, first)
     for note in found["notes"]:
         warnings.warn(f"{path}: {note}.", stacklevel=2)
     own = {"digest": found["digest"], "classes": found["classes"]} if found["dataset"] == "folder" else {}
@@ -55,10 +57,13 @@ def counts(data: DataSpec, store: Store) -> tuple[int, int]:
     return data.chosen.sizes_of(data, store)
 
 
-def class_folders(data: DataSpec, store: Store, data_dir: Path | str | None = None) -> tuple[str, ...]:
-    """Name of each class, or of its folder, in the order of the labels; raises DataError for images that are not at
-    hand."""
-    return data.chosen.class_folders_of(data, store, data_directory(data_dir))
+def class_folders(dataset: str, data: DataSpec, store: Store) -> tuple[str, ...]:
+    """Name of each class, or of its folder, in the order of the labels: of the folder that `dataset` names, since the
+    same images may lie elsewhere under other names. Raises DataError for images that are not at hand."""
+    kind, _, path = dataset.partition(":")
+    if kind == "folder" and path:
+        return read_tree(path).class_names
+    return data.chosen.class_folders_of(data, store, data_directory(None))
 
 
 def to_download(data: DataSpec, store: Store, data_dir: Path | str | None = None) -> int:

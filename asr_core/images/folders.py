@@ -6,6 +6,7 @@ digest lie; the store's stage `order` keeps the canonical order of the images of
 """
 
 from collections import Counter
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypedDict
@@ -28,16 +29,18 @@ REMEDY = (
 )
 
 
-def identify(root: Path | str, store: Store) -> dict:
+def identify(root: Path | str, store: Store, first: Callable[[Tree], None] | None = None) -> dict:
     """What the tree at `root` is: {fingerprint, digest, dataset, classes, images (by split), label, notes}.
 
     dataset: `folder`, or the name of the known data set that its pixels are. The images are read only if the listing
-    differs from the one remembered in the store. Raises DataError.
+    differs from the one remembered in the store, after `first` was called with it. Raises DataError.
     """
     tree = read_tree(root)
     known = _sources(store).get(str(tree.root))
     if known and known["fingerprint"] == tree.fingerprint:
         return known | {"notes": [*tree.notes, *known["notes"]]}
+    if first:
+        first(tree)
     entry = _order(tree, store)
     digest = entry["digest"]
     found = {

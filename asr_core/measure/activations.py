@@ -53,7 +53,7 @@ def _first_runs(model: nn.Module, conv: nn.Conv2d, images: Images, picked: list[
         if not found[-1]:
             found[-1].append(stats.as_image(conv, output)[:, picked].float().cpu().numpy())
 
-    handle = conv.register_forward_hook(keep)
+    handle = conv.register_forward_hook(keep, prepend=True)
     try:
         with stats.frozen(model):
             for batch in guards.batches(images, 8):

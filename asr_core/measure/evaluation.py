@@ -1,6 +1,7 @@
 """Top-1 accuracy of a network with its interval."""
 
 import warnings
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -98,11 +99,13 @@ def evaluate(
     """
     model, size = guards.network(model, convs=False), whole("batch_size", batch_size, 1)
     known, batches = None if labels is None else guards.class_labels(labels), guards.pairs(images, size)
-    if isinstance(images, (torch.Tensor, np.ndarray)) and known is not None and len(images) != len(known):
-        raise DataError(f"{len(images)} images but {len(known)} labels; give one label per image.")
+    if isinstance(images, (torch.Tensor, np.ndarray)) and known is not None:
+        _check_count(len(images), len(known))
     theirs, parts = [], []
     with stats.frozen(model):
         for batch, given in batches:
+            with suppress(TypeError):  # of what has no length
+                _check_count(len(batch), len(given))
             parts.append(_logits_of(model, batch, output))
             theirs.append(given)
             _check_classes(known, parts[0].shape[1])
@@ -112,6 +115,11 @@ def evaluate(
     if wild := int((~np.isfinite(outputs)).any(1).sum()):
         warnings.warn(f"outputs of {wild} of {len(outputs)} images are NaN or infinite; NaN counts as 0", stacklevel=2)
     return score(predictions_of(outputs), known)
+
+
+def _check_count(images: int, labels: int) -> None:
+    if images != labels:
+        raise DataError(f"{images} images but {labels} labels; give one label per image.")
 
 
 def _check_classes(labels: np.ndarray | None, classes: int) -> None:

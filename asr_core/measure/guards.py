@@ -18,6 +18,7 @@ from asr_core.networks import models, weightuse
 
 Images = torch.Tensor | np.ndarray | Iterable[Any]  # what the public functions take
 LAYOUT = "give a tensor (N, C, H, W) of floats, normalised as the network expects, or an iterable of such batches"
+FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 NO_IMAGES = "no images were given, so there is nothing to measure; give at least 2 (64 in the paper)."
 NORMALISE = "give floats, normalised as the network expects: for bytes (images / 255 - mean) / std"
 
@@ -33,32 +34,16 @@ def network(model, convs: bool = True, batchnorm: bool = False) -> nn.Module:
     """
     if not isinstance(model, nn.Module):
         raise ModelError(f"the network is a {type(model).__name__}; give a torch.nn.Module.")
-    model = _unwrapped(model)
+    model = models.unwrapped(model)
     if isinstance(model, torch.jit.ScriptModule):
         raise ModelError(f"{type(model).__name__} is TorchScript, whose layers are closed; give the Python network.")
     for name, part in model.named_modules():
-        if _compiled(part):
+        if models.compiled(part):
             raise ModelError(f"{name} was compiled on its own, so its layers cannot be watched; compile afterwards.")
     _check_data(model)
     if convs:
         models.check_network(model, batchnorm=batchnorm)
     return model
-
-
-def _unwrapped(model: nn.Module) -> nn.Module:
-    while True:
-        if isinstance(model, (nn.DataParallel, nn.parallel.DistributedDataParallel)):
-            model = model.module
-        elif hasattr(model, "_orig_mod"):  # torch.compile(model)
-            model = model._orig_mod
-        elif _compiled(model):  # model.compile(): a shallow copy shares all but the compiled call
-            model = copy.copy(model)
-        else:
-            return model
-
-
-def _compiled(module: nn.Module) -> bool:
-    return hasattr(module, "_orig_mod") or getattr(module, "_compiled_call_impl", None) is not None
 
 
 def _check_data(model: nn.Module) -> None:
@@ -108,9 +93,9 @@ def place(model: nn.Module) -> tuple[torch.device, torch.dtype | None]:
 
 def forward(model: nn.Module, batch: torch.Tensor):
     """What the network makes of a batch, on its device and in its precision; what it raises becomes one ModelError
-    line."""
+    line. The batch is copied: a network may work in place on its input."""
     try:
-        return model(batch.to(*place(model)))
+        return model(batch.to(*place(model), copy=True))
     except (AsrError, MemoryError):
         raise
     except Exception as error:
@@ -167,7 +152,10 @@ def _parted(given) -> tuple:
 
 def _checked(images, name: str) -> torch.Tensor:
     """The images as a tensor; raises DataError for another type, shape or kind of numbers."""
-    if isinstance(images, np.ndarray) and images.dtype.kind in "biufc":
+    if isinstance(images, np.ma.MaskedArray):
+        raise DataError(f"{name} is a masked array; fill its mask, or leave those images out.")
+    if isinstance(images, np.ndarray) and images.dtype.kind in "biufc" and images.dtype.itemsize <= 16:
+        images = images.astype(np.float64) if images.dtype == np.longdouble else images
         images = torch.from_numpy(np.require(images, images.dtype.newbyteorder("="), ["W", "C"]))
     if isinstance(images, Mapping):
         raise DataError(f"{name} is a mapping of {', '.join(map(str, images))}; {LAYOUT}.")
@@ -177,7 +165,9 @@ def _checked(images, name: str) -> torch.Tensor:
     if images.ndim != 4:
         one = "; for a single image add a first axis: images[None]" if images.ndim == 3 else ""
         raise DataError(f"{name} has shape {tuple(images.shape)}; {LAYOUT}{one}.")
-    if not images.is_floating_point() or images.layout != torch.strided:
+    if images.layout != torch.strided or images.is_nested:
+        raise DataError(f"{name} is a sparse or nested tensor; {LAYOUT}.")
+    if images.dtype not in FLOATS:
         raise DataError(f"{name} holds {str(images.dtype).removeprefix('torch.')} numbers; {NORMALISE}.")
     return images.detach()
 
@@ -198,9 +188,10 @@ def _check_finite(images: torch.Tensor, name: str, size: int = 64) -> None:
 
 def class_labels(labels) -> np.ndarray:
     """Labels as int64, shape (image,); raises DataError for what cannot be class indices."""
-    labels = labels.detach().cpu() if isinstance(labels, torch.Tensor) else labels
     try:
-        found = np.asarray(labels)
+        found = labels.detach().cpu().to_dense() if isinstance(labels, torch.Tensor) else labels
+        found = found.double() if isinstance(found, torch.Tensor) and found.dtype == torch.bfloat16 else found
+        found = np.asarray(found)
     except ValueError:
         raise DataError("labels are lists of different lengths; give one class index per image.") from None
     if found.ndim > 2 or (found.ndim == 2 and found.shape[1] != 1):

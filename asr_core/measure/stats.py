@@ -69,9 +69,10 @@ def frozen(model: nn.Module) -> Iterator[nn.Module]:
 
 
 def as_image(layer: nn.Module, values: torch.Tensor) -> torch.Tensor:
-    """Input or output of a layer as (N, C, H, W); of a linear layer (N, H, W, C), or (N, tokens, C) with W = 1."""
+    """Input or output of a layer as (N, C, H, W); of a conv that took a single image (C, H, W), of a linear layer
+    (N, H, W, C), or (N, tokens, C) with W = 1."""
     if not isinstance(layer, nn.Linear):
-        return values
+        return values if values.ndim == 4 else values.unsqueeze(0)
     if values.ndim == 4:
         return values.movedim(-1, 1)
     return values.reshape(len(values), -1, values.shape[-1]).movedim(-1, 1).unsqueeze(-1)
@@ -79,22 +80,26 @@ def as_image(layer: nn.Module, values: torch.Tensor) -> torch.Tensor:
 
 def _as_given(layer: nn.Module, values: torch.Tensor | None, like: torch.Tensor) -> torch.Tensor | None:
     """The inverse of `as_image`, in the shape of `like`; None stays."""
-    if values is None or not isinstance(layer, nn.Linear):
-        return values
+    if values is None:
+        return None
+    if not isinstance(layer, nn.Linear):
+        return values if values.ndim == like.ndim else values.squeeze(0)
     return values.movedim(1, -1).reshape(like.shape)
 
 
 @contextmanager
 def hooked(model: nn.Module, hook: Callable[..., Any]) -> Iterator[None]:
-    """Call `hook(name, layer, output, input)` after each layer of `models.conv_layers`, both `as_image`; what it
-    returns replaces the output (unless None)."""
+    """Call `hook(name, layer, output, input)` after each layer of `models.conv_layers`, both `as_image`, before hooks
+    that the layer has already; what it returns replaces the output (unless None)."""
 
     def seen(layer: nn.Module, given: tuple, named: dict[str, torch.Tensor], output: torch.Tensor, name: str) -> Any:
         values = as_image(layer, input_of(given, named))
         return _as_given(layer, hook(name, layer, as_image(layer, output), values), output)
 
     layers = models.conv_layers(model).items()
-    handles = [layer.register_forward_hook(partial(seen, name=n), with_kwargs=True) for n, layer in layers]
+    handles = [
+        layer.register_forward_hook(partial(seen, name=n), prepend=True, with_kwargs=True) for n, layer in layers
+    ]
     try:
         yield
     finally:

@@ -3,6 +3,7 @@ graph."""
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
@@ -77,6 +78,24 @@ def refill(model: nn.Module, state: dict[str, torch.Tensor]) -> nn.Module:
             conv.bias = None
     model.load_state_dict(state)
     return model
+
+
+def unwrapped(model: nn.Module) -> nn.Module:
+    """The network within one that is compiled or wrapped for several devices."""
+    while True:
+        if isinstance(model, (nn.DataParallel, nn.parallel.DistributedDataParallel)):
+            model = model.module
+        elif hasattr(model, "_orig_mod"):  # torch.compile(model)
+            model = model._orig_mod
+        elif compiled(model):  # model.compile(): a shallow copy shares all but the compiled call
+            model = copy.copy(model)
+        else:
+            return model
+
+
+def compiled(module: nn.Module) -> bool:
+    """Whether torch.compile was put over this module."""
+    return hasattr(module, "_orig_mod") or getattr(module, "_compiled_call_impl", None) is not None
 
 
 def _laid_out(tensor: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
@@ -160,7 +179,7 @@ def meta_forward(network: nn.Module, image_size: int, batch: int = 2) -> torch.T
     """Shapes only: parameters and buffers are replaced by ones without data, so nothing is computed or changed."""
     tensors = [*network.named_parameters(), *network.named_buffers()]
     shapes = {name: torch.empty_like(tensor, device="meta") for name, tensor in tensors}
-    images = torch.empty(batch, 3, image_size, image_size, device="meta")
+    images = torch.empty(batch, 3, image_size, image_size, device="meta", dtype=_precision(network))
     with torch.no_grad():
         return torch.func.functional_call(network, shapes, (images,))
 
@@ -190,7 +209,13 @@ def _tried(network: nn.Module, image_size: int) -> Any:
         if any(tensor.is_meta for tensor in network.parameters()):
             raise
     with torch.no_grad():
-        return network(torch.zeros(2, 3, image_size, image_size))
+        return network(torch.zeros(2, 3, image_size, image_size, dtype=_precision(network)))
+
+
+def _precision(network: nn.Module) -> torch.dtype | None:
+    """That of the network's first tensor of floats."""
+    tensors = [*network.parameters(), *network.buffers()]
+    return next((tensor.dtype for tensor in tensors if tensor.is_floating_point()), None)
 
 
 def _cannot_run(model: ModelSpec, image_size: int, reason) -> ModelError:

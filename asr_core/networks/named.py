@@ -59,9 +59,9 @@ def admit(reference: str) -> str:
 def hold(name: str, network: Any) -> str:
     """Keep a network of a notebook for this process; returns the name that its results have."""
     full = f"{NOTEBOOK}:{name}"
-    if not is_own(full):
+    if not isinstance(name, str) or not is_own(full):
         raise SpecError(
-            f"name is {name[:80]!r}; give a word of letters, digits, '_' and '-' that begins with a letter."
+            f"name is {str(name)[:80]!r}; give a word of letters, digits, '_' and '-' that begins with a letter."
         )
     _held[full] = network
     return full

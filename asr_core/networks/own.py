@@ -8,15 +8,16 @@ import inspect
 import sys
 import traceback
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import redirect_stdout, suppress
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import fx, nn
+from torch.nn.parameter import UninitializedTensorMixin
 
 from asr_core.errors import ModelError
-from asr_core.networks import models, named
+from asr_core.networks import beside, models, named
 from asr_core.spec.model import ModelSpec, source_of
 from asr_core.store.entries import digest_file
 
@@ -33,15 +34,21 @@ def built(name: str, classes: int, image_size: int) -> nn.Module:
     function = _function(name)
     try:
         known = inspect.signature(function).parameters
-        network = function(**{word: (classes, image_size)[which] for word, which in SIZES.items() if word in known})
-    except Exception as error:
+        with redirect_stdout(sys.stderr):  # what it prints is no result
+            network = function(**{word: (classes, image_size)[which] for word, which in SIZES.items() if word in known})
+    except (Exception, SystemExit) as error:
         raise ModelError(f"own network {name} raised {said(error)}") from error
     if not isinstance(network, nn.Module):
         raise ModelError(f"own network {name} returned a {type(network).__name__}; return a torch.nn.Module.")
+    network = models.unwrapped(network)
+    if any(isinstance(tensor, UninitializedTensorMixin) for tensor in (*network.parameters(), *network.buffers())):
+        raise ModelError(
+            f"own network {name} has weights without a shape; run it once on images before it is returned."
+        )
     return network
 
 
-def said(error: Exception) -> str:
+def said(error: BaseException) -> str:
     """An error of somebody else's code in one line: 'ValueError: no such depth (nets.py, line 12).'"""
     frames = traceback.extract_tb(error.__traceback__)
     ours = (str(Path(torch.__file__).parent), str(Path(__file__).parents[1]))
@@ -57,8 +64,9 @@ def _function(name: str) -> Callable[..., Any]:
     reference = named.place(name)
     place, _, attribute = reference.rpartition(":")
     try:
-        module = _of_file(Path(place)) if place.endswith(".py") else importlib.import_module(place)
-    except Exception as error:
+        with redirect_stdout(sys.stderr):
+            module = _of_file(Path(place)) if place.endswith(".py") else importlib.import_module(place)
+    except (Exception, SystemExit) as error:
         raise ModelError(
             f"own network {name} cannot be imported: {said(error)} Where a module is missing, name its folder in "
             "PYTHONPATH."
@@ -123,9 +131,10 @@ def network_digest(network: nn.Module) -> str:
     False
     """
     try:
-        lines = _graph(network)
+        lines, traced = _graph(network), True
     except Exception:  # whatever a forward raises on symbols
-        lines = ["not traced", _described(network), *_sources(network)]
+        lines, traced = ["not traced", *map(_described, network.modules()), *_sources(network)], False
+    lines += beside.lines(network, traced)
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
 
 

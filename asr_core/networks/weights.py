@@ -10,9 +10,10 @@ from typing import Any
 import torch
 import torchvision
 from torch import nn
+from torch.nn.parameter import UninitializedTensorMixin
 
 from asr_core.errors import WeightsError
-from asr_core.networks import checkpoints, layouts
+from asr_core.networks import checkpoints, layouts, models
 
 
 def load_imagenet(network: nn.Module, architecture: str) -> None:
@@ -78,6 +79,14 @@ def load_weights(model: nn.Module, path: Path | str) -> str:
     ...     len(load_weights(network, f"{folder}/best.pth.tar"))
     16
     """
+    if not isinstance(model, nn.Module) or not isinstance(path, (str, Path)):
+        given = f"a {type(model).__name__} and a {type(path).__name__}"
+        raise WeightsError(f"{given} were given; give a torch.nn.Module and the path of a file.")
+    model = models.unwrapped(model)
+    if any(isinstance(t, UninitializedTensorMixin) or t.is_meta for t in (*model.parameters(), *model.buffers())):
+        raise WeightsError(
+            f"{type(model).__name__} has tensors without data; run it once on images, off the meta device."
+        )
     found = fitted(model, path)
     for note in found.notes:
         warnings.warn(f"{path}: {note}.", stacklevel=2)

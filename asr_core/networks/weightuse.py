@@ -1,5 +1,6 @@
 """Whether a layer computes with the weights that it holds: only then do zeros and factors put into them last."""
 
+from collections.abc import Iterator
 from contextlib import suppress
 from types import FunctionType
 from typing import Any
@@ -140,16 +141,27 @@ def _input_shape(layer: nn.Module) -> tuple[int, ...]:
 
 
 def check_own_forwards(model: nn.Module) -> None:
-    """Raise ModelError if a forward that was put over a module reaches for the network itself: a copy would run the
-    original."""
+    """Raise ModelError if a function that a module holds (a forward put over it, an attribute, a hook) or a forward of
+    its class reaches for the network itself by name: a copy would run the original."""
     modules = {id(module) for module in model.modules()}
     for name, module in model.named_modules():
-        function = vars(module).get("forward")
-        if isinstance(function, FunctionType) and any(id(_owner(each)) in modules for each in _reached(function)):
-            raise ModelError(
-                f"the forward put over {name or 'the network'} calls the network's own layers, so a copy would run the "
-                "original ones; write it as the forward of a class."
-            )
+        for kind, function in _functions(module):
+            if any(id(_owner(each)) in modules for each in _reached(function)):
+                raise ModelError(
+                    f"the {kind} of {name or 'the network'} calls the network's own layers, so a copy would run the "
+                    "original ones; write it as the forward of a class that calls its own."
+                )
+
+
+def _functions(module: nn.Module) -> Iterator[tuple[str, FunctionType]]:
+    """What it is, and each function that a module's attributes, containers and hooks hold, and its class's forward."""
+    for key, value in vars(module).items():
+        held = list(value.values()) if isinstance(value, dict) else value
+        for each in held if isinstance(held, (list, tuple)) else (held,):
+            if isinstance(each, FunctionType):
+                yield ("hook" if key.endswith("_hooks") else key), each
+    if isinstance(forward := type(module).forward, FunctionType):
+        yield "forward", forward
 
 
 def _reached(function: FunctionType) -> list:

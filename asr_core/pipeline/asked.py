@@ -1,12 +1,16 @@
 """From flat values, as a command line or a notebook gives them, to a validated experiment. Imports no torch."""
 
+import warnings
+from collections.abc import Iterable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from asr_core import registry
 from asr_core.errors import SpecError, UnknownName
 from asr_core.fields import Chosen, declarations
 from asr_core.images import class_maps, data
+from asr_core.images.trees import Tree
 from asr_core.networks import known_weights, named
 from asr_core.registry import parameters
 from asr_core.spec.dense import DenseSpec
@@ -45,11 +49,27 @@ def setting(
         values["normalization"] = "imagenet"
     found = Setting.of(**values)  # what is wrong is said before a folder is read
     _refuse_foreign(values)
-    found = found.with_(data=data.resolve(dataset, store, **values))
+    first = None if weights is None else partial(_try_weights, weights, class_map, values, store)
+    found = found.with_(data=data.resolve(dataset, store, first, **values))
     if class_map is not None:
-        values["class_map"] = class_maps.outputs_of(class_map, data.class_folders(found.data, store))
+        values["class_map"] = class_maps.outputs_of(class_map, data.class_folders(dataset, found.data, store))
     found = found.with_(model=_identified(ModelSpec.pick(**values), found.data, store))
     return found if weights is None else found.with_(dense=_of_file(weights, found, store))
+
+
+def _try_weights(path: str, class_map: str | None, values: dict[str, Any], store: Store, tree: Tree) -> None:
+    """Raise AsrError for a weights file that cannot be read or does not fit, before an image of the folder is."""
+    if class_map is not None:
+        values = values | {"class_map": class_maps.outputs_of(class_map, tree.class_names)}
+    own = {"dataset": "folder", "digest": "0" * 16, "classes": len(tree.class_names)}
+    images = DataSpec.pick(**values | own)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # notes are said once the images are known
+        _of_file(
+            path,
+            Setting.of(**values).with_(data=images, model=_identified(ModelSpec.pick(**values), images, store)),
+            store,
+        )
 
 
 def _is_reference(architecture: str) -> bool:
@@ -118,6 +138,13 @@ def experiment(
     """
     params = {name: values.pop(name) for name in registry.parameters("repair method") if name in values}
     given = {"methods": methods, "orders": orders, "biases": biases}
-    chosen = grid(**{name: tuple(value) for name, value in given.items() if value is not None}, **params)
-    states = default_states(tuple(budgets), momentum, tuple(presets))
+    chosen = grid(**{name: _several(name, value) for name, value in given.items() if value is not None}, **params)
+    states = default_states(_several("budgets", budgets), momentum, _several("presets", presets))
     return ExperimentSpec.of_setting(setting(store, **values), chosen, states)
+
+
+def _several(name: str, value: Any) -> tuple:
+    """Some values as a tuple; raises SpecError for a single one."""
+    if isinstance(value, str) or not isinstance(value, Iterable):
+        raise SpecError(f"{name} is {value!r}; give several, as ({value!r},).")
+    return tuple(value)

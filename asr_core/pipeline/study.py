@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from torch import nn
 
-from asr_core.errors import DataError
+from asr_core.errors import DataError, SpecError
 from asr_core.measure import guards
 from asr_core.networks import named
 from asr_core.pipeline import asked
@@ -48,6 +48,8 @@ def study(
     >>> found.setting["model"]["architecture"], sorted(set(found.channels["layer"]))
     ('notebook:mine', ['0', '3'])
     """
+    if given := values.keys() & {"architecture", "dataset", "weights"}:
+        raise SpecError(f"{min(given)} cannot be given: the network and the images say what it is.")
     store = store if isinstance(store, Store) else Store(store)
     store.check_writable()
     model = guards.copied(guards.network(network)).cpu().eval()
@@ -79,7 +81,12 @@ def _parts(images: Any) -> tuple[Part, Part]:
     for split, (x, y) in both.items():
         if x.dtype != np.uint8 or x.ndim != 4 or x.shape[-1] != 3 or len(x) != len(y) or x.size == 0:
             raise DataError(f"{split} images are {x.dtype} {x.shape} with {len(y)} labels; {LAYOUT}.")
+    if len({*train[0].shape[1:3], *test[0].shape[1:3]}) > 1:
+        sizes = " and ".join(f"{x.shape[1]}x{x.shape[2]}" for x, _ in (train, test))
+        raise DataError(f"the images are {sizes} pixels; give squares, all of one size.")
     classes = int(max(train[1].max(), test[1].max())) + 1
+    if classes < 2:
+        raise DataError("all labels are 0; give images of at least 2 classes.")
     for split, (_, y) in both.items():
         if (present := len(np.unique(y))) < classes:
             raise DataError(f"{split} images have {present} of {classes} classes; give some of each in both parts.")

@@ -157,7 +157,8 @@ def _watched(layers: dict[str, Layer]) -> Iterator[None]:
         to.see(stats.input_of(given, named), output)
 
     handles = [
-        layer.module.register_forward_hook(partial(seen, to=layer), with_kwargs=True) for layer in layers.values()
+        layer.module.register_forward_hook(partial(seen, to=layer), prepend=True, with_kwargs=True)
+        for layer in layers.values()
     ]
     try:
         yield

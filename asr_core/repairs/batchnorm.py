@@ -8,6 +8,7 @@ batches records all that any recalibration needs, at the cost of a bare pass.
 import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from itertools import islice
 
 import numpy as np
@@ -21,6 +22,7 @@ from asr_core.networks import models
 from asr_core.spec.recalibration import BatchNormState
 
 Record = dict[str, np.ndarray]  # name -> (batches, 2, channel): mean and unbiased variance
+UNSEEN = -1.0  # no variance: that of a BatchNorm whose statistics no batch has set
 MOVED = 0.05  # standard deviations of BatchNorm's output: what is left of the start may move without a warning
 Running = dict[str, tuple[np.ndarray, np.ndarray]]  # name -> (mean, variance), float64, shape (channel,)
 
@@ -30,15 +32,12 @@ def _recording(model: nn.Module) -> Iterator[dict[str, nn.BatchNorm2d]]:
     """Only the BatchNorm modules in train mode, with momentum 1; everything is as before afterwards."""
     layers = models.batchnorms(model)
     modes = [(module, module.training) for module in model.modules()]
-    uncounted = [bn for bn in layers.values() if bn.num_batches_tracked is None]  # of networks saved long ago
-    for bn in uncounted:
-        bn.num_batches_tracked = torch.zeros((), dtype=torch.long, device=bn.running_mean.device)
     saved = {name: (bn.momentum, [b.clone() for b in bn.buffers()]) for name, bn in layers.items()}
     model.eval()
     for bn in layers.values():
         bn.train()
         bn.momentum = 1.0
-        bn.num_batches_tracked.zero_()
+        bn.running_var.fill_(UNSEEN)
     try:
         with torch.no_grad():
             yield layers
@@ -49,16 +48,15 @@ def _recording(model: nn.Module) -> Iterator[dict[str, nn.BatchNorm2d]]:
             bn.momentum, buffers = saved[name]
             for buffer, old in zip(bn.buffers(), buffers, strict=True):
                 buffer.copy_(old)
-        for bn in uncounted:
-            bn.num_batches_tracked = None
 
 
 def record(model: nn.Module, batches: Images, count: int) -> Record:
     """Batch mean and unbiased variance of each BatchNorm's input for the first `count` batches.
 
     batches: iterable of tensors (N, 3, H, W). Returns name -> array (count, 2, channel) of float32
-    (float64 for a float64 network); a BatchNorm that never runs is left out. The network is not changed. Raises
-    ModelError without BatchNorm or for one that a forward pass uses twice, DataError for too few batches.
+    (float64 for a float64 network); a BatchNorm that never runs as a module is left out, with a warning. The network is
+    not changed. Raises ModelError without BatchNorm, for one that a forward pass uses twice or whose forward keeps no
+    statistics, DataError for too few batches.
     """
     models.check_network(model)
     _check_updated(model)
@@ -67,23 +65,43 @@ def record(model: nn.Module, batches: Images, count: int) -> Record:
             f"batches is one tensor of shape {tuple(batches.shape)}; give several batches, for example "
             "images.split(128)."
         )
-    with _recording(model) as layers:
+    with _recording(model) as layers, _counted(layers) as runs:
         found: Record = {
             name: np.empty((count, 2, len(bn.running_mean)), _precision(bn)) for name, bn in layers.items()
         }
-        runs, done = dict.fromkeys(layers, 0), 0
+        done = 0
         for batch in islice(guards.batches(batches), count):
             guards.forward(model, batch)
             done += 1
             for name, bn in layers.items():
-                runs[name] = int(bn.num_batches_tracked)
-                _check_runs(name, runs[name], done)
+                _check_runs(name, bn, runs[name], done)
                 found[name][done - 1] = torch.stack([bn.running_mean, bn.running_var]).cpu().double().numpy()
     if done < count:
         raise DataError(
             f"recalibration needs {count} batches but only {done} were given; give more images or a smaller budget."
         )
+    if idle := [name for name in layers if count and not runs[name]]:
+        warnings.warn(
+            f"no forward pass runs the BatchNorm {', '.join(idle)} as a module, so its statistics stay as they are",
+            stacklevel=2,
+        )
     return {name: values for name, values in found.items() if runs[name] or not count}
+
+
+@contextmanager
+def _counted(layers: dict[str, nn.BatchNorm2d]) -> Iterator[dict[str, int]]:
+    """How often each of the layers has run, counted as it runs."""
+    runs = dict.fromkeys(layers, 0)
+
+    def count(*_: object, name: str) -> None:
+        runs[name] += 1
+
+    handles = [bn.register_forward_hook(partial(count, name=name)) for name, bn in layers.items()]
+    try:
+        yield runs
+    finally:
+        for handle in handles:
+            handle.remove()
 
 
 def _check_updated(model: nn.Module) -> None:
@@ -94,8 +112,13 @@ def _check_updated(model: nn.Module) -> None:
             )
 
 
-def _check_runs(name: str, runs: int, batches: int) -> None:
+def _check_runs(name: str, bn: nn.BatchNorm2d, runs: int, batches: int) -> None:
     """The buffers hold the last run's batch only: a module that runs twice, or now and then, has no single record."""
+    if runs and bool((bn.running_var == UNSEEN).any()):
+        raise ModelError(
+            f"the BatchNorm {name} is a {type(bn).__name__} that runs without setting its running statistics, so it "
+            "cannot be recalibrated; use a plain BatchNorm2d."
+        )
     if runs > batches:
         raise ModelError(
             f"the BatchNorm {name} runs {runs if batches == 1 else 'several'} times in one forward pass, so its batch "
@@ -197,7 +220,9 @@ def warn_left_over(states: Iterable[BatchNormState], kept: Running) -> None:
     if not moving:
         return
     first = min(moving, key=lambda s: s.calib_batches)
-    a, variance = _left(first), np.concatenate([v for _, v in kept.values()])
+    a = _left(first)
+    worst = max(kept, key=lambda name: _moved_one(a, *kept[name]))
+    variance = kept[worst][1]
     with np.errstate(divide="ignore"):
         ratio = np.median(a / variance + 1 - a)
     others = (
@@ -205,9 +230,9 @@ def warn_left_over(states: Iterable[BatchNormState], kept: Running) -> None:
     )
     warnings.warn(
         f"{first.calib_batches} batches{others} at momentum {first.momentum:g} from reset: {100 * a:.2g} % is "
-        "left of the start, mean 0 and variance 1; the network's running variances have a median of "
+        f"left of the start, mean 0 and variance 1; the running variances of {worst} have a median of "
         f"{np.median(variance):.2g}, so even "
-        f"unpruned they would become {ratio:.2g} times what they are, and outputs of BatchNorm move by "
+        f"unpruned they would become {ratio:.2g} times what they are, and its outputs move by "
         f"{moved(a, kept):.2g} standard deviations (medians); {_remedy(first, kept)}",
         stacklevel=3,
     )
@@ -219,9 +244,13 @@ def _left(state: BatchNormState) -> float:
 
 
 def moved(a: float, kept: Running) -> float:
-    """Median over channels of how far BatchNorm's output moves, in its standard deviations, where the fraction `a` of
-    mean 0 and variance 1 is mixed into the running statistics of an input that has just these statistics."""
-    mean, variance = (np.concatenate(each) for each in zip(*kept.values(), strict=True))
+    """How far the output of the BatchNorm that moves most does, median over its channels, in their standard deviations,
+    where the fraction `a` of mean 0 and variance 1 is mixed into the running statistics of an input that has just
+    these statistics."""
+    return max((_moved_one(a, *each) for each in kept.values()), default=0.0)
+
+
+def _moved_one(a: float, mean: np.ndarray, variance: np.ndarray) -> float:
     width = np.sqrt(a + (1 - a) * variance)
     return float(np.median(np.hypot(np.sqrt(variance) / width - 1, a * mean / width)))
 

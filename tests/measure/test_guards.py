@@ -412,7 +412,8 @@ def test_a_batchnorm_that_never_runs_keeps_its_statistics():
     model = seeded(PartlyIdle)
     model.idle = nn.BatchNorm2d(4)
     model.idle.running_mean.fill_(3.0)
-    found = recalibrate(model, IMAGES.split(8), (1, 2), averaging="cumulative")[2]
+    with pytest.warns(UserWarning, match="no forward pass runs the BatchNorm idle"):
+        found = recalibrate(model, IMAGES.split(8), (1, 2), averaging="cumulative")[2]
     assert found.idle.running_mean.tolist() == [3.0] * 4 and not torch.equal(
         found[1].running_mean, model[1].running_mean
     )
@@ -470,14 +471,21 @@ def test_an_unpruned_network_that_a_left_over_variance_of_1_moves_is_told_with_n
     1 - 1 / sqrt(13)."""
     dense = dense_of(0.1)
     words = (
-        r"20 batches at momentum 0.1 from reset: 12 % is left of the start, mean 0 and variance 1; the network's "
-        r"running variances have a median of 0.01, so even unpruned they would become 13 times what they are, and "
-        r"outputs of BatchNorm move by 0.72 standard deviations \(medians\); take averaging 'cumulative', start "
+        r"20 batches at momentum 0.1 from reset: 12 % is left of the start, mean 0 and variance 1; the running "
+        r"variances of 1 have a median of 0.01, so even unpruned they would become 13 times what they are, and "
+        r"its outputs move by 0.72 standard deviations \(medians\); take averaging 'cumulative', start "
         r"'keep', or more batches \(80 would do\)"
     )
     with pytest.warns(UserWarning, match=words):
         after = recalibrate(dense, [noise(64)] * 20, (20,))[20]
     assert float((after[1].running_var / dense[1].running_var).median()) == pytest.approx(13, rel=0.05)
+
+
+def test_a_late_narrow_layer_that_is_wiped_out_is_told_beside_a_wide_one_that_is_not():
+    wide = nn.Sequential(nn.Conv2d(3, 64, 1), nn.BatchNorm2d(64), nn.ReLU(), nn.Conv2d(64, 4, 1), nn.BatchNorm2d(4))
+    wide[4].running_var.fill_(1e-4)
+    with pytest.warns(UserWarning, match="the running variances of 4 have a median of 0.0001"):
+        recalibrate(wide.eval(), [noise(8)] * 20)
 
 
 def test_variances_above_1_are_moved_too():

@@ -321,7 +321,7 @@ def test_a_forward_put_over_the_network_whose_copy_would_run_the_original_is_ref
         lambda: recalibrate(model, IMAGES.split(8), (0,)),
     )
     for call in calls:
-        with pytest.raises(ModelError, match="the forward put over the network calls the network's own layers"):
+        with pytest.raises(ModelError, match="the forward of the network calls the network's own layers"):
             call()
     assert len(channel_stats(model, IMAGES)) >= 8
 

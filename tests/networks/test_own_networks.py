@@ -38,6 +38,47 @@ def built(model, classes=10):
     return models.build(model, classes, 32)
 
 
+TRAPS = """
+import sys
+from torch import nn
+
+def exits(): sys.exit(3)
+
+def lazy(): return nn.Sequential(nn.LazyConv2d(8, 3), nn.BatchNorm2d(8))
+
+def prints():
+    print("building")
+    return nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 10))
+
+def half(): return prints().half()
+"""
+
+
+@pytest.fixture
+def traps(tmp_path):
+    """A file of functions that do more or less than to return a network."""
+    path = tmp_path / "traps.py"
+    path.write_text(TRAPS)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("function", "why"), [("exits", r"raised SystemExit: 3 \(traps.py"), ("lazy", "without a shape")]
+)
+def test_what_is_no_network_with_weights_is_refused(function, why, traps):
+    with pytest.raises(ModelError, match=why):
+        of(traps, function)
+
+
+def test_what_a_function_prints_is_not_among_results(traps, capsys):
+    of(traps, "prints")
+    assert capsys.readouterr() == ("", "building\n")
+
+
+def test_a_network_of_half_precision_is_tried_on_images_of_its_own(traps):
+    assert built(of(traps, "half"))[0].weight.dtype == torch.float16
+
+
 # --- names ---
 
 

@@ -161,3 +161,18 @@ def test_what_is_no_network_is_refused(store):
 
 def test_the_names_of_a_notebook_are_known_to_its_process_alone(found):
     assert named.held("notebook:mine") is not None and "notebook:mine" in named.listed()
+
+
+def test_images_that_are_no_squares_are_refused(network, store):
+    (x, labels), test = IMAGES
+    with pytest.raises(DataError, match="8x12 and 12x12 pixels; give squares, all of one size"):
+        asr_core.study(network, ((x[:, :8], labels), test), name="wide", store=store, **QUICK)
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [({"budgets": 20}, r"budgets is 20; give several"), ({"dataset": "digits"}, "dataset cannot be given")],
+)
+def test_options_of_another_kind_are_refused(given, words, network, store):
+    with pytest.raises(SpecError, match=words):
+        asr_core.study(network, IMAGES, name="mine", store=store, **QUICK | given)
