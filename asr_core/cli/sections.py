@@ -39,7 +39,6 @@ OTHERS: list[dict[str, Any]] = [
 ]
 # as far as two cores reach; float32 is the faster one for it
 CONVNEXT = {"architecture": "small_convnext", "epochs": 10, "precision": "float32"}
-NEW_WEIGHTS = ("mls_bn",)
 SIGNALLED = ("lw_bn", "asr_bn", "mls_bn")
 WIDE = ("resnet50",)  # 26,000 channels: tables of megabytes
 MAIN = (NO_STATE, REPORTED_STATE, CUMULATIVE)
@@ -92,14 +91,12 @@ def on_cifar10(ask, sources: Sources):
 
 
 def grids(ask, sources: Sources) -> list[Piece]:
-    """Every recalibration budget of that network: on all test images where every page opens, elsewhere on a subset;
-    and equal budgets, but for those of `studies`."""
+    """That network's recalibration budgets, on a subset but where every page opens; equal ones but for `studies`'."""
     asking = on_cifar10(ask, sources)
-    first, *rest = PRUNINGS
-    whole = [Piece(asking(**first), channels=False), *equal_budgets(asking, **first)]
-    some = [Piece(asking(**SUBSET, **pruning), channels=False) for pruning in rest]
-    equal = [equal_budgets(asking, **pruning) for pruning in rest if pruning != {"sparsity": STUDIED}]
-    return [*whole, *some, *chain.from_iterable(equal)]
+    rest = PRUNINGS[1:]
+    whole, *some = (Piece(asking(**p, **(SUBSET if p in rest else {})), channels=False) for p in PRUNINGS)
+    equal = [equal_budgets(asking, **p) for p in PRUNINGS if p != {"sparsity": STUDIED}]
+    return [whole, *equal[0], *some, *chain.from_iterable(equal[1:])]
 
 
 def noise(ask, sources: Sources) -> list[Piece]:
@@ -144,7 +141,7 @@ def without_batchnorm(ask, sources: Sources) -> list[Piece]:
     channels, and the signal of some of them."""
     given = TRAINED | {"dataset": f"folder:{sources.cifar10}"} | CONVNEXT
     first, *rest = [
-        Piece(looks(ask(**given, **pruning), (*METHODS, *NEW_WEIGHTS)), channels=False)
+        Piece(looks(ask(**given, **pruning), (*METHODS, "mls_bn")), channels=False)
         for pruning in PRUNINGS
         if pruning != EXTREME
     ]

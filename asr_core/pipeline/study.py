@@ -48,8 +48,7 @@ def study(
     >>> found.setting["model"]["architecture"], sorted(set(found.channels["layer"]))
     ('notebook:mine', ['0', '3'])
     """
-    if given := values.keys() & {"architecture", "dataset", "weights"}:
-        raise SpecError(f"{min(given)} cannot be given: the network and the images say what it is.")
+    _check_values(values)
     store = store if isinstance(store, Store) else Store(store)
     store.check_writable()
     model = guards.copied(guards.network(network)).cpu().eval()
@@ -62,6 +61,11 @@ def study(
         weights = _saved(model, part / "weights.safetensors")
         spec = asked.experiment(store, architecture=architecture, dataset=images, weights=weights, **values)
         return pipeline.run(spec, store, where=Runtime(device=device, weights=weights))
+
+
+def _check_values(values: dict[str, Any]) -> None:
+    if given := values.keys() & {"architecture", "dataset", "weights"}:
+        raise SpecError(f"{min(given)} cannot be given: the network and the images say what it is.")
 
 
 def _saved(model: nn.Module, path: Path) -> str:

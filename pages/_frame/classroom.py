@@ -79,7 +79,7 @@ def show(step: int) -> None:
         counts = tally().of(room, step)
         st.caption(f"Room {plain(room)}: {sum(counts.values())} predictions for this step")
         if counts:
-            rows = sorted(counts.items(), key=lambda row: (-row[1], row[0]))
+            rows = [(plain(said), n) for said, n in sorted(counts.items(), key=lambda row: (-row[1], row[0]))]
             st.table(pd.DataFrame(rows, columns=["prediction", "how many"]).set_index("prediction"))
 
     counted()

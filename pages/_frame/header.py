@@ -109,7 +109,7 @@ def _nearest(differ: list[str]) -> None:
     """The way to another setting: nothing but this click shows it."""
     words = ", ".join(differ[:MOST_WORDS]) + (" …" if len(differ) > MOST_WORDS else "")
     st.button(
-        f"Show the nearest stored setting ({words})",
+        f"Show the nearest stored setting ({plain(words)})",
         key="_nearest",
         icon=":material/near_me:",
         on_click=state.put,

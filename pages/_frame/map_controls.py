@@ -6,6 +6,7 @@ import streamlit as st
 from asr_core.figures import map_numbers, map_sheets
 from asr_core.pipeline.maps import Maps
 from pages._frame import channels, common, state, tables
+from pages._frame.text import plain
 
 RANKS = {
     "channel": "In order.",
@@ -112,7 +113,7 @@ def _image(there: Maps) -> None:
         help="The image shown large below, by its number among the test images; a click on a tile chooses it too.",
     )
     place = there.images.index(state.get("image"))
-    st.caption(f"{there.files[place].rsplit('/', 1)[-1]}, class {there.classes[place]}", width="content")
+    st.caption(plain(f"{there.files[place].rsplit('/', 1)[-1]}, class {there.classes[place]}"), width="content")
 
 
 def numbers(view: common.View, layer: str, channel: int, rank: pd.Series) -> None:

@@ -100,6 +100,7 @@ def test_training_costs_its_own_speed_and_a_network_is_built_where_it_changes(tm
         ("dense", "train"),
         ("prune", "evaluation"),
         ("stats", "stats"),
+        ("signal", "stats"),
         ("repair", "repair"),
         ("recalibration", "recalibration"),
         ("evaluation", "evaluation"),
