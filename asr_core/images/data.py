@@ -35,8 +35,8 @@ def resolve(dataset: str, store: Store, first: Callable[[Tree], None] | None = N
     registered dataset where its pixels are; what of it is left out is warned of. first: is called with a listed folder
     before its images are read. Raises UnknownName, SpecError, DataError.
     """
-    kind, _, path = dataset.partition(":")
-    if not (kind == "folder" and path):
+    path = _folder_of(dataset)
+    if not path:
         every = [f"{name}:PATH" if name == "folder" else name for name in registry.names(DataSpec.kind)]
         return DataSpec.pick(dataset=choose("dataset", dataset, every), **values)
     DataSpec.pick(dataset="digits", **values)  # what else is wrong is said before a folder is read
@@ -45,6 +45,12 @@ def resolve(dataset: str, store: Store, first: Callable[[Tree], None] | None = N
         warnings.warn(f"{path}: {note}.", stacklevel=2)
     own = {"digest": found["digest"], "classes": found["classes"]} if found["dataset"] == "folder" else {}
     return DataSpec.pick(dataset=found["dataset"], **values | own)
+
+
+def _folder_of(dataset: str) -> str:
+    """The path in `folder:PATH`; '' for a registered name."""
+    kind, _, path = dataset.partition(":")
+    return path if kind == "folder" else ""
 
 
 def label(data: DataSpec, store: Store) -> str:
@@ -60,8 +66,7 @@ def counts(data: DataSpec, store: Store) -> tuple[int, int]:
 def class_folders(dataset: str, data: DataSpec, store: Store) -> tuple[str, ...]:
     """Name of each class, or of its folder, in the order of the labels: of the folder that `dataset` names, since the
     same images may lie elsewhere under other names. Raises DataError for images that are not at hand."""
-    kind, _, path = dataset.partition(":")
-    if kind == "folder" and path:
+    if path := _folder_of(dataset):
         return read_tree(path).class_names
     return data.chosen.class_folders_of(data, store, data_directory(None))
 

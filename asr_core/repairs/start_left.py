@@ -35,7 +35,7 @@ def warn_left_over(states: Iterable[BatchNormState], kept: Running) -> None:
         f"left of the start, mean 0 and variance 1; the running variances of {worst} have a median of "
         f"{np.median(variance):.2g}, so even "
         f"unpruned they would become {ratio:.2g} times what they are, and its outputs move by "
-        f"{moved(a, kept):.2g} standard deviations (medians); {_remedy(first, kept)}",
+        f"{_moved_one(a, *kept[worst]):.2g} standard deviations (medians); {_remedy(first, kept)}",
         stacklevel=3,
     )
 
