@@ -116,8 +116,7 @@ def offer_other_images(found: common.View) -> None:
     most = max(others, key=lambda item: item.rows)
     images = most.setting.evaluation.eval_images
     st.button(
-        f"This setting is also stored on {f'{images:,}' if images else 'all'} test images, with {most.rows} "
-        "accuracies: show it",
+        f"This setting is also stored on {f'{images:,}' if images else 'all'} test images: show it",
         key="_other_images",
         icon=":material/swap_horiz:",
         on_click=common.adopt,
